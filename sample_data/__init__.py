@@ -1,0 +1,1 @@
+"""Small synthetic data, with the truth known; installs as geosoil_sample_data."""
