@@ -11,9 +11,10 @@ raster block, so that a block needs no transposition.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 ElementwiseName = Literal["relu", "exp", "absorbance", "square"]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from geosoil.numerics.program import Program
+if TYPE_CHECKING:
+    from geosoil.numerics.program import Program
 
 
 class Stateful(BaseEstimator):

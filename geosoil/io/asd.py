@@ -1,0 +1,106 @@
+"""Read the binary spectra of ASD spectroradiometers (FieldSpec, AgriSpec, LabSpec), versions as6 to as8."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from geosoil.errors import SamplesError
+
+# "ASD File Format version 8, Revision B": little-endian, a header of 484 bytes, the spectrum, a reference
+# header (a flag of 2 bytes, two times of 8, a text with its length of 2), the reference spectrum; what
+# follows (classifiers, calibrations, audit log) is of no concern here.
+VERSIONS = (b"as6", b"as7", b"as8")
+HEADER_BYTES = 484
+DATA_TYPE_AT, FIRST_WAVELENGTH_AT, WAVELENGTH_STEP_AT, DATA_FORMAT_AT, CHANNELS_AT = 186, 191, 195, 199, 204
+REFERENCE_TEXT_AT, REFERENCE_HEADER_BYTES = 18, 20
+DATA_TYPES = (
+    "raw", "reflectance", "radiance", "no unit", "irradiance", "quality index", "transmittance", "unknown", "absorbance"
+)  # fmt: skip
+DATA_FORMATS: dict[int, np.dtype] = {0: np.dtype("<f4"), 1: np.dtype("<i4"), 2: np.dtype("<f8")}
+
+
+def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return wavelengths `(band,)` in nm and reflectance `(band,)`, a fraction, of one ASD file.
+
+    Files of type raw and reflectance hold the same: the digital numbers of target and white reference, on one
+    gain and integration time. Reflectance is their ratio, NaN where the reference is 0.
+
+    Raises SamplesError if the file is no ASD file of version 6 to 8, is cut short, holds another quantity, or
+    has no white reference.
+
+    >>> import tempfile
+    >>> header = bytearray(484)
+    >>> header[:3] = b"as8"
+    >>> struct.pack_into("<ffBxxxxH", header, 191, 350.0, 1.0, 0, 2)  # from 350 nm by 1 nm, float32, 2 bands
+    >>> reference = struct.pack("<hqqHff", -1, 0, 0, 0, 4.0, 4.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "soil.asd").write_bytes(header + struct.pack("<ff", 1.0, 2.0) + reference)
+    ...     read_asd(Path(folder) / "soil.asd")
+    (array([350., 351.]), array([0.25, 0.5 ]))
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SamplesError(
+            path, found=f"{error.strerror}", expected="a readable file", way_out="check the path"
+        ) from error
+    if content[:3] not in VERSIONS:
+        raise SamplesError(
+            path,
+            found=f"a file that begins with {content[:3]!r}",
+            expected="an ASD file of version as6, as7 or as8",
+            way_out="export it anew with the instrument's software, or as CSV",
+        )
+    _require(path, content, HEADER_BYTES)
+    data_type, data_format = content[DATA_TYPE_AT], content[DATA_FORMAT_AT]
+    (first_nm,) = struct.unpack_from("<f", content, FIRST_WAVELENGTH_AT)
+    (step_nm,) = struct.unpack_from("<f", content, WAVELENGTH_STEP_AT)
+    (channels,) = struct.unpack_from("<H", content, CHANNELS_AT)
+    kind = DATA_TYPES[data_type] if data_type < len(DATA_TYPES) else f"type {data_type}"
+    if kind not in ("raw", "reflectance"):
+        raise SamplesError(
+            path,
+            found=f"{kind}",
+            expected="raw numbers or reflectance with a white reference",
+            way_out="leave this file out",
+        )
+    if data_format not in DATA_FORMATS or channels < 2 or not 0 < first_nm < 1e5 or not 0 < step_nm < 1e4:
+        raise SamplesError(
+            path,
+            found=f"number format {data_format}, {channels} bands from {first_nm:g} nm by {step_nm:g} nm",
+            expected="number format 0, 1 or 2 and increasing wavelengths",
+            way_out="the header is damaged: export the file anew",
+        )
+    number = DATA_FORMATS[data_format]
+    target_end = HEADER_BYTES + channels * number.itemsize
+    _require(path, content, target_end + REFERENCE_HEADER_BYTES)
+    (has_reference,) = struct.unpack_from("<H", content, target_end)
+    (text_bytes,) = struct.unpack_from("<H", content, target_end + REFERENCE_TEXT_AT)
+    if not has_reference:
+        raise SamplesError(
+            path,
+            found="no white reference",
+            expected="one, since reflectance is target over reference",
+            way_out="take the reference before the target, or export reflectance as CSV",
+        )
+    reference_at = target_end + REFERENCE_HEADER_BYTES + text_bytes
+    _require(path, content, reference_at + channels * number.itemsize)
+    target = np.frombuffer(content, number, channels, HEADER_BYTES).astype(np.float64)
+    reference = np.frombuffer(content, number, channels, reference_at).astype(np.float64)
+    with np.errstate(all="ignore"):  # what a damaged number or a reference of 0 makes is NaN, below
+        reflectance = target / reference
+    return first_nm + step_nm * np.arange(channels), np.where(np.isfinite(reflectance), reflectance, np.nan)
+
+
+def _require(path: Path, content: bytes, size: int) -> None:
+    if len(content) < size:
+        raise SamplesError(
+            path,
+            found=f"{len(content)} bytes",
+            expected=f"at least {size}, as its header says",
+            way_out="the file is cut short: copy it anew",
+        )

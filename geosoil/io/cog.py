@@ -1,0 +1,282 @@
+"""Write a raster as a cloud-optimized GeoTIFF: block by block, with exact statistics, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio._err import CPLE_BaseError  # copies raise it as it is; rasterio.errors does not name it
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from geosoil.errors import GridError, OutputError
+from geosoil.io.atomic import atomic_path
+from geosoil.raster.blocks import stream_blocks
+from geosoil.raster.grid import Grid
+from geosoil.raster.layout import check_raster
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import xarray as xr
+    from rasterio import DatasetReader
+
+BINS = 65_536  # of the histogram that percentiles are read from
+TILE = 512  # pixels
+
+
+@dataclass(frozen=True)
+class BandStatistics:
+    """Exact statistics of the valid pixels of one band, in its unit; NaN where no pixel is valid.
+
+    p2, p98: the values that 2 and 98 % of the valid pixels do not exceed, to 1/65536 of the range.
+    std: over all valid pixels (divided by n, as GDAL does).
+    """
+
+    name: str
+    unit: str
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    p2: float
+    p98: float
+    valid_count: int
+
+
+@dataclass(frozen=True)
+class CogSummary:
+    """What was written: path, shape (band, y, x), one BandStatistics a band.
+
+    infinite_count: pixels that were infinite, and are written as no data. empty_bands: names of bands that hold no
+    valid pixel; they carry no statistics.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    bands: tuple[BandStatistics, ...]
+    infinite_count: int = 0
+
+    @property
+    def empty_bands(self) -> tuple[str, ...]:
+        return tuple(band.name for band in self.bands if band.valid_count == 0)
+
+
+def write_cog(
+    raster: xr.DataArray,
+    path: str | os.PathLike[str],
+    *,
+    tags: Mapping[str, str] | None = None,
+    band_units: Sequence[str] | None = None,
+    overviews: Literal["average", "nearest"] = "average",
+    threads: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> CogSummary:
+    """Compute a lazy raster block by block, and write it as a cloud-optimized GeoTIFF.
+
+    raster: `(band, y, x)` float32, NaN = no data, with a CRS; lazy or in memory. Its band names become descriptions.
+    path: the output; what stands there is replaced, once the new file is whole.
+    tags: of the dataset (provenance). band_units: one a band; by default `raster.attrs["units"]` for all.
+    overviews: how a pyramid pixel is made of the valid pixels under it: "nearest" for classes.
+    threads: blocks computed at once. progress: called as `progress(done, total)` after every block.
+
+    The blocks go to an uncompressed file beside the output first; statistics are exact, taken from that file by
+    windows, and written into it with all other metadata before GDAL's COG driver copies it.
+
+    Raises GridError for a raster without CRS or with a picked grid; OutputError where the output cannot be written;
+    what reading or computing a block raises. No output and no temporary file is left then.
+
+    >>> import tempfile
+    >>> from affine import Affine
+    >>> from geosoil.raster.layout import make_raster
+    >>> soc = make_raster(np.array([[[1, 3, np.nan]]], "float32"), names=["soc"], crs="EPSG:32633",
+    ...                   transform=Affine(30, 0, 0, 0, -30, 60), units="%")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     band = write_cog(soc, Path(folder) / "soc.tif").bands[0]
+    >>> band.name, band.unit, band.mean, band.std, band.valid_count
+    ('soc', '%', 2.0, 1.0, 2)
+    """
+    path = Path(path)
+    check_raster(raster)
+    grid = Grid.of(raster)
+    if grid.crs is None:
+        raise GridError(
+            raster.attrs.get("source") or path,
+            found="a raster without CRS",
+            expected="a map in a coordinate reference system",
+            way_out="georeference its source, or assign a CRS with raster.rio.write_crs",
+        )
+    names = [str(name) for name in raster["band"].values]
+    units = list(band_units) if band_units is not None else [raster.attrs.get("units", "")] * len(names)
+    if len(units) != len(names):
+        raise ValueError(f"{len(units)} band_units for {len(names)} bands")
+    with atomic_path(path) as temporary:
+        _require_room(path, 2 * 4 * raster.size)
+        blocks = temporary.with_name(f"{temporary.name}.blocks.tif")  # removed by atomic_path, as all of that name
+        valid_counts = np.zeros(len(names), dtype=np.int64)
+        infinite_count = 0
+        with _output_errors(path):
+            target = rasterio.open(blocks, "w", **_profile(grid, len(names)))
+
+        def store(y0: int, x0: int, block: np.ndarray) -> None:
+            nonlocal infinite_count
+            infinite = np.isinf(block)
+            if infinite.any():
+                infinite_count += int(infinite.sum())
+                block = np.where(infinite, np.float32(np.nan), block)
+            valid_counts[:] += np.count_nonzero(~np.isnan(block), axis=(1, 2))
+            with _output_errors(path):
+                target.write(block, window=Window(x0, y0, block.shape[2], block.shape[1]))
+
+        try:
+            for number, (name, unit) in enumerate(zip(names, units, strict=True), start=1):
+                target.set_band_description(number, name)
+                target.set_band_unit(number, unit)
+            stream_blocks(raster, store, threads=threads, progress=progress)
+        finally:
+            with _output_errors(path):
+                target.close()
+        bands = tuple(_statistics(blocks, path))
+        if [band.valid_count for band in bands] != valid_counts.tolist():
+            # GDAL reads a tile that never reached the disk as no data, and closing a file reports nothing.
+            raise _cannot_write(path, "blocks that did not reach the disk")
+        _copy_to_cog(blocks, temporary, bands, tags=tags or {}, overviews=overviews, threads=threads, named=path)
+    return CogSummary(path, (len(names), grid.height, grid.width), bands, infinite_count)
+
+
+def _profile(grid: Grid, bands: int) -> dict[str, Any]:
+    return {
+        "driver": "GTiff",
+        "dtype": "float32",
+        "nodata": np.nan,
+        "count": bands,
+        "height": grid.height,
+        "width": grid.width,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "tiled": True,
+        "blockxsize": TILE,
+        "blockysize": TILE,
+        "interleave": "band",
+        "bigtiff": "if_safer",
+    }
+
+
+def _statistics(path: Path, named: Path) -> Iterator[BandStatistics]:
+    """Exact statistics of every band of a GeoTIFF: three passes by windows, in an order that is always the same."""
+    with _output_errors(named), rasterio.open(path) as source:
+        for number in source.indexes:
+            unit = source.units[number - 1] or ""
+            yield _band_statistics(source, number, source.descriptions[number - 1], unit)
+
+
+def _band_statistics(source: DatasetReader, number: int, name: str, unit: str) -> BandStatistics:
+    def valid() -> Iterator[np.ndarray]:
+        for window in _windows(source):
+            values = source.read(number, window=window)
+            values = values[~np.isnan(values)]
+            if values.size:
+                yield values
+
+    count, total, minimum, maximum = 0, 0.0, np.inf, -np.inf
+    for values in valid():
+        count += values.size
+        total += float(values.sum(dtype=np.float64))
+        minimum, maximum = min(minimum, float(values.min())), max(maximum, float(values.max()))
+    if count == 0:
+        nan = float("nan")
+        return BandStatistics(name, unit, nan, nan, nan, nan, nan, nan, 0)
+    mean = total / count
+    squares, histogram = 0.0, np.zeros(BINS, dtype=np.int64)
+    for values in valid():
+        values = values.astype(np.float64)
+        squares += float(((values - mean) ** 2).sum())
+        values -= minimum
+        values *= BINS / (maximum - minimum) if maximum > minimum else 0.0
+        histogram += np.bincount(np.minimum(values.astype(np.int32), BINS - 1), minlength=BINS)
+    below = np.cumsum(histogram)
+    bins = np.searchsorted(below, [np.ceil(0.02 * count), np.ceil(0.98 * count)])
+    p2, p98 = minimum + (bins + 0.5) * (maximum - minimum) / BINS
+    return BandStatistics(name, unit, minimum, maximum, mean, (squares / count) ** 0.5, float(p2), float(p98), count)
+
+
+def _windows(source: DatasetReader) -> Iterator[Window]:
+    """Cut a dataset into windows of whole tiles that hold a few million pixels at most."""
+    wide = 8 * TILE
+    for y0, x0 in product(range(0, source.height, TILE), range(0, source.width, wide)):
+        yield Window(x0, y0, min(wide, source.width - x0), min(TILE, source.height - y0))
+
+
+def _copy_to_cog(
+    source: Path,
+    target: Path,
+    bands: Sequence[BandStatistics],
+    *,
+    tags: Mapping[str, str],
+    overviews: str,
+    threads: int,
+    named: Path,
+) -> None:
+    """Write all metadata into `source`, and let GDAL make a COG of it: a COG that is edited later is none."""
+    with _output_errors(named):
+        with rasterio.open(source, "r+") as dataset:
+            dataset.update_tags(**{name: str(value) for name, value in tags.items()})
+            for number, band in enumerate(bands, start=1):
+                dataset.update_tags(number, **_gdal_statistics(band, dataset.width * dataset.height))
+        tile = TILE
+        while tile > 128 and len(bands) * tile**2 * 4 > 16 * 2**20:
+            tile //= 2  # tiles of a COG hold all bands: hundreds of bands would make tiles of hundreds of MB
+        rasterio.shutil.copy(
+            source,
+            target,
+            driver="COG",
+            COMPRESS="DEFLATE",
+            LEVEL=3,  # a third faster than 6 for 1 % of size: most bits of a float map are noise
+            PREDICTOR="FLOATING_POINT",
+            OVERVIEW_RESAMPLING=overviews.upper(),
+            BLOCKSIZE=tile,
+            BIGTIFF="IF_SAFER",
+            NUM_THREADS=max(threads, 1),
+        )
+        with rasterio.open(source) as expected, rasterio.open(target, NUM_THREADS=max(threads, 1)) as written:
+            for window in _windows(written):
+                # GDAL's copy says nothing when the disk fills up within its last tiles.
+                if not np.array_equal(written.read(window=window), expected.read(window=window), equal_nan=True):
+                    raise _cannot_write(named, "a copy that did not reach the disk")
+
+
+def _gdal_statistics(band: BandStatistics, pixels: int) -> dict[str, str]:
+    tags = {"STATISTICS_VALID_PERCENT": f"{100 * band.valid_count / pixels:.6g}"}
+    if band.valid_count:
+        numbers = {"MINIMUM": band.minimum, "MAXIMUM": band.maximum, "MEAN": band.mean, "STDDEV": band.std}
+        tags |= {f"STATISTICS_{name}": repr(number) for name, number in numbers.items()}
+    return tags
+
+
+@contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    """Turn what GDAL says of the output into an OutputError that names it."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        raise _cannot_write(path, f"a write that failed ({error})") from error
+
+
+def _require_room(path: Path, needed_bytes: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if free < needed_bytes:
+        raise _cannot_write(path, f"a disk with {free / 1e6:.0f} MB free", f"{needed_bytes / 1e6:.0f} MB")
+
+
+def _cannot_write(path: Path, found: str, expected: str = "room for the map") -> OutputError:
+    free = shutil.disk_usage(path.parent).free
+    way_out = f"free some disk space ({free / 1e6:.0f} MB are free now), or choose another output"
+    return OutputError(path, found=found, expected=expected, way_out=way_out)

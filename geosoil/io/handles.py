@@ -1,0 +1,142 @@
+"""Open datasets, each held by the one thread that reads it: no lock is shared while pixels are read.
+
+A GDAL dataset must not be read by two threads at once. One lock for all would serialise the reading
+(rioxarray #214), so every thread keeps a few datasets of its own, and closes the one it used longest ago.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from geosoil.errors import RasterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rasterio.io import DatasetReader
+
+KEPT_PER_THREAD = 32
+
+# A VRT may name other files, but must not run code that it brings along.
+_OPTIONS = {"GDAL_VRT_ENABLE_PYTHON": "NO"}
+# Of a remote file, ask for side files one by one: listing a bucket may take minutes.
+_REMOTE_OPTIONS = {**_OPTIONS, "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
+
+_opening = threading.Lock()  # for the warnings filter below, which is global; never held while reading
+_own = threading.local()
+
+
+@contextmanager
+def dataset(path: str, stamp: tuple[int, int] | None = None) -> Iterator[DatasetReader]:
+    """Yield this thread's dataset of a file, opened now or kept from before; do not close it.
+
+    path: as `located` gives it. stamp: of `stamp_of`, so that a file replaced since is opened anew.
+
+    Raises RasterError where the file is absent or no raster.
+
+    >>> import tempfile, numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = folder + "/a.tif"
+    ...     with rasterio.open(path, "w", driver="GTiff", width=2, height=1, count=3, dtype="uint8",
+    ...                        transform=rasterio.Affine(2, 0, 0, 0, -2, 0)) as made:
+    ...         made.write(np.ones((3, 1, 2), "uint8"))
+    ...     with dataset(path, stamp_of(path)) as source:
+    ...         source.count
+    3
+    """
+    kept: OrderedDict[tuple[str, Any], DatasetReader] = _own.__dict__.setdefault("kept", OrderedDict())
+    with rasterio.Env(**(_REMOTE_OPTIONS if is_remote(path) else _OPTIONS)):
+        key = (path, stamp)
+        if key not in kept:
+            kept[key] = _open(path)
+            while len(kept) > KEPT_PER_THREAD:
+                kept.popitem(last=False)[1].close()
+        kept.move_to_end(key)
+        yield kept[key]
+
+
+def located(path: str | os.PathLike[str]) -> str:
+    """Return the path as GDAL takes it from any working folder: local files absolute, the others as they are.
+
+    >>> located("https://example.org/a.tif")
+    'https://example.org/a.tif'
+    """
+    text = os.fspath(path)
+    return str(Path(text).absolute()) if _is_plain(text) else text
+
+
+def is_remote(path: str) -> bool:
+    """Tell whether GDAL reads the path over a network.
+
+    >>> is_remote("s3://bucket/a.tif"), is_remote("a.tif")
+    (True, False)
+    """
+    return "://" in path or path.startswith(("/vsicurl", "/vsis3", "/vsigs", "/vsiaz"))
+
+
+def stamp_of(path: str) -> tuple[int, int] | None:
+    """Return (time of change in ns, size in bytes) of a local file; None for any other path."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def value_bands(source: DatasetReader) -> list[int]:
+    """Return the numbers (1 is the first) of the bands that hold values: all but an alpha band."""
+    return [i for i, meaning in zip(source.indexes, source.colorinterp, strict=True) if meaning != ColorInterp.alpha]
+
+
+def _is_plain(path: str) -> bool:
+    return "://" not in path and not path.startswith(("/vsi", "<")) and (Path(path).exists() or ":" not in path)
+
+
+def _open(path: str) -> DatasetReader:
+    plain = _is_plain(path)
+    if plain and not Path(path).exists():
+        raise RasterError(path, found="no such file", expected="a raster", way_out="check the path")
+    try:
+        # A cube in sensor geometry has no geotransform: that is said by its CRS, not by a warning.
+        with _opening, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            source = rasterio.open(path)
+    except (RasterioError, ValueError) as error:
+        found = "a folder" if plain and Path(path).is_dir() else f"no raster ({_first_line(error)})"
+        raise RasterError(
+            path, found=found, expected="a raster that GDAL can open", way_out="check the file"
+        ) from error
+    inner = source.subdatasets
+    if source.count == 0:
+        source.close()
+        raise RasterError(
+            path,
+            found=f"{len(inner)} datasets inside and no bands",
+            expected="one raster",
+            way_out=f"name one of them: {', '.join(inner[:3]) or 'there is none'}",
+        )
+    return source
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _forget() -> None:
+    """Start without datasets in a forked process: those of its parent share their file positions with it."""
+    global _own, _opening
+    _own, _opening = threading.local(), threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

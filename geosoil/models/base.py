@@ -1,0 +1,146 @@
+"""What a model of a raster is: it reads named bands of a block and writes named targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from geosoil.models.lowering import LoweredProgram
+
+Block = np.ndarray  # float32 (band, y, x); NaN = no data
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A band that a model reads: its wavelength and width where it has one, and its range at training."""
+
+    name: str
+    wavelength_nm: float | None = None
+    fwhm_nm: float | None = None
+    training_low: float | None = None
+    training_high: float | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A band that a model writes; predictions outside `valid_range` are set to its ends, and counted by the mapper."""
+
+    name: str
+    unit: str
+    valid_range: tuple[float | None, float | None] = (None, None)
+
+
+class Model(Protocol):
+    """Whatever the mapper can run: three attributes and one method."""
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The bands it reads, in this order."""
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The bands it writes, in this order."""
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context that it needs on every side; 0 for a pixel model."""
+
+    def predict(self, block: Block) -> Block:
+        """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x); NaN in any feature gives NaN."""
+
+
+@dataclass(frozen=True)
+class PixelModel:
+    """Run a fitted scikit-learn estimator on every pixel of a block.
+
+    Preprocessing lives inside the estimator's Pipeline, so training rows and map pixels cannot be treated
+    differently. Only the bands that the fitted estimator can be shown to use are `features`; where its
+    Pipeline cannot be lowered, all are.
+
+    `inputs` are all columns the estimator was fitted on; `resampling` `(inputs used, features)` leads from
+    another sensor's bands to them (see `mapping.match`).
+
+    >>> from sklearn.linear_model import LinearRegression
+    >>> estimator = LinearRegression().fit(np.array([[0.0], [1.0]]), np.array([1.0, 3.0]))
+    >>> model = PixelModel(estimator, inputs=(Feature("red"),), targets=(Target("som_g_kg", "g/kg"),))
+    >>> model.predict(np.full((1, 1, 2), 2.0, np.float32)).round(3).tolist()
+    [[[5.0, 5.0]]]
+    """
+
+    estimator: Any
+    inputs: tuple[Feature, ...]
+    targets: tuple[Target, ...]
+    resampling: np.ndarray | None = None
+    resampled_features: tuple[Feature, ...] = ()
+    halo: int = 0
+
+    @cached_property
+    def _lowered(self) -> LoweredProgram | None:
+        from geosoil.models.lowering import compile_program, lower_estimator
+
+        program = lower_estimator(self.estimator)
+        return None if program is None else compile_program(program, len(self.inputs), before=self.resampling)
+
+    @cached_property
+    def used(self) -> np.ndarray:
+        """Indices of the inputs that the estimator's prediction depends on, `(n_used,)`."""
+        from geosoil.models.lowering import lower_estimator, needed_inputs
+
+        program = lower_estimator(self.estimator)
+        return np.arange(len(self.inputs)) if program is None else needed_inputs(program, len(self.inputs))
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """The bands it reads, in this order."""
+        if self.resampling is not None:
+            return self.resampled_features
+        return tuple(self.inputs[i] for i in self.used)
+
+    @property
+    def is_lowered(self) -> bool:
+        """Whether blocks run as one float32 program instead of the estimator's own `predict`."""
+        return self._lowered is not None
+
+    def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> PixelModel:
+        """Return the same model for the bands of another sensor: matrix `(n_used, n_features)`."""
+        return replace(self, resampling=np.asarray(matrix, np.float64), resampled_features=features)
+
+    def predict_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Predict by the estimator itself: rows `(sample, feature)` -> `(sample, target)` in the targets' units."""
+        rows = np.asarray(rows)
+        if self.resampling is not None:
+            rows = rows @ self.resampling.T
+        full = np.zeros((len(rows), len(self.inputs)), np.float32)  # columns nobody reads may hold anything finite
+        full[:, self.used] = rows
+        predicted = np.asarray(self.estimator.predict(full)).reshape(len(rows), -1)
+        return self._within_range(predicted, axis=1)
+
+    def predict(self, block: Block) -> Block:
+        """Turn (feature, y, x) float32 into (target, y, x) float32; a pixel with NaN in any feature gives NaN."""
+        n_features, height, width = block.shape
+        flat = block.reshape(n_features, -1)
+        # One pass that needs no temporary: a sum is finite only where every band is (reflectance cannot overflow it).
+        valid = np.isfinite(np.add.reduce(flat, axis=0))
+        out = np.full((len(self.targets), flat.shape[1]), np.nan, np.float32)
+        if valid.any():
+            chosen = flat if valid.all() or self.is_lowered else flat[:, valid]
+            if self._lowered is not None:
+                out[:] = self._lowered(chosen)
+                self._within_range(out, axis=0)
+                out[:, ~valid] = np.nan
+            else:
+                out[:, valid] = self.predict_rows(chosen.T).T
+        return out.reshape(-1, height, width)
+
+    def _within_range(self, values: np.ndarray, axis: int) -> np.ndarray:
+        """Set predictions outside the valid range to its ends, in place."""
+        for i, target in enumerate(self.targets):
+            low, high = target.valid_range
+            if low is not None or high is not None:
+                column = values[:, i] if axis else values[i]
+                np.clip(column, low, high, out=column)
+        return values

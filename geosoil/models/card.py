@@ -1,0 +1,61 @@
+"""The readable half of a model folder: `model.json`, checked by a schema before anything else is read."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FeatureCard(_Part):
+    """A band the model was fitted on; `used` says whether its predictions depend on it."""
+
+    name: str
+    wavelength_nm: float | None = None
+    fwhm_nm: float | None = None
+    training_low: float | None = None
+    training_high: float | None = None
+    used: bool = True
+
+
+class TargetCard(_Part):
+    """A band the model writes."""
+
+    name: str
+    unit: str
+    valid_range: tuple[float | None, float | None] = (None, None)
+
+
+class TrainingCard(_Part):
+    """What the model learned from."""
+
+    n_samples: int
+    recipe_sha256: str
+    table_sha256: str
+    notes: list[str] = Field(default_factory=list)
+
+
+class ModelCard(_Part):
+    """Everything about a model that is not a large array.
+
+    `estimator` is the tree of types, parameters and names of arrays that `models/store.py` reads; `metrics`
+    holds the table of each protocol, by the protocol's name; `quantity` is what the features are.
+    """
+
+    schema_version: Literal[1] = 1
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    study: str
+    kind: Literal["pixel"] = "pixel"
+    quantity: str = "reflectance"
+    features: list[FeatureCard] = Field(min_length=1)
+    targets: list[TargetCard] = Field(min_length=1)
+    preprocessing: list[str]
+    estimator: dict[str, Any]
+    training: TrainingCard
+    metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    created: str = ""

@@ -1,0 +1,355 @@
+"""The regressors of the studies: scikit-learn estimators that choose their own settings inside `fit`.
+
+Whatever is chosen (components, C, gamma, epsilon) is chosen by cross-validation on the rows given to `fit`,
+so a validation around them never lets test rows choose.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin, clone
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from geosoil.errors import SamplesError
+from geosoil.numerics.program import Affine, Elementwise, Program, RadialBasis
+from geosoil.numerics.step import Stateful
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Regressor(RegressorMixin, Stateful):
+    """A regressor of one target, with its rows checked on the way in."""
+
+    def _training_rows(self, X: np.ndarray, y: np.ndarray, n_folds: int) -> tuple[np.ndarray, np.ndarray]:
+        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], y_numeric=True)
+        if len(y) < n_folds:
+            raise SamplesError(
+                "training rows",
+                found=f"{len(y)} samples",
+                expected=f"at least {n_folds}, one for each fold",
+                way_out="add samples or ask for fewer folds",
+            )
+        return X, np.asarray(y, np.float64)
+
+    def _rows(self, X: np.ndarray) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
+
+
+class PartialLeastSquares(Regressor):
+    """PLSR with the number of components chosen by cross-validation (the least pooled RMSE).
+
+    X `(sample, feature)`, y `(sample,)`; centred, not scaled (bands share a unit). A number in `n_components`
+    takes that many instead. Wold et al. 2001; coefficients as in R `pls`.
+
+    >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.5], [3.0, 1.0], [4.0, 0.5]])
+    >>> PartialLeastSquares(n_folds=2).fit(X, X @ [1.0, 2.0]).predict(X).round(6).tolist()
+    [2.0, 1.0, 5.0, 5.0, 5.0]
+    """
+
+    fitted: ClassVar[tuple[str, ...]] = ("n_features_in_", "coef_", "intercept_", "n_components_")
+
+    def __init__(
+        self, *, n_components: int | None = None, max_components: int = 15, n_folds: int = 5, random_state: int = 0
+    ) -> None:
+        self.n_components = n_components
+        self.max_components = max_components
+        self.n_folds = n_folds
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> PartialLeastSquares:
+        """Choose the number of components and fit them to all rows."""
+        from geosoil.numerics.pls import cross_validated_rmse, fit_pls
+
+        X, y = self._training_rows(X, y, self.n_folds)
+        wide = np.asarray(X, np.float64)
+        if self.n_components is None:
+            folds = np.random.default_rng(self.random_state).permutation(len(y)) % self.n_folds
+            smallest = len(y) - int(np.bincount(folds).max())
+            most = max(1, min(self.max_components, X.shape[1], smallest - 1))
+            chosen = int(np.argmin(cross_validated_rmse(wide, y, folds, most))) + 1
+        else:
+            chosen = min(self.n_components, X.shape[1], len(y) - 1)
+        fits = fit_pls(wide, y, chosen)
+        self.n_components_ = chosen
+        self.coef_ = fits.coefficients[-1]
+        self.intercept_ = float(fits.intercepts[-1])
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict `(sample,)` from X `(sample, feature)`."""
+        return self._rows(X) @ self.coef_ + self.intercept_
+
+    def lower(self) -> Program:
+        """One row of a matrix."""
+        return (Affine(self.coef_[None, :], np.array([self.intercept_])),)
+
+
+class SupportVectors(Regressor):
+    """SVR with a radial basis; C, gamma and epsilon by a seeded random search in cross-validation.
+
+    X `(sample, feature)`, standardised by the step before it; y `(sample,)` is standardised inside, so C and
+    epsilon are in standard deviations of the target. A number in `C`, `gamma` or `epsilon` is kept as given.
+    Smola and Schoelkopf 2004; libsvm by scikit-learn.
+
+    >>> X = np.linspace(-1, 1, 30)[:, None]
+    >>> model = SupportVectors(n_candidates=5).fit(X, 3 * X[:, 0])
+    >>> bool(abs(model.predict([[0.5]])[0] - 1.5) < 0.2)
+    True
+    """
+
+    fitted: ClassVar[tuple[str, ...]] = (
+        "n_features_in_",
+        "support_vectors_",
+        "dual_coef_",
+        "intercept_",
+        "gamma_",
+        "C_",
+        "epsilon_",
+    )
+
+    def __init__(
+        self,
+        *,
+        C: float | None = None,
+        gamma: float | None = None,
+        epsilon: float | None = None,
+        n_candidates: int = 40,
+        n_folds: int = 5,
+        random_state: int = 0,
+    ) -> None:
+        self.C = C
+        self.gamma = gamma
+        self.epsilon = epsilon
+        self.n_candidates = n_candidates
+        self.n_folds = n_folds
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> SupportVectors:
+        """Search the settings, and fit the best to all rows."""
+        from scipy.stats import loguniform
+        from sklearn.model_selection import KFold, RandomizedSearchCV
+        from sklearn.svm import SVR
+
+        X, y = self._training_rows(X, y, self.n_folds)
+        mean, spread = float(y.mean()), float(y.std()) or 1.0
+        # gamma is around 1 / features for standardised columns; the ranges are those of libsvm's guide, halved.
+        ranges = {
+            "C": loguniform(1e-1, 1e3),
+            "gamma": loguniform(1e-2 / X.shape[1], 1e1 / X.shape[1]),
+            "epsilon": loguniform(1e-3, 3e-1),
+        }
+        given = {name: getattr(self, name) for name in ranges if getattr(self, name) is not None}
+        open_ranges = {name: values for name, values in ranges.items() if name not in given}
+        # Kernel values beyond float64's need buy nothing; the cap keeps a hopeless candidate from running for ever.
+        machine = SVR(kernel="rbf", cache_size=50, max_iter=100_000, **given)
+        standard = (y - mean) / spread
+        if open_ranges:
+            folds = KFold(self.n_folds, shuffle=True, random_state=self.random_state)
+            search = RandomizedSearchCV(
+                machine,
+                open_ranges,
+                n_iter=self.n_candidates,
+                cv=folds,
+                scoring="neg_mean_squared_error",
+                random_state=self.random_state,
+            )
+            machine = _quietly(search).fit(X, standard).best_estimator_
+        else:
+            machine = _quietly(machine).fit(X, standard)
+        self.support_vectors_ = np.asarray(machine.support_vectors_, np.float64)
+        self.dual_coef_ = machine.dual_coef_[0] * spread
+        self.intercept_ = float(machine.intercept_[0]) * spread + mean
+        self.C_, self.gamma_, self.epsilon_ = float(machine.C), float(machine.gamma), float(machine.epsilon)
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict `(sample,)` by the kernel expansion over the support vectors."""
+        from sklearn.metrics.pairwise import rbf_kernel
+
+        kernel = rbf_kernel(np.asarray(self._rows(X), np.float64), self.support_vectors_, gamma=self.gamma_)
+        return kernel @ self.dual_coef_ + self.intercept_
+
+    def lower(self) -> Program:
+        """The kernel, and one row of a matrix."""
+        return (
+            RadialBasis(self.support_vectors_, self.gamma_),
+            Affine(self.dual_coef_[None, :], np.array([self.intercept_])),
+        )
+
+
+def _quietly(machine: Any) -> Any:
+    """Return the machine with `fit` wrapped so that a capped solver does not warn: a poor candidate loses by itself."""
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+
+    fit = machine.fit
+
+    def quiet_fit(*arguments: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return fit(*arguments)
+
+    machine.fit = quiet_fit
+    return machine
+
+
+class Forest(Regressor):
+    """Random forest regression: the FD-RF of the papers where first derivatives come before it (Zhou et al. 2021).
+
+    X `(sample, feature)`, y `(sample,)`; `forest_` is scikit-learn's, and is stored by skops.
+    """
+
+    fitted: ClassVar[tuple[str, ...]] = ("n_features_in_", "forest_")
+
+    def __init__(
+        self, *, n_trees: int = 500, max_features: float = 1 / 3, min_leaf: int = 2, random_state: int = 0
+    ) -> None:
+        self.n_trees = n_trees
+        self.max_features = max_features
+        self.min_leaf = min_leaf
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Forest:
+        """Grow the trees on all rows."""
+        from sklearn.ensemble import RandomForestRegressor
+
+        X, y = self._training_rows(X, y, 2)
+        self.forest_ = RandomForestRegressor(
+            self.n_trees,
+            max_features=self.max_features,
+            min_samples_leaf=self.min_leaf,
+            random_state=self.random_state,
+        ).fit(X, y)
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict `(sample,)`: the mean of the trees."""
+        return self.forest_.predict(self._rows(X))
+
+
+class DenseNet(Regressor):
+    """A dense network on chosen bands: the DNN of DNN-CARS (Wei et al. 2021).
+
+    X `(sample, feature)` standardised, y `(sample,)` standardised inside. Stops when a share of the training rows,
+    drawn by the seed, has not improved for `patience` epochs.
+    """
+
+    fitted: ClassVar[tuple[str, ...]] = ("n_features_in_", "weights_", "target_mean_", "target_spread_")
+
+    def __init__(
+        self,
+        *,
+        hidden: tuple[int, ...] | list[int] = (64, 32),
+        dropout: float = 0.2,
+        epochs: int = 500,
+        patience: int = 50,
+        learning_rate: float = 1e-3,
+        batch_size: int = 16,
+        random_state: int = 0,
+    ) -> None:
+        self.hidden = hidden
+        self.dropout = dropout
+        self.epochs = epochs
+        self.patience = patience
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> DenseNet:
+        """Train on all rows but those that say when to stop."""
+        from geosoil.models.networks.dense import train_dense
+
+        X, y = self._training_rows(X, y, 5)
+        self.target_mean_, self.target_spread_ = float(y.mean()), float(y.std()) or 1.0
+        standard = (y - self.target_mean_) / self.target_spread_
+        self.weights_ = train_dense(np.asarray(X, np.float32), standard.astype(np.float32), self.get_params())
+        return self
+
+    def _layers(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for i in range(len(self.weights_) // 2):
+            yield self.weights_[f"{i}.weight"], self.weights_[f"{i}.bias"]
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict `(sample,)`."""
+        values = self._rows(X)
+        layers = list(self._layers())
+        for i, (weight, bias) in enumerate(layers):
+            values = values @ weight.T + bias
+            values = np.maximum(values, 0) if i < len(layers) - 1 else values
+        return values[:, 0] * self.target_spread_ + self.target_mean_
+
+    def lower(self) -> Program:
+        """Matrices with ReLU between them."""
+        words: list[Any] = []
+        for weight, bias in self._layers():
+            words += [Affine(weight, bias), Elementwise("relu")]
+        return (*words[:-1], Affine(np.array([[self.target_spread_]]), np.array([self.target_mean_])))
+
+
+class LogTarget(Regressor):
+    """Fit an estimator to ln(y), for skewed targets such as metals, and give predictions back in y's unit.
+
+    `retransform="naive"` is exp, the median of a log-normal; `"smearing"` multiplies by the mean of the exponential of
+    the training residuals (Duan 1983), the mean. Zero and negative values are refused.
+
+    >>> from sklearn.linear_model import LinearRegression
+    >>> X = np.array([[0.0], [1.0], [2.0]])
+    >>> LogTarget(LinearRegression()).fit(X, np.exp(X[:, 0])).predict([[3.0]]).round(3).tolist()
+    [20.086]
+    """
+
+    fitted: ClassVar[tuple[str, ...]] = ("estimator_", "smearing_")
+
+    def __init__(self, estimator: Any, *, retransform: str = "naive") -> None:
+        self.estimator = estimator
+        self.retransform = retransform
+
+    def fit(self, X: np.ndarray, y: np.ndarray, **fit_parameters: Any) -> LogTarget:
+        """Fit the estimator to the natural logarithm of y."""
+        return self.keep(clone(self.estimator).fit(X, logarithm(y), **fit_parameters), X, y)
+
+    def keep(self, fitted: Any, X: np.ndarray, y: np.ndarray) -> LogTarget:
+        """Take an estimator that was fitted to ln(y) already, and find the smearing factor."""
+        if self.retransform not in {"naive", "smearing"}:
+            msg = f"retransform is 'naive' or 'smearing', not {self.retransform!r}"
+            raise ValueError(msg)
+        self.estimator_ = fitted
+        self.smearing_ = 1.0
+        if self.retransform == "smearing":
+            self.smearing_ = float(np.mean(np.exp(logarithm(y) - fitted.predict(X))))
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict `(sample,)` in y's own unit."""
+        return np.exp(self.estimator_.predict(X)) * self.smearing_
+
+    def lower(self) -> Program | None:
+        """The estimator's program, exp, and the smearing factor."""
+        from geosoil.models.lowering import lower_estimator
+
+        inner = lower_estimator(self.estimator_)
+        if inner is None:
+            return None
+        return (*inner, Elementwise("exp"), Affine(np.array([[self.smearing_]]), np.zeros(1)))
+
+
+def logarithm(y: np.ndarray) -> np.ndarray:
+    """Return ln(y) of positive values; raises SamplesError where one is zero or less.
+
+    >>> logarithm(np.array([1.0, np.e])).tolist()
+    [0.0, 1.0]
+    """
+    y = np.asarray(y, np.float64)
+    if not (y > 0).all():
+        raise SamplesError(
+            "target",
+            found=f"{int((y <= 0).sum())} values of zero or less",
+            expected="positive values under a logarithm",
+            way_out="mend these values or set log = 'none' in the recipe",
+        )
+    return np.log(y)

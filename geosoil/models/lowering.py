@@ -1,0 +1,196 @@
+"""A fitted Pipeline as one float32 torch program.
+
+    Pipeline --lower_estimator--> words --simplify--> fewer words --compile_program--> LoweredProgram
+
+`simplify` multiplies neighbouring linear steps together and drops what nobody reads: unused bands are never
+asked of the file, unused outputs of a decoder never computed. The words stand in `numerics/program.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geosoil.models.simplify import needed_inputs, simplify
+from geosoil.numerics.program import (
+    Affine,
+    Clip,
+    Elementwise,
+    Parallel,
+    Program,
+    RadialBasis,
+    Select,
+    Standardise,
+    Word,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["LoweredProgram", "compile_program", "lower_estimator", "needed_inputs"]
+
+# Pixels that run together: the widest layer of a net (256 x 2048 float32 = 2 MB) stays in a core's cache.
+PIXELS_AT_ONCE = 2048
+
+
+def lower_estimator(estimator: Any) -> Program | None:
+    """Say what a fitted estimator or Pipeline computes in words; None where one of its steps cannot be said.
+
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> program = lower_estimator(StandardScaler().fit([[1.0], [3.0]]))
+    >>> program[0].weight.tolist(), program[0].bias.tolist()
+    ([[1.0]], [-2.0])
+    """
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+    from geosoil.numerics.step import Stateful
+
+    if isinstance(estimator, Pipeline):
+        words: list[Word] = []
+        for _, step in estimator.steps:
+            lowered = () if step is None or isinstance(step, str) else lower_estimator(step)
+            if lowered is None:
+                return None
+            words.extend(lowered)
+        return tuple(words)
+    if isinstance(estimator, Stateful):
+        return estimator.lower()
+    if isinstance(estimator, StandardScaler):
+        n = estimator.n_features_in_
+        scale = 1.0 / estimator.scale_ if estimator.scale_ is not None else np.ones(n)
+        mean = estimator.mean_ if estimator.with_mean else np.zeros(n)
+        return (Affine(np.diag(scale), -mean * scale),)
+    if isinstance(estimator, MinMaxScaler) and not estimator.clip:
+        return (Affine(np.diag(estimator.scale_), estimator.min_),)
+    if isinstance(estimator, LinearRegression):
+        coef = np.atleast_2d(estimator.coef_)
+        return (Affine(coef, np.broadcast_to(estimator.intercept_, (len(coef),)).astype(float)),)
+    return None
+
+
+class LoweredProgram:
+    """A program ready to run: `(feature, pixel)` float32 in, `(output, pixel)` float32 out."""
+
+    def __init__(self, program: Program, n_features: int) -> None:
+        self.program = program
+        self.n_features = n_features
+        self._run = _chain(program)
+
+    def __call__(self, features: np.ndarray, pixels_at_once: int = PIXELS_AT_ONCE) -> np.ndarray:
+        """Run over columns: features `(n_features, n_pixels)` float32 -> `(n_outputs, n_pixels)` float32."""
+        import torch
+
+        with torch.inference_mode():
+            source = torch.from_numpy(np.ascontiguousarray(features, np.float32))
+            n_pixels = source.shape[1]
+            parts = []
+            for start in range(0, max(n_pixels, 1), pixels_at_once):
+                parts.append(self._run(source[:, start : start + pixels_at_once]))
+            return torch.cat(parts, dim=1).numpy()
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds that the program needs for one pixel."""
+        return _multiply_adds(self.program, self.n_features)[0]
+
+
+def compile_program(program: Program, n_features: int, *, before: np.ndarray | None = None) -> LoweredProgram:
+    """Make a program ready to run on the inputs it needs (in their order).
+
+    `before` `(n_needed, n_new)` leads from other features to those the program needs (resampling between sensors).
+    """
+    program, used = simplify(program, n_features)
+    n_inputs = len(used)
+    if before is not None:
+        program, kept = simplify((Affine(before, np.zeros(len(before))), *program), before.shape[1])
+        n_inputs = before.shape[1]
+        if len(kept) != n_inputs:
+            program = (Select(kept), *program)
+    return LoweredProgram(program, n_inputs)
+
+
+def _multiply_adds(program: Program, n_in: int) -> tuple[int, int]:
+    """Return the multiply-adds per pixel, and the number of outputs."""
+    total, n = 0, n_in
+    for word in program:
+        if isinstance(word, Affine):
+            total += word.weight.size
+            n = len(word.weight)
+        elif isinstance(word, RadialBasis):
+            total += word.support.size
+            n = len(word.support)
+        elif isinstance(word, Select):
+            n = len(word.index)
+        elif isinstance(word, Parallel):
+            branches = [_multiply_adds(branch, n) for branch in word.branches]
+            total += sum(cost for cost, _ in branches)
+            n = sum(size for _, size in branches) if word.how == "concat" else branches[0][1]
+    return total, n
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.array(values, np.float32))  # a copy that torch owns
+
+
+def _chain(program: Program) -> Any:
+    steps = [_compile_word(word) for word in program]
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        for step in steps:
+            x = step(x)
+        return x
+
+    return run
+
+
+def _compile_word(word: Word) -> Any:
+    """Return the torch function of one word; every function leaves its argument untouched."""
+    import torch
+
+    if isinstance(word, Affine):
+        bias = _tensor(word.bias[:, None])
+        diagonal = _diagonal(word.weight)
+        if diagonal is not None:
+            scale = _tensor(diagonal[:, None])
+            return lambda x: torch.addcmul(bias, scale, x)
+        weight = _tensor(word.weight)
+        return lambda x: torch.addmm(bias, weight, x)
+    if isinstance(word, Select):
+        index = torch.from_numpy(np.array(word.index, np.int64))
+        return lambda x: x.index_select(0, index)
+    if isinstance(word, Elementwise):
+        return {
+            "relu": torch.relu,
+            "exp": torch.exp,
+            "square": torch.square,
+            "absorbance": lambda x: -torch.log10(torch.where(x > 0, x, torch.nan)),
+        }[word.name]
+    if isinstance(word, Clip):
+        return lambda x: torch.clamp(x, word.low, word.high)
+    if isinstance(word, Standardise):
+        return lambda x: (x - x.mean(0)) / x.std(0, correction=1)
+    if isinstance(word, RadialBasis):
+        # |x - s|^2 = |x|^2 - 2 s.x + |s|^2: one matrix product instead of a difference per support vector.
+        cross = _tensor(2 * word.gamma * word.support)
+        own = _tensor(-word.gamma * np.sum(word.support**2, axis=1)[:, None])
+        gamma = float(word.gamma)
+        return lambda x: torch.addmm(own, cross, x).sub_(torch.square(x).sum(0), alpha=gamma).clamp_(max=0).exp_()
+    if isinstance(word, Parallel):
+        branches = [_chain(branch) for branch in word.branches]
+        if word.how == "concat":
+            return lambda x: torch.cat([branch(x) for branch in branches])
+        return lambda x: torch.stack([branch(x) for branch in branches]).sum(0)
+    msg = f"unknown word {word!r}"
+    raise TypeError(msg)
+
+
+def _diagonal(weight: np.ndarray) -> np.ndarray | None:
+    """Return the diagonal of a square matrix that holds nothing else."""
+    if weight.shape[0] != weight.shape[1] or np.count_nonzero(weight - np.diag(np.diag(weight))):
+        return None
+    return np.diag(weight)

@@ -1,0 +1,137 @@
+"""Fitted estimators as a tree of JSON and named arrays, and back; nothing here can execute a file's content.
+
+Only the types of `TYPES` can be built, by their constructors with JSON parameters; their fitted state is then set
+from arrays. Forests, which are not plain arrays, go through skops with an exact list of types.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from geosoil.numerics.step import Stateful
+
+# name in the file -> where the class stands; the only classes that a model file can ask for.
+TYPES: dict[str, str] = {
+    "Absorbance": "geosoil.spectra.absorbance:Absorbance",
+    "SNV": "geosoil.spectra.scatter:SNV",
+    "MSC": "geosoil.spectra.scatter:MSC",
+    "Detrend": "geosoil.spectra.scatter:Detrend",
+    "SavitzkyGolay": "geosoil.spectra.smooth:SavitzkyGolay",
+    "ContinuumRemoval": "geosoil.spectra.continuum:ContinuumRemoval",
+    "ResampleSpectra": "geosoil.spectra.resample:ResampleSpectra",
+    "CARS": "geosoil.spectra.cars:CARS",
+    "SpectralVAE": "geosoil.fusion.vae:SpectralVAE",
+    "PartialLeastSquares": "geosoil.models.estimators:PartialLeastSquares",
+    "SupportVectors": "geosoil.models.estimators:SupportVectors",
+    "Forest": "geosoil.models.estimators:Forest",
+    "DenseNet": "geosoil.models.estimators:DenseNet",
+    "LogTarget": "geosoil.models.estimators:LogTarget",
+    "StandardScaler": "sklearn.preprocessing:StandardScaler",
+    "MinMaxScaler": "sklearn.preprocessing:MinMaxScaler",
+}
+
+# What scikit-learn's own steps learn in `fit`.
+SKLEARN_STATE: dict[str, tuple[str, ...]] = {
+    "StandardScaler": ("n_features_in_", "mean_", "var_", "scale_"),
+    "MinMaxScaler": ("n_features_in_", "min_", "scale_", "data_min_", "data_max_", "data_range_"),
+}
+
+
+def describe(estimator: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """Return the JSON tree of a fitted estimator, and put its arrays and forests under their names.
+
+    Raises TypeError for an estimator that is not in `TYPES`.
+    """
+    from sklearn.pipeline import Pipeline
+
+    if isinstance(estimator, Pipeline):
+        steps = [
+            [name, describe(step, arrays, forests, f"{path}{name}/")]
+            for name, step in estimator.steps
+            if step is not None and not isinstance(step, str)
+        ]
+        return {"type": "Pipeline", "steps": steps}
+    kind = type(estimator).__name__
+    if kind not in TYPES or type(estimator).__module__ == "__main__":
+        msg = f"{kind} cannot be stored: not among {', '.join(sorted(TYPES))}"
+        raise TypeError(msg)
+    names = estimator.fitted if isinstance(estimator, Stateful) else SKLEARN_STATE[kind]
+    state = {name: _pack(getattr(estimator, name), arrays, forests, path + name) for name in names}
+    parameters = {name: _json(value) for name, value in estimator.get_params(deep=False).items() if name != "estimator"}
+    return {"type": kind, "params": parameters, "state": state}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, tuple | list):
+        return [_json(item) for item in value]
+    return value
+
+
+def _pack(value: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str) -> Any:
+    if isinstance(value, np.ndarray):
+        arrays[path] = np.ascontiguousarray(value)
+        return {"array": path}
+    if isinstance(value, dict):
+        for name, array in value.items():
+            arrays[f"{path}/{name}"] = np.ascontiguousarray(array)
+        return {"arrays": {name: f"{path}/{name}" for name in value}}
+    if hasattr(value, "get_params"):
+        if type(value).__module__.startswith("sklearn.ensemble"):
+            forests[path] = value
+            return {"forest": path}
+        return {"estimator": describe(value, arrays, forests, f"{path}/")}
+    return _json(value)
+
+
+def rebuild(tree: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any]) -> Any:
+    """Build the fitted estimator that a tree describes.
+
+    Raises KeyError, TypeError or ValueError where the tree is not one that `describe` could have made.
+    """
+    from sklearn.pipeline import Pipeline
+
+    if tree["type"] == "Pipeline":
+        return Pipeline([(str(name), rebuild(step, arrays, forests)) for name, step in tree["steps"]])
+    if tree["type"] not in TYPES:
+        msg = f"unknown type {tree['type']!r}"
+        raise ValueError(msg)
+    module, _, name = TYPES[tree["type"]].partition(":")
+    kind = getattr(import_module(module), name)
+    state = {name: _unpack(value, arrays, forests) for name, value in tree["state"].items()}
+    expected = kind.fitted if issubclass(kind, Stateful) else SKLEARN_STATE[tree["type"]]
+    if set(state) != set(expected):
+        msg = f"{tree['type']} holds {sorted(state)} instead of {sorted(expected)}"
+        raise ValueError(msg)
+    parameters = dict(tree["params"])
+    if "estimator_" in state:
+        parameters["estimator"] = state["estimator_"]
+    estimator = kind(**parameters)
+    for name, value in state.items():
+        setattr(estimator, name, value)
+    return estimator
+
+
+def _unpack(value: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    (kind, content), *rest = value.items()
+    if rest:
+        msg = f"a state of one kind was expected, not {sorted(value)}"
+        raise ValueError(msg)
+    if kind == "array":
+        return arrays[content]
+    if kind == "arrays":
+        return {name: arrays[path] for name, path in content.items()}
+    if kind == "estimator":
+        return rebuild(content, arrays, forests)
+    if kind == "forest":
+        return forests[content]
+    msg = f"unknown state {kind!r}"
+    raise ValueError(msg)

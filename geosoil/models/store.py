@@ -1,0 +1,203 @@
+"""Model folders: `model.json` to read, `weights.safetensors` for arrays, `forest.skops` for forests.
+
+Loading executes nothing that a file says: JSON is checked by a schema, arrays are arrays, types come from one
+literal table (`models/state.py`), and the rebuilt model must answer before it is handed out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from geosoil.errors import GeosoilError, ModelFileError, OutputError
+from geosoil.models.base import Feature, PixelModel, Target
+from geosoil.models.card import FeatureCard, ModelCard, TargetCard, TrainingCard
+from geosoil.models.forests import read_forests, write_forests
+from geosoil.models.state import describe, rebuild
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_JSON_BYTES = 20 * 1024**2
+CARD, WEIGHTS, FOREST = "model.json", "weights.safetensors", "forest.skops"
+_WAY_OUT = "name a folder that `geosoil train` wrote"
+
+
+def save_model(
+    model: PixelModel,
+    folder: Path,
+    *,
+    name: str,
+    study: str,
+    preprocessing: list[str],
+    training: TrainingCard,
+    metrics: Mapping[str, dict[str, Any]] | None = None,
+    quantity: str = "reflectance",
+) -> ModelCard:
+    """Write a model to a folder, whole files only; raises OutputError where the folder cannot be written."""
+    from datetime import UTC, datetime
+
+    from safetensors.numpy import save
+
+    arrays: dict[str, np.ndarray] = {}
+    forests: dict[str, Any] = {}
+    tree = describe(model.estimator, arrays, forests)
+    used = set(model.used.tolist())
+    card = ModelCard(
+        name=name,
+        study=study,
+        quantity=quantity,
+        features=[FeatureCard(**vars(feature), used=i in used) for i, feature in enumerate(model.inputs)],
+        targets=[TargetCard(**vars(target)) for target in model.targets],
+        preprocessing=preprocessing,
+        estimator=tree,
+        training=training,
+        metrics=dict(metrics or {}),
+        versions=_versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / WEIGHTS, save(arrays))
+        if forests:
+            scratch = folder / f".{FOREST}.{os.getpid()}"
+            write_forests(forests, scratch)
+            scratch.replace(folder / FOREST)
+        else:
+            (folder / FOREST).unlink(missing_ok=True)
+        # The card comes last: a folder with a card is whole.
+        _write(folder / CARD, card.model_dump_json(indent=1).encode())
+    except OSError as error:
+        raise OutputError(
+            folder, found=str(error.strerror or error), expected="a folder to write", way_out="name another with -o"
+        ) from error
+    return card
+
+
+def _write(path: Path, content: bytes) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_bytes(content)
+    scratch.replace(path)
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {package: version(package) for package in ("geosoil", "numpy", "scikit-learn", "torch")}
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read and check `model.json`; raises ModelFileError for anything else."""
+    path = folder / CARD
+    if not folder.is_dir() or not path.is_file():
+        found = f"no {CARD}" if folder.is_dir() else "no such folder"
+        raise ModelFileError(folder, found=found, expected="a model folder", way_out=_WAY_OUT)
+    if path.stat().st_size > MOST_JSON_BYTES:
+        raise ModelFileError(path, found="a file of over 20 MB", expected="a model card", way_out=_WAY_OUT)
+    try:
+        return ModelCard.model_validate(json.loads(path.read_bytes()))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise ModelFileError(
+            path, found=f"{where}: {first['msg']}", expected="a model card of this version", way_out=_WAY_OUT
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(path, found=f"no JSON ({error})", expected="a model card", way_out=_WAY_OUT) from error
+
+
+def load_model(folder: str | Path) -> PixelModel:
+    """Read a model by folder or by name (see `find_model`); executes nothing that the files say.
+
+    Raises ModelFileError for a folder that is not a model, or one that has been tampered with.
+    """
+    folder = find_model(folder)
+    card = read_card(folder)
+    for file in (WEIGHTS, FOREST):
+        if (folder / file).exists() and (folder / file).resolve().parent != folder.resolve():
+            raise ModelFileError(
+                folder / file, found="a link out of the folder", expected="a file", way_out="copy the file there"
+            )
+    try:
+        estimator = rebuild(card.estimator, _read_arrays(folder / WEIGHTS), _read_forests(folder / FOREST))
+        model = PixelModel(
+            estimator,
+            inputs=tuple(Feature(**feature.model_dump(exclude={"used"})) for feature in card.features),
+            targets=tuple(Target(**target.model_dump()) for target in card.targets),
+        )
+        _try_out(model, card)
+    except GeosoilError:
+        raise
+    # Whatever a crafted file makes numpy, scikit-learn or torch say, the user gets one line and nothing is returned.
+    except Exception as error:
+        raise ModelFileError(
+            folder,
+            found=f"contents that do not make a model ({type(error).__name__}: {str(error)[:200]})",
+            expected="a model as geosoil writes it",
+            way_out="train it again, or ask its author for another copy",
+        ) from error
+    return model
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        arrays = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(path, found=f"no safetensors ({error})", expected="arrays", way_out=_WAY_OUT) from error
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ModelFileError(path, found=f"NaN in {name}", expected="finite numbers", way_out="train it again")
+    return arrays
+
+
+def _read_forests(path: Path) -> dict[str, Any]:
+    return read_forests(path) if path.exists() else {}
+
+
+def _try_out(model: PixelModel, card: ModelCard) -> None:
+    """Let the rebuilt model answer for a spectrum of its training range, by both its ways."""
+    if [i for i, feature in enumerate(card.features) if feature.used] != model.used.tolist():
+        msg = "the bands marked as used are not those that the estimator reads"
+        raise ValueError(msg)
+    middle = [((f.training_low or 0.0) + (f.training_high or 0.0)) / 2 for f in model.features]
+    rows = np.array([middle, middle], np.float32)
+    by_rows = model.predict_rows(rows)
+    by_block = model.predict(np.ascontiguousarray(rows.T)[:, None, :])
+    if by_rows.shape != (2, len(model.targets)) or by_block.shape != (len(model.targets), 1, 2):
+        msg = f"it gives {by_rows.shape[1:]} values for {len(model.targets)} targets"
+        raise ValueError(msg)
+
+
+def find_model(name: str | Path) -> Path:
+    """Find a model: a folder, else NAME in ./models, $GEOSOIL_MODELS, or among the models that ship with geosoil.
+
+    Raises ModelFileError with the places looked in.
+    """
+    from importlib.resources import files
+
+    given = Path(name)
+    if given.is_dir() or given.is_absolute() or len(given.parts) != 1:
+        return given
+    places = [Path("models")]
+    if os.environ.get("GEOSOIL_MODELS"):
+        places.append(Path(os.environ["GEOSOIL_MODELS"]))
+    shipped = Path(str(files("geosoil_sample_data"))) / "models"
+    places.append(shipped)
+    for place in places:
+        if (place / given / CARD).is_file():
+            return place / given
+    known = sorted({path.parent.name for place in places for path in place.glob(f"*/{CARD}")})
+    raise ModelFileError(
+        name,
+        found="no such model in ./models, $GEOSOIL_MODELS or among those that ship with geosoil",
+        expected="one of " + (", ".join(known) or "none yet"),
+        way_out="train one with `geosoil train`, or give the path of its folder",
+    )

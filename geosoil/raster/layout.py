@@ -1,0 +1,122 @@
+"""What a raster is in geosoil: a lazy `xarray.DataArray` (band, y, x) of float32 with NaN as no data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from geosoil.errors import RasterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+    from affine import Affine
+
+DIMS = ("band", "y", "x")
+
+
+def make_raster(
+    data: Any,
+    *,
+    names: Sequence[str],
+    crs: Any,
+    transform: Affine,
+    wavelength_nm: npt.ArrayLike | None = None,
+    fwhm_nm: npt.ArrayLike | None = None,
+    source: str = "",
+    units: str = "",
+    preferred_chunks: Mapping[str, int] | None = None,
+) -> xr.DataArray:
+    """Dress an array as a raster, without reading or copying it.
+
+    data: `(band, y, x)` float32, NaN = no data: numpy, dask, or one of xarray's lazily indexed arrays.
+    names: one unique name a band. crs: whatever `rasterio.crs.CRS.from_user_input` takes, or None.
+    transform: from (column, row) of a pixel's corner to (x, y) in the CRS.
+    wavelength_nm, fwhm_nm: `(band,)` in nanometres. source: the file it came from. units: of the values.
+    preferred_chunks: the file's own blocks in pixels, `{"y": .., "x": ..}`.
+
+    Raises RasterError where the pieces do not fit together.
+
+    >>> from affine import Affine
+    >>> raster = make_raster(np.zeros((1, 2, 3), "float32"), names=["clay"], crs="EPSG:32633",
+    ...                      transform=Affine(30, 0, 0, 0, -30, 60))
+    >>> raster.x.values
+    array([15., 45., 75.])
+    >>> raster.rio.crs.to_epsg()
+    32633
+    """
+    import rioxarray  # noqa: F401 - gives .rio
+
+    if data.ndim != 3:
+        raise RasterError(
+            source or "raster", found=f"{data.ndim} dimensions", expected="(band, y, x)", way_out="add the missing one"
+        )
+    count, height, width = data.shape
+    coordinates: dict[str, Any] = {}
+    lists = {"band": [str(name) for name in names], "wavelength_nm": wavelength_nm, "fwhm_nm": fwhm_nm}
+    for coordinate, values in lists.items():
+        if values is None:
+            continue
+        values = np.asarray(values, dtype=None if coordinate == "band" else np.float64)
+        if values.shape != (count,):
+            raise RasterError(
+                source or "raster",
+                found=f"{coordinate} of {values.size} bands",
+                expected=f"one for each of {count} bands",
+                way_out="give one value a band",
+            )
+        coordinates[coordinate] = ("band", values)
+    x, y = _pixel_centres(transform, height, width)
+    raster = xr.DataArray(data, dims=DIMS, coords={**coordinates, "y": ("y", y), "x": ("x", x)})
+    # In place: a copy by rioxarray is deep, and would double the memory of a numpy raster.
+    if crs is not None:
+        raster.rio.write_crs(crs, inplace=True)
+    raster.rio.write_transform(transform, inplace=True)
+    raster.attrs.update(source=str(source), units=units)
+    if preferred_chunks is not None:
+        raster.encoding["preferred_chunks"] = dict(preferred_chunks)
+    return check_raster(raster)
+
+
+def check_raster(raster: xr.DataArray) -> xr.DataArray:
+    """Return the raster as it came, or say what keeps it from being one.
+
+    raster: `(band, y, x)` float32 with unique names in `band`; nothing of it is read.
+
+    Raises RasterError.
+    """
+    where = raster.attrs.get("source") or "raster"
+    way_out = "open it with geosoil.open_raster, or make it with geosoil.raster.layout.make_raster"
+    if raster.dims != DIMS:
+        raise RasterError(where, found=f"dimensions {raster.dims}", expected=f"{DIMS}", way_out=way_out)
+    if raster.dtype != np.float32:
+        raise RasterError(where, found=f"values of {raster.dtype}", expected="float32", way_out=way_out)
+    if 0 in raster.shape:
+        raise RasterError(
+            where,
+            found=f"an empty raster of shape {raster.shape}",
+            expected="at least one pixel of one band",
+            way_out="check the bands and the window that were chosen",
+        )
+    if "band" not in raster.coords:
+        raise RasterError(where, found="bands without names", expected="unique names in `band`", way_out=way_out)
+    names, counts = np.unique(raster["band"].values, return_counts=True)
+    if (counts > 1).any():
+        raise RasterError(
+            where,
+            found=f"{counts.max()} bands named {str(names[counts.argmax()])!r}",
+            expected="unique names",
+            way_out="give names to the bands",
+        )
+    return raster
+
+
+def _pixel_centres(transform: Affine, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates `(x,)`, `(y,)` of pixel centres; column and row numbers + 0.5 where the grid is rotated."""
+    columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
+    if transform.b or transform.d:
+        return columns, rows
+    return transform.c + transform.a * columns, transform.f + transform.e * rows

@@ -1,0 +1,150 @@
+"""Ways to split samples into training and test rows.
+
+Each returns a list of `(train, test)` index arrays, what scikit-learn takes as `cv=`. Everything random is seeded. In
+the folds of one repeat every sample is tested exactly once, and never stands on both sides of a split.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import RepeatedKFold
+
+from geosoil.errors import RecipeError, SamplesError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Split = tuple[np.ndarray, np.ndarray]
+
+
+def split_by_rank(y: np.ndarray, *, every: int = 3, offset: int = 1) -> list[Split]:
+    """Sort samples by content y `(n,)` and test those of rank offset, offset + every, ...: one split, 2:1 by default.
+
+    Rank 0 is the smallest content. The default offset keeps the smallest of each triple in training, so the test
+    range lies within that of training; 91 samples give 61 and 30. Equal contents rank in the order given.
+    Training and test are alike by construction: a random split is the stricter test.
+    Raises SamplesError on fewer samples than `every` or NaN, RecipeError unless 0 <= offset < every.
+
+    >>> [(train, test)] = split_by_rank(np.array([5.0, 1.0, 3.0, 2.0, 4.0, 6.0]))
+    >>> train.tolist(), test.tolist()
+    ([1, 2, 4, 5], [0, 3])
+    """
+    y = _finite(y, "y")
+    if every < 2 or not 0 <= offset < every:
+        raise RecipeError(
+            "split by rank",
+            found=f"every={every}, offset={offset}",
+            expected="every of 2 or more, and an offset from 0 to every - 1",
+            way_out="change these two",
+        )
+    _enough(len(y), every, "samples")
+    tested = np.zeros(len(y), dtype=bool)
+    tested[np.argsort(y, kind="stable")[offset::every]] = True
+    return [(np.flatnonzero(~tested), np.flatnonzero(tested))]
+
+
+def split_k_fold(n_samples: int, n_folds: int = 10, *, n_repeats: int = 1, seed: int = 0) -> list[Split]:
+    """Deal n_samples at random into n_folds, n_repeats times: `n_repeats * n_folds` splits, repeat by repeat.
+
+    Fold sizes differ by one at most. Raises SamplesError on fewer samples than folds.
+
+    >>> [test.tolist() for _, test in split_k_fold(5, 2, seed=1)]
+    [[1, 2, 4], [0, 3]]
+    """
+    _enough(n_samples, n_folds, "samples")
+    folds = RepeatedKFold(n_splits=n_folds, n_repeats=n_repeats, random_state=seed)
+    return list(folds.split(np.empty((n_samples, 0))))
+
+
+def split_groups(groups: Sequence[object] | np.ndarray, n_folds: int = 10, *, seed: int = 0) -> list[Split]:
+    """Deal whole groups into n_folds: samples of one group `(n,)` (a profile, a field) stay on one side.
+
+    The largest groups are dealt first, each to the fold with the fewest samples, equal ones in a seeded order: fold
+    sizes differ by no more than the largest group. Raises SamplesError on fewer groups than folds or a missing group.
+
+    >>> [test.tolist() for _, test in split_groups(["a", "a", "b", "b", "c"], 2)]
+    [[0, 1, 4], [2, 3]]
+    """
+    codes, unique = pd.factorize(np.asarray(groups))
+    if (codes < 0).any():
+        raise SamplesError(
+            "groups",
+            found=f"{int((codes < 0).sum())} samples without a group",
+            expected="a group for each sample",
+            way_out="give them one or drop them",
+        )
+    _enough(len(unique), n_folds, "groups")
+    size, order = np.bincount(codes), np.random.default_rng(seed).permutation(len(unique))
+    # not scikit-learn's GroupKFold: it knows no seed, and its unstable sort deals ties differently from one machine
+    # to the next
+    fold_of_group, fold_size = np.empty(len(unique), dtype=np.intp), np.zeros(n_folds, dtype=np.intp)
+    for group in order[np.argsort(-size[order], kind="stable")]:
+        fold_of_group[group] = np.argmin(fold_size)
+        fold_size[fold_of_group[group]] += size[group]
+    fold = fold_of_group[codes]
+    return [(np.flatnonzero(fold != tested), np.flatnonzero(fold == tested)) for tested in range(n_folds)]
+
+
+def split_spatial_blocks(
+    x_m: np.ndarray, y_m: np.ndarray, side_m: float, n_folds: int = 10, *, seed: int = 0
+) -> list[Split]:
+    """Deal square blocks of the map into n_folds, so that near neighbours are trained or tested together.
+
+    x_m, y_m `(n,)` are projected coordinates in metres; block (i, j) holds i side <= x < (i + 1) side, the same for
+    y, counted from the lower left sample. Blocks are dealt as `split_groups` deals groups. Take a side no smaller
+    than the range of the variogram (Roberts et al. 2017, Ecography 40, 913-929).
+    Raises SamplesError on fewer occupied blocks than folds or NaN, RecipeError on a side that is not positive.
+
+    >>> x_m, y_m = np.array([0.0, 10.0, 120.0, 130.0]), np.zeros(4)
+    >>> sorted(test.tolist() for _, test in split_spatial_blocks(x_m, y_m, 100.0, 2))
+    [[0, 1], [2, 3]]
+    """
+    x_m, y_m = _finite(x_m, "x_m"), _finite(y_m, "y_m")
+    if not side_m > 0:
+        raise RecipeError(
+            "spatial blocks", found=f"side_m={side_m}", expected="a positive length in metres", way_out="change it"
+        )
+    if len(x_m) != len(y_m):
+        raise SamplesError(
+            "spatial blocks",
+            found=f"{len(x_m)} x and {len(y_m)} y",
+            expected="one pair of coordinates for each sample",
+            way_out="check the table of samples",
+        )
+    _enough(len(x_m), n_folds, "samples")
+    column, row = (np.floor((metres - metres.min()) / side_m) for metres in (x_m, y_m))
+    block = np.unique(np.column_stack([column, row]), axis=0, return_inverse=True)[1].reshape(-1)
+    if block.max() + 1 < n_folds:
+        raise SamplesError(
+            "spatial blocks",
+            found=f"{block.max() + 1} blocks of {side_m:g} m for {n_folds} folds",
+            expected="at least one block for each fold",
+            way_out="use smaller blocks or fewer folds, and coordinates in metres, not degrees",
+        )
+    return split_groups(block, n_folds, seed=seed)
+
+
+def _enough(n: int, n_folds: int, what: str) -> None:
+    if n_folds < 2 or n < n_folds:
+        raise SamplesError(
+            "split",
+            found=f"{n} {what} for {n_folds} folds",
+            expected=f"two folds or more, and no more folds than {what}",
+            way_out="change the number of folds",
+        )
+
+
+def _finite(values: np.ndarray, name: str) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    n_bad = int(np.sum(~np.isfinite(values)))
+    if values.ndim != 1 or n_bad:
+        raise SamplesError(
+            "split",
+            found=f"{n_bad} missing numbers in {name} of shape {values.shape}",
+            expected="one finite number for each sample",
+            way_out="drop the samples without one",
+        )
+    return values

@@ -1,0 +1,203 @@
+"""One way in for every cube: the folder of a product, or a file whose bands have wavelengths."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from geosoil.errors import RasterError, WavelengthError
+from geosoil.io.handles import dataset, located, stamp_of
+from geosoil.io.rasters import open_raster
+from geosoil.io.wavelengths import Bands, find_bands, read_band_table
+from geosoil.sensors import SENSORS
+from geosoil.sensors.base import Sensor, in_windows
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    import xarray as xr
+
+Overlap = Literal["detector", "wavelength", "vnir", "swir"]
+
+
+def open_cube(
+    path: str | os.PathLike[str],
+    *,
+    bands: str | os.PathLike[str] | None = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    nodata: float | None = None,
+    overlap: Overlap = "detector",
+    drop_nm: Sequence[tuple[float, float]] | None = None,
+) -> xr.DataArray:
+    """Open a cube `(band, y, x)` with `wavelength_nm` on every band; lazily, so nothing but metadata is read.
+
+    path: a product's folder (see `SENSORS`), or a file as `open_raster` takes it.
+    bands: a CSV table of wavelengths, which goes before those of the file (`io.wavelengths.read_band_table`).
+    scale, offset: value = scale * stored + offset, as `open_raster` takes them; of an ENVI file with a
+        `reflectance scale factor` the scale is its inverse by default, and the units are then "reflectance".
+    nodata: the stored value of no data.
+    overlap: where two detectors overlap. "detector": bands as they come; "wavelength": sorted by it;
+        "vnir", "swir": keep the bands of that detector only, in the overlap.
+    drop_nm: windows (lowest, highest) in nm whose bands are left out. By default the water-vapour windows
+        of the sensor where that is known, by the folder or a tag SENSOR of the file; `[]` keeps all bands.
+
+    Bands that the file marks bad (`bbl`, `good`) are left out too. `attrs["notes"]` lists what was done,
+    `attrs["sensor"]` names the sensor. Names of bands are their wavelengths, made unique where two agree.
+
+    Raises WavelengthError where wavelengths are absent or unusable, RasterError where a file or a folder
+    cannot be read, GridError where the images of a product differ in shape.
+    """
+    if overlap not in get_args(Overlap):
+        raise RasterError(
+            path,
+            found=f"overlap={overlap!r}",
+            expected=f"one of {', '.join(get_args(Overlap))}",
+            way_out="choose one of them",
+        )
+    sensor: Sensor | None
+    if Path(path).is_dir():
+        cube, sensor, good = _from_folder(Path(path), bands, scale, offset, nodata)
+    else:
+        cube, sensor, good = _from_file(path, bands, scale, offset, nodata)
+    notes = list(cube.attrs.get("notes", []))
+    wavelength_nm = cube["wavelength_nm"].values
+    cube = cube.assign_coords(band=_names(wavelength_nm))
+    kept = np.ones(wavelength_nm.size, dtype=bool)
+    if good is not None and not good.all():
+        kept &= good
+        notes.append(f"left out {np.count_nonzero(~good)} bands marked bad: {_ranges(wavelength_nm[~good])}")
+    windows = tuple(drop_nm) if drop_nm is not None else sensor.bad_nm if sensor else ()
+    dropped = kept & in_windows(wavelength_nm, windows)
+    if dropped.any():
+        kept &= ~dropped
+        why = "as asked" if drop_nm is not None or sensor is None else f"of water vapour ({sensor.name})"
+        notes.append(f"left out {np.count_nonzero(dropped)} bands {why}: {_ranges(wavelength_nm[dropped])}")
+    order = _ordered(wavelength_nm, np.flatnonzero(kept), overlap, path, notes)
+    if not order.size:
+        raise WavelengthError(path, found="no band left", expected="at least one", way_out="drop fewer windows")
+    if not np.array_equal(order, np.arange(wavelength_nm.size)):
+        cube = cube.isel(band=order)
+    cube.attrs.update(notes=notes, sensor=sensor.name if sensor else "")
+    return cube
+
+
+def _from_folder(
+    folder: Path, table: str | os.PathLike[str] | None, scale: float | None, offset: float | None, nodata: float | None
+) -> tuple[xr.DataArray, Sensor, np.ndarray | None]:
+    matching = [sensor for sensor in SENSORS.values() if sensor.matches(folder)]
+    if len(matching) != 1:
+        raise RasterError(
+            folder,
+            found="a folder that is no product known here",
+            expected=f"a product of {', '.join(SENSORS)}, or a file",
+            way_out="name the raster file itself",
+        )
+    if scale is not None or offset is not None:
+        raise RasterError(
+            folder,
+            found="a scale or offset for a product",
+            expected="neither",
+            way_out="leave them out: the product's own calibration is used",
+        )
+    cube = matching[0].open(folder, nodata=nodata)
+    if table is None:
+        return cube, matching[0], None
+    given = read_band_table(table, count=cube.sizes["band"])
+    return _with_wavelengths(cube, given), matching[0], given.good
+
+
+def _from_file(
+    path: str | os.PathLike[str],
+    table: str | os.PathLike[str] | None,
+    scale: float | None,
+    offset: float | None,
+    nodata: float | None,
+) -> tuple[xr.DataArray, Sensor | None, np.ndarray | None]:
+    local = located(path)
+    with dataset(local, stamp_of(local)) as source:
+        tags, header = source.tags(), source.tags(ns="ENVI")
+        scaled = any(value != 1.0 for value in source.scales)
+    units, notes = None, []
+    factor = header.get("reflectance_scale_factor")
+    if factor and scale is None and offset is None and not scaled:
+        scale, units = 1.0 / _positive(factor, path), "reflectance"
+        notes.append(f"divided by the ENVI reflectance scale factor {factor}")
+    found = find_bands(path, table=table)
+    if found is None:
+        raise WavelengthError(
+            path,
+            found="no wavelengths",
+            expected="one for each band",
+            way_out="give a table of bands (--bands TABLE.csv with a column centre_nm)",
+        )
+    cube = open_raster(path, scale=scale, offset=offset, nodata=nodata, units=units)
+    tag = next((value for name, value in tags.items() if name.upper() == "SENSOR"), "")
+    cube.attrs["notes"] = notes
+    return _with_wavelengths(cube, found), SENSORS.get(tag), found.good
+
+
+def _with_wavelengths(cube: xr.DataArray, found: Bands) -> xr.DataArray:
+    coordinates = {"wavelength_nm": ("band", found.centre_nm)}
+    if found.fwhm_nm is not None:
+        coordinates["fwhm_nm"] = ("band", found.fwhm_nm)
+    return cube.drop_vars("fwhm_nm", errors="ignore").assign_coords(coordinates)
+
+
+def _ordered(
+    wavelength_nm: np.ndarray, kept: np.ndarray, overlap: Overlap, where: object, notes: list[str]
+) -> np.ndarray:
+    """Order the kept band numbers by the rule for the overlap of two detectors."""
+    # The seam is where the wavelength steps back; without overlap there is none, and every rule is the same.
+    centres = wavelength_nm[kept]
+    seams = np.flatnonzero(np.diff(centres) < 0) + 1
+    if overlap == "detector" or not seams.size:
+        return kept
+    if overlap == "wavelength":
+        notes.append("bands sorted by wavelength")
+        return kept[np.argsort(centres, kind="stable")]
+    if seams.size > 1:
+        raise WavelengthError(
+            where,
+            found=f"wavelengths that step back {seams.size} times",
+            expected="two detectors, each with rising wavelengths",
+            way_out='use overlap="wavelength"',
+        )
+    vnir = np.arange(centres.size) < seams[0]
+    extra = ~vnir & (centres <= centres[vnir].max()) if overlap == "vnir" else vnir & (centres >= centres[~vnir].min())
+    notes.append(f"left out {np.count_nonzero(extra)} bands in the overlap of the detectors, {overlap} kept")
+    return kept[~extra]
+
+
+def _names(wavelength_nm: np.ndarray) -> list[str]:
+    """Name bands by their wavelength; those that agree get their number in the file too.
+
+    >>> _names(np.array([450.0, 993.081, 993.081]))
+    ['450.0 nm', '993.081 nm (band 2)', '993.081 nm (band 3)']
+    """
+    names = [f"{np.round(centre, 3)} nm" for centre in wavelength_nm]
+    times = Counter(names)
+    return [name if times[name] == 1 else f"{name} (band {i})" for i, name in enumerate(names, start=1)]
+
+
+def _ranges(wavelength_nm: np.ndarray) -> str:
+    return f"{wavelength_nm.min():.1f} to {wavelength_nm.max():.1f} nm"
+
+
+def _positive(text: str, where: object) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise RasterError(
+            where,
+            found=f"{text!r} as ENVI reflectance scale factor",
+            expected="a positive number",
+            way_out="correct the header, or give the scale",
+        )
+    return value

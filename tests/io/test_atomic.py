@@ -1,0 +1,46 @@
+import pytest
+
+from geosoil.errors import OutputError
+from geosoil.io.atomic import atomic_path
+
+
+def test_a_finished_file_replaces_the_old_one_and_leaves_nothing_beside_it(tmp_path):
+    final = tmp_path / "map.tif"
+    final.write_text("old")
+    with atomic_path(final) as temporary:
+        assert temporary.suffix == ".tif" and temporary.parent == tmp_path and not temporary.exists()
+        temporary.write_text("new")
+        temporary.with_name(temporary.name + ".aux.xml").write_text("side file")
+        assert final.read_text() == "old"
+    assert final.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [final]
+
+
+def test_a_failure_leaves_the_old_file_and_no_part_of_the_new(tmp_path):
+    final = tmp_path / "map.tif"
+    final.write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_path(final) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert final.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [final]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda folder: folder, "a folder"),
+        (lambda folder: folder / "absent" / "map.tif", "no such folder"),
+        (lambda folder: folder / "file.txt" / "map.tif", "a file where its folder should be"),
+        (lambda folder: folder / ("n" * 300), "cannot be written"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path, make, said):
+    (tmp_path / "file.txt").write_text("")
+    with pytest.raises(OutputError, match=said), atomic_path(make(tmp_path)):
+        pytest.fail("the work was begun")
+
+
+def test_a_body_that_writes_nothing_is_a_fault_of_ours(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "map.tif"):
+        pass
