@@ -1,3 +1,79 @@
-"""geosoil: spectra and rasters into maps of soil."""
+"""geosoil: spectra and rasters into maps of soil.
+
+Every public name stands once in the table below, and loads on first use: importing geosoil is cheap.
+
+>>> import geosoil
+>>> geosoil.spectral_angle_rad.__name__
+'spectral_angle_rad'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOME = {
+    # read
+    "open_cube": "geosoil.sensors.cube",
+    "open_raster": "geosoil.io.rasters",
+    "read_samples": "geosoil.io.tables",
+    "read_spectra": "geosoil.io.spectra",
+    "write_spectra": "geosoil.io.spectra",
+    "extract_spectra": "geosoil.samples.extract",
+    # spectra: rows in, rows out
+    "Absorbance": "geosoil.spectra.absorbance",
+    "SNV": "geosoil.spectra.scatter",
+    "MSC": "geosoil.spectra.scatter",
+    "Detrend": "geosoil.spectra.scatter",
+    "SavitzkyGolay": "geosoil.spectra.smooth",
+    "ContinuumRemoval": "geosoil.spectra.continuum",
+    "ResampleSpectra": "geosoil.spectra.resample",
+    "CARS": "geosoil.spectra.cars",
+    "SpectralVAE": "geosoil.fusion.vae",
+    "spectral_angle_rad": "geosoil.numerics.angles",
+    # models
+    "PartialLeastSquares": "geosoil.models.estimators",
+    "SupportVectors": "geosoil.models.estimators",
+    "Forest": "geosoil.models.estimators",
+    "DenseNet": "geosoil.models.estimators",
+    "LogTarget": "geosoil.models.estimators",
+    "Feature": "geosoil.models.base",
+    "Target": "geosoil.models.base",
+    "PixelModel": "geosoil.models.base",
+    "load_model": "geosoil.models.store",
+    "save_model": "geosoil.models.store",
+    # validate
+    "regression_metrics": "geosoil.evaluate.metrics",
+    "descriptive_statistics": "geosoil.evaluate.metrics",
+    "split_by_rank": "geosoil.samples.splits",
+    "split_k_fold": "geosoil.samples.splits",
+    "split_groups": "geosoil.samples.splits",
+    "split_spatial_blocks": "geosoil.samples.splits",
+    # map and write
+    "map_blocks": "geosoil.raster.blocks",
+    "map_model": "geosoil.mapping.mapper",
+    "match_bands": "geosoil.mapping.match",
+    "BareSoil": "geosoil.mapping.masks",
+    "map_cube": "geosoil.report.maps",
+    "write_cog": "geosoil.io.cog",
+    # whole studies
+    "train": "geosoil.studies.gf5_inversion",
+    "compare": "geosoil.studies.gf5_inversion",
+    # errors
+    "GeosoilError": "geosoil.errors",
+}
+
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'geosoil' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

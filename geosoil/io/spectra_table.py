@@ -158,9 +158,9 @@ def _split(
 
 def _numbers(path: Path, bands: pd.DataFrame) -> np.ndarray:
     """Return the cells of the band columns as float64, naming the first that is no number."""
-    no_number = {name: dtype for name, dtype in bands.dtypes.items() if dtype.kind not in "iuf"}
+    no_number = [name for name, dtype in bands.dtypes.items() if dtype.kind not in "iuf"]
     if no_number:
-        bands = bands.astype({name: object for name in no_number})
+        bands = bands.astype(dict.fromkeys(no_number, object))
         for name in no_number:
             number = pd.to_numeric(bands[name].astype(str), errors="coerce")
             _refuse_cell(path, bands, name, (number.isna() & bands[name].notna()).to_numpy())

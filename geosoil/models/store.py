@@ -6,6 +6,7 @@ literal table (`models/state.py`), and the rebuilt model must answer before it i
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -174,6 +175,15 @@ def _try_out(model: PixelModel, card: ModelCard) -> None:
     if by_rows.shape != (2, len(model.targets)) or by_block.shape != (len(model.targets), 1, 2):
         msg = f"it gives {by_rows.shape[1:]} values for {len(model.targets)} targets"
         raise ValueError(msg)
+
+
+def model_sha256(folder: Path) -> str:
+    """Return one hash of all files of a model."""
+    digest = hashlib.sha256()
+    for file in (CARD, WEIGHTS, FOREST):
+        if (folder / file).exists():
+            digest.update((folder / file).read_bytes())
+    return digest.hexdigest()
 
 
 def find_model(name: str | Path) -> Path:

@@ -76,7 +76,7 @@ class Trainer:
         self.rows = rows
         self.selection_rows = rows if selection_rows is None else selection_rows
         self.n_seeds = recipe.fusion.n_seeds if n_seeds is None else n_seeds
-        self._selectors: dict[str, CARS] = {}
+        self.selectors: dict[str, CARS] = {}
 
     def inputs(self, choice: Choice, rows: np.ndarray) -> np.ndarray:
         """Return the spectra that the choice's estimator takes, `(len(rows), p)` reflectance."""
@@ -95,19 +95,23 @@ class Trainer:
     @cached_property
     def fusion(self) -> SpectralVAE:
         """The spectral VAE of the training rows, giving the generated spectra."""
-        before, laboratory = self._preprocessed(self.data.satellite), self.data.laboratory
-        if laboratory is None:
+        return self._fit_fusion(n_seeds=self.n_seeds)
+
+    def fusion_variant(self, loss: str) -> SpectralVAE:
+        """The same with another loss (`fusion.LOSS_VARIANTS`), without a search of seeds."""
+        return self._fit_fusion(n_seeds=0, loss=loss)
+
+    def _fit_fusion(self, **options: Any) -> SpectralVAE:
+        if self.data.laboratory is None:
             msg = "no laboratory spectra"
             raise ValueError(msg)
         neighbours = self.data.neighbours[self.rows]
-        shape = neighbours.shape
-        flat = self._preprocessed(neighbours.reshape(-1, shape[-1])).reshape(shape)
-        options = self.recipe.fusion.model_dump(exclude={"n_seeds"}, exclude_none=True)
-        vae = SpectralVAE(output="vae", n_seeds=self.n_seeds, random_state=self.recipe.seed, **options)
-        return vae.fit(
-            before[self.rows],
+        flat = self._preprocessed(neighbours.reshape(-1, neighbours.shape[-1])).reshape(neighbours.shape)
+        options = self.recipe.fusion.model_dump(exclude={"n_seeds"}, exclude_none=True) | options
+        return SpectralVAE(output="vae", random_state=self.recipe.seed, **options).fit(
+            self._preprocessed(self.data.satellite[self.rows]),
             self.target(self.rows),
-            laboratory=self._preprocessed(laboratory)[self.rows],
+            laboratory=self._preprocessed(self.data.laboratory[self.rows]),
             neighbours=flat,
         )
 
@@ -149,12 +153,12 @@ class Trainer:
 
     def _selector(self, features: str, spectra: np.ndarray) -> CARS:
         """Return CARS fitted once for each kind of features, so that regressors share its bands."""
-        if features not in self._selectors:
+        if features not in self.selectors:
             options = self.recipe.selection.model_dump(exclude={"method"})
             rows = self.selection_rows
             selector = CARS(random_state=self.recipe.seed, **options)
-            self._selectors[features] = selector.fit(spectra[rows], self.target(rows))
-        return self._selectors[features]
+            self.selectors[features] = selector.fit(spectra[rows], self.target(rows))
+        return self.selectors[features]
 
     def _regression(self, kind: str) -> list[tuple[str, Any]]:
         """Return the unfitted steps of a regressor."""

@@ -30,8 +30,9 @@ class Data(_Part):
     cube: str
     samples: str
     sample_id: str = "sample_id"
+    describe: list[str] = Field(default_factory=list, description="further columns for the table of statistics")
     laboratory: str | None = None
-    laboratory_scale: float = Field(1.0, gt=0, description="0.01 where the laboratory gives percent")
+    laboratory_scale: float | None = Field(None, gt=0, description="0.01 where the laboratory gives percent")
     bands: str | None = Field(None, description="CSV with wavelength_nm [, fwhm_nm] for a cube without wavelengths")
     scale: float | None = Field(None, gt=0, description="reflectance = value * scale, where the file does not say so")
     nodata: float | None = None

@@ -11,13 +11,14 @@ import numpy as np
 
 from geosoil.errors import SamplesError
 from geosoil.io.spectra import read_spectra
-from geosoil.io.tables import read_samples
+from geosoil.io.tables import named, read_samples
 from geosoil.models.base import Feature
 from geosoil.samples.extract import extract_spectra
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.resample import resampling_matrix
 
 if TYPE_CHECKING:
+    import geopandas as gpd
     import pandas as pd
     import xarray as xr
 
@@ -64,50 +65,67 @@ def read_training_data(loaded: LoadedRecipe) -> TrainingData:
         overlap=data.overlap,
         drop_nm=None if data.drop_nm is None else [(low, high) for low, high in data.drop_nm],
     )
-    samples_path = loaded.path(data.samples)
-    points = read_samples(
-        samples_path, sample_id=data.sample_id, columns=[recipe.target.column], x=data.x, y=data.y, crs=data.crs
-    )
+    points = _points(loaded)
+    notes = list(cube.attrs.get("notes", []))
+    if points[recipe.target.column].isna().any():
+        notes.append(f"dropped {points[recipe.target.column].isna().sum()} samples without {recipe.target.column}")
+        points = points[points[recipe.target.column].notna()]
     rows = extract_spectra(cube, points, sample_id=data.sample_id, on_missing=data.on_missing)
-    points = points.set_index(data.sample_id).loc[rows.ids]
-    notes = [*cube.attrs.get("notes", []), *rows.notes]
+    cube = cube.sel(band=rows.bands)
+    ids = [str(name) for name in rows.ids]
+    points = points.set_index(data.sample_id).loc[ids]
+    notes += rows.notes
 
     laboratory = None
     if data.laboratory is not None:
-        laboratory, said = _laboratory_at(
-            loaded.path(data.laboratory), data.sample_id, data.laboratory_scale, rows.ids, cube["wavelength_nm"].values
-        )
+        laboratory, said = _laboratory_at(loaded, ids, cube["wavelength_nm"].values)
         notes += said
     keep = _usable_bands(cube, rows.spectra, laboratory, notes)
     metric = points.to_crs(cube.rio.crs)
-    numeric = points.select_dtypes("number")
     return TrainingData(
-        ids=rows.ids,
+        ids=ids,
         satellite=rows.spectra[:, keep],
         neighbours=rows.neighbours[:, :, keep],
         laboratory=None if laboratory is None else laboratory[:, keep],
         target=points[recipe.target.column].to_numpy(np.float64),
         xy_m=np.column_stack([metric.geometry.x, metric.geometry.y]),
         features=_features(cube, rows.spectra, keep),
-        table=numeric.reset_index(drop=True),
+        table=points.drop(columns="geometry").reset_index(drop=True),
         notes=notes,
-        sha256=hashlib.sha256(Path(samples_path).read_bytes()).hexdigest(),
+        sha256=hashlib.sha256(Path(loaded.path(data.samples)).read_bytes()).hexdigest(),
     )
 
 
-def _laboratory_at(
-    path: str, sample_id: str, scale: float, ids: list[str], wavelength_nm: np.ndarray
-) -> tuple[np.ndarray, list[str]]:
+def _points(loaded: LoadedRecipe) -> gpd.GeoDataFrame:
+    """Read the samples; a missing target stops, unless the recipe drops what is missing."""
+    recipe, data = loaded.recipe, loaded.recipe.data
+    path = loaded.path(data.samples)
+    columns = list(dict.fromkeys([recipe.target.column, *data.describe]))
+    points = read_samples(path, sample_id=data.sample_id, columns=columns, x=data.x, y=data.y, crs=data.crs)
+    missing = points[recipe.target.column].isna()
+    if missing.any() and data.on_missing == "stop":
+        raise SamplesError(
+            path,
+            found=f"no {recipe.target.column} for {named(points[data.sample_id][missing].to_numpy())}",
+            expected="a number for each sample",
+            way_out="fill it in, or set on_missing = 'drop' in [data]",
+        )
+    return points
+
+
+def _laboratory_at(loaded: LoadedRecipe, ids: list[str], wavelength_nm: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Return the laboratory spectra of the samples at the sensor's bands `(n, p)`, NaN where not covered."""
-    spectra = read_spectra(path, id_column=sample_id, scale=scale)
+    data = loaded.recipe.data
+    path = loaded.path(str(data.laboratory))
+    spectra = read_spectra(path, id_column=data.sample_id, scale=data.laboratory_scale)
     place = {name: i for i, name in enumerate(spectra.ids)}
     missing = [name for name in ids if name not in place]
     if missing:
         raise SamplesError(
             path,
-            found=f"no laboratory spectrum for {len(missing)} samples ({', '.join(missing[:5])})",
+            found=f"no laboratory spectrum for {named(missing)}",
             expected=f"one spectrum for each of the {len(ids)} samples",
-            way_out=f"add them, or match the column {sample_id}",
+            way_out=f"add them, or match the column {data.sample_id}",
         )
     values = spectra.values[[place[name] for name in ids]].astype(np.float64)
     if spectra.quantity == "absorbance":

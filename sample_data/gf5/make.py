@@ -24,7 +24,7 @@ from rasterio.transform import from_origin
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from scipy.special import expit
 
-SEED = 20190201  # the day of the paper's image
+SEED = 20190208
 SIZE = 64  # pixels a side
 PIXEL_M = 30.0
 PSF_SD_PX = 0.6  # blur by the telescope and by resampling to the map's grid
@@ -135,6 +135,7 @@ def landscape(rng: np.random.Generator) -> Maps:
         "carbonate": 0.006 * np.exp(0.6 * smooth_field(rng, 4)),
         "humification": np.exp(0.03 * smooth_field(rng, 4)),  # black humus or brown: darkness per g/kg
         "grain": np.exp(0.10 * smooth_field(rng, 4)),  # coarse grains scatter less
+        "crust": np.clip(0.15 + 0.08 * smooth_field(rng, 3), 0, 0.5),  # part of the humus washed out of the very surface
         "moisture": np.clip(moisture, 0.02, 0.35),
         "roughness": np.clip(0.14 + 0.09 * rough_field + 0.03 * smooth_field(rng, 3), 0, 0.3),
         "slope_light": 0.04 * (np.gradient(upland, axis=1) / np.gradient(upland, axis=1).std()),
@@ -251,7 +252,8 @@ def satellite_reflectance(rng: np.random.Generator, maps: Maps) -> np.ndarray:
     """
     nm = np.arange(376.0, 2535.0, 2.0)
     flat = {name: values.reshape(-1) for name, values in maps.items()}
-    soil = soil_reflectance(nm, flat, flat["moisture"])
+    surface = flat | {"humification": flat["humification"] * (1 - flat["crust"])}
+    soil = soil_reflectance(nm, surface, flat["moisture"])
     cover = np.stack([flat[name] for name in ("vegetation", "residue", "water")], axis=-1)
     covers = np.stack([leaf_reflectance(nm), straw_reflectance(nm), 0.05 * gauss(nm, 560, 90) + 0.008])
     scene = soil * (1 - cover.sum(axis=-1, keepdims=True)) + cover @ covers
@@ -277,8 +279,8 @@ def satellite_reflectance(rng: np.random.Generator, maps: Maps) -> np.ndarray:
     cube *= 1 + 0.003 * rng.standard_normal((centre.size, 1, SIZE))  # each column is a detector element of its own
     noise_sd = np.where(
         np.arange(centre.size) < vn,
-        0.0042 + 0.010 * np.exp(-(centre - 390) / 25) + 0.010 * np.exp((centre - 1029) / 30),
-        0.0048 + 0.006 * np.exp(-(centre - 1009) / 40) + 0.015 * np.exp((centre - 2516) / 160),
+        0.0036 + 0.009 * np.exp(-(centre - 390) / 25) + 0.010 * np.exp((centre - 1029) / 30),
+        0.0040 + 0.006 * np.exp(-(centre - 1009) / 40) + 0.012 * np.exp((centre - 2516) / 160),
     )
     opaque = ((centre > 1342) & (centre < 1451)) | ((centre > 1771) & (centre < 1977))  # water vapour: nothing returns
     cube[opaque] *= 0.05
@@ -299,17 +301,15 @@ def no_data(rng: np.random.Generator) -> np.ndarray:
     return mask
 
 
-def choose_samples(rng: np.random.Generator, bare: np.ndarray) -> np.ndarray:
-    """Rows and columns `(sample, 2)` of bare pixels spread evenly: each in turn far from all the others."""
+def choose_samples(rng: np.random.Generator, bare: np.ndarray, arsenic: np.ndarray) -> np.ndarray:
+    """Rows and columns `(sample, 2)` of bare pixels: first the worst mine, then each far from all before it."""
     pixels = np.argwhere(bare)
+    chosen = [int(np.argmax(arsenic[bare]))]
     spread = np.full(len(pixels), np.inf)
-    chosen = [int(rng.integers(len(pixels)))]
     while len(chosen) < N_SAMPLES:
         spread = np.minimum(spread, np.hypot(*(pixels - pixels[chosen[-1]]).T))
-        far = np.flatnonzero(spread > 0.85 * spread.max())
-        chosen.append(int(rng.choice(far)))
-    places = pixels[chosen]
-    return places[np.lexsort((places[:, 1], places[:, 0]))]
+        chosen.append(int(rng.choice(np.flatnonzero(spread > 0.85 * spread.max()))))
+    return pixels[chosen]
 
 
 def write_cube(path: Path, cube: np.ndarray, mask: np.ndarray) -> None:
@@ -372,30 +372,39 @@ def write_laboratory(path: Path, sample_id: np.ndarray, spectra: np.ndarray) -> 
     )
 
 
-def main(folder: Path) -> None:
-    """Write cube.tif, truth.tif, samples.gpkg and lab.parquet into `folder`; the same bytes every time."""
-    rng = np.random.default_rng(SEED)
-    maps = landscape(rng)
-    cube = satellite_reflectance(rng, maps)
-    mask = no_data(rng)
-    covered = [gaussian_filter(maps[name], PSF_SD_PX) for name in ("vegetation", "water")]
-    bare = (covered[0] < 0.1) & (covered[1] < 0.05)
+def bare_soil(maps: Maps) -> np.ndarray:
+    """Mask `(y, x)` of pixels that, blurred as the instrument sees them, hold no water and hardly a green leaf."""
+    vegetation, water = (gaussian_filter(maps[name], PSF_SD_PX) for name in ("vegetation", "water"))
+    return (vegetation < 0.1) & (water < 0.05)
 
-    place = choose_samples(rng, bare & ~mask)
-    soil = {name: values[place[:, 0], place[:, 1]] for name, values in maps.items()}
-    sample_id = np.array([f"S{i:03d}" for i in range(1, N_SAMPLES + 1)])
-    table: Maps = {"sample_id": sample_id}
+
+def measure(rng: np.random.Generator, soil: Maps) -> Maps:
+    """What the chemical laboratory reports of the sampled soil: the truth with an error of a few per cent."""
+    table: Maps = {"sample_id": np.array([f"S{i:03d}" for i in range(1, N_SAMPLES + 1)])}
     for name, error in (("som_g_kg", 0.02), ("as_mg_kg", 0.03), ("cu_mg_kg", 0.03)):
         table[name] = (soil[name] * np.exp(error * rng.standard_normal(N_SAMPLES))).round(2)
-    within = rng.uniform(0.15, 0.85, place.shape)
+    return table
+
+
+def main(folder: Path) -> None:
+    """Write cube.tif, truth.tif, samples.gpkg and lab.parquet into `folder`; the same bytes every time."""
+    of_land, of_image, of_samples, of_laboratory = (np.random.default_rng([SEED, part]) for part in range(4))
+    maps = landscape(of_land)
+    mask = no_data(of_image)
+    bare = bare_soil(maps)
+
+    place = choose_samples(of_samples, bare & ~mask, maps["as_mg_kg"])
+    soil = {name: values[place[:, 0], place[:, 1]] for name, values in maps.items()}
+    table = measure(of_samples, soil)
+    within = of_samples.uniform(0.15, 0.85, place.shape)
     east_m = ORIGIN_M[0] + PIXEL_M * (place[:, 1] + within[:, 1])
     north_m = ORIGIN_M[1] - PIXEL_M * (place[:, 0] + within[:, 0])
 
     folder.mkdir(parents=True, exist_ok=True)
-    write_cube(folder / "cube.tif", cube, mask)
+    write_cube(folder / "cube.tif", satellite_reflectance(of_image, maps), mask)
     write_truth(folder / "truth.tif", maps, bare, mask)
     write_samples(folder / "samples.gpkg", table, east_m.round(2), north_m.round(2))
-    write_laboratory(folder / "lab.parquet", sample_id, laboratory_spectra(rng, soil))
+    write_laboratory(folder / "lab.parquet", table["sample_id"], laboratory_spectra(of_laboratory, soil))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from rio_cogeo.cogeo import cog_validate
 from geosoil.errors import GridError, OutputError, RasterError
 from geosoil.io import cog
 from geosoil.io.cog import write_cog
+from geosoil.io.rasters import open_raster
 from geosoil.raster.blocks import map_blocks
 from geosoil.raster.layout import make_raster
 
@@ -217,6 +218,25 @@ def test_a_failure_in_a_block_leaves_the_old_output_and_nothing_else(tmp_path, e
     assert (tmp_path / "map.tif").read_text() == "the map of yesterday"
 
 
+def test_a_corrupt_tile_stops_the_map_and_its_window_is_named(tmp_path):
+    profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "height": 256, "width": 256, "crs": "EPSG:32633",
+               "transform": TRANSFORM, "tiled": True, "blockxsize": 128, "blockysize": 128,
+               "compress": "deflate"}  # fmt: skip
+    with rasterio.open(tmp_path / "cube.tif", "w", **profile) as target:
+        target.write(noise(1, 256, 256))
+        target.set_band_description(1, "a")
+    with rasterio.open(tmp_path / "cube.tif") as source:
+        offset = int(source.get_tag_item("BLOCK_OFFSET_1_1", "TIFF", bidx=1))
+        size = int(source.get_tag_item("BLOCK_SIZE_1_1", "TIFF", bidx=1))
+    content = bytearray((tmp_path / "cube.tif").read_bytes())
+    content[offset : offset + size] = bytes(size)
+    (tmp_path / "cube.tif").write_bytes(content)
+    lazy = map_blocks(np.copy, open_raster(tmp_path / "cube.tif"), names=["a"], block=128)
+    with pytest.raises(RasterError, match=r"cube\.tif.*128"):
+        write_cog(lazy, tmp_path / "map.tif")
+    assert [path.name for path in tmp_path.iterdir()] == ["cube.tif"]
+
+
 @contextmanager
 def files_limited_to(size):
     """Stand in for a full disk: no file can grow beyond `size` bytes."""
@@ -262,6 +282,7 @@ def test_writing_holds_blocks_and_not_the_map_in_memory(tmp_path):
         import numpy as np
         from affine import Affine
         from geosoil.io.cog import write_cog
+from geosoil.io.rasters import open_raster
         from geosoil.raster.blocks import map_blocks
         from geosoil.raster.layout import make_raster
 

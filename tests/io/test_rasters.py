@@ -3,7 +3,9 @@ import os
 import pickle
 import threading
 import time
+import zlib
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +218,55 @@ def test_a_file_replaced_under_its_name_is_read_anew(tmp_path):
     assert open_raster(path).values.max() == 2
 
 
+def test_a_file_on_a_web_server_is_read_by_ranges(tmp_path):
+    stored = np.random.default_rng(0).integers(0, 100, (4, 512, 512), dtype="int16")
+    profile = {"tiled": True, "blockxsize": 64, "blockysize": 64, "interleave": "band", "nodata": 0}
+    path = write_raster(tmp_path / "a.tif", stored, **profile)
+    sent = []
+
+    class Ranges(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.answer()
+
+        def do_GET(self):
+            self.answer()
+
+        def answer(self):
+            file = tmp_path / self.path.strip("/")
+            if not file.is_file():
+                self.send_error(404)
+                return
+            whole = file.read_bytes()
+            first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+            part = whole[int(first) : int(last) + 1 if last else None]
+            self.send_response(206 if "Range" in self.headers else 200)
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Length", str(len(part)))
+            self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(whole)}")
+            self.end_headers()
+            if self.command == "GET":
+                sent.append(len(part))
+                self.wfile.write(part)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/a.tif"
+        raster = open_raster(address)
+        values = raster.isel(band=[3], y=slice(0, 60), x=slice(64, 128)).values
+        np.testing.assert_array_equal(values, np.where(stored[3:, :60, 64:128] == 0, NAN, stored[3:, :60, 64:128]))
+        assert raster.band.values.tolist()[0] == "band_1" and raster.attrs["source"] == address
+        assert sum(sent) < path.stat().st_size / 10
+        with pytest.raises(RasterError, match=r"absent\.tif"):
+            open_raster(address.replace("a.tif", "absent.tif"))
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_a_raster_travels_to_another_process_in_few_bytes(tmp_path, monkeypatch):
     path = write_raster(tmp_path / "a.tif", np.full((330, 2, 2), 7, "uint8"), scales=[0.5] * 330)
     monkeypatch.chdir(tmp_path)
@@ -297,29 +348,33 @@ def test_threads_read_at_the_same_time(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2 if hasattr(os, "sched_getaffinity") else True, reason="one core")
-def test_two_threads_read_much_faster_than_one(tmp_path):
+def test_two_threads_read_in_less_than_six_tenths_of_the_time_of_one(tmp_path):
     stored = np.random.default_rng(0).integers(0, 3000, (8, 1024, 1024), dtype="int16")
-    path = write_raster(
-        tmp_path / "a.tif", stored, tiled=True, blockxsize=256, blockysize=256, compress="deflate", interleave="pixel"
-    )
-    raster = open_raster(path)
+    profile = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate", "interleave": "pixel"}
+    raster = open_raster(write_raster(tmp_path / "a.tif", stored, **profile))
     windows = [raster[:, y : y + 256, x : x + 256] for y in range(0, 1024, 256) for x in range(0, 1024, 256)]
 
-    def seconds(parts):
-        path.touch()
-        threads = [threading.Thread(target=lambda part=part: [window.values for window in part]) for part in parts]
-        start = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return time.perf_counter() - start
+    def ratio(work, items):
+        def seconds(*parts):
+            # New threads have datasets of their own, so nothing is left in a cache.
+            threads = [threading.Thread(target=lambda part=part: [work(item) for item in part]) for part in parts]
+            start = time.perf_counter()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            return time.perf_counter() - start
 
-    # New threads have new datasets, so nothing is cached. Others use this machine too: one quiet moment is enough.
-    ratios = []
+        return seconds(items[::2], items[1::2]) / seconds(items)
+
+    # Others may use this machine: compressing, which shares nothing, tells whether two cores were free at all.
+    text = stored.tobytes()[: 2**18]
+    machine, reading = [], []
     for _ in range(8):
-        ratios.append(seconds([windows[::2], windows[1::2]]) / seconds([windows]))
-        if ratios[-1] < 0.7:
-            break
-    assert min(ratios) < 0.7, ratios
+        machine.append(ratio(zlib.compress, [text] * 16))
+        reading.append(ratio(lambda window: window.values, windows))
+        if reading[-1] < 0.6:
+            return
+    if min(machine) > 0.6:
+        pytest.skip(f"two cores were never free: compressing in two threads took {min(machine):.2f} of the time of one")
+    assert min(reading) < 0.6, (reading, machine)

@@ -1,0 +1,21 @@
+"""`geosoil compare`: the published comparison table of a study, by both protocols."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("recipe", metavar="RECIPE.toml")
+@click.option("-o", "--output", type=Path, metavar="TABLE.csv", help="The table; default NAME_comparison.csv.")
+def command(recipe: str, output: Path | None) -> None:
+    """Make the comparison table of a recipe's study: features x regressors, nested and published, with a report."""
+    from geosoil_cli.progress import progress_bar
+
+    from geosoil.studies.gf5_inversion import compare
+
+    with progress_bar() as progress:
+        result = compare(recipe, output, progress=progress)
+    click.echo(result.summary())

@@ -1,0 +1,29 @@
+"""`geosoil map`: a cube and a model in, a map out."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option("--cube", required=True, metavar="CUBE", help="Cube: a file, a URL, or the folder of a GF-5 product.")
+@click.option("--model", required=True, metavar="NAME_OR_DIR", help="Model: a folder, or a name (see `geosoil info`).")
+@click.option("-o", "--output", metavar="OUT.tif", help="Where to write; default CUBE_MODEL.tif in this folder.")
+@click.option("--bands", metavar="CSV", help="Wavelengths of a cube that has none: column wavelength_nm [, fwhm_nm].")
+@click.option("--scale", type=float, help="Reflectance = stored value x SCALE, where the file does not say so.")
+@click.option("--nodata", type=float, help="The stored value of no data, where the file does not say so.")
+@click.option("--mask", metavar="MASK.tif", help="Leave out where this is 0 or no data (clouds, water).")
+@click.option("--bare-soil", is_flag=True, help="Leave out plants, residue and water by NDVI and NBR2.")
+@click.option("--block", type=click.IntRange(1), help="Side of a block in pixels; the map does not depend on it.")
+@click.option("--threads", type=click.IntRange(1), help="Blocks computed at once; default: all cores.")
+def command(**options: object) -> None:
+    """Map a cube with a model: a cloud-optimized GeoTIFF with style and quicklook."""
+    from geosoil_cli.progress import progress_bar
+
+    from geosoil.report.maps import map_cube
+
+    with progress_bar() as progress:
+        result = map_cube(**options, progress=progress)  # type: ignore[arg-type]
+    for note in result.notes:
+        click.echo(note)
+    click.echo(result.summary())

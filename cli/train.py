@@ -1,0 +1,21 @@
+"""`geosoil train`: a recipe in, a model and its report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("recipe", metavar="RECIPE.toml")
+@click.option("-o", "--output", type=Path, metavar="MODEL_DIR", help="Folder of the model; default ./models/NAME.")
+def command(recipe: str, output: Path | None) -> None:
+    """Fit, validate and save the model of a recipe, with a report."""
+    from geosoil_cli.progress import progress_bar
+
+    from geosoil.studies.gf5_inversion import train
+
+    with progress_bar() as progress:
+        result = train(recipe, output, progress=progress)
+    click.echo(result.summary())

@@ -1,0 +1,131 @@
+"""One self-contained page of a study: text, figures and tables in a single HTML file that opens anywhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass, field
+from html import escape
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from geosoil.io.atomic import atomic_path
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+STYLE = """
+body { font: 16px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; color: #1a1a1a; background: #fff;
+       max-width: 54rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 2.2rem; }
+figure { margin: 1.2rem 0; overflow-x: auto; } img { width: 100%; height: auto; }
+figcaption { font-size: .9rem; color: #444; margin: .3rem 0; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
+th { border-bottom: 1.5px solid #555; } td.text, th.text { text-align: left; }
+nav { font-size: .95rem; } nav a { margin-right: 1rem; }
+@media print { body { max-width: none; margin: 0; font-size: 11pt; } nav { display: none; }
+  figure, table { break-inside: avoid; } h2 { break-after: avoid; } }
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: title, paragraphs of plain text, then figures and tables with their captions.
+
+    >>> Section("Data", text=("91 samples.",)).title
+    'Data'
+    """
+
+    title: str
+    text: Sequence[str] = ()
+    figures: Sequence[tuple[str, Figure]] = field(default=())
+    tables: Sequence[tuple[str, pd.DataFrame]] = field(default=())
+
+
+def write_page(path: str | os.PathLike[str], *, title: str, sections: Sequence[Section]) -> Path:
+    """Write sections as one HTML file without any link to another file, and return its path.
+
+    Numbers of tables are rounded to three significant digits; counts (integers) are left as they are. The index of a
+    table is its first column, unless it only counts rows. All text is plain text: it is escaped.
+
+    Raises OutputError where the file cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = write_page(Path(folder) / "report.html", title="SOC < 2 %", sections=[Section("Data")])
+    ...     "<h1>SOC &lt; 2 %</h1>" in page.read_text("utf-8")
+    True
+    """
+    path = Path(path)
+    links = "".join(f'<a href="#s{k}">{escape(section.title)}</a>' for k, section in enumerate(sections, start=1))
+    body = "\n".join(_section(k, section) for k, section in enumerate(sections, start=1))
+    page = (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{escape(title)}</h1>\n<nav>{links}</nav>\n{body}\n</body>\n</html>\n"
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def _section(number: int, section: Section) -> str:
+    parts = [f'<section id="s{number}">\n<h2>{escape(section.title)}</h2>']
+    parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.text]
+    parts += [_figure(caption, figure) for caption, figure in section.figures]
+    parts += [_table(caption, table) for caption, table in section.tables]
+    return "\n".join([*parts, "</section>"])
+
+
+def _figure(caption: str, figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    text = escape(caption)
+    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+
+
+def _table(caption: str, table: pd.DataFrame) -> str:
+    if not isinstance(table.index, pd.RangeIndex):
+        table = table.reset_index()
+    marks = ["" if is_numeric_dtype(kind) else ' class="text"' for kind in table.dtypes]
+    names = [" ".join(str(part) for part in name) if isinstance(name, tuple) else str(name) for name in table.columns]
+    head = "".join(f"<th{mark}>{escape(name)}</th>" for mark, name in zip(marks, names, strict=True))
+    rows = [
+        "".join(f"<td{mark}>{escape(format_number(value))}</td>" for mark, value in zip(marks, row, strict=True))
+        for row in table.itertuples(index=False, name=None)
+    ]
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    return (
+        f"<figure><figcaption>{escape(caption)}</figcaption>\n<table>\n<thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{body}\n</tbody>\n</table></figure>"
+    )
+
+
+def format_number(value: Any) -> str:
+    """Return a value as text: three significant digits, integers in full, a dash where there is none.
+
+    >>> [format_number(v) for v in (0.123456, 1234.5, 2300.0, 12, 3e-7, None, "PLSR", True)]
+    ['0.123', '1234', '2300', '12', '3e-07', '–', 'PLSR', 'yes']
+    """
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, Real) and np.isnan(float(value))):
+        return "–"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if not isinstance(value, Real) or isinstance(value, Integral):
+        return str(value)
+    number = float(value)
+    if 999.5 <= abs(number) < 1e7:  # not 1.23e+03
+        return f"{number:.0f}"
+    text = f"{number:#.3g}"  # "#": a column of 0.500 and 0.123 lines up
+    return text.rstrip(".") if "e" not in text else f"{number:.3g}"

@@ -1,0 +1,102 @@
+"""The house stands as docs/architecture.md draws it: imports point down, files are short, names are not doubled."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# Lowest first; folders on one line never import each other.
+LAYERS = [
+    {"errors"},
+    {"numerics", "raster"},
+    {"io", "spectra", "terrain"},
+    {"sensors", "samples"},
+    {"models"},
+    {"fusion"},
+    {"mapping", "evaluate", "explain"},
+    {"report"},
+    {"studies"},
+    {"cli"},
+]
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+FILES = sorted([*(ROOT / "geosoil").rglob("*.py"), *(ROOT / "cli").glob("*.py")])
+
+
+def room_of(path):
+    parts = path.relative_to(ROOT).parts
+    return parts[0] if parts[0] == "cli" else parts[1].removesuffix(".py")
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module, [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_to_lower_layers_only(path):
+    room = room_of(path)
+    if room == "__init__":
+        return
+    for module, _ in imports_of(path):
+        parts = module.split(".")
+        if parts[0] == "geosoil_cli":
+            assert room == "cli", f"{path.name} imports the command line"
+        if parts[0] == "geosoil" and len(parts) > 1 and parts[1] != room:
+            assert LEVEL[parts[1]] < LEVEL[room], f"{room} imports {module}"
+
+
+def test_no_import_cycle_inside_a_room():
+    graph = {}
+    for path in FILES:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(("geosoil_cli", *parts[1:]) if parts[0] == "cli" else parts).removesuffix(".__init__")
+        # Imports inside functions are made on use: they cannot close a cycle at import.
+        top = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ImportFrom) and n.module]
+        graph[name] = {n.module for n in top}
+    done, stack = set(), []
+
+    def visit(name):
+        assert name not in stack, " -> ".join([*stack, name])
+        if name in done or name not in graph:
+            return
+        stack.append(name)
+        for other in graph[name]:
+            visit(other)
+        stack.pop()
+        done.add(name)
+
+    for name in graph:
+        visit(name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_has_at_most_400_lines(path):
+    assert path.read_text().count("\n") <= 400
+
+
+def test_no_public_function_has_the_name_of_a_folder():
+    rooms = set(LEVEL) | {"geosoil"}
+    for path in FILES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                assert node.name not in rooms, f"{path}: {node.name}"
+
+
+@pytest.mark.parametrize("module", ["geosoil", "geosoil_cli.main", "geosoil.sensors.cube", "geosoil.raster.blocks"])
+def test_importing_does_not_import_torch(module):
+    code = f"import {module}, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_folder_of_the_package_is_installed():
+    import tomllib
+
+    packages = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES if path.name == "__init__.py"}
+    assert {name.replace("cli", "geosoil_cli") if name == "cli" else name for name in folders} <= packages
