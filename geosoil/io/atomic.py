@@ -32,23 +32,18 @@ def atomic_path(final: str | os.PathLike[str]) -> Iterator[Path]:
     ['map.txt']
     """
     final = Path(final)
-    if final.is_dir():
-        raise OutputError(final, found="a folder", expected="a file name", way_out="name a file inside it")
-    if not final.parent.is_dir():
-        found = "a file where its folder should be" if final.parent.exists() else "no such folder"
-        raise OutputError(final, found=found, expected=f"the folder {final.parent}", way_out="make it first")
-    temporary = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{final.suffix}")
     try:
+        if final.is_dir():
+            raise OutputError(final, found="a folder", expected="a file name", way_out="name a file inside it")
+        if not final.parent.is_dir():
+            found = "a file where its folder should be" if final.parent.exists() else "no such folder"
+            raise OutputError(final, found=found, expected=f"the folder {final.parent}", way_out="make it first")
+        temporary = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{final.suffix}")
         # Asked now: a map of an hour must not find out at its end that its place is read-only.
         temporary.touch(exist_ok=False)
         temporary.unlink()
     except OSError as error:
-        raise OutputError(
-            final,
-            found=f"a place that cannot be written ({error.strerror})",
-            expected="a writable folder",
-            way_out="choose another output",
-        ) from error
+        raise _unwritable(final, error) from error
     try:
         yield temporary
         try:
@@ -56,13 +51,17 @@ def atomic_path(final: str | os.PathLike[str]) -> Iterator[Path]:
         except FileNotFoundError:
             raise  # the caller wrote nothing: a fault of ours, not the user's
         except OSError as error:
-            raise OutputError(
-                final,
-                found=f"a place that cannot be written ({error.strerror})",
-                expected="a writable file",
-                way_out="choose another output",
-            ) from error
+            raise _unwritable(final, error) from error
     finally:
         for stray in final.parent.iterdir():
             if stray.name.startswith(temporary.name) and stray.is_file():
                 stray.unlink()
+
+
+def _unwritable(final: Path, error: OSError) -> OutputError:
+    return OutputError(
+        final,
+        found=f"a place that cannot be written ({error.strerror})",
+        expected="a writable folder and file name",
+        way_out="choose another output",
+    )

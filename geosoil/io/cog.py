@@ -267,7 +267,8 @@ def _output_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        raise _cannot_write(path, f"a write that failed ({error})") from error
+        # rasterio's own text is often "Write failed. See previous exception for details."
+        raise _cannot_write(path, f"a write that failed ({error.__cause__ or error})") from error
 
 
 def _require_room(path: Path, needed_bytes: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.models.simplify import needed_inputs, simplify
+from geosoil.models.simplify import needed_inputs, output_size, simplify
 from geosoil.numerics.program import (
     Affine,
     Clip,
@@ -77,19 +77,27 @@ class LoweredProgram:
     def __init__(self, program: Program, n_features: int) -> None:
         self.program = program
         self.n_features = n_features
+        self.n_outputs = output_size(program, n_features)
         self._run = _chain(program)
 
     def __call__(self, features: np.ndarray, pixels_at_once: int = PIXELS_AT_ONCE) -> np.ndarray:
-        """Run over columns: features `(n_features, n_pixels)` float32 -> `(n_outputs, n_pixels)` float32."""
+        """Run over columns: features `(n_features, n_pixels)` float32 -> `(n_outputs, n_pixels)` float32.
+
+        Always the same number of columns runs together, the last ones filled up: a matrix product rounds by its shape,
+        and a pixel's value must not depend, even in its last bit, on how many others were read with it.
+        """
         import torch
 
         with torch.inference_mode():
-            source = torch.from_numpy(np.ascontiguousarray(features, np.float32))
+            source = torch.from_numpy(np.asarray(features, np.float32))
             n_pixels = source.shape[1]
-            parts = []
-            for start in range(0, max(n_pixels, 1), pixels_at_once):
-                parts.append(self._run(source[:, start : start + pixels_at_once]))
-            return torch.cat(parts, dim=1).numpy()
+            batch = torch.zeros((source.shape[0], pixels_at_once))
+            result = torch.empty((self.n_outputs, n_pixels))
+            for start in range(0, n_pixels, pixels_at_once):
+                count = min(pixels_at_once, n_pixels - start)
+                batch[:, :count] = source[:, start : start + count]
+                result[:, start : start + count] = self._run(batch)[:, :count]
+            return result.numpy()
 
     @property
     def multiply_adds(self) -> int:

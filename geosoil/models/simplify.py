@@ -79,6 +79,7 @@ def _prune_word(word: Word, wanted: np.ndarray, n_in: int) -> tuple[list[Word], 
     if isinstance(word, Affine):
         weight, bias = word.weight[wanted], word.bias[wanted]
         read = np.flatnonzero(weight.any(axis=0))
+        read = read if len(read) else np.array([0])  # a constant still has to know how many pixels there are
         return [Affine(weight[:, read], bias)], read
     if isinstance(word, Select):
         return [], word.index[wanted]

@@ -87,6 +87,10 @@ def check_raster(raster: xr.DataArray) -> xr.DataArray:
     raster: `(band, y, x)` float32 with unique names in `band`; nothing of it is read.
 
     Raises RasterError.
+
+    >>> check_raster(xr.DataArray(np.zeros((1, 2, 3)), dims=("band", "y", "x")))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    geosoil.errors.RasterError: raster: found values of float64; expected float32; open it with ...
     """
     where = raster.attrs.get("source") or "raster"
     way_out = "open it with geosoil.open_raster, or make it with geosoil.raster.layout.make_raster"

@@ -51,6 +51,18 @@ def open_cube(
 
     Raises WavelengthError where wavelengths are absent or unusable, RasterError where a file or a folder
     cannot be read, GridError where the images of a product differ in shape.
+
+    >>> import rasterio, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = folder + "/cube.tif"
+    ...     with rasterio.open(path, "w", driver="GTiff", width=2, height=1, count=2, dtype="int16",
+    ...                        transform=rasterio.Affine(30, 0, 0, 0, -30, 0)) as made:
+    ...         made.write(np.full((2, 1, 2), 2500, "int16"))
+    ...         for band, centre in ((1, 650.0), (2, 2200.0)):
+    ...             made.update_tags(band, wavelength=centre, wavelength_units="nm")
+    ...     cube = open_cube(path, scale=1e-4)
+    ...     cube.sel(band=["2200.0 nm"]).values.tolist()
+    [[[0.25, 0.25]]]
     """
     if overlap not in get_args(Overlap):
         raise RasterError(

@@ -45,6 +45,12 @@ def open_product(folder: Path, *, nodata: float | None = None) -> xr.DataArray:
 
     Raises RasterError where a file is missing or not of the expected form, WavelengthError where a response
     file does not fit its image, GridError where the images differ in shape.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     open_product(pathlib.Path(folder))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    geosoil.errors.RasterError: ...: found no files that could be the VN image; expected one; unpack one whole ...
     """
     from geosoil.io.rasters import open_raster
     from geosoil.io.wavelengths import HIGHEST_NM, LOWEST_NM

@@ -147,7 +147,9 @@ def test_a_crafted_model_is_refused_in_one_line_and_executes_nothing(tmp_path, m
     [
         lambda a: {name: array[..., :-1] for name, array in a.items()},
         lambda a: {name: np.zeros(0) for name in a},
-        lambda a: {name: np.full_like(array, np.nan) if array.dtype.kind == "f" else array for name, array in a.items()},
+        lambda a: {
+            name: np.full_like(array, np.nan) if array.dtype.kind == "f" else array for name, array in a.items()
+        },
         lambda a: {name: array[None] for name, array in a.items()},
     ],
     ids=["cut", "empty", "nan", "another dimension"],

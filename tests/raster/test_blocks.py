@@ -1,5 +1,9 @@
 """The block engine: what comes out never depends on how the raster was cut."""
 
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
@@ -269,9 +273,28 @@ def test_an_exception_stops_the_run_at_once_and_comes_out_as_itself(where):
     assert (len(ran), len(kept)) == after  # nothing runs on behind the caller's back
 
 
+def test_a_block_that_ends_after_the_failure_of_another_is_not_stored():
+    failed, kept = threading.Event(), []
+
+    def function(block):
+        if block[0, 0, 0] == 0:
+            failed.set()
+            raise RuntimeError("first")
+        failed.wait(5)
+        time.sleep(0.1)
+        return block
+
+    data = np.array([[[0, 1]]], "float32")
+    raster = make_raster(data, names=["a"], crs=None, transform=TRANSFORM)
+    lazy = map_blocks(function, raster, names=["a"], block=1)
+    with pytest.raises(RuntimeError, match="first"):
+        stream_blocks(lazy, lambda y0, x0, block: kept.append(x0), threads=2)
+    assert kept == []
+
+
 def test_blas_and_torch_are_held_to_one_thread_in_a_run_and_restored_after_it():
     torch = pytest.importorskip("torch")
-    seen = set()
+    seen, after = set(), []
     before = torch.get_num_threads()
     torch.set_num_threads(2)
 
@@ -284,7 +307,31 @@ def test_blas_and_torch_are_held_to_one_thread_in_a_run_and_restored_after_it():
         outside = [lib["num_threads"] for lib in threadpool_info()]
         stream_blocks(map_blocks(function, a_raster(1, 9, 9), names=["a"], block=3), lambda *_: None, threads=2)
         assert seen == {1}
-        assert torch.get_num_threads() == 2
         assert [lib["num_threads"] for lib in threadpool_info()] == outside
+        new = threading.Thread(target=lambda: after.append(torch.get_num_threads()))
+        new.start()
+        new.join()
+        assert [torch.get_num_threads(), *after] == [2, 2]
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+def test_openmp_is_held_to_one_thread_in_the_threads_of_the_pool_too():
+    # A process of its own: OpenMP reads its environment once.
+    script = textwrap.dedent(
+        """
+        import numpy as np, xarray as xr
+        from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+        from geosoil.raster.blocks import map_blocks, stream_blocks
+
+        seen = []
+        raster = xr.DataArray(np.ones((1, 4, 4), "float32"), dims=("band", "y", "x"), coords={"band": ["a"]})
+        lazy = map_blocks(lambda b: seen.append(_openmp_effective_n_threads()) or b, raster, names=["a"], block=2)
+        stream_blocks(lazy, lambda y0, x0, block: None, threads=2)
+        print(*seen, _openmp_effective_n_threads())
+        """
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "3"}
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    assert run.stdout.split() == ["1", "1", "1", "1", "3"]

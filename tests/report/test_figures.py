@@ -95,7 +95,7 @@ def test_the_map_has_its_limits_unit_and_grey_no_data():
     assert to_hex(axes.get_facecolor()) == "#e6e6e6"
     assert bar.get_ylabel() == "%"
     assert image.colorbar.extend == "max"  # 9 lies beyond the scale, and the bar says so
-    np.testing.assert_array_equal(axes.collections[0].get_offsets(), points)
+    np.testing.assert_array_equal(axes.collections[0].get_offsets(), [[10, 10], [20, 30]])
     assert axes.get_xlabel() == "easting (m)"
 
 

@@ -93,7 +93,10 @@ def test_a_product_that_is_not_whole_is_refused(tmp_path, pattern, content, erro
 def test_an_xml_with_entities_is_refused_in_any_encoding(tmp_path, encoding):
     folder = write_gf5(tmp_path / "product")
     (tmp_path / "secret").write_text("42")
-    text = f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE a [<!ENTITY e SYSTEM "file://{tmp_path}/secret">]><a><SolarZenith>&e;</SolarZenith></a>'
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE a [<!ENTITY e SYSTEM "file://{tmp_path}/secret">]>'
+        "<a><SolarZenith>&e;</SolarZenith></a>"
+    )
     next(folder.glob("*.xml")).write_bytes(text.encode(encoding))
     with pytest.raises(RasterError, match="document type"):
         open_product(folder)
@@ -102,7 +105,10 @@ def test_an_xml_with_entities_is_refused_in_any_encoding(tmp_path, encoding):
 def test_an_xml_in_a_chinese_encoding_is_read_and_the_check_report_is_not(tmp_path):
     folder = write_gf5(tmp_path / "product")
     path = next(folder.glob("*.xml"))
-    text = '<?xml version="1.0" encoding="GB2312"?><ProductMetaData><Place>武汉</Place><SolarZenith>30</SolarZenith></ProductMetaData>'
+    text = (
+        '<?xml version="1.0" encoding="GB2312"?>'
+        "<ProductMetaData><Place>武汉</Place><SolarZenith>30</SolarZenith></ProductMetaData>"
+    )
     path.write_bytes(text.encode("gb2312"))
     (folder / "0_Check.xml").write_text("no XML")
     (folder / ("._" + path.name)).write_text("a Mac was here")

@@ -1,0 +1,98 @@
+"""The command line: verbs, exit codes, one clear line for what the user can mend."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from small_cube import save_trained_model, write_cube
+from written_rasters import write_raster
+
+from geosoil_cli.main import VERBS
+
+
+def geosoil(*arguments, cwd, **options):
+    """Run the installed command line in a process of its own."""
+    command = [sys.executable, "-m", "geosoil_cli.main", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    save_trained_model(folder / "models" / "share")
+    write_cube(folder / "cube.tif")
+    return folder
+
+
+def test_help_lists_every_verb_and_imports_nothing_heavy(tmp_path):
+    code = (
+        "import sys; sys.argv = ['geosoil', '--help']\n"
+        "from geosoil_cli.main import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'torch', 'sklearn', 'rasterio', 'xarray', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert all(verb in done.stdout for verb in VERBS)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_every_verb_has_help(verb, tmp_path):
+    done = geosoil(verb, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Usage: " in done.stdout
+
+
+def test_map_by_the_name_of_a_model_writes_the_map_and_is_quiet_in_a_pipe(folder):
+    done = geosoil("map", "--cube", "cube.tif", "--model", "share", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert (folder / "cube_share.tif").exists()
+    assert "cube_share.tif" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("map", "--cube", "none.tif", "--model", "share"), "none.tif: found no such file"),
+        (("map", "--cube", "cube.tif", "--model", "none"), "none: found no such model"),
+        (("map", "--cube", "plain.tif", "--model", "share"), "plain.tif: found no wavelengths"),
+        (("map", "--cube", "cube.tif", "--model", "share", "--scale", "1"), "cube.tif: found values around"),
+        (("map", "--cube", "cube.tif", "--model", "share", "-o", "no/where.tif"), "no"),
+        (("map", "--cube", "cube.tif", "--model", "share", "--mask", "small.tif"), "small.tif: found"),
+        (("train", "none.toml"), "none.toml: found"),
+        (("train", "bad.toml"), "bad.toml: found unknown key dta"),
+        (("info", "none.tif"), "none.tif: found no such file"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_exit_code_2(folder, arguments, said):
+    (folder / "bad.toml").write_text('study = "gf5_inversion"\nname = "x"\n[dta]\n')
+    write_raster(folder / "plain.tif", np.ones((3, 4, 4), np.int16))
+    write_raster(folder / "small.tif", np.ones((1, 2, 2), np.uint8))
+    before = sorted(path.name for path in folder.iterdir())
+    done = geosoil(*arguments, cwd=folder)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.startswith("geosoil: ")
+    assert said in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_an_unknown_option_is_exit_code_2(folder):
+    assert geosoil("map", "--cubes", "x", cwd=folder).returncode == 2
+
+
+def test_info_tells_what_a_cube_a_model_and_a_table_of_spectra_hold(folder):
+    assert "100 bands x 37 rows x 53 columns" in geosoil("info", "cube.tif", cwd=folder).stdout
+    assert "share_pct" in geosoil("info", "share", cwd=folder).stdout
+    (folder / "spectra.csv").write_text("sample_id,400,500,600\na,0.1,0.2,0.3\nb,0.2,0.3,0.4\n")
+    assert "2 x 3 bands of reflectance" in geosoil("info", "spectra.csv", cwd=folder).stdout
+
+
+def test_init_prints_a_recipe_that_is_one(tmp_path):
+    from geosoil.studies.recipe import read_recipe
+
+    (tmp_path / "recipe.toml").write_text(geosoil("init", "gf5", cwd=tmp_path).stdout)
+    assert read_recipe(tmp_path / "recipe.toml").recipe.name == "as_svr"

@@ -1,0 +1,88 @@
+"""A cube is checked against the model before the first pixel, and what differs is said."""
+
+import numpy as np
+import pytest
+from small_cube import WAVELENGTH_NM, trained_model, write_cube
+from written_rasters import write_raster
+
+from geosoil.errors import GridError, UnitsError, WavelengthError
+from geosoil.mapping.mapper import map_model
+from geosoil.mapping.match import match_bands
+from geosoil.sensors.cube import open_cube
+
+
+@pytest.fixture(scope="module")
+def model():
+    return trained_model()
+
+
+def test_only_the_bands_that_the_model_uses_are_asked_for(tmp_path, model):
+    match = match_bands(model, open_cube(write_cube(tmp_path / "c.tif")))
+    assert len(match.bands) == len(model.features) < 100
+    assert match.notes == ()
+
+
+def test_a_shift_within_the_tolerance_is_taken_and_said(tmp_path, model):
+    match = match_bands(model, open_cube(write_cube(tmp_path / "c.tif", wavelength_nm=WAVELENGTH_NM + 1.5)))
+    assert match.notes == ("bands taken within 1.50 nm of the model's",)
+
+
+def test_another_grid_of_bands_is_interpolated_and_said(tmp_path, model):
+    wave = np.linspace(400, 2450, 150)
+    curve = 0.1 + 0.3 * (wave - 400) / 2050
+    values = np.rint(np.broadcast_to(curve[:, None, None], (150, 4, 4)) * 1e4).astype(np.int16)
+    cube = open_cube(write_cube(tmp_path / "c.tif", values=values, shape=(4, 4), wavelength_nm=wave))
+    match = match_bands(model, cube)
+    assert "interpolated linearly" in match.notes[0]
+    expected = model.predict_rows(
+        np.interp([f.wavelength_nm for f in model.features], wave, curve)[None].astype(np.float32)
+    )[0, 0]
+    mapped = map_model(match.model, cube, bands=match.bands).values[0]
+    assert mapped[1, 1] == pytest.approx(expected, abs=0.2)  # values on disk are rounded to 1e-4
+
+
+def test_a_cube_that_ends_before_the_models_bands_is_refused(tmp_path, model):
+    short = WAVELENGTH_NM[:60]
+    cube = open_cube(
+        write_cube(tmp_path / "c.tif", values=np.full((60, 4, 4), 2000, np.int16), shape=(4, 4), wavelength_nm=short)
+    )
+    with pytest.raises(WavelengthError, match=r"420 to 1600 nm without \d+ that the model needs"):
+        match_bands(model, cube)
+
+
+def test_a_gap_in_the_cube_is_not_interpolated_over(tmp_path, model):
+    needed = model.features[len(model.features) // 2].wavelength_nm
+    wave = WAVELENGTH_NM[np.abs(WAVELENGTH_NM - needed) > 30]
+    values = np.full((len(wave), 4, 4), 2000, np.int16)
+    cube = open_cube(write_cube(tmp_path / "c.tif", values=values, shape=(4, 4), wavelength_nm=wave))
+    with pytest.raises(WavelengthError, match=f"{needed:.0f}"):
+        match_bands(model, cube)
+
+
+def test_a_cube_without_wavelengths_is_refused(tmp_path):
+    path = write_raster(tmp_path / "c.tif", np.full((100, 4, 4), 2000, np.int16))
+    with pytest.raises(WavelengthError, match="--bands"):
+        open_cube(path)
+
+
+@pytest.mark.parametrize(("scale", "name"), [((1.0,), "numbers"), ((1e-2,), "percent")])
+def test_percent_and_digital_numbers_are_refused(tmp_path, model, scale, name):
+    cube = open_cube(write_cube(tmp_path / "c.tif", scales=scale * 100))
+    with pytest.raises(UnitsError, match=r"--scale 0\.01"):
+        match_bands(model, cube)
+
+
+def test_a_darker_scene_is_not_mistaken_for_another_unit(tmp_path, model):
+    cube = open_cube(write_cube(tmp_path / "c.tif", scales=(0.4e-4,) * 100))
+    assert match_bands(model, cube).bands
+
+
+def test_radiance_is_refused(tmp_path, model):
+    cube = open_cube(write_cube(tmp_path / "c.tif")).assign_attrs(units="W m-2 sr-1 um-1")
+    with pytest.raises(UnitsError, match="W m-2 sr-1 um-1"):
+        match_bands(model, cube)
+
+
+def test_a_cube_without_crs_is_refused(tmp_path, model):
+    with pytest.raises(GridError, match="no CRS"):
+        match_bands(model, open_cube(write_cube(tmp_path / "c.tif", crs=None)))
