@@ -21,7 +21,7 @@ TARGETS = ("som_g_kg", "as_mg_kg", "cu_mg_kg")
 
 @pytest.fixture(scope="module")
 def scene():
-    with rasterio.open(GF5 / "cube.tif") as file:
+    with rasterio.open(GF5 / "gf5.tif") as file:
         reflectance = file.read(masked=True).astype("float64").filled(np.nan) * file.scales[0]
         wavelength_nm = np.array([float(file.tags(band)["wavelength"]) for band in file.indexes])
         transform = file.transform
@@ -75,14 +75,14 @@ def cross_validated_r2(X, y):
 
 
 def test_the_files_leave_room_for_the_models_in_four_megabytes():
-    sizes = {name: (GF5 / name).stat().st_size for name in ("cube.tif", "truth.tif", "samples.gpkg", "lab.parquet")}
+    sizes = {name: (GF5 / name).stat().st_size for name in ("gf5.tif", "truth.tif", "samples.gpkg", "lab.parquet")}
     assert sum(sizes.values()) < 2_300_000
     assert sizes["lab.parquet"] < 600_000
 
 
 def test_the_maker_makes_the_shipped_rasters_again(made_again):
     # One step of rounding is left to other versions of the libraries; anything else would be another scene.
-    for name, tolerance in (("cube.tif", 4), ("truth.tif", 1e-3)):
+    for name, tolerance in (("gf5.tif", 4), ("truth.tif", 1e-3)):
         with rasterio.open(GF5 / name) as shipped, rasterio.open(made_again / name) as again:
             a, b = shipped.read().astype("float64"), again.read().astype("float64")
             assert shipped.profile == again.profile or name == "truth.tif"  # a nodata of NaN is not equal to itself
@@ -106,7 +106,7 @@ def test_the_maker_writes_the_same_bytes_every_time(maker, made_again, tmp_path)
 
 
 def test_every_band_of_the_cube_says_its_wavelength_width_and_scale():
-    with rasterio.open(GF5 / "cube.tif") as file:
+    with rasterio.open(GF5 / "gf5.tif") as file:
         assert (file.count, file.height, file.width) == (330, 64, 64)
         assert set(file.dtypes) == {"int16"}
         assert file.crs.to_epsg() == 32651

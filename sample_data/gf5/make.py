@@ -5,7 +5,7 @@ Nothing here is measured: the landscape, the soil and both instruments are formu
 
     landscape   terrain, stream, mines, basalt hills, fields      -> maps of what the soil is made of
     optics      Kubelka-Munk: absorption and scattering add up    -> reflectance of a soil, dry or moist
-    instruments laboratory spectrometer; GF-5 AHSI at 30 m        -> lab.parquet, cube.tif
+    instruments laboratory spectrometer; GF-5 AHSI at 30 m        -> lab.parquet, gf5.tif
     sampling    91 places on bare soil                            -> samples.gpkg, truth.tif
 """
 
@@ -375,7 +375,7 @@ def write_laboratory(path: Path, sample_id: np.ndarray, spectra: np.ndarray) -> 
 
 
 def main(folder: Path) -> None:
-    """Write cube.tif, truth.tif, samples.gpkg and lab.parquet into `folder`; the same bytes every time."""
+    """Write gf5.tif, truth.tif, samples.gpkg and lab.parquet into `folder`; the same bytes every time."""
     of_land, of_image, of_samples, of_laboratory = (np.random.default_rng([SEED, part]) for part in range(4))
     maps = landscape(of_land)
     mask = no_data(of_image)
@@ -389,7 +389,7 @@ def main(folder: Path) -> None:
     north_m = ORIGIN_M[1] - PIXEL_M * (place[:, 0] + within[:, 0])
 
     folder.mkdir(parents=True, exist_ok=True)
-    write_cube(folder / "cube.tif", satellite_reflectance(of_image, maps), mask)
+    write_cube(folder / "gf5.tif", satellite_reflectance(of_image, maps), mask)
     write_truth(folder / "truth.tif", maps, bare, mask)
     write_samples(folder / "samples.gpkg", table, east_m.round(2), north_m.round(2))
     write_laboratory(folder / "lab.parquet", table["sample_id"], laboratory_spectra(of_laboratory, soil))
