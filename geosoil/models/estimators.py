@@ -34,9 +34,19 @@ class Regressor(RegressorMixin, Stateful):
             )
         return X, np.asarray(y, np.float64)
 
-    def _rows(self, X: np.ndarray) -> np.ndarray:
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict `(sample,)` in the target's unit from X `(sample, feature)`; a row with NaN gives NaN."""
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
+        X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64], ensure_all_finite=False)
+        complete = np.isfinite(X).all(axis=1)
+        predicted = np.full(len(X), np.nan)
+        if complete.any():
+            predicted[complete] = self._predict(X[complete])
+        return predicted
+
+    def _predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict complete rows."""
+        raise NotImplementedError
 
 
 class PartialLeastSquares(Regressor):
@@ -79,9 +89,8 @@ class PartialLeastSquares(Regressor):
         self.intercept_ = float(fits.intercepts[-1])
         return self
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Predict `(sample,)` from X `(sample, feature)`."""
-        return self._rows(X) @ self.coef_ + self.intercept_
+    def _predict(self, X: np.ndarray) -> np.ndarray:
+        return X @ self.coef_ + self.intercept_
 
     def lower(self) -> Program:
         """One row of a matrix."""
@@ -166,11 +175,10 @@ class SupportVectors(Regressor):
         self.C_, self.gamma_, self.epsilon_ = float(machine.C), float(machine.gamma), float(machine.epsilon)
         return self
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Predict `(sample,)` by the kernel expansion over the support vectors."""
+    def _predict(self, X: np.ndarray) -> np.ndarray:
         from sklearn.metrics.pairwise import rbf_kernel
 
-        kernel = rbf_kernel(np.asarray(self._rows(X), np.float64), self.support_vectors_, gamma=self.gamma_)
+        kernel = rbf_kernel(np.asarray(X, np.float64), self.support_vectors_, gamma=self.gamma_)
         return kernel @ self.dual_coef_ + self.intercept_
 
     def lower(self) -> Program:
@@ -227,9 +235,8 @@ class Forest(Regressor):
         ).fit(X, y)
         return self
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Predict `(sample,)`: the mean of the trees."""
-        return self.forest_.predict(self._rows(X))
+    def _predict(self, X: np.ndarray) -> np.ndarray:
+        return self.forest_.predict(X)
 
 
 class DenseNet(Regressor):
@@ -274,9 +281,8 @@ class DenseNet(Regressor):
         for i in range(len(self.weights_) // 2):
             yield self.weights_[f"{i}.weight"], self.weights_[f"{i}.bias"]
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Predict `(sample,)`."""
-        values = self._rows(X)
+    def _predict(self, X: np.ndarray) -> np.ndarray:
+        values = X
         layers = list(self._layers())
         for i, (weight, bias) in enumerate(layers):
             values = values @ weight.T + bias
@@ -291,7 +297,7 @@ class DenseNet(Regressor):
         return (*words[:-1], Affine(np.array([[self.target_spread_]]), np.array([self.target_mean_])))
 
 
-class LogTarget(Regressor):
+class LogTarget(RegressorMixin, Stateful):
     """Fit an estimator to ln(y), for skewed targets such as metals, and give predictions back in y's unit.
 
     `retransform="naive"` is exp, the median of a log-normal; `"smearing"` multiplies by the mean of the exponential of

@@ -81,7 +81,7 @@ def map_cube(
 
     Raises the GeosoilError that says what does not fit; nothing half-written is left then.
     """
-    folder = find_model(model)
+    folder = find_model(os.fspath(model))
     card = read_card(folder)
     loaded = load_model(folder)
     # Bad bands were left out by wavelength at training; here a model reads what it needs, whatever the rest is.
@@ -135,10 +135,10 @@ def _at_the_limits(path: Path, targets: tuple[Target, ...]) -> list[str]:
     with rasterio.open(path) as source:
         for number, target in enumerate(targets, start=1):
             limits = [limit for limit in target.valid_range if limit is not None]
-            count = sum(
-                int(np.isin(source.read(number, window=window), np.float32(limits)).sum())
-                for _, window in source.block_windows(number)
-            )
+            ends_of = np.array(limits, np.float32)
+            count = 0
+            for _, window in source.block_windows(number):
+                count += int(np.count_nonzero(np.isin(source.read(number, window=window), ends_of)))
             if count:
                 ends = " or ".join(f"{limit:g}" for limit in limits)
                 notes.append(f"{target.name}: {count} pixels were predicted outside the valid range and set to {ends}")

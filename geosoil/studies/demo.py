@@ -19,6 +19,8 @@ from geosoil.studies.gf5_report import write_report
 from geosoil.studies.protocols import no_progress
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from geosoil.studies.protocols import Progress
 
 
@@ -61,9 +63,7 @@ def demo_gf5(output: Path, *, progress: Progress = no_progress) -> DemoResult:
     """
     source = sample_data("gf5")
     trained = train(source / "as_svr.toml", output / "models" / "as_svr", progress=progress)
-    mapped = map_cube(
-        source / "gf5.tif", trained.folder, output / "as_svr.tif", bare_soil=True, progress=progress
-    )
+    mapped = map_cube(source / "gf5.tif", trained.folder, output / "as_svr.tif", bare_soil=True, progress=progress)
     section, truth = _map_section(mapped, source / "truth.tif", trained)
     report = write_report(output, trained.loaded, [*trained.sections, section])
     return DemoResult(trained, mapped, report, truth)
@@ -81,7 +81,12 @@ def _map_section(mapped: MapResult, truth_path: Path, trained: TrainResult) -> t
     seen = np.isfinite(values) & np.isfinite(true) & bare
     figures = regression_metrics(true[seen], values[seen])
     band = mapped.cog.bands[0]
-    look = {"unit": target.unit, "low": band.p2, "high": band.p98, "extent": (left, right, bottom, top)}
+
+    def draw(layer: np.ndarray, how: str) -> tuple[str, Figure]:
+        title = f"{target.title}, {how}"
+        extent = (left, right, bottom, top)
+        return f"{title}.", map_figure(layer, title=title, unit=target.unit, low=band.p2, high=band.p98, extent=extent)
+
     text = f"R² {figures['r2']:.2f}  RMSE {figures['rmse']:.3g}"
     scatter = predicted_measured_figure(
         {"every bare pixel": (true[seen], values[seen])}, unit=target.unit, texts={"every bare pixel": text}
@@ -89,11 +94,7 @@ def _map_section(mapped: MapResult, truth_path: Path, trained: TrainResult) -> t
     section = Section(
         "Map",
         ["The scene is synthetic, so the truth is known at every pixel.", *mapped.notes],
-        [
-            (f"{target.title}, mapped.", map_figure(values, title=f"{target.title}, mapped", **look)),
-            (f"{target.title}, true.", map_figure(np.where(bare, true, np.nan), title=f"{target.title}, true", **look)),
-            ("Mapped against true.", scatter),
-        ],
+        [draw(values, "mapped"), draw(np.where(bare, true, np.nan), "true"), ("Mapped against true.", scatter)],
         [],
     )
     return section, {"R2": figures["r2"], "RMSE": figures["rmse"]}

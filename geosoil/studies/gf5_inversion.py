@@ -27,6 +27,7 @@ from geosoil.studies.training_data import read_training_data
 if TYPE_CHECKING:
     from geosoil.report.page import Section
     from geosoil.studies.protocols import Progress
+    from geosoil.studies.recipe import LoadedRecipe
 
 STUDY = "gf5_inversion"
 
