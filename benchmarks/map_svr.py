@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
@@ -28,6 +28,9 @@ from geosoil.models.base import Feature, PixelModel, Target
 from geosoil.models.estimators import SupportVectors
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.cars import CARS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 THREADS, N_BANDS, N_SUPPORT = 2, 51, 60
 SETTINGS = {"C": 10.0, "gamma": 1 / N_BANDS, "epsilon": 1e-6}

@@ -12,9 +12,8 @@ import click
 @click.option("-o", "--output", type=Path, metavar="TABLE.csv", help="The table; default NAME_comparison.csv.")
 def command(recipe: str, output: Path | None) -> None:
     """Make the comparison table of a recipe's study: features x regressors, nested and published, with a report."""
-    from geosoil_cli.progress import progress_bar
-
     from geosoil.studies.gf5_inversion import compare
+    from geosoil_cli.progress import progress_bar
 
     with progress_bar() as progress:
         result = compare(recipe, output, progress=progress)

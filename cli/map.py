@@ -18,9 +18,8 @@ import click
 @click.option("--threads", type=click.IntRange(1), help="Blocks computed at once; default: all cores.")
 def command(**options: object) -> None:
     """Map a cube with a model: a cloud-optimized GeoTIFF with style and quicklook."""
-    from geosoil_cli.progress import progress_bar
-
     from geosoil.report.maps import map_cube
+    from geosoil_cli.progress import progress_bar
 
     with progress_bar() as progress:
         result = map_cube(**options, progress=progress)  # type: ignore[arg-type]

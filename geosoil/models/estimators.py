@@ -269,17 +269,27 @@ class DenseNet(Regressor):
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> DenseNet:
         """Train on all rows but those that say when to stop."""
-        from geosoil.models.networks.dense import train_dense
+        from geosoil.models.networks.dense import Dense, squared_error
+        from geosoil.models.training import train
 
         X, y = self._training_rows(X, y, 5)
         self.target_mean_, self.target_spread_ = float(y.mean()), float(y.std()) or 1.0
-        standard = (y - self.target_mean_) / self.target_spread_
-        self.weights_ = train_dense(np.asarray(X, np.float32), standard.astype(np.float32), self.get_params())
+        trained = train(
+            lambda: Dense(X.shape[1], list(self.hidden), self.dropout),
+            (X, (y - self.target_mean_) / self.target_spread_),
+            squared_error,
+            seed=self.random_state,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            patience=self.patience,
+        )
+        self.weights_ = trained.weights
         return self
 
     def _layers(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for i in range(len(self.weights_) // 2):
-            yield self.weights_[f"{i}.weight"], self.weights_[f"{i}.bias"]
+            yield self.weights_[f"layers.{i}.weight"], self.weights_[f"layers.{i}.bias"]
 
     def _predict(self, X: np.ndarray) -> np.ndarray:
         values = X

@@ -12,25 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geosoil.models.compiled import compile_chain
 from geosoil.models.simplify import needed_inputs, output_size, simplify
-from geosoil.numerics.program import (
-    Affine,
-    Clip,
-    Elementwise,
-    Parallel,
-    Program,
-    RadialBasis,
-    Select,
-    Standardise,
-    Word,
-)
+from geosoil.numerics.program import Affine, Parallel, Program, RadialBasis, Select, Word
 
 if TYPE_CHECKING:
-    import torch
+    from geosoil.models.compiled import Scratch
 
 __all__ = ["LoweredProgram", "compile_program", "lower_estimator", "needed_inputs"]
 
-# Pixels that run together: the widest layer of a net (256 x 2048 float32 = 2 MB) stays in a core's cache.
+# Pixels that run together: the widest layer of a net (256 x 2048 float32 = 2 MB) stays near a core's cache.
 PIXELS_AT_ONCE = 2048
 
 
@@ -78,7 +69,7 @@ class LoweredProgram:
         self.program = program
         self.n_features = n_features
         self.n_outputs = output_size(program, n_features)
-        self._run = _chain(program)
+        self._run = compile_chain(program)
 
     def __call__(self, features: np.ndarray, pixels_at_once: int = PIXELS_AT_ONCE) -> np.ndarray:
         """Run over columns: features `(n_features, n_pixels)` float32 -> `(n_outputs, n_pixels)` float32.
@@ -93,10 +84,11 @@ class LoweredProgram:
             n_pixels = source.shape[1]
             batch = torch.zeros((source.shape[0], pixels_at_once))
             result = torch.empty((self.n_outputs, n_pixels))
+            scratch: Scratch = {}
             for start in range(0, n_pixels, pixels_at_once):
                 count = min(pixels_at_once, n_pixels - start)
                 batch[:, :count] = source[:, start : start + count]
-                result[:, start : start + count] = self._run(batch)[:, :count]
+                result[:, start : start + count] = self._run(batch, scratch)[:, :count]
             return result.numpy()
 
     @property
@@ -137,68 +129,3 @@ def _multiply_adds(program: Program, n_in: int) -> tuple[int, int]:
             total += sum(cost for cost, _ in branches)
             n = sum(size for _, size in branches) if word.how == "concat" else branches[0][1]
     return total, n
-
-
-def _tensor(values: np.ndarray) -> torch.Tensor:
-    import torch
-
-    return torch.from_numpy(np.array(values, np.float32))  # a copy that torch owns
-
-
-def _chain(program: Program) -> Any:
-    steps = [_compile_word(word) for word in program]
-
-    def run(x: torch.Tensor) -> torch.Tensor:
-        for step in steps:
-            x = step(x)
-        return x
-
-    return run
-
-
-def _compile_word(word: Word) -> Any:
-    """Return the torch function of one word; every function leaves its argument untouched."""
-    import torch
-
-    if isinstance(word, Affine):
-        bias = _tensor(word.bias[:, None])
-        diagonal = _diagonal(word.weight)
-        if diagonal is not None:
-            scale = _tensor(diagonal[:, None])
-            return lambda x: torch.addcmul(bias, scale, x)
-        weight = _tensor(word.weight)
-        return lambda x: torch.addmm(bias, weight, x)
-    if isinstance(word, Select):
-        index = torch.from_numpy(np.array(word.index, np.int64))
-        return lambda x: x.index_select(0, index)
-    if isinstance(word, Elementwise):
-        return {
-            "relu": torch.relu,
-            "exp": torch.exp,
-            "square": torch.square,
-            "absorbance": lambda x: -torch.log10(torch.where(x > 0, x, torch.nan)),
-        }[word.name]
-    if isinstance(word, Clip):
-        return lambda x: torch.clamp(x, word.low, word.high)
-    if isinstance(word, Standardise):
-        return lambda x: (x - x.mean(0)) / x.std(0, correction=1)
-    if isinstance(word, RadialBasis):
-        # |x - s|^2 = |x|^2 - 2 s.x + |s|^2: one matrix product instead of a difference per support vector.
-        cross = _tensor(2 * word.gamma * word.support)
-        own = _tensor(-word.gamma * np.sum(word.support**2, axis=1)[:, None])
-        gamma = float(word.gamma)
-        return lambda x: torch.addmm(own, cross, x).sub_(torch.square(x).sum(0), alpha=gamma).clamp_(max=0).exp_()
-    if isinstance(word, Parallel):
-        branches = [_chain(branch) for branch in word.branches]
-        if word.how == "concat":
-            return lambda x: torch.cat([branch(x) for branch in branches])
-        return lambda x: torch.stack([branch(x) for branch in branches]).sum(0)
-    msg = f"unknown word {word!r}"
-    raise TypeError(msg)
-
-
-def _diagonal(weight: np.ndarray) -> np.ndarray | None:
-    """Return the diagonal of a square matrix that holds nothing else."""
-    if weight.shape[0] != weight.shape[1] or np.count_nonzero(weight - np.diag(np.diag(weight))):
-        return None
-    return np.diag(weight)

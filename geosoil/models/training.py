@@ -96,7 +96,7 @@ def train(
             for batch in batches:
                 optimiser.zero_grad()
                 value = loss(module, tuple(tensor[batch] for tensor in tensors), generator)
-                value.backward()  # type: ignore[no-untyped-call]
+                value.backward()
                 optimiser.step()
                 epoch_loss += value.item() * len(batch) / len(rows)
             if not np.isfinite(epoch_loss):

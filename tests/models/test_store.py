@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from geosoil.errors import ModelFileError
 from geosoil.models.base import Feature, PixelModel, Target
 from geosoil.models.card import TrainingCard
-from geosoil.models.estimators import Forest, LogTarget, PartialLeastSquares, SupportVectors
+from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares, SupportVectors
 from geosoil.models.store import find_model, load_model, model_sha256, save_model
 from geosoil.spectra.cars import CARS
 from geosoil.spectra.smooth import SavitzkyGolay
@@ -32,6 +32,7 @@ ESTIMATORS = {
     "plsr": lambda: make_pipeline(SavitzkyGolay(derivative=1), PartialLeastSquares()),
     "forest": lambda: make_pipeline(SavitzkyGolay(window_bands=5, derivative=1), Forest(n_trees=5)),
     "log": lambda: LogTarget(make_pipeline(StandardScaler(), PartialLeastSquares()), retransform="smearing"),
+    "dnn": lambda: make_pipeline(StandardScaler(), DenseNet(epochs=3)),
 }
 
 

@@ -1,0 +1,153 @@
+"""The words of a program as torch functions on `(feature, pixel)` float32 tensors.
+
+Every word writes into a tensor of its own that is kept from batch to batch: fresh memory for each batch would cost
+more than the arithmetic (page faults). Functions without a state of their own (ReLU, exp, clip) work in place on what
+the word before them wrote.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geosoil.numerics.program import (
+    Affine,
+    Clip,
+    Elementwise,
+    Parallel,
+    Program,
+    RadialBasis,
+    Select,
+    Standardise,
+    Word,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+    Scratch = dict[int, torch.Tensor]
+    Run = Callable[[torch.Tensor, Scratch], torch.Tensor]
+
+
+def compile_chain(program: Program) -> Run:
+    """Return the function of a program: `(x, scratch) -> y`; x is left untouched, y stands in the scratch."""
+    steps = [_compile_word(word, owns_input=i > 0) for i, word in enumerate(program)]
+
+    def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+        for step in steps:
+            x = step(x, scratch)
+        return x
+
+    return run
+
+
+def _compile_word(word: Word, *, owns_input: bool) -> Run:
+    import torch
+
+    if isinstance(word, Affine):
+        return _affine(word)
+    if isinstance(word, RadialBasis):
+        return _radial_basis(word)
+    if isinstance(word, Parallel):
+        return _parallel(word)
+    if isinstance(word, Select):
+        index = torch.from_numpy(np.array(word.index, np.int64))
+        own: object = object()
+        return lambda x, s: torch.index_select(x, 0, index, out=_kept(s, own, len(index), x))
+    own = object()
+
+    def elementwise(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+        if not owns_input:
+            x = _kept(scratch, own, len(x), x).copy_(x)
+        return _in_place(word, x)
+
+    return elementwise
+
+
+def _in_place(word: Word, x: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    if isinstance(word, Clip):
+        return x.clamp_(word.low, word.high)
+    if isinstance(word, Standardise):
+        return x.sub_(x.mean(0)).div_(x.std(0, correction=1))
+    if not isinstance(word, Elementwise):
+        msg = f"unknown word {word!r}"
+        raise TypeError(msg)
+    if word.name == "absorbance":
+        return x.masked_fill_(x <= 0, torch.nan).log10_().neg_()
+    return {"relu": x.relu_, "exp": x.exp_, "square": x.square_}[word.name]()
+
+
+def _kept(scratch: Scratch, own: object, rows: int, like: torch.Tensor) -> torch.Tensor:
+    """Return the tensor `(rows, pixels)` that belongs to a word, made at its first use."""
+    key = id(own)
+    if key not in scratch:
+        scratch[key] = like.new_empty((rows, like.shape[1]))
+    return scratch[key]
+
+
+def _affine(word: Affine) -> Run:
+    import torch
+
+    bias = _tensor(word.bias[:, None])
+    diagonal = _diagonal(word.weight)
+    own = object()
+    if diagonal is not None:
+        scale = _tensor(diagonal[:, None])
+        return lambda x, s: torch.mul(x, scale, out=_kept(s, own, len(bias), x)).add_(bias)
+    weight = _tensor(word.weight)
+    return lambda x, s: torch.mm(weight, x, out=_kept(s, own, len(bias), x)).add_(bias)
+
+
+def _radial_basis(word: RadialBasis) -> Run:
+    import torch
+
+    # |x - s|^2 = |x|^2 - 2 s.x + |s|^2: one matrix product instead of a difference per support vector.
+    cross = _tensor(2 * word.gamma * word.support)
+    support_norm = _tensor(-word.gamma * np.sum(word.support**2, axis=1)[:, None])
+    gamma = float(word.gamma)
+    own, squares = object(), object()
+
+    def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+        norm = torch.square(x, out=_kept(scratch, squares, len(x), x)).sum(0)
+        exponent = torch.mm(cross, x, out=_kept(scratch, own, len(cross), x))
+        return exponent.sub_(norm, alpha=gamma).add_(support_norm).clamp_(max=0).exp_()
+
+    return run
+
+
+def _parallel(word: Parallel) -> Run:
+    import torch
+
+    branches = [compile_chain(branch) for branch in word.branches]
+    own = object()
+
+    def concat(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+        parts = [branch(x, scratch) for branch in branches]
+        return torch.cat(parts, out=_kept(scratch, own, sum(len(part) for part in parts), x))
+
+    def add(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+        first = branches[0](x, scratch)
+        total = _kept(scratch, own, len(first), x).copy_(first)
+        for branch in branches[1:]:
+            total.add_(branch(x, scratch))
+        return total
+
+    return concat if word.how == "concat" else add
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.array(values, np.float32))  # a copy that torch owns
+
+
+def _diagonal(weight: np.ndarray) -> np.ndarray | None:
+    """Return the diagonal of a square matrix that holds nothing else."""
+    if weight.shape[0] != weight.shape[1] or np.count_nonzero(weight - np.diag(np.diag(weight))):
+        return None
+    return np.diag(weight)

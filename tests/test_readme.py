@@ -1,0 +1,57 @@
+"""Every command and every example of the README runs."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines() if line.strip()
+]
+# These install or run everything else: CI runs `make test`, tests/test_packaging.py builds and installs, and
+# tests/studies/test_demo.py runs what `make demo` runs.
+ELSEWHERE = {"make demo", "pip install ."}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A working folder from which the README's paths can be reached, and where results may fall."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "sample_data").symlink_to(ROOT / "sample_data")
+    return folder
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_runs(checkout):
+    assert len(COMMANDS) >= 6
+    for line in COMMANDS:
+        if line in ELSEWHERE:
+            continue
+        program, *arguments = shlex.split(line.split(">")[0])
+        assert program == "geosoil", line
+        command = [sys.executable, "-m", "geosoil_cli.main", *arguments]
+        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert {"as.tif", "as.qml", "as.png"} <= {path.name for path in checkout.iterdir()}
+
+
+def test_every_target_of_make_that_the_readme_names_is_there():
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make (\w+)`?", TEXT)) - {"and"} <= targets
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL))
+def test_every_python_example_of_the_readme_runs(code, checkout):
+    done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0
+
+
+def test_every_link_of_the_readme_leads_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)", TEXT):
+        assert (ROOT / target).exists(), target
