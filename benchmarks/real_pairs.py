@@ -26,7 +26,6 @@ class Pairs(TypedDict):
 
     satellite: np.ndarray
     laboratory: np.ndarray
-    neighbours: np.ndarray
     total_c_pct: np.ndarray
     wavelength_nm: np.ndarray
     sample_id: np.ndarray
@@ -64,10 +63,8 @@ def _noise_sd(bands: pd.DataFrame) -> np.ndarray:
 def moisture_pairs(seed: int = 0) -> Pairs:
     """Give 97 soils: wet scans as a satellite would see them, dry scans as the laboratory.
 
-    satellite, laboratory `(soil, band)` reflectance as a fraction; neighbours `(soil, 4, band)`: the same
-    wet soil under other light and noise, one in three of them another soil (a pixel across a field border),
-    one in ten missing (NaN); total_c_pct `(soil,)`; wavelength_nm `(band,)`. The three soils with a sentinel
-    value in one of their scans are left out.
+    satellite, laboratory `(soil, band)` reflectance as a fraction; total_c_pct `(soil,)`; wavelength_nm
+    `(band,)`. The three soils with a sentinel value in one of their scans are left out.
     """
     table = pd.read_parquet(SHARED / "spectra" / "geeves_moisture_epo.parquet")
     columns = [name for name in table.columns if name.replace(".", "", 1).isdigit()]
@@ -81,22 +78,12 @@ def moisture_pairs(seed: int = 0) -> Pairs:
     laboratory = _at_bands(10.0 ** -dry[columns].to_numpy(dtype=float), wavelength_nm, bands)
     clean = _at_bands(10.0 ** -wet[columns].to_numpy(dtype=float), wavelength_nm, bands)
     rng = np.random.default_rng(seed)
-    noise_sd = _noise_sd(bands)
-
-    def seen(reflectance: np.ndarray) -> np.ndarray:
-        light = 1 + 0.1 * rng.standard_normal((*reflectance.shape[:-1], 1))
-        return np.clip(light * reflectance + noise_sd * rng.standard_normal(reflectance.shape), 0.001, 1)
-
-    satellite = seen(clean)
-    around = np.repeat(clean[:, None, :], 4, axis=1)
-    other = rng.random(around.shape[:2]) < 1 / 3
-    around[other] = clean[rng.integers(len(clean), size=int(other.sum()))]
-    neighbours = seen(around)
-    neighbours[rng.random(around.shape[:2]) < 0.1] = np.nan
+    light = 1 + 0.1 * rng.standard_normal((len(clean), 1))
+    noise = _noise_sd(bands) * rng.standard_normal(clean.shape)
+    satellite = np.clip(light * clean + noise, 0.001, 1)
     return Pairs(
         satellite=satellite,
         laboratory=laboratory,
-        neighbours=neighbours,
         total_c_pct=dry["total_c_pct"].to_numpy(dtype=float),
         wavelength_nm=bands["centre_nm"].to_numpy(dtype=float),
         sample_id=dry.index.to_numpy(),

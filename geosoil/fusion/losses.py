@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import torch
 
-FIVE_KERNELS = (0.25, 0.5, 1.0, 2.0, 4.0)
-
 
 def spectral_angle(generated: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Give the spectral angle of each row in radians, Eq. 3: both `(sample, band)` -> `(sample,)`.
@@ -59,15 +57,14 @@ def mean_discrepancy(
     squares = (both * both).sum(dim=1)
     distance2 = (squares[:, None] + squares[None, :] - 2 * both @ both.T).clamp_min(0)
     distance2 = distance2 - torch.diag(torch.diag(distance2))  # rounding must not part a row from itself
-    with torch.no_grad():
-        if kernels == "five":
-            mean = distance2.sum() / (len(both) * (len(both) - 1))
-            widths = mean * torch.tensor(FIVE_KERNELS, dtype=both.dtype)
-        else:
-            pairs = distance2[tuple(torch.triu_indices(len(both), len(both), 1))]
-            widths = 2 * torch.quantile(pairs.sqrt(), 0.5)[None] ** 2
-        widths = widths.clamp_min(torch.finfo(both.dtype).tiny)  # all rows equal: the discrepancy is 0, not NaN
-    kernel = torch.exp(-distance2[None] / widths[:, None, None]).sum(dim=0)
+    pairs = distance2.detach()[tuple(torch.triu_indices(len(both), len(both), 1))]
+    width = 2 * torch.quantile(pairs.sqrt(), 0.5) ** 2 if kernels == "median" else 4 * pairs.mean()
+    kernel = torch.exp(-distance2 / (width + (width == 0)))  # all rows equal: the discrepancy is 0, not NaN
+    if kernels == "five":  # the first is the widest; half the width is the square of the kernel
+        power = kernel
+        for _ in range(4):
+            power = power * power
+            kernel = kernel + power
     return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
 
 

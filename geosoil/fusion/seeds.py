@@ -40,7 +40,7 @@ def search_seeds(
     smoothing: np.ndarray | None = None,
     n_null: int = 100,
     random_state: int = 0,
-    batch_seeds: int = 8,
+    batch_seeds: int = 32,
 ) -> SeedSearch:
     """Find the seeds whose generated spectra correlate best with the target.
 

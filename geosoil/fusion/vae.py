@@ -144,8 +144,8 @@ class SpectralVAE(Step):
         self.notes_: list[str] = []
         if neighbours is not None:
             self.notes_.append(
-                f"{self.n_neighbours_used_} of the {np.shape(neighbours)[0] * np.shape(neighbours)[1]} neighbour pixels lie within "
-                f"{self.neighbour_sad_rad:g} rad of their sample's pixel and joined the training."
+                f"{self.n_neighbours_used_} neighbour pixels lie within {self.neighbour_sad_rad:g} rad of their "
+                f"sample's pixel and joined the {len(X)} samples in training."
             )
         self._train(standard_x, standard_y, settings, len(X), progress)
         self._choose_realisations((X - self.x_mean_) / self.x_scale_, target)
@@ -278,7 +278,7 @@ class SpectralVAE(Step):
         if self.collapse_ < COLLAPSE:
             note = (
                 f"The generated spectra have collapsed: they vary {self.collapse_:.3f} times as much as the laboratory "
-                "spectra, so nearly one spectrum stands for all samples. Lower beta, train longer, or use mode='paired'."
+                "spectra, nearly one spectrum for all. Lower beta, train longer, or use mode='paired'."
             )
             self.notes_.append(note)
             warnings.warn(note, stacklevel=3)
@@ -306,9 +306,7 @@ class SpectralVAE(Step):
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Generate from X `(n, p)`: `(n, p)` or, mixed, `(n, 2 p)` float32; a row with NaN stays NaN."""
         check_is_fitted(self)
-        X = validate_data(
-            self, X, reset=False, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan"
-        )  # fmt: skip
+        X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan")
         return self._run(self.lower(), X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

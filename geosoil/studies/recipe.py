@@ -62,6 +62,7 @@ class Fusion(_Part):
     latent: int | None = None
     epochs: int | None = Field(None, ge=1)
     learning_rate: float | None = Field(None, gt=0)
+    n_members: int | None = Field(None, ge=1, description="networks whose mean is taken")
     n_seeds: int = Field(0, ge=0, description="seeds searched for the correlation with the target, 0: none")
 
 

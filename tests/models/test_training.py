@@ -1,0 +1,102 @@
+"""The training loop: a seed gives the same weights, nothing outside is disturbed, patience keeps the best."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from geosoil.errors import RecipeError
+from geosoil.models.training import train
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(33, 3)).astype(np.float32)
+Y = X @ np.float32([[1.0], [-2.0], [0.5]])
+
+
+def squared_error(module, batch, generator):
+    return ((module(batch[0]) - batch[1]) ** 2).mean()
+
+
+def build():
+    return nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1))
+
+
+def fit(**options):
+    return train(
+        build, (X, Y), squared_error, **{"seed": 1, "epochs": 5, "batch_size": 16, "learning_rate": 1e-2} | options
+    )
+
+
+def test_a_seed_always_gives_the_same_weights_and_another_seed_others():
+    first, again, other = fit(), fit(), fit(seed=2)
+    for name, weight in first.weights.items():
+        np.testing.assert_array_equal(weight, again.weights[name])
+    assert not np.array_equal(first.weights["0.weight"], other.weights["0.weight"])
+
+
+def test_the_random_numbers_of_others_are_not_disturbed():
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    fit()
+    torch.testing.assert_close(torch.rand(3), expected)
+
+
+def test_the_random_numbers_of_others_do_not_disturb():
+    torch.manual_seed(7)
+    first = fit()
+    torch.manual_seed(8)
+    np.testing.assert_array_equal(first.weights["0.weight"], fit().weights["0.weight"])
+
+
+def test_no_batch_is_left_with_a_single_row():
+    # 33 rows in batches of 16: cut evenly, 11 each. A last batch of one row would break batch normalisation.
+    seen = []
+
+    def loss(module, batch, generator):
+        seen.append(len(batch[0]))
+        return squared_error(module, batch, generator)
+
+    train(build, (X, Y), loss, seed=0, epochs=1, batch_size=16, learning_rate=1e-3)
+    assert seen == [11, 11, 11]
+
+
+def test_patience_stops_and_gives_back_the_best_weights():
+    noise = RNG.normal(size=Y.shape).astype(np.float32)
+    trained = train(
+        build, (X, noise), squared_error,
+        seed=0, epochs=500, batch_size=16, learning_rate=1e-2, patience=10, stopping_share=0.3,
+    )  # fmt: skip
+    losses = trained.stopping_losses
+    assert len(losses) == np.argmin(losses) + 1 + 10 < 500
+
+    # Stopped by hand at its best epoch, the same training gives the same weights.
+    by_hand = train(
+        build, (X, noise), squared_error,
+        seed=0, epochs=int(np.argmin(losses)) + 1, batch_size=16, learning_rate=1e-2, patience=10, stopping_share=0.3,
+    )  # fmt: skip
+    np.testing.assert_array_equal(trained.weights["0.weight"], by_hand.weights["0.weight"])
+
+
+def test_frozen_parameters_stay():
+    def half_frozen():
+        module = build()
+        module[0].weight.requires_grad_(False).fill_(0.5)
+        return module
+
+    trained = train(half_frozen, (X, Y), squared_error, seed=0, epochs=2, batch_size=16, learning_rate=1e-2)
+    assert (trained.weights["0.weight"] == 0.5).all()
+    assert not (trained.weights["4.weight"] == 0.5).any()
+
+
+def test_progress_hears_of_every_epoch_and_losses_fall():
+    heard = []
+    trained = fit(epochs=20, progress=lambda epoch, loss: heard.append((epoch, loss)))
+    assert [epoch for epoch, _ in heard] == list(range(1, 21))
+    assert [loss for _, loss in heard] == trained.losses.tolist()
+    assert trained.losses[-1] < 0.5 * trained.losses[0]
+
+
+def test_a_training_that_explodes_is_refused():
+    with pytest.raises(RecipeError, match="lower learning_rate"):
+        fit(learning_rate=1e30, epochs=20)
