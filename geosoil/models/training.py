@@ -71,7 +71,10 @@ def train(
     """
     import torch
 
-    with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator: give it back as it was
+    from geosoil.raster.blocks import one_thread_each
+
+    # Steps of microseconds: a second thread waits more than it works, and on a busy machine spins a hundred times longer.
+    with one_thread_each(), torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator: give it back as it was
         torch.manual_seed(seed)
         module = build()
         generator = torch.Generator().manual_seed(seed)
