@@ -22,9 +22,10 @@ MODES: dict[str, dict[str, Any]] = {
         "kl": "true",
         "linear_skip": True,
         "n_members": 3,
-        "epochs": 60,
+        "epochs": 75,
         "batch_size": 32,
         "learning_rate": 2e-3,
+        "decay_learning_rate": True,
     },
     "paper": {  # section 3.1; batch size is not given
         **LOSS_VARIANTS["mmd+0.1sad+kld"],
@@ -35,5 +36,6 @@ MODES: dict[str, dict[str, Any]] = {
         "epochs": 100,
         "batch_size": 16,
         "learning_rate": 1e-4,
+        "decay_learning_rate": False,
     },
 }

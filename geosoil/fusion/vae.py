@@ -84,6 +84,7 @@ class SpectralVAE(Step):
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
+        decay_learning_rate: bool | None = None,
         neighbour_sad_rad: float = 0.08,
         n_seeds: int = 0,
         seed_range: tuple[int, int] | list[int] = (-9999, 9999),
@@ -108,6 +109,7 @@ class SpectralVAE(Step):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.decay_learning_rate = decay_learning_rate
         self.neighbour_sad_rad = neighbour_sad_rad
         self.n_seeds = n_seeds
         self.seed_range = seed_range
@@ -219,6 +221,7 @@ class SpectralVAE(Step):
                 epochs=settings["epochs"],
                 batch_size=-(-settings["batch_size"] * len(x) // n_samples),
                 learning_rate=settings["learning_rate"],
+                decay_learning_rate=settings["decay_learning_rate"],
                 progress=progress,
             )
             self.weights_ |= {f"{member}.{name}": weight for name, weight in trained.weights.items()}

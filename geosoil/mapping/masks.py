@@ -23,11 +23,13 @@ class BareSoil:
     """Bare soil by two thresholds: NDVI for green plants, NBR2 for dry ones (Demattê et al. 2018).
 
     NDVI = (NIR - red) / (NIR + red); NBR2 = (SWIR1 - SWIR2) / (SWIR1 + SWIR2), where cellulose and lignin absorb.
-    Water, bright in neither, is left out by `reflectance_min` in the near infrared.
+    Water, bright in neither, is left out by `reflectance_min` in the near infrared. The defaults keep soils: of 391 dry
+    and 100 wet Australian ones (spectrometer) the 95th percentiles are 0.21 and 0.26 (NDVI), 0.27 and 0.35 (NBR2, which
+    clay and moisture raise as residue does); on one dry scene an `nbr2_max` of 0.1 to 0.15 leaves out more straw.
     """
 
-    ndvi_max: float = 0.25
-    nbr2_max: float = 0.12
+    ndvi_max: float = 0.27
+    nbr2_max: float = 0.3
     reflectance_min: float = 0.05
 
     def __str__(self) -> str:

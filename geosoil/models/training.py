@@ -45,6 +45,7 @@ def train(
     batch_size: int,
     learning_rate: float,
     weight_decay: float = 0.0,
+    decay_learning_rate: bool = False,
     patience: int | None = None,
     stopping_share: float = 0.15,
     progress: Callable[[int, float], None] | None = None,
@@ -55,6 +56,8 @@ def train(
     arrays: each `(sample, ...)`, cut into batches together. loss: `(module, batch, generator)` -> the mean loss
     of a batch; random numbers are to be drawn from the generator. Batches differ by one row at most, so that
     none is left with a single one. weight_decay: Adam's, added to the gradient.
+    decay_learning_rate: lower it linearly from epoch to epoch, towards 0 after the last: the last batches then
+    no longer decide what the weights are.
     patience: epochs without a better loss on `stopping_share` of the rows before it stops, and the best weights
     are taken. progress: called with each epoch (from 1) and its loss.
     Raises RecipeError if the loss is no longer a number.
@@ -73,8 +76,9 @@ def train(
 
     from geosoil.raster.blocks import one_thread_each
 
-    # Steps of microseconds: a second thread waits more than it works, and on a busy machine spins a hundred times longer.
-    with one_thread_each(), torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator: give it back as it was
+    # Steps of microseconds: a second thread waits more than it works, and on a busy machine spins for minutes.
+    # Dropout draws from torch's own generator: give it back as it was.
+    with one_thread_each(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = build()
         generator = torch.Generator().manual_seed(seed)
@@ -96,6 +100,8 @@ def train(
             shuffled = rows[torch.randperm(len(rows), generator=generator)]
             batches = shuffled.tensor_split(-(-len(rows) // batch_size))
             epoch_loss = 0.0
+            if decay_learning_rate:
+                optimiser.param_groups[0]["lr"] = learning_rate * (epochs - epoch + 1) / epochs
             for batch in batches:
                 optimiser.zero_grad()
                 value = loss(module, tuple(tensor[batch] for tensor in tensors), generator)

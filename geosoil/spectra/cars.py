@@ -48,16 +48,8 @@ class CARS(SelectorMixin, Step):
     [False, True, False, False, True, False]
     """
 
-    fitted: ClassVar[tuple[str, ...]] = (
-        "n_features_in_",
-        "support_",
-        "best_run_",
-        "n_components_",
-        "rmsecv_",
-        "n_bands_",
-        "coefficient_path_",
-        "selection_frequency_",
-    )
+    # What a model file keeps: the path of 50 runs is for looking at, and would be most of a small model.
+    fitted: ClassVar[tuple[str, ...]] = ("n_features_in_", "support_", "rmsecv_", "n_bands_", "best_run_")
 
     def __init__(
         self,

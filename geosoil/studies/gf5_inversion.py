@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import OutputError
+from geosoil.errors import OutputError, RecipeError
 from geosoil.io.atomic import atomic_path
 from geosoil.models.base import PixelModel, Target
 from geosoil.models.card import TrainingCard
@@ -73,8 +74,6 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     loaded = read_recipe(recipe)
     wanted = loaded.recipe
     if wanted.features.use == "indoor":
-        from geosoil.errors import RecipeError
-
         raise RecipeError(
             recipe,
             found="features.use = 'indoor'",
@@ -126,6 +125,7 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
         published(loaded.recipe, data, choices, progress),
     ]
     table = pd.concat([outcome.table for outcome in outcomes], ignore_index=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     trainer = Trainer(loaded.recipe, data, np.arange(len(data.ids)))
@@ -143,16 +143,16 @@ def table_text(table: pd.DataFrame) -> str:
 
 
 def _writable(folder: Path) -> Path:
-    """Make a folder before hours of training, or say why that fails."""
+    """Say before hours of training whether a folder, yet to be made, can be written; leaves nothing there."""
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    found = "" if there.is_dir() else "a file"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / ".geosoil-probe") as probe:
-            probe.write_bytes(b"")
-        (folder / ".geosoil-probe").unlink()
+        if not found:
+            TemporaryFile(dir=there).close()
     except OSError as error:
-        raise OutputError(
-            folder, found=str(error.strerror), expected="a folder to write", way_out="name another with -o"
-        ) from error
+        found = f"a place that cannot be written ({error.strerror})"
+    if found:
+        raise OutputError(there, found=found, expected="a folder to write", way_out="name another with -o")
     return folder
 
 

@@ -12,12 +12,22 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from geosoil.errors import RecipeError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
-Window = Annotated[list[float], Field(min_length=2, max_length=2)]
+MOST_SEEDS = 19_999  # as many as the range of the search holds
+
+
+def _rising(window: list[float]) -> list[float]:
+    if not window[0] < window[1]:
+        msg = f"{window} does not rise from the lowest to the highest"
+        raise ValueError(msg)
+    return window
+
+
+Window = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_rising)]
 
 
 class _Part(BaseModel):
@@ -53,17 +63,26 @@ class TargetColumn(_Part):
     valid_range: tuple[float | None, float | None] = (0.0, None)
     log: Literal["none", "naive", "smearing"] = "none"
 
+    @field_validator("valid_range")
+    @classmethod
+    def _rises(cls, ends: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
+        if None not in ends:
+            _rising(list(ends))  # type: ignore[arg-type]
+        return ends
+
 
 class Fusion(_Part):
     """The spectral VAE; what is left out keeps the measured default of `geosoil.SpectralVAE`."""
 
     mode: Literal["paired", "paper"] = "paired"
-    hidden: list[int] | None = None
-    latent: int | None = None
+    hidden: list[Annotated[int, Field(ge=1)]] | None = Field(None, min_length=1)
+    latent: int | None = Field(None, ge=1)
     epochs: int | None = Field(None, ge=1)
     learning_rate: float | None = Field(None, gt=0)
     n_members: int | None = Field(None, ge=1, description="networks whose mean is taken")
-    n_seeds: int = Field(0, ge=0, description="seeds searched for the correlation with the target, 0: none")
+    n_seeds: int = Field(
+        0, ge=0, le=MOST_SEEDS, description="seeds searched for the correlation with the target, 0: none"
+    )
 
 
 class Preprocessing(_Part):
@@ -74,6 +93,13 @@ class Preprocessing(_Part):
     polynomial_order: int = Field(2, ge=1, description="savitzky_golay")
     derivative: int = Field(0, ge=0, le=2, description="savitzky_golay")
     degree: int = Field(2, ge=1, description="detrend")
+
+    @model_validator(mode="after")
+    def _window_fits_the_polynomial(self) -> Preprocessing:
+        if self.window_bands % 2 == 0 or not self.derivative <= self.polynomial_order < self.window_bands:
+            msg = "window_bands is odd and larger than polynomial_order, which is no smaller than derivative"
+            raise ValueError(msg)
+        return self
 
 
 class Features(_Part):
@@ -105,7 +131,9 @@ class Validation(_Part):
     n_folds: int = Field(5, ge=2)
     n_repeats: int = Field(2, ge=1)
     block_m: float = Field(500.0, gt=0, description="side of a spatial block in metres")
-    published_seeds: int = Field(1999, ge=0, description="seeds of the published protocol; the paper searched 19 999")
+    published_seeds: int = Field(
+        1999, ge=0, le=MOST_SEEDS, description="seeds of the published protocol; the paper searched 19 999"
+    )
 
 
 class Recipe(_Part):
@@ -113,7 +141,7 @@ class Recipe(_Part):
 
     study: Literal["gf5_inversion"]
     name: str = Field(pattern=NAME)
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**31)
     data: Data
     target: TargetColumn
     features: Features = Features()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.errors import SamplesError
-from geosoil.io.spectra import read_spectra
+from geosoil.errors import SamplesError, UnitsError
+from geosoil.io.spectra import LARGEST_MEDIAN_REFLECTANCE, read_spectra
 from geosoil.io.tables import named, read_samples
 from geosoil.models.base import Feature
 from geosoil.samples.extract import extract_spectra
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from geosoil.studies.recipe import LoadedRecipe
+
+INNER_FOLDS = 5  # of the regressors' own search (models.estimators)
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,14 @@ def read_training_data(loaded: LoadedRecipe) -> TrainingData:
     if points[recipe.target.column].isna().any():
         notes.append(f"dropped {points[recipe.target.column].isna().sum()} samples without {recipe.target.column}")
         points = points[points[recipe.target.column].notna()]
+    _check_target(loaded, points)
     rows = extract_spectra(cube, points, sample_id=data.sample_id, on_missing=data.on_missing)
     cube = cube.sel(band=rows.bands)
     ids = [str(name) for name in rows.ids]
     points = points.set_index(data.sample_id).loc[ids]
     notes += rows.notes
+    _check_number(loaded, len(ids))
+    _check_reflectance(cube, rows.spectra)
 
     laboratory = None
     if data.laboratory is not None:
@@ -113,11 +118,81 @@ def _points(loaded: LoadedRecipe) -> gpd.GeoDataFrame:
     return points
 
 
+def _check_target(loaded: LoadedRecipe, points: gpd.GeoDataFrame) -> None:
+    """Refuse contents that cannot be learned, or that the recipe says cannot be."""
+    wanted, path = loaded.recipe.target, loaded.path(loaded.recipe.data.samples)
+    y = points[wanted.column].to_numpy(np.float64)
+    ids = points[loaded.recipe.data.sample_id].to_numpy()
+    if len(y) and np.ptp(y) == 0:
+        raise SamplesError(
+            path,
+            found=f"the same {wanted.column} in all {len(y)} samples, {y[0]:g}",
+            expected="contents that differ",
+            way_out="check the column",
+        )
+    low, high = wanted.valid_range
+    beyond = (y < (-np.inf if low is None else low)) | (y > (np.inf if high is None else high))
+    if beyond.any():
+        raise SamplesError(
+            path,
+            found=f"{wanted.column} outside the valid range for {named(ids[beyond])}",
+            expected=f"{'-inf' if low is None else f'{low:g}'} to {'inf' if high is None else f'{high:g}'} {wanted.unit}",
+            way_out="correct the values, or set valid_range in [target]",
+        )
+    if wanted.log != "none" and (y <= 0).any():
+        raise SamplesError(
+            path,
+            found=f"{wanted.column} of zero or less for {named(ids[y <= 0])}",
+            expected="positive contents under a logarithm",
+            way_out="mend these values, or set log = 'none' in [target]",
+        )
+
+
+def _check_number(loaded: LoadedRecipe, n_samples: int) -> None:
+    """Refuse fewer samples than fill the folds: half of them must still do for the search inside a training fold."""
+    recipe = loaded.recipe
+    least = 2 * max(INNER_FOLDS, recipe.selection.n_folds)
+    if recipe.validation.split != "gradient":
+        least = max(least, recipe.validation.n_folds)
+    if n_samples < least:
+        raise SamplesError(
+            loaded.path(recipe.data.samples),
+            found=f"{n_samples} samples",
+            expected=f"at least {least} to train and validate on",
+            way_out=f"add samples, or ask for fewer folds (never fewer samples than {2 * INNER_FOLDS})",
+        )
+
+
+def _check_reflectance(cube: xr.DataArray, spectra: np.ndarray) -> None:
+    """Refuse radiance, percent and digital numbers."""
+    units, typical = cube.attrs.get("units", ""), float(np.nanmedian(spectra))
+    if units not in {"", "1", "reflectance"}:
+        found = f"values in {units}"
+    elif typical > LARGEST_MEDIAN_REFLECTANCE:
+        found = f"values around {typical:.4g}"
+    else:
+        return
+    raise UnitsError(
+        cube.attrs.get("source", "cube"),
+        found=found,
+        expected="surface reflectance as a fraction, 0 to 1",
+        way_out="set scale in [data]: 0.0001 for reflectance x 10000, 0.01 for percent",
+    )
+
+
 def _laboratory_at(loaded: LoadedRecipe, ids: list[str], wavelength_nm: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Return the laboratory spectra of the samples at the sensor's bands `(n, p)`, NaN where not covered."""
     data = loaded.recipe.data
     path = loaded.path(str(data.laboratory))
-    spectra = read_spectra(path, id_column=data.sample_id, scale=data.laboratory_scale)
+    try:
+        spectra = read_spectra(path, id_column=data.sample_id, scale=data.laboratory_scale)
+    except UnitsError as error:  # the reader's own way out speaks of `scale`, which is the cube's here
+        raise UnitsError(
+            path,
+            found="values that are no reflectance",
+            expected="a fraction, 0 to 1, and empty cells where nothing was measured",
+            way_out="set laboratory_scale = 0.01 in [data] for percent, 0.0001 for reflectance x 10000",
+        ) from error
     place = {name: i for i, name in enumerate(spectra.ids)}
     missing = [name for name in ids if name not in place]
     if missing:
@@ -136,6 +211,14 @@ def _laboratory_at(loaded: LoadedRecipe, ids: list[str], wavelength_nm: np.ndarr
     if spectra.quantity == "absorbance":
         said.append("laboratory absorbance turned into reflectance by R = 10^-A")
     covered = ~np.isnan(matrix).any(axis=1)
+    empty = np.isnan(values[:, matrix[covered].any(axis=0)]).any(axis=1)
+    if empty.any():
+        raise SamplesError(
+            path,
+            found=f"empty cells in the laboratory spectra of {named(np.array(ids)[empty])}",
+            expected="a value at every band",
+            way_out="fill them in, or delete these samples",
+        )
     out = np.full((len(ids), len(wavelength_nm)), np.nan, np.float32)
     out[:, covered] = values @ matrix[covered].T
     return out, said
