@@ -54,7 +54,7 @@ def vae_model() -> PixelModel:
 
 
 def matrix_speed(threads: int = THREADS) -> float:
-    """Return multiply-adds a second of float32 matrix products, one thread each on `threads` threads: the best of 20."""
+    """Return multiply-adds a second of float32 matrix products on `threads` threads, the best of 20 on each."""
     size = 1024
 
     def work(_: int) -> float:

@@ -131,12 +131,13 @@ def _check_target(loaded: LoadedRecipe, points: gpd.GeoDataFrame) -> None:
             way_out="check the column",
         )
     low, high = wanted.valid_range
-    beyond = (y < (-np.inf if low is None else low)) | (y > (np.inf if high is None else high))
+    low, high = -np.inf if low is None else low, np.inf if high is None else high
+    beyond = (y < low) | (y > high)
     if beyond.any():
         raise SamplesError(
             path,
             found=f"{wanted.column} outside the valid range for {named(ids[beyond])}",
-            expected=f"{'-inf' if low is None else f'{low:g}'} to {'inf' if high is None else f'{high:g}'} {wanted.unit}",
+            expected=f"{low:g} to {high:g} {wanted.unit}",
             way_out="correct the values, or set valid_range in [target]",
         )
     if wanted.log != "none" and (y <= 0).any():

@@ -16,7 +16,7 @@ def trained():
     w = np.linspace(0, 1, 30)
     laboratory = rng.uniform(0.2, 0.4, (50, 1)) + rng.uniform(-0.1, 0.1, (50, 1)) * w
     satellite = 0.5 * laboratory + 0.01 * rng.standard_normal(laboratory.shape)
-    vae = SpectralVAE(output="vae", hidden=[32, 16, 8], latent=4, n_members=2, epochs=40, linear_skip=False)
+    vae = SpectralVAE(output="vae", hidden=[32, 16, 8], latent=4, n_members=2, epochs=100, linear_skip=False)
     vae.fit(satellite, laboratory=laboratory)
     return members_of(vae.weights_), (satellite - vae.x_mean_) / vae.x_scale_, rng.standard_normal(50)
 

@@ -175,11 +175,11 @@ def test_neighbours_join_only_if_they_are_like_their_sample(pairs):
     neighbours[:, 1] *= 1.2  # brighter, same shape: joins
     neighbours[:, 2] = neighbours[:, 2, ::-1]  # another shape: stays out
     neighbours[:, 3, 0] = np.nan  # missing: stays out
-    vae = SpectralVAE(output="vae", epochs=20, n_members=1, **SMALL)
+    vae = SpectralVAE(output="vae", n_members=1, **SMALL)
     vae.fit(satellite, laboratory=laboratory, neighbours=neighbours)
     assert vae.n_neighbours_used_ == 2 * len(satellite)
     # They are trained on: a brighter pixel is told to be the same soil.
-    alone = SpectralVAE(output="vae", epochs=20, n_members=1, **SMALL).fit(satellite, laboratory=laboratory)
+    alone = SpectralVAE(output="vae", n_members=1, **SMALL).fit(satellite, laboratory=laboratory)
     moved = [np.abs(m.transform(1.2 * satellite) - m.transform(satellite)).mean() for m in (vae, alone)]
     assert moved[0] < 0.8 * moved[1]
 

@@ -1,0 +1,115 @@
+"""The wheel: it holds what the toolkit needs, and runs from where it was unpacked."""
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*command, cwd, **environment):
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel of this tree, built from a copy: a build leaves litter where it runs."""
+    if int(importlib.metadata.version("setuptools").split(".")[0]) < 77:
+        pytest.skip("setuptools 77 or later builds the wheel")
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout: which files belong to the project is not known")
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / "source" / name)
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
+    run("-m", "pip", "wheel", *options, "-w", folder, ".", cwd=folder / "source")
+    [made] = folder.glob("geosoil-*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel):
+    folder = wheel.parent / "unpacked"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "geosoil/py.typed",
+        "geosoil/report/page.css",
+        "geosoil/sensors/bands/enmap.csv",
+        "geosoil/studies/gf5_inversion.toml",
+        "geosoil_cli/main.py",
+        "geosoil_sample_data/gf5/as_svr.toml",
+        "geosoil_sample_data/gf5/gf5.tif",
+        "geosoil_sample_data/gf5/lab.parquet",
+        "geosoil_sample_data/gf5/samples.gpkg",
+        "geosoil_sample_data/gf5/truth.tif",
+        "geosoil_sample_data/models/as_svr/model.json",
+        "geosoil_sample_data/models/as_svr/weights.safetensors",
+    ],
+)
+def test_the_wheel_holds(unpacked, name):
+    assert (unpacked / name).stat().st_size > 0 or name.endswith("py.typed")
+
+
+def test_every_module_and_table_of_the_tree_is_in_the_wheel(unpacked):
+    for folder, package in (("geosoil", "geosoil"), ("cli", "geosoil_cli")):
+        files = [path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        missing = [str(path) for path in files if not (unpacked / package / path.relative_to(ROOT / folder)).exists()]
+        assert missing == []
+
+
+def test_the_wheel_holds_nothing_else_and_is_small(wheel, unpacked):
+    tops = {path.name for path in unpacked.iterdir()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"geosoil", "geosoil_cli", "geosoil_sample_data"}
+    names = [path.name for path in unpacked.rglob("*")]
+    assert not [name for name in names if name.startswith(("test_", "conftest")) or name.endswith((".pyc", ".aux.xml"))]
+    assert wheel.stat().st_size < 20e6
+
+
+def test_the_wheel_installs_the_command(unpacked):
+    [entries] = unpacked.glob("*.dist-info/entry_points.txt")
+    assert "geosoil = geosoil_cli.main:main" in entries.read_text()
+    assert [path.name for path in unpacked.glob("*.dist-info/licenses/*")] == ["LICENSE"]
+
+
+def test_the_unpacked_wheel_answers_without_the_checkout(unpacked, tmp_path):
+    def from_wheel(*command):
+        return run("-P", *command, cwd=tmp_path, PYTHONPATH=str(unpacked))
+
+    code = "import geosoil, geosoil_cli, geosoil_sample_data as data; print(geosoil.__file__, *data.__path__)"
+    for place in from_wheel("-c", code).split():
+        assert Path(place).is_relative_to(unpacked)
+    assert "Usage: " in from_wheel("-m", "geosoil_cli.main", "--help")
+    assert "as_mg_kg" in from_wheel("-m", "geosoil_cli.main", "info", "as_svr")
+
+
+def test_the_unpacked_wheel_begins_a_recipe(unpacked, tmp_path):
+    run("-P", "-m", "geosoil_cli.main", "init", "gf5", cwd=tmp_path, PYTHONPATH=str(unpacked))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".toml"]
