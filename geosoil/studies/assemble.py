@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,12 +109,15 @@ class Trainer:
         neighbours = self.data.neighbours[self.rows]
         flat = self._preprocessed(neighbours.reshape(-1, neighbours.shape[-1])).reshape(neighbours.shape)
         options = self.recipe.fusion.model_dump(exclude={"n_seeds"}, exclude_none=True) | options
-        return SpectralVAE(output="vae", random_state=self.recipe.seed, **options).fit(
-            self._preprocessed(self.data.satellite[self.rows]),
-            self.target(self.rows),
-            laboratory=self._preprocessed(self.data.laboratory[self.rows]),
-            neighbours=flat,
-        )
+        vae = SpectralVAE(output="vae", random_state=self.recipe.seed, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a collapse stands in `notes_`, which the report tells
+            return vae.fit(
+                self._preprocessed(self.data.satellite[self.rows]),
+                self.target(self.rows),
+                laboratory=self._preprocessed(self.data.laboratory[self.rows]),
+                neighbours=flat,
+            )
 
     @cached_property
     def _steps(self) -> list[tuple[str, Any]]:

@@ -104,7 +104,8 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     sections = build_sections(loaded, data, trainer, outcomes, table)
     report = write_report(folder / "report", loaded, sections)
     progress("final model", 1, 1)
-    return TrainResult(folder, report, model, table, tuple(data.notes), loaded, sections)
+    notes = [*data.notes, *(trainer.fusion.notes_ if choice.features in {"vae", "mix"} else [])]
+    return TrainResult(folder, report, model, table, tuple(notes), loaded, sections)
 
 
 def compare(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> CompareResult:
@@ -115,6 +116,8 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
     """
     loaded = read_recipe(recipe)
     path = Path(output) if output is not None else Path(f"{loaded.recipe.name}_comparison.csv")
+    if not path.suffix or path.is_dir():  # the report's folder has the table's name without its suffix
+        raise OutputError(path, found="no name of a table", expected="a file NAME.csv", way_out="give one with -o")
     _writable(path.parent)
     data = read_training_data(loaded)
     kinds = ("satellite",) if data.laboratory is None else ("indoor", "satellite", "vae", "mix")

@@ -1,14 +1,13 @@
 """A broken study: `train` says in one line where, what was found, what was expected and the way out."""
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from written_rasters import TRANSFORM, UTM, write_raster
+from small_study import N_SAMPLES, NODATA, WAVELENGTH_NM, Study
+from written_rasters import UTM
 
 from geosoil.errors import (
-    GeosoilError,
     OutputError,
     RasterError,
     RecipeError,
@@ -16,128 +15,13 @@ from geosoil.errors import (
     UnitsError,
     WavelengthError,
 )
-from geosoil.io.spectra import Spectra, write_spectra
 from geosoil.models.store import load_model
-from geosoil.studies.gf5_inversion import train
-from geosoil.studies.recipe import read_recipe
-from geosoil.studies.training_data import read_training_data
+from geosoil.studies.gf5_inversion import compare
 
 # Two epochs make no good spectra; here only that they are made matters.
 pytestmark = pytest.mark.filterwarnings("ignore:The generated spectra have collapsed:UserWarning")
 
-SIDE = 20
-N_SAMPLES = 30
-WAVELENGTH_NM = np.linspace(500, 2400, 40)
-NODATA = -9999
-RECIPE = """
-study = "gf5_inversion"
-name = "cu"
-[data]
-cube = "cube.tif"
-samples = "samples.gpkg"
-laboratory = "lab.parquet"
-[target]
-column = "cu_mg_kg"
-unit = "mg/kg"
-[features]
-use = "mix"
-[fusion]
-hidden = [8, 4]
-latent = 2
-epochs = 2
-n_members = 1
-[selection]
-n_runs = 5
-n_components = 3
-[regression]
-kind = "plsr"
-[validation]
-n_folds = 3
-n_repeats = 1
-published_seeds = 0
-"""
 DROP = ("[target]", 'on_missing = "drop"\n[target]')
-
-
-class Study:
-    """A small study in a folder, sound until a test breaks one part of it and writes that part again."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        rng = np.random.default_rng(0)
-        share = rng.uniform(0.1, 0.9, (SIDE, SIDE))
-        slope, bow = np.linspace(0.1, 0.4, 40), 0.3 * np.sqrt(np.linspace(0.2, 1, 40))
-        self.reflectance = (
-            share[..., None] * slope + (1 - share[..., None]) * bow + rng.normal(0, 0.003, (SIDE, SIDE, 40))
-        )
-        self.cube = np.rint(1e4 * self.reflectance).astype(np.int16).transpose(2, 0, 1)
-        self.cube[:, 0, 0] = NODATA
-        place = 1 + rng.permutation(SIDE * SIDE - 1)[:N_SAMPLES]
-        self.rows, self.columns = np.divmod(place, SIDE)
-        self.points = gpd.GeoDataFrame(
-            {
-                "sample_id": [f"S{i:02d}" for i in range(N_SAMPLES)],
-                "cu_mg_kg": 20 + 60 * share[self.rows, self.columns],
-            },
-            geometry=gpd.points_from_xy(*rasterio.transform.xy(TRANSFORM, self.rows, self.columns)),
-            crs=UTM,
-        )
-        self.laboratory = 1.1 * self.reflectance[self.rows, self.columns]
-        self.write_cube()
-        self.write_points()
-        self.write_laboratory()
-
-    def write_cube(self, *, wavelengths=True, **profile):
-        tags = [{"wavelength": f"{w:.2f}", "wavelength_units": "nm"} for w in WAVELENGTH_NM] if wavelengths else ()
-        profile = {"scales": (1e-4,) * 40} | profile
-        write_raster(self.folder / "cube.tif", self.cube, band_tags=tags, nodata=NODATA, **profile)
-
-    def write_points(self):
-        path = self.folder / "samples.gpkg"
-        path.unlink(missing_ok=True)
-        self.points.to_file(path, engine="pyogrio")
-
-    def write_laboratory(self):
-        ids = [f"S{i:02d}" for i in range(len(self.laboratory))]
-        values = self.laboratory.astype(np.float32)
-        path = self.folder / "lab.parquet"
-        table = pd.DataFrame({"depth_cm": np.full(len(ids), 20.0)})
-        write_spectra(Spectra(WAVELENGTH_NM, values, ids, table, "reflectance", path), path)
-
-    def recipe(self, *changes):
-        """Write the recipe with some of its text replaced."""
-        text = RECIPE
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
-        path = self.folder / "recipe.toml"
-        path.write_text(text)
-        return path
-
-    def train(self, *changes):
-        return train(self.recipe(*changes), self.folder / "out" / "cu")
-
-    def data(self, *changes):
-        return read_training_data(read_recipe(self.recipe(*changes)))
-
-    def refusal(self, kind, *changes):
-        """Train in vain, and return the one line; nothing is written."""
-        path = self.recipe(*changes)
-        before = self.everything()
-        with pytest.raises(GeosoilError) as caught:
-            train(path, self.folder / "out" / "cu")
-        assert self.everything() == before
-        assert type(caught.value) is kind
-        line = str(caught.value)
-        assert len(line.splitlines()) == 1
-        where, _, rest = line.partition(": found ")
-        assert where
-        assert "; expected " in rest
-        assert not rest.endswith("; ")
-        return line
-
-    def everything(self):
-        return sorted((path.name, path.stat().st_size) for path in self.folder.rglob("*"))
 
 
 @pytest.fixture
@@ -418,3 +302,15 @@ def test_an_output_folder_that_is_a_file_is_refused_before_anything_is_read(stud
     line = study.refusal(OutputError)
     assert f"{path}: found a file" in line
     assert path.read_text() == "in its place"
+
+
+@pytest.mark.parametrize("name", ["table", "folder.csv", "file/table.csv"])
+def test_a_comparison_that_could_not_be_written_is_refused_before_anything_is_read(study, name):
+    (study.folder / "cube.tif").unlink()
+    (study.folder / "folder.csv").mkdir()
+    (study.folder / "file").write_text("in its place")
+    path = study.recipe()
+    before = study.everything()
+    with pytest.raises(OutputError, match=r"found .*; expected .*; .* -o"):
+        compare(path, study.folder / name)
+    assert study.everything() == before
