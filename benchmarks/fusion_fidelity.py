@@ -5,7 +5,7 @@ of the soils held out, mean of the splits. The peer is ridge direct standardisat
 all satellite bands, with its penalty and the form of its input chosen by leave-one-out in the training rows.
 SpectralVAE runs with its defaults, which were chosen on other splits and under other noise.
 
-Also timed: one fit and 19,999 seeds are in `seeds.py`.
+The time of a fit is shown too; that of the search of seeds is in `seeds.py`.
 """
 
 from __future__ import annotations
