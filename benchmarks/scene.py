@@ -68,7 +68,7 @@ def make_scene(rows: int = ROWS, columns: int = COLUMNS) -> Path:
         "interleave": "pixel",
         "BIGTIFF": "YES",
     }
-    with rasterio.Env(GDAL_CACHEMAX=512), rasterio.open(unfinished, "w", **profile) as target:
+    with rasterio.Env(GDAL_CACHEMAX=512 * 2**20), rasterio.open(unfinished, "w", **profile) as target:
         target.scales = (1e-4,) * target.count
         for band, (centre, fwhm) in enumerate(zip(WAVELENGTH_NM, FWHM_NM, strict=True), start=1):
             target.update_tags(band, wavelength=f"{centre:.3f}", wavelength_units="nm", fwhm=f"{fwhm:.3f}")

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 KEPT_PER_THREAD = 32
 
 # A VRT may name other files, but must not run code that it brings along.
-_OPTIONS = {"GDAL_VRT_ENABLE_PYTHON": "NO"}
+# GDAL keeps decoded blocks, up to 5 % of the machine's memory; blocks here are read once, so a few are enough.
+# What the user has set in the environment stands. rasterio takes this one in bytes.
+_CACHE: dict[str, Any] = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": 128 * 2**20}
+_OPTIONS: dict[str, Any] = {"GDAL_VRT_ENABLE_PYTHON": "NO", **_CACHE}
 # Of a remote file, ask for side files one by one: listing a bucket may take minutes.
 _REMOTE_OPTIONS = {**_OPTIONS, "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
 
