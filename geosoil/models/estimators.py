@@ -56,7 +56,7 @@ class PartialLeastSquares(Regressor):
     takes that many instead. Wold et al. 2001; coefficients as in R `pls`.
 
     >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.5], [3.0, 1.0], [4.0, 0.5]])
-    >>> PartialLeastSquares(n_folds=2).fit(X, X @ [1.0, 2.0]).predict(X).round(6).tolist()
+    >>> PartialLeastSquares(n_components=2).fit(X, X @ [1.0, 2.0]).predict(X).round(6).tolist()
     [2.0, 1.0, 5.0, 5.0, 5.0]
     """
 

@@ -120,3 +120,9 @@ def test_the_result_does_not_depend_on_how_many_pixels_run_together(pixels_at_on
     np.testing.assert_allclose(
         compile_program(program, 6)(x, pixels_at_once=pixels_at_once), run_plainly(program, x), atol=1e-5
     )
+
+
+def test_running_a_program_leaves_denormal_numbers_to_others_as_they_were():
+    program = (RadialBasis(np.full((1, 2), 1e3), 1.0), Affine(np.ones((1, 1)), np.zeros(1)))
+    assert compile_program(program, 2)(np.zeros((2, 3), np.float32)).tolist() == [[0.0, 0.0, 0.0]]
+    assert np.float32(1e-40) * np.float32(1) > 0

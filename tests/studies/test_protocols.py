@@ -144,9 +144,8 @@ def test_the_fitted_mix_runs_as_one_program_with_the_same_predictions(regressor,
 
 @pytest.fixture(scope="module")
 def outcomes():
-    with pytest.warns(UserWarning, match="collapsed"):
-        data = training_data(*soils(n=30))
-        return [protocol(recipe(), data, COMPARED) for protocol in (nested, published)]
+    data = training_data(*soils(n=30))
+    return [protocol(recipe(), data, COMPARED) for protocol in (nested, published)]
 
 
 def test_the_comparison_has_the_rows_and_columns_of_the_papers_table(outcomes):
