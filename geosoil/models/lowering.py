@@ -102,7 +102,7 @@ class LoweredProgram:
 
 @contextmanager
 def _without_denormals() -> Iterator[None]:
-    """Take denormal numbers for zero in this thread: kernels far from a pixel are, and are ten times slower to multiply.
+    """Take denormal numbers for zero in this thread: kernels far from a pixel are, and cost ten times as much.
 
     The processor's state is given back as it was: others rely on it.
     """
