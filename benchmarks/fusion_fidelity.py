@@ -61,9 +61,9 @@ def main() -> bool:
     generated = np.mean(figures["SpectralVAE"])
     return all(
         [
-            report("fusion/mean-laboratory", generated / np.mean(figures["mean laboratory"]), "x", 0.70),
-            report("fusion/satellite", generated / np.mean(figures["satellite as it is"]), "x", 0.40),
-            report("fusion/ridge", generated / np.mean(figures["ridge"]), "x", 1.0),
+            report("fusion_fidelity/mean-laboratory", generated / np.mean(figures["mean laboratory"]), "x", 0.70),
+            report("fusion_fidelity/satellite", generated / np.mean(figures["satellite as it is"]), "x", 0.40),
+            report("fusion_fidelity/ridge", generated / np.mean(figures["ridge"]), "x", 1.0),
         ]
     )
 

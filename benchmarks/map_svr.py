@@ -112,8 +112,9 @@ def peer_seconds(model: PixelModel, scene: Path, output: Path) -> float:
     pipeline = Pipeline([("scale", StandardScaler()), ("svr", SVR(**SETTINGS))])
     wrapped = FeatureArrayEstimator(pipeline).fit(X[:, model.used], y)
     start = time.perf_counter()
-    cube = rioxarray.open_rasterio(scene, chunks={"band": -1, "y": 256, "x": 256}, lock=False)
-    cube = cube.sel(band=bands).astype("float32") * np.float32(1e-4)
+    # The same job: no data becomes NaN, stored integers become reflectance; and no global read lock.
+    chunks = {"band": -1, "y": 256, "x": 256}
+    cube = rioxarray.open_rasterio(scene, chunks=chunks, lock=False, mask_and_scale=True).sel(band=bands)
     with dask.config.set(scheduler="threads", num_workers=THREADS):
         wrapped.predict(cube).rio.to_raster(output, driver="COG", compress="deflate")
     return time.perf_counter() - start

@@ -34,7 +34,7 @@ def main() -> bool:
     print(
         f"best |r| {found.correlation[0]:.3f} (seed {found.seeds[0]}); shuffled targets {median:.3f}, 95 % {high:.3f}"
     )
-    return report("seeds/19999x91x285", seconds, "s", 60)
+    return report("seeds", seconds, "s", 60)
 
 
 if __name__ == "__main__":
