@@ -67,6 +67,7 @@ class CogSummary:
 
     @property
     def empty_bands(self) -> tuple[str, ...]:
+        """Names of the bands without a valid pixel."""
         return tuple(band.name for band in self.bands if band.valid_count == 0)
 
 
