@@ -19,7 +19,7 @@ check: $(VENV)/installed-dev  ## style, types, architecture
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_architecture.py
 
-bench: $(VENV)/installed-dev  ## every claim of speed and accuracy; takes half an hour and 4 GB of disk
+bench: $(VENV)/installed-dev  ## every claim of speed and accuracy; takes half an hour and 10 GB of disk
 	$(PIP) --editable '.[bench]'
 	status=0; for claim in $(BENCHMARKS); do $(BIN)/python $$claim || status=1; done; exit $$status
 

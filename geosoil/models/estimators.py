@@ -6,6 +6,8 @@ so a validation around them never lets test rows choose.
 
 from __future__ import annotations
 
+import warnings
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Regressor(RegressorMixin, Stateful):
+class Regressor(RegressorMixin, Stateful, ABC):
     """A regressor of one target, with its rows checked on the way in."""
 
     def _training_rows(self, X: np.ndarray, y: np.ndarray, n_folds: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,9 +46,9 @@ class Regressor(RegressorMixin, Stateful):
             predicted[complete] = self._predict(X[complete])
         return predicted
 
+    @abstractmethod
     def _predict(self, X: np.ndarray) -> np.ndarray:
         """Predict complete rows."""
-        raise NotImplementedError
 
 
 class PartialLeastSquares(Regressor):
@@ -140,6 +142,7 @@ class SupportVectors(Regressor):
     def fit(self, X: np.ndarray, y: np.ndarray) -> SupportVectors:
         """Search the settings, and fit the best to all rows."""
         from scipy.stats import loguniform
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.model_selection import KFold, RandomizedSearchCV
         from sklearn.svm import SVR
 
@@ -157,18 +160,18 @@ class SupportVectors(Regressor):
         machine = SVR(kernel="rbf", cache_size=50, max_iter=100_000, **given)
         standard = (y - mean) / spread
         if open_ranges:
-            folds = KFold(self.n_folds, shuffle=True, random_state=self.random_state)
-            search = RandomizedSearchCV(
+            machine = RandomizedSearchCV(
                 machine,
                 open_ranges,
                 n_iter=self.n_candidates,
-                cv=folds,
+                cv=KFold(self.n_folds, shuffle=True, random_state=self.random_state),
                 scoring="neg_mean_squared_error",
                 random_state=self.random_state,
             )
-            machine = _quietly(search).fit(X, standard).best_estimator_
-        else:
-            machine = _quietly(machine).fit(X, standard)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a capped candidate loses by its error
+            machine.fit(X, standard)
+        machine = getattr(machine, "best_estimator_", machine)
         self.support_vectors_ = np.asarray(machine.support_vectors_, np.float64)
         self.dual_coef_ = machine.dual_coef_[0] * spread
         self.intercept_ = float(machine.intercept_[0]) * spread + mean
@@ -187,23 +190,6 @@ class SupportVectors(Regressor):
             RadialBasis(self.support_vectors_, self.gamma_),
             Affine(self.dual_coef_[None, :], np.array([self.intercept_])),
         )
-
-
-def _quietly(machine: Any) -> Any:
-    """Return the machine with `fit` wrapped so that a capped solver does not warn: a poor candidate loses by itself."""
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-
-    fit = machine.fit
-
-    def quiet_fit(*arguments: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return fit(*arguments)
-
-    machine.fit = quiet_fit
-    return machine
 
 
 class Forest(Regressor):

@@ -125,7 +125,7 @@ def map_cube(
     first = cog.bands[0]
     if first.valid_count:
         style = write_qml(path, band_name=first.name, unit=first.unit, low=first.p2, high=first.p98)
-        quicklook = _write_quicklook(path, cog, card.name)
+        quicklook = _write_quicklook(path, cog, f"{first.name} by {card.name}")
     return MapResult(path, style, quicklook, cog, tuple(notes))
 
 

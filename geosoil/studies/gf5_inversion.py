@@ -132,8 +132,8 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     trainer = Trainer(loaded.recipe, data, np.arange(len(data.ids)))
-    for choice in choices:
-        trainer.fit(choice)
+    for features in kinds:  # the report shows bands, and regressors of one kind of features share them
+        trainer.fit(Choice(features, "plsr"))
     sections = build_sections(loaded, data, trainer, outcomes, table, loss_variants=True)
     report = write_report(path.with_suffix(""), loaded, sections)
     return CompareResult(table, path, report)
