@@ -15,11 +15,11 @@ from real_pairs import moisture_pairs
 
 from geosoil.models.base import Feature
 from geosoil.raster.blocks import one_thread_each
-from geosoil.studies.assemble import Choice
-from geosoil.studies.gf5_inversion import table_text
-from geosoil.studies.protocols import nested, published
-from geosoil.studies.recipe import Recipe
-from geosoil.studies.training_data import TrainingData
+from geosoil.studies.gf5_inversion.assemble import Choice
+from geosoil.studies.gf5_inversion.protocols import nested, published
+from geosoil.studies.gf5_inversion.recipe import Recipe
+from geosoil.studies.gf5_inversion.training_data import TrainingData
+from geosoil.studies.results import table_text
 
 
 def training_data() -> TrainingData:

@@ -11,8 +11,8 @@ import click
 @click.argument("recipe", metavar="RECIPE.toml")
 @click.option("-o", "--output", type=Path, metavar="TABLE.csv", help="The table; default NAME_comparison.csv.")
 def command(recipe: str, output: Path | None) -> None:
-    """Make the comparison table of a recipe's study: features x regressors, nested and published, with a report."""
-    from geosoil.studies.gf5_inversion import compare
+    """Make the comparison table of a recipe's study, by every protocol that the study has, with a report."""
+    from geosoil.studies.catalogue import compare
     from geosoil_cli.progress import progress_bar
 
     with progress_bar() as progress:

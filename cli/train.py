@@ -12,7 +12,7 @@ import click
 @click.option("-o", "--output", type=Path, metavar="MODEL_DIR", help="Folder of the model; default ./models/NAME.")
 def command(recipe: str, output: Path | None) -> None:
     """Fit, validate and save the model of a recipe, with a report."""
-    from geosoil.studies.gf5_inversion import train
+    from geosoil.studies.catalogue import train
     from geosoil_cli.progress import progress_bar
 
     with progress_bar() as progress:

@@ -59,8 +59,8 @@ _HOME = {
     "map_cube": "geosoil.report.maps",
     "write_cog": "geosoil.io.cog",
     # whole studies
-    "train": "geosoil.studies.gf5_inversion",
-    "compare": "geosoil.studies.gf5_inversion",
+    "train": "geosoil.studies.catalogue",
+    "compare": "geosoil.studies.catalogue",
     # errors
     "GeosoilError": "geosoil.errors",
 }

@@ -9,9 +9,9 @@ from written_rasters import TRANSFORM, UTM, write_raster
 
 from geosoil.errors import GeosoilError
 from geosoil.io.spectra import Spectra, write_spectra
-from geosoil.studies.gf5_inversion import train
-from geosoil.studies.recipe import read_recipe
-from geosoil.studies.training_data import read_training_data
+from geosoil.studies.catalogue import train
+from geosoil.studies.gf5_inversion.recipe import read_recipe
+from geosoil.studies.gf5_inversion.training_data import read_training_data
 
 SIDE = 20
 N_SAMPLES = 30

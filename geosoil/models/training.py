@@ -14,7 +14,7 @@ import numpy as np
 from geosoil.errors import RecipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import torch
     from torch import nn
@@ -48,6 +48,8 @@ def train(
     decay_learning_rate: bool = False,
     patience: int | None = None,
     stopping_share: float = 0.15,
+    start: Mapping[str, np.ndarray] | None = None,
+    frozen: Sequence[str] = (),
     progress: Callable[[int, float], None] | None = None,
 ) -> Trained:
     """Train a network with Adam on minibatches.
@@ -59,7 +61,8 @@ def train(
     decay_learning_rate: lower it linearly from epoch to epoch, towards 0 after the last: the last batches then
     no longer decide what the weights are.
     patience: epochs without a better loss on `stopping_share` of the rows before it stops, and the best weights
-    are taken. progress: called with each epoch (from 1) and its loss.
+    are taken. start: weights to begin with, by name, in place of the seed's. frozen: submodules by name that keep
+    their weights and the statistics of their batch norms, and drop nothing out. progress: called with each epoch (from 1) and its loss.
     Raises RecipeError if the loss is no longer a number.
 
     >>> import numpy as np
@@ -81,6 +84,9 @@ def train(
     with one_thread_each(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = build()
+        if start is not None:
+            module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in start.items()})
+        kept = [module.get_submodule(name).requires_grad_(False) for name in frozen]
         generator = torch.Generator().manual_seed(seed)
         tensors = [torch.from_numpy(np.array(array, np.float32)) for array in arrays]
         order = torch.randperm(len(tensors[0]), generator=generator)
@@ -97,6 +103,8 @@ def train(
         best = _weights(module)
         for epoch in range(1, epochs + 1):
             module.train()
+            for part in kept:
+                part.eval()
             shuffled = rows[torch.randperm(len(rows), generator=generator)]
             batches = shuffled.tensor_split(-(-len(rows) // batch_size))
             epoch_loss = 0.0

@@ -15,6 +15,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from geosoil.io.atomic import atomic_path
+from geosoil.report.figures import save_figure
 
 if TYPE_CHECKING:
     import os
@@ -77,6 +78,22 @@ def write_page(path: str | os.PathLike[str], *, title: str, sections: Sequence[S
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def write_report(folder: Path, *, title: str, sections: Sequence[Section]) -> Path:
+    """Write every figure as PNG and all sections as one `report.html` into a folder; returns the page's path.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_report(Path(folder), title="SOC", sections=[Section("Data")]).name
+    'report.html'
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for section in sections:
+        name = "".join(letter if letter.isalnum() else "_" for letter in section.title.lower())
+        for i, (_, figure) in enumerate(section.figures):
+            save_figure(figure, folder / f"{name}{f'_{i + 1}' if i else ''}.png")
+    return write_page(folder / "report.html", title=title, sections=sections)
 
 
 def _section(number: int, section: Section) -> str:

@@ -1,4 +1,4 @@
-"""The whole chain on the sample data: what a newcomer sees first."""
+"""What the demo of every study shares: where the sample data lie, and what is said at the end."""
 
 from __future__ import annotations
 
@@ -7,31 +7,20 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import rasterio
-
-from geosoil.evaluate.metrics import regression_metrics
-from geosoil.report.figures import map_figure, predicted_measured_figure
-from geosoil.report.maps import MapResult, map_cube
-from geosoil.report.page import Section
-from geosoil.studies.gf5_inversion import TrainResult, train
-from geosoil.studies.gf5_report import write_report
-from geosoil.studies.protocols import no_progress
-
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from geosoil.studies.protocols import Progress
+    from geosoil.report.maps import MapResult
+    from geosoil.studies.results import TrainResult
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo made, and where."""
+    """What a demo made, and where; truth: how well the map agrees with the true one, by name."""
 
     trained: TrainResult
     mapped: MapResult
     report: Path
     truth: dict[str, float]
+    truth_of: str
 
     def summary(self) -> str:
         """Say where to look."""
@@ -40,7 +29,7 @@ class DemoResult:
             [
                 self.trained.summary(),
                 self.mapped.summary(),
-                f"against the true map on bare soil: {figures}",
+                f"against the true map{self.truth_of}: {figures}",
                 "",
                 f"Open {self.report} in a browser, and {self.mapped.path} in QGIS.",
             ]
@@ -54,47 +43,3 @@ def sample_data(study: str) -> Path:
     'gf5'
     """
     return Path(str(files("geosoil_sample_data"))) / study
-
-
-def demo_gf5(output: Path, *, progress: Progress = no_progress) -> DemoResult:
-    """Train on the sample scene, map it, and compare the map with the truth that is known there.
-
-    output: a folder for model, map, figures and report.
-    """
-    source = sample_data("gf5")
-    trained = train(source / "as_svr.toml", output / "models" / "as_svr", progress=progress)
-    mapped = map_cube(source / "gf5.tif", trained.folder, output / "as_svr.tif", bare_soil=True, progress=progress)
-    section, truth = _map_section(mapped, source / "truth.tif", trained)
-    report = write_report(output, trained.loaded, [*trained.sections, section])
-    return DemoResult(trained, mapped, report, truth)
-
-
-def _map_section(mapped: MapResult, truth_path: Path, trained: TrainResult) -> tuple[Section, dict[str, float]]:
-    """Draw the map beside the truth."""
-    target = trained.loaded.recipe.target
-    with rasterio.open(mapped.path) as source:
-        values = source.read(1)
-        left, bottom, right, top = source.bounds
-    with rasterio.open(truth_path) as source:
-        true = source.read(source.descriptions.index(target.column) + 1)
-        bare = source.read(source.descriptions.index("bare_soil") + 1) == 1
-    seen = np.isfinite(values) & np.isfinite(true) & bare
-    figures = regression_metrics(true[seen], values[seen])
-    band = mapped.cog.bands[0]
-
-    def draw(layer: np.ndarray, how: str) -> tuple[str, Figure]:
-        title = f"{target.title}, {how}"
-        extent = (left, right, bottom, top)
-        return f"{title}.", map_figure(layer, title=title, unit=target.unit, low=band.p2, high=band.p98, extent=extent)
-
-    text = f"R² {figures['r2']:.2f}  RMSE {figures['rmse']:.3g}"
-    scatter = predicted_measured_figure(
-        {"every bare pixel": (true[seen], values[seen])}, unit=target.unit, texts={"every bare pixel": text}
-    )
-    section = Section(
-        "Map",
-        ["The scene is synthetic, so the truth is known at every pixel.", *mapped.notes],
-        [draw(values, "mapped"), draw(np.where(bare, true, np.nan), "true"), ("Mapped against true.", scatter)],
-        [],
-    )
-    return section, {"R2": figures["r2"], "RMSE": figures["rmse"]}

@@ -92,7 +92,7 @@ def test_info_tells_what_a_cube_a_model_and_a_table_of_spectra_hold(folder):
 
 
 def test_init_prints_a_recipe_that_is_one(tmp_path):
-    from geosoil.studies.recipe import read_recipe
+    from geosoil.studies.gf5_inversion.recipe import read_recipe
 
     (tmp_path / "recipe.toml").write_text(geosoil("init", "gf5", cwd=tmp_path).stdout)
     assert read_recipe(tmp_path / "recipe.toml").recipe.name == "as_svr"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from geosoil.studies.gf5_inversion.recipe import Recipe
     from geosoil.studies.recipe import LoadedRecipe
 
 INNER_FOLDS = 5  # of the regressors' own search (models.estimators)
@@ -53,7 +54,7 @@ class TrainingData:
         return np.array([feature.wavelength_nm for feature in self.features], np.float64)
 
 
-def read_training_data(loaded: LoadedRecipe) -> TrainingData:
+def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
     """Read all that a recipe names, check it, and bring it to the sensor's bands.
 
     Raises the GeosoilError that says which file is wrong and how to mend it.
@@ -101,7 +102,7 @@ def read_training_data(loaded: LoadedRecipe) -> TrainingData:
     )
 
 
-def _points(loaded: LoadedRecipe) -> gpd.GeoDataFrame:
+def _points(loaded: LoadedRecipe[Recipe]) -> gpd.GeoDataFrame:
     """Read the samples; a missing target stops, unless the recipe drops what is missing."""
     recipe, data = loaded.recipe, loaded.recipe.data
     path = loaded.path(data.samples)
@@ -118,7 +119,7 @@ def _points(loaded: LoadedRecipe) -> gpd.GeoDataFrame:
     return points
 
 
-def _check_target(loaded: LoadedRecipe, points: gpd.GeoDataFrame) -> None:
+def _check_target(loaded: LoadedRecipe[Recipe], points: gpd.GeoDataFrame) -> None:
     """Refuse contents that cannot be learned, or that the recipe says cannot be."""
     wanted, path = loaded.recipe.target, loaded.path(loaded.recipe.data.samples)
     y = points[wanted.column].to_numpy(np.float64)
@@ -149,7 +150,7 @@ def _check_target(loaded: LoadedRecipe, points: gpd.GeoDataFrame) -> None:
         )
 
 
-def _check_number(loaded: LoadedRecipe, n_samples: int) -> None:
+def _check_number(loaded: LoadedRecipe[Recipe], n_samples: int) -> None:
     """Refuse fewer samples than fill the folds: half of them must still do for the search inside a training fold."""
     recipe = loaded.recipe
     least = 2 * max(INNER_FOLDS, recipe.selection.n_folds)
@@ -181,7 +182,9 @@ def _check_reflectance(cube: xr.DataArray, spectra: np.ndarray) -> None:
     )
 
 
-def _laboratory_at(loaded: LoadedRecipe, ids: list[str], wavelength_nm: np.ndarray) -> tuple[np.ndarray, list[str]]:
+def _laboratory_at(
+    loaded: LoadedRecipe[Recipe], ids: list[str], wavelength_nm: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
     """Return the laboratory spectra of the samples at the sensor's bands `(n, p)`, NaN where not covered."""
     data = loaded.recipe.data
     path = loaded.path(str(data.laboratory))

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.studies.assemble import Choice, Trainer
-from geosoil.studies.protocols import METRICS, nested, published
-from geosoil.studies.recipe import Recipe
-from geosoil.studies.training_data import TrainingData
+from geosoil.studies.gf5_inversion.assemble import Choice, Trainer
+from geosoil.studies.gf5_inversion.protocols import METRICS, nested, published
+from geosoil.studies.gf5_inversion.recipe import Recipe
+from geosoil.studies.gf5_inversion.training_data import TrainingData
 
 # A few epochs make no good spectra; here only that they are made matters.
 pytestmark = pytest.mark.filterwarnings("ignore:The generated spectra have collapsed:UserWarning")

@@ -17,15 +17,13 @@ import pandas as pd
 
 from geosoil.evaluate.metrics import regression_metrics
 from geosoil.samples.splits import split_by_rank, split_k_fold, split_spatial_blocks
-from geosoil.studies.assemble import Choice, Trainer
+from geosoil.studies.gf5_inversion.assemble import Choice, Trainer
+from geosoil.studies.results import no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from geosoil.studies.recipe import Recipe
-    from geosoil.studies.training_data import TrainingData
-
-    Progress = Callable[[str, int, int], None]
+    from geosoil.studies.gf5_inversion.recipe import Recipe
+    from geosoil.studies.gf5_inversion.training_data import TrainingData
+    from geosoil.studies.results import Progress
 
 METRICS = ("r2", "rmse", "mae", "rpiq")
 
@@ -38,10 +36,6 @@ class Outcome:
     table: pd.DataFrame
     observed: dict[Choice, np.ndarray]
     predicted: dict[Choice, np.ndarray]
-
-
-def no_progress(what: str, done: int, total: int) -> None:
-    """Say nothing."""
 
 
 def nested(recipe: Recipe, data: TrainingData, choices: list[Choice], progress: Progress = no_progress) -> Outcome:

@@ -27,8 +27,8 @@ from geosoil.spectra.cars import CARS
 from geosoil.spectra.smooth import SavitzkyGolay
 
 if TYPE_CHECKING:
-    from geosoil.studies.recipe import Preprocessing, Recipe
-    from geosoil.studies.training_data import TrainingData
+    from geosoil.studies.gf5_inversion.recipe import Preprocessing, Recipe
+    from geosoil.studies.gf5_inversion.training_data import TrainingData
 
 
 @dataclass(frozen=True)

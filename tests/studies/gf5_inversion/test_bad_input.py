@@ -16,7 +16,7 @@ from geosoil.errors import (
     WavelengthError,
 )
 from geosoil.models.store import load_model
-from geosoil.studies.gf5_inversion import compare
+from geosoil.studies.catalogue import compare
 
 # Two epochs make no good spectra; here only that they are made matters.
 pytestmark = pytest.mark.filterwarnings("ignore:The generated spectra have collapsed:UserWarning")
@@ -266,7 +266,7 @@ def test_an_absent_laboratory_is_refused_by_its_name(study):
         (("hidden = [8, 4]", "hidden = []"), "found fusion.hidden: "),
         (("hidden = [8, 4]", "hidden = [0]"), "found fusion.hidden"),
         (('kind = "plsr"', 'kind = "pls"'), "found regression.kind: "),
-        (('study = "gf5_inversion"', 'study = "depth"'), "found study: "),
+        (('study = "gf5_inversion"', 'study = "depth"'), "found study = 'depth'"),
         (('name = "cu"', 'name = "../cu"'), "found name: "),
         (('unit = "mg/kg"', 'unit = "mg/kg"\nvalid_range = [10.0, 1.0]'), "found target.valid_range: "),
         (('laboratory = "lab.parquet"', ""), "needs data.laboratory; without it use 'satellite'"),

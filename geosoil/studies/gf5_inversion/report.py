@@ -12,22 +12,20 @@ from geosoil.report.figures import (
     loss_figure,
     loss_variants_figure,
     predicted_measured_figure,
-    save_figure,
     selected_bands_figure,
     spectra_figure,
 )
-from geosoil.report.page import Section, write_page
+from geosoil.report.page import Section
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from geosoil.studies.assemble import Choice, Trainer
-    from geosoil.studies.protocols import Outcome
+    from geosoil.studies.gf5_inversion.assemble import Choice, Trainer
+    from geosoil.studies.gf5_inversion.protocols import Outcome
+    from geosoil.studies.gf5_inversion.recipe import Recipe
+    from geosoil.studies.gf5_inversion.training_data import TrainingData
     from geosoil.studies.recipe import LoadedRecipe
-    from geosoil.studies.training_data import TrainingData
 
 LEAK = (
     "'nested' makes every choice (fusion, seeds, bands, hyper-parameters) inside each training fold: this is what to "
@@ -38,7 +36,7 @@ LEAK = (
 
 
 def build_sections(
-    loaded: LoadedRecipe,
+    loaded: LoadedRecipe[Recipe],
     data: TrainingData,
     trainer: Trainer,
     outcomes: list[Outcome],
@@ -53,23 +51,12 @@ def build_sections(
     return [*sections, _bands(data, trainer), _validation(loaded, outcomes, table)]
 
 
-def write_report(folder: Path, loaded: LoadedRecipe, sections: list[Section]) -> Path:
-    """Write every figure as PNG and all sections as one `report.html` into a folder; returns the page's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for section in sections:
-        for i, (_, figure) in enumerate(section.figures):
-            save_figure(figure, folder / f"{_file_name(section.title)}{f'_{i + 1}' if i else ''}.png")
-    title = f"{loaded.recipe.target.title or loaded.recipe.target.column}: {loaded.recipe.name}"
-    page = folder / "report.html"
-    write_page(page, title=title, sections=sections)
-    return page
+def report_title(loaded: LoadedRecipe[Recipe]) -> str:
+    """Return the title of the study's page."""
+    return f"{loaded.recipe.target.title or loaded.recipe.target.column}: {loaded.recipe.name}"
 
 
-def _file_name(title: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in title.lower())
-
-
-def _data(loaded: LoadedRecipe, data: TrainingData) -> Section:
+def _data(loaded: LoadedRecipe[Recipe], data: TrainingData) -> Section:
     columns = list(data.table.columns)
     text = [
         f"{len(data.ids)} samples, {len(data.features)} bands from {data.wavelength_nm.min():.0f} to "
@@ -83,7 +70,7 @@ def _data(loaded: LoadedRecipe, data: TrainingData) -> Section:
     return Section("Data", text, [], tables)
 
 
-def _spectra(loaded: LoadedRecipe, data: TrainingData, trainer: Trainer) -> Section:
+def _spectra(loaded: LoadedRecipe[Recipe], data: TrainingData, trainer: Trainer) -> Section:
     groups = {"satellite": data.satellite}
     if data.laboratory is not None:
         groups["laboratory"] = data.laboratory
@@ -132,7 +119,7 @@ def _bands(data: TrainingData, trainer: Trainer) -> Section:
     return Section("Bands", [], [("Bands chosen by CARS on all samples, for the final model.", figure)], [])
 
 
-def _validation(loaded: LoadedRecipe, outcomes: list[Outcome], table: pd.DataFrame) -> Section:
+def _validation(loaded: LoadedRecipe[Recipe], outcomes: list[Outcome], table: pd.DataFrame) -> Section:
     target = loaded.recipe.target
     figures = []
     for outcome in outcomes:

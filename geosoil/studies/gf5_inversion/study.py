@@ -6,61 +6,28 @@ by CARS, contents predicted by SVR or PLSR.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import OutputError, RecipeError
-from geosoil.io.atomic import atomic_path
+from geosoil.errors import RecipeError
 from geosoil.models.base import PixelModel, Target
 from geosoil.models.card import TrainingCard
 from geosoil.models.store import save_model
-from geosoil.studies.assemble import Choice, Trainer
-from geosoil.studies.gf5_report import build_sections, write_report
-from geosoil.studies.protocols import METRICS, Outcome, nested, no_progress, published
-from geosoil.studies.recipe import read_recipe
-from geosoil.studies.training_data import read_training_data
+from geosoil.report.page import write_report
+from geosoil.studies.gf5_inversion.assemble import Choice, Trainer
+from geosoil.studies.gf5_inversion.protocols import METRICS, Outcome, nested, published
+from geosoil.studies.gf5_inversion.recipe import read_recipe
+from geosoil.studies.gf5_inversion.report import build_sections, report_title
+from geosoil.studies.gf5_inversion.training_data import read_training_data
+from geosoil.studies.results import CompareResult, TrainResult, no_progress, table_path, writable, write_table
 
 if TYPE_CHECKING:
-    from geosoil.report.page import Section
-    from geosoil.studies.protocols import Progress
-    from geosoil.studies.recipe import LoadedRecipe
+    from geosoil.studies.results import Progress
 
 STUDY = "gf5_inversion"
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """A trained model, the table of both protocols, and where they stand."""
-
-    folder: Path
-    report: Path
-    model: PixelModel
-    table: pd.DataFrame
-    notes: tuple[str, ...]
-    loaded: LoadedRecipe
-    sections: list[Section]
-
-    def summary(self) -> str:
-        """Say in a few lines what was learned."""
-        return "\n".join([*self.notes, table_text(self.table), f"model   {self.folder}", f"report  {self.report}"])
-
-
-@dataclass(frozen=True)
-class CompareResult:
-    """The comparison table and where it stands."""
-
-    table: pd.DataFrame
-    path: Path
-    report: Path
-
-    def summary(self) -> str:
-        """Show the table."""
-        return "\n".join([table_text(self.table), f"table   {self.path}", f"report  {self.report}"])
 
 
 def train(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> TrainResult:
@@ -80,7 +47,7 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
             expected="features that a cube has",
             way_out="take 'satellite', 'vae' or 'mix'; `geosoil compare` shows what the laboratory would give",
         )
-    folder = _writable(Path(output) if output is not None else Path("models") / wanted.name)
+    folder = writable(Path(output) if output is not None else Path("models") / wanted.name)
     data = read_training_data(loaded)
     choice = Choice(wanted.features.use, wanted.regression.kind)
     outcomes = [nested(wanted, data, [choice], progress), published(wanted, data, [choice], progress)]
@@ -102,10 +69,10 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
         metrics={outcome.protocol: _metrics(outcome) for outcome in outcomes},
     )
     sections = build_sections(loaded, data, trainer, outcomes, table)
-    report = write_report(folder / "report", loaded, sections)
+    report = write_report(folder / "report", title=report_title(loaded), sections=sections)
     progress("final model", 1, 1)
     notes = [*data.notes, *(trainer.fusion.notes_ if choice.features in {"vae", "mix"} else [])]
-    return TrainResult(folder, report, model, table, tuple(notes), loaded, sections)
+    return TrainResult(folder, report, model, table, tuple(notes), report_title(loaded), sections)
 
 
 def compare(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> CompareResult:
@@ -115,10 +82,7 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
     Without laboratory spectra only the rows of the satellite's own are made.
     """
     loaded = read_recipe(recipe)
-    path = Path(output) if output is not None else Path(f"{loaded.recipe.name}_comparison.csv")
-    if not path.suffix or path.is_dir():  # the report's folder has the table's name without its suffix
-        raise OutputError(path, found="no name of a table", expected="a file NAME.csv", way_out="give one with -o")
-    _writable(path.parent)
+    path = table_path(output, loaded.recipe.name)
     data = read_training_data(loaded)
     kinds = ("satellite",) if data.laboratory is None else ("indoor", "satellite", "vae", "mix")
     choices = [Choice(features, regressor) for features in kinds for regressor in ("plsr", "svr")]
@@ -128,35 +92,13 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
         published(loaded.recipe, data, choices, progress),
     ]
     table = pd.concat([outcome.table for outcome in outcomes], ignore_index=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_table(table, path)
     trainer = Trainer(loaded.recipe, data, np.arange(len(data.ids)))
     for features in kinds:  # the report shows bands, and regressors of one kind of features share them
         trainer.fit(Choice(features, "plsr"))
     sections = build_sections(loaded, data, trainer, outcomes, table, loss_variants=True)
-    report = write_report(path.with_suffix(""), loaded, sections)
+    report = write_report(path.with_suffix(""), title=report_title(loaded), sections=sections)
     return CompareResult(table, path, report)
-
-
-def table_text(table: pd.DataFrame) -> str:
-    """Return a comparison table as plain text of a terminal's width."""
-    shown = table.rename(columns=lambda name: name.replace("train_", "tr_").replace("test_", "te_"))
-    return shown.to_string(index=False, float_format=lambda value: f"{value:.3g}")
-
-
-def _writable(folder: Path) -> Path:
-    """Say before hours of training whether a folder, yet to be made, can be written; leaves nothing there."""
-    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-    found = "" if there.is_dir() else "a file"
-    try:
-        if not found:
-            TemporaryFile(dir=there).close()
-    except OSError as error:
-        found = f"a place that cannot be written ({error.strerror})"
-    if found:
-        raise OutputError(there, found=found, expected="a folder to write", way_out="name another with -o")
-    return folder
 
 
 def _metrics(outcome: Outcome) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""What every study gives back, and the few steps that all share around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any
+
+from geosoil.errors import OutputError
+from geosoil.io.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from geosoil.report.page import Section
+
+    Progress = Callable[[str, int, int], None]
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A trained model, the table of its validation, and where they stand.
+
+    title and sections are those of the report, for whoever adds a map to it.
+    """
+
+    folder: Path
+    report: Path
+    model: Any
+    table: pd.DataFrame
+    notes: tuple[str, ...]
+    title: str
+    sections: list[Section]
+
+    def summary(self) -> str:
+        """Say in a few lines what was learned."""
+        return "\n".join([*self.notes, table_text(self.table), f"model   {self.folder}", f"report  {self.report}"])
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """The comparison table and where it stands."""
+
+    table: pd.DataFrame
+    path: Path
+    report: Path
+
+    def summary(self) -> str:
+        """Show the table."""
+        return "\n".join([table_text(self.table), f"table   {self.path}", f"report  {self.report}"])
+
+
+def table_text(table: pd.DataFrame) -> str:
+    """Return a comparison table as plain text of a terminal's width."""
+    shown = table.rename(columns=lambda name: name.replace("train_", "tr_").replace("test_", "te_"))
+    return shown.to_string(index=False, float_format=lambda value: f"{value:.3g}")
+
+
+def writable(folder: Path) -> Path:
+    """Say before hours of training whether a folder, yet to be made, can be written; leaves nothing there."""
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    found = "" if there.is_dir() else "a file"
+    try:
+        if not found:
+            TemporaryFile(dir=there).close()
+    except OSError as error:
+        found = f"a place that cannot be written ({error.strerror})"
+    if found:
+        raise OutputError(there, found=found, expected="a folder to write", way_out="name another with -o")
+    return folder
+
+
+def table_path(output: str | Path | None, name: str) -> Path:
+    """Return where a comparison table goes, by default NAME_comparison.csv; the report's folder will lie beside it."""
+    path = Path(output) if output is not None else Path(f"{name}_comparison.csv")
+    if not path.suffix or path.is_dir():  # the report's folder has the table's name without its suffix
+        raise OutputError(path, found="no name of a table", expected="a file NAME.csv", way_out="give one with -o")
+    writable(path.parent)
+    return path
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
