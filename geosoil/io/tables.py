@@ -55,22 +55,25 @@ def read_samples(
     path = Path(path)
     if not path.exists():
         raise SamplesError(path, found="no such file", expected="a table of samples", way_out="check the path")
-    table = _read(path, sample_id, layer)
+    table = read_table(path, layer)
     if len(table) < 2:
         raise SamplesError(path, found=f"{len(table)} rows", expected="at least 2", way_out="add samples")
     asked = [sample_id, *columns, *(name for name in (x, y) if name is not None)]
     for name in asked:
-        _require_column(path, table, name)
+        require_column(path, table, name)
     ids = _checked_ids(path, table[sample_id])
     numbers = {name: _checked_numbers(path, table[name], ids) for name in columns}
-    points = _points(path, table, ids, x, y, crs)
+    points = read_points(path, table, ids, x, y, crs)
     import geopandas as gpd
 
     return gpd.GeoDataFrame({sample_id: ids, **numbers}, geometry=points)
 
 
-def _read(path: Path, sample_id: str, layer: str | None) -> pd.DataFrame:
-    """Read the whole table: a GeoDataFrame where the file has a geometry."""
+def read_table(path: Path, layer: str | None = None) -> pd.DataFrame:
+    """Read the whole table, cells of a CSV as text; a GeoDataFrame where the file has a geometry.
+
+    Raises SamplesError for a file that is no table, or holds several layers and none is named.
+    """
     import geopandas as gpd
     import pyogrio
 
@@ -104,7 +107,8 @@ def _read(path: Path, sample_id: str, layer: str | None) -> pd.DataFrame:
         ) from error
 
 
-def _require_column(path: Path, table: pd.DataFrame, name: str) -> None:
+def require_column(path: Path, table: pd.DataFrame, name: str) -> None:
+    """Raise SamplesError, with the nearest name there is, for a column that is absent."""
     if name in table.columns:
         return
     there = [str(column) for column in table.columns if column != "geometry"]
@@ -150,7 +154,13 @@ def _checked_numbers(path: Path, column: pd.Series, ids: np.ndarray) -> np.ndarr
     return values
 
 
-def _points(path: Path, table: Any, ids: np.ndarray, x: str | None, y: str | None, crs: str | None) -> gpd.GeoSeries:
+def read_points(
+    path: Path, table: Any, ids: np.ndarray, x: str | None, y: str | None, crs: str | None
+) -> gpd.GeoSeries:
+    """Return the points of a table with their CRS, from its geometry or its columns x and y.
+
+    Raises SamplesError where the CRS is unknown, a coordinate is missing or a geometry is no point.
+    """
     import geopandas as gpd
 
     if not isinstance(table, gpd.GeoDataFrame):

@@ -1,0 +1,301 @@
+"""Tables of soil horizons from files: read, checked profile by profile, and said what is wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from geosoil.errors import SamplesError
+from geosoil.io.tables import named, read_points, read_table, require_column
+from geosoil.numerics.depth_spline import DEPTH_TOLERANCE_CM
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    import geopandas as gpd
+
+_NODATA_CODES = (-9999.0, -999.0, -99.0)
+_SHALLOW_CM = 3.0  # a table whose deepest horizon ends here holds metres
+_SAME_PLACE = 1e-5  # in the units of the CRS: the rows of a profile repeat its coordinates as they stand
+_PLACE_NAMES = frozenset({"x", "y", "lon", "lat", "longitude", "latitude", "easting", "northing", "geometry"})
+
+
+@dataclass(frozen=True)
+class Horizons:
+    """Checked horizons of soil profiles.
+
+    sites: one row a profile: its id, and its point with CRS. profile_id: the name of the column of ids.
+    table: one row a horizon, by profile and depth: `profile` (the row of its site), `top_cm`, `bottom_cm`, and the
+        properties as float64 in the units their names say; NaN where there is no value.
+    properties: their names. notes: what a reader of the result should know, a sentence each.
+    """
+
+    sites: gpd.GeoDataFrame
+    profile_id: str
+    table: pd.DataFrame
+    properties: list[str]
+    notes: list[str]
+
+
+class Fault(NamedTuple):
+    """What is wrong in the rows flagged `(horizon,)`, and the way out."""
+
+    what: str
+    rows: np.ndarray
+    way_out: str
+
+
+def read_horizons(
+    path: str | os.PathLike[str],
+    *,
+    profile_id: str = "profile_id",
+    x: str = "x",
+    y: str = "y",
+    crs: str | None = None,
+    top_cm: str = "top_cm",
+    bottom_cm: str = "bottom_cm",
+    properties: Sequence[str] | None = None,
+    on_error: Literal["stop", "drop"] = "stop",
+) -> Horizons:
+    """Read a table of one row a horizon, and refuse what would be silently wrong.
+
+    path: `.csv`, `.parquet`, `.gpkg` or another that `read_samples` takes. profile_id: the column of ids, text.
+    x, y, crs: the columns of coordinates and their CRS; for a file with geometry x and y are not read.
+    top_cm, bottom_cm: the columns of depths, cm below the surface. properties: the columns of measured numbers, in
+        the units their names say; default every other column of numbers. An empty cell leaves that property out of
+        that horizon, and nothing else.
+    on_error: "drop" leaves out every profile with a fault, and notes it; "stop" names them all.
+
+    A fault is: text among numbers, a depth missing, negative or counted upward (organic layers), a horizon without
+    thickness, inverted, twice or overlapping another, a code for no data, no place, or two places. A profile that
+    begins below the surface is no fault, and noted.
+    Raises SamplesError for faults, a column that is absent, ids that are missing, no CRS, columns of depths that are
+    swapped, and depths in metres.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "horizons.csv"
+    ...     _ = path.write_text("profile_id,x,y,top_cm,bottom_cm,soc_pct\\np1,13,52,10,30,1.2\\np1,13,52,0,10,2.5\\n")
+    ...     horizons = read_horizons(path, crs="EPSG:4326")
+    >>> horizons.table.values.tolist()
+    [[0.0, 0.0, 10.0, 2.5], [0.0, 10.0, 30.0, 1.2]]
+    """
+    path = Path(path)
+    if not path.exists():
+        raise SamplesError(path, found="no such file", expected="a table of horizons", way_out="check the path")
+    table = read_table(path).reset_index(drop=True)
+    has_geometry = hasattr(table, "geom_type")
+    for name in (profile_id, top_cm, bottom_cm, *(() if has_geometry else (x, y)), *(properties or ())):
+        require_column(path, table, name)
+    if table.empty:
+        raise SamplesError(path, found="no rows", expected="a row for each horizon", way_out="check the file")
+    if not has_geometry and crs is None:
+        raise SamplesError(
+            path,
+            found=f"no CRS for the columns {x} and {y}",
+            expected="one",
+            way_out="give it, for instance crs=EPSG:4326 (--crs EPSG:4326)",
+        )
+    ids = _ids(path, table[profile_id])
+    notes: list[str] = []
+    if properties is None:
+        properties = _number_columns(path, table, {profile_id, top_cm, bottom_cm, x, y}, notes)
+    properties = list(dict.fromkeys(properties))
+
+    places = {} if has_geometry else {x: _numbers(table[x]), y: _numbers(table[y])}
+    numbers = {name: _numbers(table[name]) for name in (top_cm, bottom_cm, *properties)}
+    top, bottom = numbers[top_cm], numbers[bottom_cm]
+    _refuse_other_depths(path, top, bottom, top_cm, bottom_cm)
+    if has_geometry:
+        points = table.geometry.where(table.geom_type == "Point")
+        at = np.stack([points.x, points.y])
+    else:
+        at = np.stack(list(places.values()))
+    faults = [
+        *(_text_fault(table[name], values) for name, values in {**numbers, **places}.items()),
+        *(_code_fault(name, numbers[name]) for name in properties),
+        *_depth_faults(ids, top, bottom),
+        *_place_faults(ids, at),
+    ]
+    kept = _kept(path, ids, [fault for fault in faults if fault.rows.any()], on_error, notes)
+
+    points = read_points(path, table[kept], ids[kept], x, y, crs)
+    _check_degrees(path, points)
+    profile, profiles = pd.factorize(ids[kept])
+    frame = pd.DataFrame({"profile": profile, "top_cm": top[kept], "bottom_cm": bottom[kept]})
+    frame = frame.assign(**{name: numbers[name][kept] for name in properties})
+    first = frame.groupby("profile")["top_cm"].min().to_numpy()
+    if (first > 0).any():
+        notes.append(
+            f"{(first > 0).sum()} of {len(profiles)} profiles begin below the surface, and nothing is said of the soil "
+            f"above: {named(profiles[first > 0])}"
+        )
+    import geopandas as gpd
+
+    begins = np.flatnonzero(~pd.Series(profile).duplicated())
+    return Horizons(
+        sites=gpd.GeoDataFrame({profile_id: profiles}, geometry=points.iloc[begins].reset_index(drop=True)),
+        profile_id=profile_id,
+        table=frame.sort_values(["profile", "top_cm"], ignore_index=True),
+        properties=properties,
+        notes=notes,
+    )
+
+
+def _ids(path: Path, column: pd.Series) -> np.ndarray:
+    ids = column.astype(str).str.strip().to_numpy(dtype=object)
+    empty = column.isna().to_numpy() | (ids == "")
+    if empty.any():
+        raise SamplesError(
+            path,
+            found=f"no {column.name} in row {np.flatnonzero(empty)[0] + 1} ({empty.sum()} such rows)",
+            expected="the id of its profile in each row",
+            way_out="give it one, or delete the row",
+        )
+    return ids
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """Return float64, NaN for what is empty or no finite number."""
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _filled(column: pd.Series) -> np.ndarray:
+    return (column.notna() & (column.astype(str).str.strip() != "")).to_numpy()
+
+
+def _number_columns(path: Path, table: pd.DataFrame, others: set[str], notes: list[str]) -> list[str]:
+    """Return the columns where most filled cells hold numbers; those of text are noted, not passed over."""
+    shares = {
+        str(name): np.isfinite(_numbers(table[name])).sum() / max(1, _filled(table[name]).sum())
+        for name in table.columns
+        if name not in others and str(name).lower() not in _PLACE_NAMES
+    }
+    found = [name for name, share in shares.items() if share > 0.5]
+    if not found:
+        raise SamplesError(
+            path,
+            found="no column of numbers beside ids, places and depths",
+            expected="at least one measured property",
+            way_out="name it with properties= (--property NAME)",
+        )
+    left_out = [name for name in shares if name not in found]
+    notes.append(f"took {', '.join(found)}" + (f"; left out, as text: {', '.join(left_out)}" if left_out else ""))
+    return found
+
+
+def _refuse_other_depths(path: Path, top: np.ndarray, bottom: np.ndarray, top_cm: str, bottom_cm: str) -> None:
+    """Refuse a table whose depths are all heights, swapped, or metres: no profile of it could be kept."""
+    known = np.isfinite(top) & np.isfinite(bottom) & (top != bottom)
+    if not known.any():
+        return
+    if (top[known] <= 0).all() and (bottom[known] <= 0).all():
+        raise SamplesError(
+            path,
+            found="no depth above 0: heights, counted upward",
+            expected="cm below the surface, counted downward",
+            way_out="turn the signs of both columns",
+        )
+    if (top > bottom)[known].all():
+        raise SamplesError(
+            path,
+            found=f"{top_cm} below {bottom_cm} in every horizon: the two columns are swapped",
+            expected="the top of a horizon above its bottom",
+            way_out=f"rename them, or name them the other way round (--top {bottom_cm} --bottom {top_cm})",
+        )
+    deepest = bottom[known].max()
+    if deepest <= _SHALLOW_CM:
+        raise SamplesError(
+            path,
+            found=f"no horizon deeper than {deepest:g} in {bottom_cm}: these look like metres",
+            expected="cm below the surface",
+            way_out="multiply both depths by 100",
+        )
+
+
+def _text_fault(column: pd.Series, values: np.ndarray) -> Fault:
+    wrong = np.isnan(values) & _filled(column)
+    cell = f" ({str(column[wrong].iloc[0])!r})" if wrong.any() else ""
+    return Fault(f"no number in {column.name}{cell}", wrong, "correct or empty the cell")
+
+
+def _code_fault(name: str, values: np.ndarray) -> Fault:
+    coded = np.isin(values, _NODATA_CODES)
+    cell = f"{values[coded][0]:g}" if coded.any() else ""
+    return Fault(f"{cell} in {name}, a code for no data", coded, "empty the cell")
+
+
+def _depth_faults(ids: np.ndarray, top: np.ndarray, bottom: np.ndarray) -> list[Fault]:
+    frame = pd.DataFrame({"id": ids, "top": top, "bottom": bottom})
+    missing = np.isnan(top) | np.isnan(bottom)
+    negative = (top < 0) | (bottom < 0)
+    inverted = ~negative & (top > bottom)
+    # An O horizon written 5-0 over an A horizon 0-20: the profile also has a horizon that begins at 0 the right way.
+    from_zero = frame["id"].isin(frame.loc[(top == 0) & (bottom > 0), "id"]).to_numpy()
+    to_zero = frame["id"].isin(frame.loc[inverted & (bottom == 0), "id"]).to_numpy()
+    organic = inverted & from_zero & to_zero
+    twice = frame.duplicated().to_numpy() & ~missing
+    good = np.flatnonzero(~missing & (top < bottom) & ~negative & ~twice)
+    order = good[np.lexsort((top[good], pd.factorize(ids)[0][good]))]
+    # Compared with the deepest bottom so far: a long horizon may overlap more than the next one.
+    deepest = frame.loc[order].groupby("id", sort=False)["bottom"].cummax().to_numpy()
+    overlaps = np.zeros(len(ids), bool)
+    same = ids[order][1:] == ids[order][:-1]
+    overlaps[order[1:]] = same & (top[order][1:] < deepest[:-1] - DEPTH_TOLERANCE_CM)
+    downward = "count depths downward from one zero, for instance the top of the organic layer"
+    return [
+        Fault("no depth", missing, "give both depths"),
+        Fault("depths above zero, as of an organic layer", negative & ~missing, downward),
+        Fault("an organic layer counted upward from 0", organic, downward),
+        Fault("top below bottom", inverted & ~organic, "swap the two depths"),
+        Fault("no thickness", ~missing & (top == bottom), "correct the depths or delete the row"),
+        Fault("a horizon twice", twice, "delete or average the doubled rows"),
+        Fault("horizons that overlap", overlaps, "correct the depths"),
+    ]
+
+
+def _place_faults(ids: np.ndarray, at: np.ndarray) -> list[Fault]:
+    missing = np.isnan(at).any(axis=0)
+    places = pd.DataFrame(at.T).groupby(ids)
+    spread = (places.transform("max") - places.transform("min")).max(axis=1).to_numpy()
+    return [
+        Fault("no place", missing, "give a point in each row"),
+        Fault("two places", spread > _SAME_PLACE, "correct the coordinates, or give the profiles ids of their own"),
+    ]
+
+
+def _kept(path: Path, ids: np.ndarray, faults: list[Fault], on_error: str, notes: list[str]) -> np.ndarray:
+    """Return which rows stay: all without a fault; raise or note what is wrong."""
+    if not faults:
+        return np.ones(len(ids), bool)
+
+    def said(fault: Fault) -> str:
+        return f"{fault.what}: {named(pd.unique(ids[fault.rows]))} ({fault.way_out})"
+
+    bad = pd.unique(ids[np.any([fault.rows for fault in faults], axis=0)])
+    n_profiles = len(pd.unique(ids))
+    text = f"{len(bad)} of {n_profiles} profiles with faults: {'; '.join(map(said, faults))}"
+    if on_error == "stop" or len(bad) == n_profiles:
+        drop = "" if len(bad) == n_profiles else ', or drop these profiles with on_error="drop" (--on-error drop)'
+        raise SamplesError(path, found=text, expected="horizons one below the other", way_out=f"correct them{drop}")
+    notes.append(f"dropped {text}")
+    return ~np.isin(ids, bad)
+
+
+def _check_degrees(path: Path, points: Any) -> None:
+    """Refuse metres under a CRS of degrees, and degrees under one of metres."""
+    degrees = bool(((points.x.abs() <= 180) & (points.y.abs() <= 90)).all())
+    if points.crs.is_geographic != degrees:
+        looks, units = ("degrees", "metres") if degrees else ("metres", "degrees")
+        raise SamplesError(
+            path,
+            found=f"coordinates that look like {looks} ({points.x.iloc[0]:g}, {points.y.iloc[0]:g})",
+            expected=f"{units}, as {points.crs.to_string()[:40]} has them",
+            way_out="give the CRS, or the columns of coordinates, that belong together",
+        )
