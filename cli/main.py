@@ -13,7 +13,12 @@ VERBS = {
     "init": "Print a commented recipe to begin with.",
     "train": "Fit, validate and save the model of a recipe, with a report.",
     "compare": "Make the comparison table of a recipe's study, both protocols.",
-    "map": "Map a cube with a model: a cloud-optimized GeoTIFF that opens right in QGIS.",
+    "map": "Map a cube or covariates with a model: a cloud-optimized GeoTIFF that opens right in QGIS.",
+    "depths": "Bring soil horizons to the means of standard depths by equal-area splines.",
+    "terrain": "Compute slope, wetness, LS-factor, streams and more of a DEM.",
+    "correlate": "Correlate a soil map with terrain, for the whole image and by zone.",
+    "explain": "Tell which wavelengths or covariates a model's predictions rest on (SHAP).",
+    "localise": "Choose the rows of a spectral library that best serve one site (RS-LOCAL).",
     "info": "Tell what a cube, a table of spectra or a model holds.",
 }
 
@@ -45,6 +50,14 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
+def refuse(parts: tuple[str, ...]) -> None:
+    """Say which parts of a wish could not be met, and leave with 3: the rest is done."""
+    if parts:
+        for part in parts:
+            click.echo(f"geosoil: {part}", err=True)
+        sys.exit(3)
+
+
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Show the version.")
 def group() -> None:
@@ -52,7 +65,7 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run, and leave with 0 (done), 2 (the user can mend it: one line) or 1 (a fault of ours: a traceback)."""
+    """Run, and leave with 0 (done), 2 (the user can mend it: one line), 3 (done in part) or 1 (a fault: a traceback)."""
     from geosoil.errors import GeosoilError
 
     try:

@@ -6,6 +6,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
+from math import ceil, log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio._err import CPLE_BaseError  # copies raise it as it is; rasterio.errors does not name it
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
@@ -120,7 +122,7 @@ def write_cog(
     if len(units) != len(names):
         raise ValueError(f"{len(units)} band_units for {len(names)} bands")
     with atomic_path(path) as temporary:
-        _require_room(path, 2 * 4 * raster.size)
+        _require_room(path, 3 * 4 * raster.size)  # blocks, their pyramid, and a map that may not shrink
         blocks = temporary.with_name(f"{temporary.name}.blocks.tif")  # removed by atomic_path, as all of that name
         valid_counts = np.zeros(len(names), dtype=np.int64)
         infinite_count = 0
@@ -226,15 +228,20 @@ def _copy_to_cog(
     threads: int,
     named: Path,
 ) -> None:
-    """Write all metadata into `source`, and let GDAL make a COG of it: a COG that is edited later is none."""
+    """Write metadata and pyramid into `source`, and let GDAL make a COG of it: a COG that is edited later is none."""
+    tile = TILE
+    while tile > 128 and len(bands) * tile**2 * 4 > 16 * 2**20:
+        tile //= 2  # tiles of a COG hold all bands: hundreds of bands would make tiles of hundreds of MB
     with _output_errors(named):
         with rasterio.open(source, "r+") as dataset:
             dataset.update_tags(**{name: str(value) for name, value in tags.items()})
             for number, band in enumerate(bands, start=1):
                 dataset.update_tags(number, **_gdal_statistics(band, dataset.width * dataset.height))
-        tile = TILE
-        while tile > 128 and len(bands) * tile**2 * 4 > 16 * 2**20:
-            tile //= 2  # tiles of a COG hold all bands: hundreds of bands would make tiles of hundreds of MB
+            halvings = ceil(log2(max(dataset.shape) / tile)) if max(dataset.shape) > tile else 0
+            if halvings:
+                # Left to itself, the COG driver compresses the pyramid twice: into a file of its own, and out of it.
+                factors = [2**k for k in range(1, halvings + 1)]
+                dataset.build_overviews(factors, Resampling[overviews])
         rasterio.shutil.copy(
             source,
             target,
@@ -242,7 +249,6 @@ def _copy_to_cog(
             COMPRESS="DEFLATE",
             LEVEL=3,  # a third faster than 6 for 1 % of size: most bits of a float map are noise
             PREDICTOR="FLOATING_POINT",
-            OVERVIEW_RESAMPLING=overviews.upper(),
             BLOCKSIZE=tile,
             BIGTIFF="IF_SAFER",
             NUM_THREADS=max(threads, 1),

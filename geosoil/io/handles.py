@@ -22,6 +22,7 @@ from geosoil.errors import RasterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import FileIO
 
     from rasterio.io import DatasetReader
 
@@ -93,6 +94,12 @@ def stamp_of(path: str) -> tuple[int, int] | None:
         status = Path(path).stat()
     except (OSError, ValueError):
         return None
+    return status.st_mtime_ns, status.st_size
+
+
+def stamp_of_open(file: FileIO) -> tuple[int, int]:
+    """Return what `stamp_of` gives for the file that is open."""
+    status = os.fstat(file.fileno())
     return status.st_mtime_ns, status.st_size
 
 

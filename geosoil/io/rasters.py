@@ -17,6 +17,7 @@ from xarray.core import indexing
 
 from geosoil.errors import RasterError
 from geosoil.io.handles import dataset, located, stamp_of, value_bands
+from geosoil.io.pixel_tiles import byte_order, read_pixels
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 
@@ -89,6 +90,7 @@ class _File:
     scale: tuple[float, ...]
     offset: tuple[float, ...]
     masked: bool  # by an alpha band or a mask of the dataset
+    byte_order: str | None = None  # of a file whose pixels can be read without GDAL
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,10 @@ def _read_stored(file: _File, numbers: list[int], window: Window) -> tuple[np.nd
     try:
         with dataset(file.path, file.stamp) as source:
             mask = source.read_masks(numbers[0], window=window) if file.masked else None
-            return source.read(numbers, window=window), mask
+            stored = None
+            if file.byte_order is not None:
+                stored = read_pixels(source, file.path, file.stamp, file.byte_order, numbers, window)
+            return stored if stored is not None else source.read(numbers, window=window), mask
     except RasterioError as error:
         cause = str(error.__cause__ or error).splitlines()[0]
         raise RasterError(
@@ -207,6 +212,7 @@ def _describe(path: str, nodata: float | None) -> _Described:
             scale=tuple(source.scales[band - 1] for band in bands),
             offset=tuple(source.offsets[band - 1] for band in bands),
             masked=MaskFlags.per_dataset in source.mask_flag_enums[bands[0] - 1],
+            byte_order=byte_order(path, stamp, source),
         )
         rows, columns = source.block_shapes[bands[0] - 1]
         stem = PurePath(path.partition("?")[0]).stem if len(bands) == 1 else ""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from geosoil.models.lowering import LoweredProgram
 
 Block = np.ndarray  # float32 (band, y, x); NaN = no data
@@ -88,10 +90,9 @@ class PixelModel:
     @cached_property
     def used(self) -> np.ndarray:
         """Indices of the inputs that the estimator's prediction depends on, `(n_used,)`."""
-        from geosoil.models.lowering import lower_estimator, needed_inputs
+        from geosoil.models.lowering import lower_first_steps, needed_inputs
 
-        program = lower_estimator(self.estimator)
-        return np.arange(len(self.inputs)) if program is None else needed_inputs(program, len(self.inputs))
+        return needed_inputs(lower_first_steps(self.estimator), len(self.inputs))
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -117,7 +118,7 @@ class PixelModel:
         full = np.zeros((len(rows), len(self.inputs)), np.float32)  # columns nobody reads may hold anything finite
         full[:, self.used] = rows
         predicted = np.asarray(self.estimator.predict(full)).reshape(len(rows), -1)
-        return self._within_range(predicted, axis=1)
+        return set_to_range(predicted, self.targets, axis=1)
 
     def predict(self, block: Block) -> Block:
         """Turn (feature, y, x) float32 into (target, y, x) float32; a pixel with NaN in any feature gives NaN."""
@@ -130,17 +131,22 @@ class PixelModel:
             chosen = flat if valid.all() or self.is_lowered else flat[:, valid]
             if self._lowered is not None:
                 out[:] = self._lowered(chosen)
-                self._within_range(out, axis=0)
+                set_to_range(out, self.targets, axis=0)
                 out[:, ~valid] = np.nan
             else:
                 out[:, valid] = self.predict_rows(chosen.T).T
         return out.reshape(-1, height, width)
 
-    def _within_range(self, values: np.ndarray, axis: int) -> np.ndarray:
-        """Set predictions outside the valid range to its ends, in place."""
-        for i, target in enumerate(self.targets):
-            low, high = target.valid_range
-            if low is not None or high is not None:
-                column = values[:, i] if axis else values[i]
-                np.clip(column, low, high, out=column)
-        return values
+
+def set_to_range(values: np.ndarray, targets: Sequence[Target], *, axis: int) -> np.ndarray:
+    """Set predictions outside the valid ranges to their ends, in place; `axis` (0 or 1) runs over the targets.
+
+    >>> set_to_range(np.array([[-1.0], [5.0]]), [Target("som_g_kg", "g/kg", (0.0, None))], axis=1).tolist()
+    [[0.0], [5.0]]
+    """
+    for i, target in enumerate(targets):
+        low, high = target.valid_range
+        if low is not None or high is not None:
+            column = values[:, i] if axis else values[i]
+            np.clip(column, low, high, out=column)
+    return values

@@ -39,23 +39,36 @@ class TrainingCard(_Part):
     notes: list[str] = Field(default_factory=list)
 
 
+class DescentCard(_Part):
+    """A model that this one was fine-tuned from: the hash of its files (or what they would hold), and what it knew."""
+
+    sha256: str
+    name: str = ""
+    target: str = ""
+    n_samples: int | None = None
+    frozen: list[str] = Field(default_factory=list)
+
+
 class ModelCard(_Part):
     """Everything about a model that is not a large array.
 
     `estimator` is the tree of types, parameters and names of arrays that `models/store.py` reads; `metrics`
-    holds the table of each protocol, by the protocol's name; `quantity` is what the features are.
+    holds the table of each protocol, by the protocol's name; `quantity` is what the features are. `kind` says what
+    decides the value of a cell: its own pixel, or the patch of `patch_size` x `patch_size` pixels around it.
     """
 
     schema_version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
     study: str
-    kind: Literal["pixel"] = "pixel"
+    kind: Literal["pixel", "patch"] = "pixel"
+    patch_size: int | None = Field(None, ge=3, le=15)
     quantity: str = "reflectance"
     features: list[FeatureCard] = Field(min_length=1)
     targets: list[TargetCard] = Field(min_length=1)
     preprocessing: list[str]
     estimator: dict[str, Any]
     training: TrainingCard
+    descent: list[DescentCard] = Field(default_factory=list)
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     created: str = ""

@@ -14,10 +14,13 @@ import numpy as np
 from geosoil.numerics.program import (
     Affine,
     Clip,
+    Convolve,
     Elementwise,
+    MaxPool,
     Parallel,
     Program,
     RadialBasis,
+    ScaleChannels,
     Select,
     Standardise,
     Word,
@@ -53,10 +56,16 @@ def _compile_word(word: Word, *, owns_input: bool) -> Run:
         return _radial_basis(word)
     if isinstance(word, Parallel):
         return _parallel(word)
+    if isinstance(word, Convolve):
+        return _convolve(word)
+    if isinstance(word, MaxPool):
+        return _max_pool(word)
     if isinstance(word, Select):
         index = torch.from_numpy(np.array(word.index, np.int64))
         own: object = object()
         return lambda x, s: torch.index_select(x, 0, index, out=_kept(s, own, len(index), x))
+    if isinstance(word, ScaleChannels):
+        return _scale_channels(word)
     own = object()
 
     def elementwise(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
@@ -79,6 +88,8 @@ def _in_place(word: Word, x: torch.Tensor) -> torch.Tensor:
         raise TypeError(msg)
     if word.name == "absorbance":
         return x.masked_fill_(x <= 0, torch.nan).log10_().neg_()
+    if word.name == "leaky_relu":
+        return torch.nn.functional.leaky_relu_(x, 0.01)
     return {"relu": x.relu_, "exp": x.exp_, "square": x.square_}[word.name]()
 
 
@@ -116,6 +127,66 @@ def _radial_basis(word: RadialBasis) -> Run:
         norm = torch.square(x, out=_kept(scratch, squares, len(x), x)).sum(0)
         exponent = torch.mm(cross, x, out=_kept(scratch, own, len(cross), x))
         return exponent.sub_(norm, alpha=gamma).add_(support_norm).clamp_(max=0).exp_()
+
+    return run
+
+
+def _convolve(word: Convolve) -> Run:
+    """One matrix product for each position: its channels and its neighbours' stand below each other already.
+
+    No copy is made, and the products run at nine tenths of the speed of a large one (torch's conv1d: at a third).
+    """
+    import torch
+
+    n_out, n_in, width = word.weight.shape
+    reach = width // 2
+    weight = _tensor(word.weight.transpose(0, 2, 1).reshape(n_out, width * n_in))
+    bias = _tensor(word.bias)
+    own = object()
+
+    def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+        length, pixels = len(x) // n_in, x.shape[1]
+        out = _kept(scratch, own, length * n_out, x)
+        by_position = out.view(length, n_out, pixels)
+        inner = length - 2 * reach
+        if inner > 0:
+            windows = x.as_strided((inner, width * n_in, pixels), (n_in * pixels, pixels, 1), x.storage_offset())
+            torch.bmm(weight.expand(inner, -1, -1), windows, out=by_position[reach : length - reach])
+        for i in [*range(min(reach, length)), *range(max(length - reach, reach), length)]:
+            first, last = max(i - reach, 0), min(i + reach + 1, length)
+            seen = weight[:, (first - i + reach) * n_in : (last - i + reach) * n_in]
+            torch.mm(seen, x[first * n_in : last * n_in], out=by_position[i])
+        by_position.add_(bias[:, None])
+        return out
+
+    return run
+
+
+def _max_pool(word: MaxPool) -> Run:
+    import torch
+
+    own = object()
+
+    def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+        length, pixels = len(x) // word.channels // word.window, x.shape[1]
+        out = _kept(scratch, own, length * word.channels, x)
+        windows = x[: length * word.window * word.channels].view(length, word.window, word.channels, pixels)
+        torch.amax(windows, 1, out=out.view(length, word.channels, pixels))
+        return out
+
+    return run
+
+
+def _scale_channels(word: ScaleChannels) -> Run:
+    import torch
+
+    scale, shift = _tensor(word.scale[:, None]), _tensor(word.shift[:, None])
+    own = object()
+
+    def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+        out = _kept(scratch, own, len(x), x)
+        torch.addcmul(shift, x.view(-1, len(scale), x.shape[1]), scale, out=out.view(-1, len(scale), x.shape[1]))
+        return out
 
     return run
 

@@ -7,48 +7,18 @@ so a validation around them never lets test rows choose.
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from geosoil.errors import SamplesError
+from geosoil.models.regressor import Regressor
 from geosoil.numerics.program import Affine, Elementwise, Program, RadialBasis
 from geosoil.numerics.step import Stateful
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-class Regressor(RegressorMixin, Stateful, ABC):
-    """A regressor of one target, with its rows checked on the way in."""
-
-    def _training_rows(self, X: np.ndarray, y: np.ndarray, n_folds: int) -> tuple[np.ndarray, np.ndarray]:
-        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], y_numeric=True)
-        if len(y) < n_folds:
-            raise SamplesError(
-                "training rows",
-                found=f"{len(y)} samples",
-                expected=f"at least {n_folds}, one for each fold",
-                way_out="add samples or ask for fewer folds",
-            )
-        return X, np.asarray(y, np.float64)
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Predict `(sample,)` in the target's unit from X `(sample, feature)`; a row with NaN gives NaN."""
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64], ensure_all_finite=False)
-        complete = np.isfinite(X).all(axis=1)
-        predicted = np.full(len(X), np.nan)
-        if complete.any():
-            predicted[complete] = self._predict(X[complete])
-        return predicted
-
-    @abstractmethod
-    def _predict(self, X: np.ndarray) -> np.ndarray:
-        """Predict complete rows."""
+    from collections.abc import Iterator, Sequence
 
 
 class PartialLeastSquares(Regressor):
@@ -196,33 +166,83 @@ class Forest(Regressor):
     """Random forest regression: the FD-RF of the papers where first derivatives come before it (Zhou et al. 2021).
 
     X `(sample, feature)`, y `(sample,)`; `forest_` is scikit-learn's, and is stored by skops.
+
+    `search=True` chooses `max_features` (a count) and `min_leaf` by cross-validation from the grid of the SOC-by-depth
+    paper (2025, 2.4: 5 to 100 features by 5, leaves of 10 to 100 samples by 10). Counts beyond the number of features
+    are all the same model, as are leaves that no split of a fold can fill; each is tried once. The search grows
+    `search_trees` a candidate: the order of candidates is settled long before the error is.
     """
 
-    fitted: ClassVar[tuple[str, ...]] = ("n_features_in_", "forest_")
+    fitted: ClassVar[tuple[str, ...]] = ("n_features_in_", "forest_", "max_features_", "min_leaf_")
 
     def __init__(
-        self, *, n_trees: int = 500, max_features: float = 1 / 3, min_leaf: int = 2, random_state: int = 0
+        self,
+        *,
+        n_trees: int = 500,
+        max_features: float = 1 / 3,
+        min_leaf: int = 2,
+        search: bool = False,
+        search_trees: int = 50,
+        n_folds: int = 5,
+        random_state: int = 0,
     ) -> None:
         self.n_trees = n_trees
         self.max_features = max_features
         self.min_leaf = min_leaf
+        self.search = search
+        self.search_trees = search_trees
+        self.n_folds = n_folds
         self.random_state = random_state
 
-    def fit(self, X: np.ndarray, y: np.ndarray) -> Forest:
-        """Grow the trees on all rows."""
+    def fit(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> Forest:
+        """Grow the trees on all rows; rows of one group `(sample,)` stay together in the folds of the search."""
         from sklearn.ensemble import RandomForestRegressor
 
-        X, y = self._training_rows(X, y, 2)
+        X, y = self._training_rows(X, y, self.n_folds if self.search else 2)
+        self.max_features_, self.min_leaf_ = self.max_features, self.min_leaf
+        if self.search:
+            self.max_features_, self.min_leaf_ = self._best_of_grid(X, y, groups)
         self.forest_ = RandomForestRegressor(
             self.n_trees,
-            max_features=self.max_features,
-            min_samples_leaf=self.min_leaf,
+            max_features=self.max_features_,
+            min_samples_leaf=self.min_leaf_,
             random_state=self.random_state,
         ).fit(X, y)
         return self
 
+    def _best_of_grid(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> tuple[int, int]:
+        from sklearn.ensemble import RandomForestRegressor
+        from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
+
+        n_units = len(y) if groups is None else len(np.unique(groups))
+        if n_units < self.n_folds:
+            raise SamplesError(
+                "training rows",
+                found=f"{n_units} groups",
+                expected=f"at least {self.n_folds}, one for each fold",
+                way_out="add sites or ask for fewer folds",
+            )
+        kind = KFold if groups is None else GroupKFold
+        folds = list(kind(self.n_folds, shuffle=True, random_state=self.random_state).split(X, y, groups))
+        smallest = min(len(training) for training, _ in folds)
+        grid = {
+            "max_features": sorted({min(count, X.shape[1]) for count in range(5, 101, 5)}),
+            "min_samples_leaf": [size for size in range(10, 101, 10) if 2 * size <= smallest] or [10],
+        }
+        forest = RandomForestRegressor(self.search_trees, random_state=self.random_state)
+        search = GridSearchCV(forest, grid, cv=folds, scoring="neg_mean_squared_error", refit=False).fit(X, y)
+        return search.best_params_["max_features"], search.best_params_["min_samples_leaf"]
+
     def _predict(self, X: np.ndarray) -> np.ndarray:
-        return self.forest_.predict(X)
+        from geosoil.models._trees import mean_of_trees, pack_trees
+
+        if X.shape[1] != self.forest_.n_features_in_:  # a crafted file: compiled loops check no index
+            msg = f"a forest of {self.forest_.n_features_in_} features for rows of {X.shape[1]}"
+            raise ValueError(msg)
+        packed = getattr(self, "_packed", None)
+        if packed is None or packed[0] is not self.forest_:
+            packed = self._packed = (self.forest_, pack_trees(self.forest_))
+        return mean_of_trees(packed[1], X)
 
 
 class DenseNet(Regressor):
@@ -255,6 +275,21 @@ class DenseNet(Regressor):
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> DenseNet:
         """Train on all rows but those that say when to stop."""
+        return self._train(X, y)
+
+    def layer_names(self) -> tuple[str, ...]:
+        """Return the layers that `fine_tuned` can freeze, from the input to the output."""
+        return tuple(f"layers.{i}" for i in range(len(self.hidden) + 1))
+
+    def default_freeze(self) -> tuple[str, ...]:
+        """Return all layers but the last two."""
+        return self.layer_names()[:-2]
+
+    def fine_tuned(self, X: np.ndarray, y: np.ndarray, *, freeze: Sequence[str], **settings: Any) -> DenseNet:
+        """Return a new net that begins with this one's weights and keeps those of the layers in `freeze`."""
+        return clone(self).set_params(**settings)._train(X, y, start=self.weights_, frozen=freeze)
+
+    def _train(self, X: np.ndarray, y: np.ndarray, **options: Any) -> DenseNet:
         from geosoil.models.networks.dense import Dense, squared_error
         from geosoil.models.training import train
 
@@ -269,6 +304,7 @@ class DenseNet(Regressor):
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             patience=self.patience,
+            **options,
         )
         self.weights_ = trained.weights
         return self

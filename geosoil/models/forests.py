@@ -70,7 +70,7 @@ def _check_nodes(node: Any) -> None:
 
 
 def _check_trees(forest: Any) -> None:
-    """Refuse trees that would read outside their arrays or never end: children stand behind their parent."""
+    """Refuse trees that would read outside their arrays or never end: children stand behind their one parent."""
     for member in forest.estimators_:
         tree = member.tree_
         nodes = np.arange(tree.node_count)
@@ -79,6 +79,10 @@ def _check_trees(forest: Any) -> None:
             if len(children) != len(nodes) or ((children <= nodes) | (children >= len(nodes)))[inner].any():
                 msg = "a tree whose nodes do not hang together"
                 raise ValueError(msg)
+        born = np.concatenate([tree.children_left[inner], tree.children_right[inner]])
+        if not np.array_equal(np.sort(born), nodes[1:]):  # each has one parent: `_trees` relies on that
+            msg = "a tree whose nodes do not hang together"
+            raise ValueError(msg)
         if (tree.children_right[~inner] != -1).any() or not (
             (tree.feature[inner] >= 0) & (tree.feature[inner] < forest.n_features_in_)
         ).all():

@@ -15,17 +15,19 @@ import numpy as np
 
 from geosoil.models.compiled import compile_chain
 from geosoil.models.simplify import needed_inputs, output_size, simplify
-from geosoil.numerics.program import Affine, Parallel, Program, RadialBasis, Select, Word
+from geosoil.numerics.program import Affine, Convolve, MaxPool, Parallel, Program, RadialBasis, Select, Word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from geosoil.models.compiled import Scratch
 
-__all__ = ["LoweredProgram", "compile_program", "lower_estimator", "needed_inputs"]
+__all__ = ["LoweredProgram", "compile_program", "lower_estimator", "lower_first_steps", "needed_inputs"]
 
 # Pixels that run together: the widest layer of a net (256 x 2048 float32 = 2 MB) stays near a core's cache.
 PIXELS_AT_ONCE = 2048
+# A convolution keeps every position of every channel: fewer pixels for the same reason.
+PIXELS_CONVOLVED_AT_ONCE = 256
 
 
 def lower_estimator(estimator: Any) -> Program | None:
@@ -65,6 +67,25 @@ def lower_estimator(estimator: Any) -> Program | None:
     return None
 
 
+def lower_first_steps(estimator: Any) -> Program:
+    """Say what an estimator computes, or as many of the first steps of a Pipeline as can be said; () for none.
+
+    Enough to know which bands it reads: a forest behind a choice of covariates reads those that are chosen.
+    """
+    from sklearn.pipeline import Pipeline
+
+    whole = lower_estimator(estimator)
+    if whole is not None or not isinstance(estimator, Pipeline):
+        return whole or ()
+    words: list[Word] = []
+    for _, step in estimator.steps:
+        lowered = () if step is None or isinstance(step, str) else lower_estimator(step)
+        if lowered is None:
+            break
+        words.extend(lowered)
+    return tuple(words)
+
+
 class LoweredProgram:
     """A program ready to run: `(feature, pixel)` float32 in, `(output, pixel)` float32 out."""
 
@@ -73,8 +94,10 @@ class LoweredProgram:
         self.n_features = n_features
         self.n_outputs = output_size(program, n_features)
         self._run = compile_chain(program)
+        convolves = any(isinstance(word, Convolve) for word in program)
+        self.pixels_at_once = PIXELS_CONVOLVED_AT_ONCE if convolves else PIXELS_AT_ONCE
 
-    def __call__(self, features: np.ndarray, pixels_at_once: int = PIXELS_AT_ONCE) -> np.ndarray:
+    def __call__(self, features: np.ndarray, pixels_at_once: int | None = None) -> np.ndarray:
         """Run over columns: features `(n_features, n_pixels)` float32 -> `(n_outputs, n_pixels)` float32.
 
         Always the same number of columns runs together, the last ones filled up: a matrix product rounds by its shape,
@@ -82,6 +105,7 @@ class LoweredProgram:
         """
         import torch
 
+        pixels_at_once = pixels_at_once or self.pixels_at_once
         with torch.inference_mode(), _without_denormals():
             source = torch.from_numpy(np.asarray(features, np.float32))
             n_pixels = source.shape[1]
@@ -147,4 +171,10 @@ def _multiply_adds(program: Program, n_in: int) -> tuple[int, int]:
             branches = [_multiply_adds(branch, n) for branch in word.branches]
             total += sum(cost for cost, _ in branches)
             n = sum(size for _, size in branches) if word.how == "concat" else branches[0][1]
+        elif isinstance(word, Convolve):
+            length = n // word.weight.shape[1]
+            total += length * word.weight.size
+            n = length * len(word.weight)
+        elif isinstance(word, MaxPool):
+            n = n // word.channels // word.window * word.channels
     return total, n

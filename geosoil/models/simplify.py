@@ -8,7 +8,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from geosoil.numerics.program import Affine, Clip, Elementwise, Parallel, Program, RadialBasis, Select, Word
+from geosoil.numerics.program import (
+    Affine,
+    Clip,
+    Convolve,
+    Elementwise,
+    MaxPool,
+    Parallel,
+    Program,
+    RadialBasis,
+    Select,
+    Word,
+)
 
 
 def simplify(program: Program, n_features: int) -> tuple[Program, np.ndarray]:
@@ -47,6 +58,10 @@ def _word_size(word: Word, n: int) -> int:
     if isinstance(word, Parallel):
         sizes = [output_size(branch, n) for branch in word.branches]
         return sum(sizes) if word.how == "concat" else sizes[0]
+    if isinstance(word, Convolve):
+        return n // word.weight.shape[1] * len(word.weight)
+    if isinstance(word, MaxPool):
+        return n // word.channels // word.window * word.channels
     return n
 
 
@@ -89,7 +104,8 @@ def _prune_word(word: Word, wanted: np.ndarray, n_in: int) -> tuple[list[Word], 
         return [RadialBasis(word.support[wanted], word.gamma)], everything
     if isinstance(word, Parallel):
         return _prune_parallel(word, wanted, n_in)
-    return ([word] if np.array_equal(wanted, everything) else [word, Select(wanted)]), everything
+    every_output = np.arange(_word_size(word, n_in))
+    return ([word] if np.array_equal(wanted, every_output) else [word, Select(wanted)]), everything
 
 
 def _prune_parallel(word: Parallel, wanted: np.ndarray, n_in: int) -> tuple[list[Word], np.ndarray]:

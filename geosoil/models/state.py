@@ -23,12 +23,18 @@ TYPES: dict[str, str] = {
     "ContinuumRemoval": "geosoil.spectra.continuum:ContinuumRemoval",
     "ResampleSpectra": "geosoil.spectra.resample:ResampleSpectra",
     "CARS": "geosoil.spectra.cars:CARS",
+    "CovariateSelection": "geosoil.samples.covariates:CovariateSelection",
     "SpectralVAE": "geosoil.fusion.vae:SpectralVAE",
     "PartialLeastSquares": "geosoil.models.estimators:PartialLeastSquares",
     "SupportVectors": "geosoil.models.estimators:SupportVectors",
     "Forest": "geosoil.models.estimators:Forest",
     "DenseNet": "geosoil.models.estimators:DenseNet",
     "LogTarget": "geosoil.models.estimators:LogTarget",
+    "PerTarget": "geosoil.models.per_target:PerTarget",
+    "PlainCNN": "geosoil.models.depth_nets:PlainCNN",
+    "MultiTaskCNN": "geosoil.models.depth_nets:MultiTaskCNN",
+    "TransferCNN": "geosoil.models.depth_nets:TransferCNN",
+    "ResNet1D": "geosoil.models.resnet:ResNet1D",
     "StandardScaler": "sklearn.preprocessing:StandardScaler",
     "MinMaxScaler": "sklearn.preprocessing:MinMaxScaler",
 }
@@ -38,6 +44,23 @@ SKLEARN_STATE: dict[str, tuple[str, ...]] = {
     "StandardScaler": ("n_features_in_", "mean_", "var_", "scale_"),
     "MinMaxScaler": ("n_features_in_", "min_", "scale_", "data_min_", "data_max_", "data_range_"),
 }
+
+
+def regressor_of(estimator: Any) -> Any:
+    """Return what predicts inside Pipelines and LogTarget: their last step.
+
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> regressor_of(make_pipeline(LinearRegression()))
+    LinearRegression()
+    """
+    while True:
+        if hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "estimator_"):
+            estimator = estimator.estimator_
+        else:
+            return estimator
 
 
 def describe(estimator: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> dict[str, Any]:
@@ -87,6 +110,8 @@ def _pack(value: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any], pa
             forests[path] = value
             return {"forest": path}
         return {"estimator": describe(value, arrays, forests, f"{path}/")}
+    if isinstance(value, list) and value and all(hasattr(item, "get_params") for item in value):
+        return {"estimators": [describe(item, arrays, forests, f"{path}/{i}/") for i, item in enumerate(value)]}
     return _json(value)
 
 
@@ -112,6 +137,8 @@ def rebuild(tree: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any]) -
     parameters = dict(tree["params"])
     if "estimator_" in state:
         parameters["estimator"] = state["estimator_"]
+    elif "estimators_" in state:
+        parameters["estimator"] = state["estimators_"][0]
     estimator = kind(**parameters)
     for name, value in state.items():
         setattr(estimator, name, value)
@@ -131,6 +158,8 @@ def _unpack(value: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any]) 
         return {name: arrays[path] for name, path in content.items()}
     if kind == "estimator":
         return rebuild(content, arrays, forests)
+    if kind == "estimators":
+        return [rebuild(one, arrays, forests) for one in content]
     if kind == "forest":
         return forests[content]
     msg = f"unknown state {kind!r}"

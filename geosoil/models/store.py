@@ -17,9 +17,11 @@ from pydantic import ValidationError
 
 from geosoil.errors import GeosoilError, ModelFileError, OutputError
 from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.card import FeatureCard, ModelCard, TargetCard, TrainingCard
+from geosoil.models.card import DescentCard, FeatureCard, ModelCard, TargetCard, TrainingCard
 from geosoil.models.forests import read_forests, write_forests
-from geosoil.models.state import describe, rebuild
+from geosoil.models.patch_model import PatchModel
+from geosoil.models.patch_regressor import PatchRegressor
+from geosoil.models.state import describe, rebuild, regressor_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +32,7 @@ _WAY_OUT = "name a folder that `geosoil train` wrote"
 
 
 def save_model(
-    model: PixelModel,
+    model: PixelModel | PatchModel,
     folder: Path,
     *,
     name: str,
@@ -52,12 +54,15 @@ def save_model(
     card = ModelCard(
         name=name,
         study=study,
+        kind="patch" if isinstance(model, PatchModel) else "pixel",
+        patch_size=model.patch_size if isinstance(model, PatchModel) else None,
         quantity=quantity,
         features=[FeatureCard(**vars(feature), used=i in used) for i, feature in enumerate(model.inputs)],
         targets=[TargetCard(**vars(target)) for target in model.targets],
         preprocessing=preprocessing,
         estimator=tree,
         training=training,
+        descent=[DescentCard(**source) for source in getattr(regressor_of(model.estimator), "descent_", [])],
         metrics=dict(metrics or {}),
         versions=_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -112,7 +117,7 @@ def read_card(folder: Path) -> ModelCard:
         raise ModelFileError(path, found=f"no JSON ({error})", expected="a model card", way_out=_WAY_OUT) from error
 
 
-def load_model(folder: str | Path) -> PixelModel:
+def load_model(folder: str | Path) -> PixelModel | PatchModel:
     """Read a model by folder or by name (see `find_model`); executes nothing that the files say.
 
     Raises ModelFileError for a folder that is not a model, or one that has been tampered with.
@@ -126,12 +131,10 @@ def load_model(folder: str | Path) -> PixelModel:
             )
     try:
         estimator = rebuild(card.estimator, _read_arrays(folder / WEIGHTS), _read_forests(folder / FOREST))
-        model = PixelModel(
-            estimator,
-            inputs=tuple(Feature(**feature.model_dump(exclude={"used"})) for feature in card.features),
-            targets=tuple(Target(**target.model_dump()) for target in card.targets),
-        )
+        model = _dressed(estimator, card)
         _try_out(model, card)
+        if card.descent:
+            regressor_of(estimator).descent_ = [source.model_dump() for source in card.descent]
     except GeosoilError:
         raise
     # Whatever a crafted file makes numpy, scikit-learn or torch say, the user gets one line and nothing is returned.
@@ -163,17 +166,36 @@ def _read_forests(path: Path) -> dict[str, Any]:
     return read_forests(path) if path.exists() else {}
 
 
-def _try_out(model: PixelModel, card: ModelCard) -> None:
-    """Let the rebuilt model answer for a spectrum of its training range, by both its ways."""
+def _dressed(estimator: Any, card: ModelCard) -> PixelModel | PatchModel:
+    """Return the model of a card's kind, once its estimator is seen to be of that kind."""
+    inputs = tuple(Feature(**feature.model_dump(exclude={"used"})) for feature in card.features)
+    targets = tuple(Target(**target.model_dump()) for target in card.targets)
+    of_patches = isinstance(estimator, PatchRegressor)
+    used = tuple(i for i, feature in enumerate(card.features) if feature.used)
+    said = (card.kind, card.patch_size, len(used))
+    known = ("patch", estimator.size_, estimator.n_channels_) if of_patches else ("pixel", None, len(used))
+    if said != known:
+        msg = f"(kind, patch size, bands) of the card are {said}, those of the estimator {known}"
+        raise ValueError(msg)
+    return PatchModel(estimator, inputs, targets, used) if of_patches else PixelModel(estimator, inputs, targets)
+
+
+def _try_out(model: PixelModel | PatchModel, card: ModelCard) -> None:
+    """Let the rebuilt model answer for the middle of its training range, by both its ways."""
     if [i for i, feature in enumerate(card.features) if feature.used] != model.used.tolist():
         msg = "the bands marked as used are not those that the estimator reads"
         raise ValueError(msg)
     middle = [((f.training_low or 0.0) + (f.training_high or 0.0)) / 2 for f in model.features]
-    rows = np.array([middle, middle], np.float32)
-    by_rows = model.predict_rows(rows)
-    by_block = model.predict(np.ascontiguousarray(rows.T)[:, None, :])
+    pixels = np.array([middle, middle], np.float32)
+    side = 2 * model.halo + 1
+    block = np.ascontiguousarray(np.broadcast_to(pixels[0][:, None, None], (len(middle), side, side + 1)))
+    rows = np.stack([block[:, :, :-1], block[:, :, 1:]]) if isinstance(model, PatchModel) else pixels
+    by_rows, by_block = model.predict_rows(rows), model.predict(block)
     if by_rows.shape != (2, len(model.targets)) or by_block.shape != (len(model.targets), 1, 2):
         msg = f"it gives {by_rows.shape[1:]} values for {len(model.targets)} targets"
+        raise ValueError(msg)
+    if isinstance(model, PatchModel) and not np.isfinite(by_block).all():
+        msg = "it gives no numbers"
         raise ValueError(msg)
 
 

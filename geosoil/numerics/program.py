@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import numpy as np
 
-ElementwiseName = Literal["relu", "exp", "absorbance", "square"]
+ElementwiseName = Literal["relu", "leaky_relu", "exp", "absorbance", "square"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,10 @@ class Select:
 
 @dataclass(frozen=True)
 class Elementwise:
-    """Apply one function to every number: relu, exp, square, or absorbance = log10(1/x) (x > 0, else NaN)."""
+    """Apply one function to every number: relu, leaky_relu (slope 0.01 below 0), exp, square, or absorbance.
+
+    absorbance = log10(1/x) for x > 0, else NaN.
+    """
 
     name: ElementwiseName
 
@@ -70,5 +73,32 @@ class Parallel:
     how: Literal["concat", "sum"]
 
 
-Word = Affine | Select | Elementwise | Clip | Standardise | RadialBasis | Parallel
+@dataclass(frozen=True)
+class Convolve:
+    """Slide `weight` `(out, in, width)` along the positions, with zeros beyond both ends, and add `bias` `(out,)`.
+
+    Features stand position by position, `in` channels each: feature = position * channels + channel. The width is odd.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """Keep the largest of every `window` neighbouring positions of `channels` features each; drop a shorter rest."""
+
+    window: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class ScaleChannels:
+    """Multiply each channel by `scale` and add `shift` `(channels,)` at every position: a trained batch norm."""
+
+    scale: np.ndarray
+    shift: np.ndarray
+
+
+Word = Affine | Select | Elementwise | Clip | Standardise | RadialBasis | Parallel | Convolve | MaxPool | ScaleChannels
 Program = tuple[Word, ...]

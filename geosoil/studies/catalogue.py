@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from geosoil.studies.demo import DemoResult
     from geosoil.studies.results import CompareResult, Progress, TrainResult
 
-STUDIES = {"gf5": "gf5_inversion"}
+STUDIES = {"gf5": "gf5_inversion", "soc": "soc_by_depth"}
 """Short name, as `geosoil demo` and `geosoil init` take it -> folder here, and the key `study` of a recipe.
 
 Each folder holds `study.py` with `train` and `compare`, `demo.py` with `demo`, and `recipe.toml`, a commented recipe.

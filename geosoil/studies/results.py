@@ -28,7 +28,8 @@ def no_progress(what: str, done: int, total: int) -> None:
 class TrainResult:
     """A trained model, the table of its validation, and where they stand.
 
-    title and sections are those of the report, for whoever adds a map to it.
+    title and sections are those of the report, for whoever adds a map to it; refused: parts of the wish that could
+    not be met (a depth without data), a sentence each.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class TrainResult:
     notes: tuple[str, ...]
     title: str
     sections: list[Section]
+    refused: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Say in a few lines what was learned."""
@@ -51,6 +53,7 @@ class CompareResult:
     table: pd.DataFrame
     path: Path
     report: Path
+    refused: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Show the table."""

@@ -182,7 +182,8 @@ def test_a_forest_with_a_type_that_is_no_forest_is_refused(tmp_path, monkeypatch
         load_model(tmp_path / "m")
 
 
-def test_a_tree_that_would_read_outside_its_arrays_is_refused(tmp_path):
+@pytest.mark.parametrize("child", [10**6, 0, 2])  # far away, itself, another's child: a row would go both ways
+def test_a_tree_that_would_read_outside_its_arrays_is_refused(tmp_path, child):
     from skops import io as skops_io
 
     from geosoil.models.forests import read_forests
@@ -193,7 +194,7 @@ def test_a_tree_that_would_read_outside_its_arrays_is_refused(tmp_path):
     forest = next(iter(forests.values()))
     tree = forest.estimators_[0].tree_
     state = tree.__getstate__()
-    state["nodes"]["left_child"][0] = 10**6
+    state["nodes"]["left_child"][0] = child
     tree.__setstate__(state)
     skops_io.dump(forests, path)
     with pytest.raises(ModelFileError, match="do not hang together"):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from geosoil.errors import RecipeError
+from geosoil.errors import ModelFileError, RecipeError
 from geosoil.models.training import train
 
 RNG = np.random.default_rng(0)
@@ -100,3 +100,73 @@ def test_progress_hears_of_every_epoch_and_losses_fall():
 def test_a_training_that_explodes_is_refused():
     with pytest.raises(RecipeError, match="lower learning_rate"):
         fit(learning_rate=1e30, epochs=20)
+
+
+def test_l2_is_the_sum_of_squares_of_the_kernels_in_the_loss():
+    def with_penalty(module, batch, generator):
+        kernels = (module[0].weight, module[4].weight)  # neither biases nor batch norm
+        return squared_error(module, batch, generator) + 0.05 * sum((kernel**2).sum() for kernel in kernels)
+
+    ours = fit(l2=0.05)
+    by_hand = train(build, (X, Y), with_penalty, seed=1, epochs=5, batch_size=16, learning_rate=1e-2)
+    for name, weight in ours.weights.items():
+        np.testing.assert_allclose(weight, by_hand.weights[name], atol=1e-5)
+    assert not np.allclose(fit().weights["0.weight"], ours.weights["0.weight"], atol=1e-4)
+
+
+def test_groups_stand_on_one_side_of_the_rows_that_say_when_to_stop():
+    groups = np.repeat(np.arange(11), 3)
+    seen = set()
+
+    def loss(module, batch, generator):
+        if module.training:
+            seen.update(batch[2][:, 0].int().tolist())
+        return squared_error(module, batch, generator)
+
+    train(build, (X, Y, groups[:, None]), loss, seed=3, epochs=1, batch_size=16, learning_rate=1e-3,
+          patience=5, stopping_share=0.3, groups=groups)  # fmt: skip
+    assert len(seen) == 7  # 10 of 33 rows: four groups of three
+    with pytest.raises(RecipeError, match="at least two groups"):
+        fit(patience=5, groups=np.zeros(33))
+
+
+class InterruptedTrainingError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("options", [{"patience": 6, "stopping_share": 0.3, "l2": 0.01}, {"decay_learning_rate": True}])
+def test_a_resumed_training_gives_the_very_same_weights(tmp_path, options):
+    path = tmp_path / "net.safetensors"
+    whole = fit(epochs=23, **options)
+
+    def stop(epoch, loss):
+        if epoch == 14:
+            raise InterruptedTrainingError
+
+    with pytest.raises(InterruptedTrainingError):
+        fit(epochs=23, checkpoint=path, checkpoint_every=4, progress=stop, **options)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    heard = []
+    resumed = fit(epochs=23, checkpoint=path, progress=lambda epoch, loss: heard.append(epoch), **options)
+    assert heard[0] == 13
+    np.testing.assert_array_equal(resumed.losses, whole.losses)
+    np.testing.assert_array_equal(resumed.stopping_losses, whole.stopping_losses)
+    for name, weight in whole.weights.items():
+        np.testing.assert_array_equal(resumed.weights[name], weight)
+    assert not path.exists()
+
+
+def test_the_checkpoint_of_another_training_or_no_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+
+    def stop(epoch, loss):
+        if epoch == 3:
+            raise InterruptedTrainingError
+
+    with pytest.raises(InterruptedTrainingError):
+        fit(checkpoint=path, checkpoint_every=1, progress=stop)
+    with pytest.raises(ModelFileError, match="another training"):
+        fit(seed=2, checkpoint=path)
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(ModelFileError, match="no checkpoint"):
+        fit(checkpoint=path)

@@ -1,0 +1,142 @@
+"""SOC and clay by depth on real profiles: forest, CNN, multi-task CNN and transfer CNN on the same test rows.
+
+`python benchmarks/real_soc_by_depth.py [edgeroi|eberg] [--folds 5] [-o FOLDER]`
+
+edgeroi  359 profiles of New South Wales, covariates at 90 m, terrain from their elevation band; SOC, 200 m to 50 km
+         between neighbours: spatial blocks of 10 km beside the random folds.
+eberg    3670 augers of Ebergoetzen, covariates at 25 m and 100 m with three class bands; clay. A seeded part of 800.
+
+Not a figure with a limit: it prints who wins at which depth, and writes report, model and map into FOLDER. Needs the
+reference material beside the checkout; says so where it is absent.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+import rasterio
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "rasters"
+N_EBERG = 800
+RECIPE = """
+study = "soc_by_depth"
+name = "{name}"
+[data]
+horizons = "{horizons}"
+x = "x"
+y = "y"
+crs = "{crs}"
+on_error = "drop"
+on_missing = "drop"
+layers_cm = {layers}
+covariates = {covariates}
+like = "{like}"
+{classes}
+[target]
+column = "{column}"
+unit = "{unit}"
+title = "{title}"
+[network]
+{network}
+[validation]
+split = "spatial"
+n_folds = {folds}
+block_m = {block_m}
+"""
+
+
+def edgeroi(folder: Path, options: dict[str, object]) -> tuple[Path, list[str]]:
+    """Write the recipe of Edgeroi, and its terrain."""
+    from geosoil.report.terrain import map_terrain
+
+    source = SHARED / "edgeroi"
+    dem = folder / "edgeroi_dem.tif"
+    with rasterio.open(source / "edgeroi_covariates_90m.tif") as covariates:
+        profile = {"driver": "GTiff", "count": 1, "dtype": "float32"}
+        profile |= {name: covariates.profile[name] for name in ("crs", "transform", "width", "height", "nodata")}
+        with rasterio.open(dem, "w", **profile) as made:
+            made.write(covariates.read(covariates.descriptions.index("elevation") + 1), 1)
+    terrain = map_terrain(dem, folder / "edgeroi_terrain.tif").path
+    covariates_used = [str(source / "edgeroi_covariates_90m.tif"), str(terrain)]
+    text = RECIPE.format(
+        name="edgeroi_soc",
+        horizons=source / "edgeroi_horizons.parquet",
+        crs="EPSG:28355",
+        layers=[0, 5, 15, 30, 60, 100, 200],
+        covariates=covariates_used,
+        like=covariates_used[0],
+        classes="",
+        column="soc_g_kg",
+        unit="g/kg",
+        title="SOC",
+        block_m=10_000,
+        **options,
+    )
+    return _recipe(folder / "edgeroi.toml", text), covariates_used
+
+
+def eberg(folder: Path, options: dict[str, object]) -> tuple[Path, list[str]]:
+    """Write the recipe of Ebergoetzen: clay of a seeded part of the augers."""
+    source = SHARED / "eberg"
+    horizons = pd.read_parquet(source / "eberg_horizons.parquet")
+    ids = horizons.profile_id.unique()
+    chosen = np.random.default_rng(0).permutation(ids)[:N_EBERG]
+    horizons[horizons.profile_id.isin(chosen)].to_parquet(folder / "eberg_horizons.parquet")
+    covariates = [str(source / "eberg_covariates_25m.tif"), str(source / "eberg_covariates_100m.tif")]
+    classes = {
+        "main_soil_type": source / "eberg_main_soil_type_classes.csv",
+        "parent_material": source / "eberg_parent_material_classes.csv",
+        "corine_2006": source / "eberg_corine_2006_classes.csv",
+    }
+    tables = ", ".join(f'{band} = "{path}"' for band, path in classes.items())
+    text = RECIPE.format(
+        name="eberg_clay",
+        horizons="eberg_horizons.parquet",
+        crs="EPSG:31467",
+        layers=[0, 5, 15, 30, 60, 100],
+        covariates=covariates,
+        like=covariates[0],
+        classes=f"classes = {{ {tables} }}",
+        column="clay_pct",
+        unit="%",
+        title="Clay",
+        block_m=1000,
+        **options,
+    )
+    return _recipe(folder / "eberg.toml", text), covariates
+
+
+def _recipe(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+@click.command()
+@click.argument("places", nargs=-1, type=click.Choice(["edgeroi", "eberg"]))
+@click.option("--folds", default=5, show_default=True)
+@click.option("--network", default="patch = 9", show_default=True, help="Lines of the recipe's [network].")
+@click.option("-o", "--output", type=Path, default=Path("real-soc"), show_default=True)
+def main(places: tuple[str, ...], folds: int, network: str, output: Path) -> None:
+    """Compare the four models on real profiles, train the transfer network and map it."""
+    from geosoil import compare, map_covariates, train
+
+    if not SHARED.exists():
+        click.echo("the reference material is not beside this checkout: nothing to compare")
+        sys.exit(0)
+    for place in places or ("edgeroi", "eberg"):
+        folder = output / place
+        folder.mkdir(parents=True, exist_ok=True)
+        write = edgeroi if place == "edgeroi" else eberg
+        recipe, covariates = write(folder, {"folds": folds, "network": network.replace("\\n", "\n")})
+        click.echo(compare(recipe, folder / "comparison.csv").summary())
+        trained = train(recipe, folder / "model")
+        click.echo(trained.summary())
+        click.echo(map_covariates(covariates, trained.folder, folder / f"{place}.tif").summary())
+
+
+if __name__ == "__main__":
+    main()

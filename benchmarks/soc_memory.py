@@ -1,0 +1,140 @@
+"""Peak memory of mapping a stack of covariates, and of mapping one four times as tall: pixel model and patch model.
+
+Eight covariates at 25 m (more than GDAL's cache holds), two at 90 m in another projection and one of classes; each
+map runs in a process of its own, and the operating system tells its peak. `--quick`: small stacks, for a trial only
+(the cache is not full then, so the ratio says nothing).
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+from measure import report
+from rasterio.windows import Window
+from scene import scratch_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROWS, COLUMNS, TILE = 4096, 2048, 256
+N_FINE, N_COARSE, N_CLASSES = 8, 2, 4
+PATCH = 9
+DEPTHS = ((0, 5), (5, 15), (15, 30))
+
+
+def make_stack(rows: int, columns: int) -> list[Path]:
+    """Return the files of a stack of that size, made if they are not there yet."""
+    from rasterio.warp import transform_bounds
+
+    fine = rasterio.Affine(25, 0, 600_000, 0, -25, 5_800_000)
+    bounds = (600_000, 5_800_000 - 25 * rows, 600_000 + 25 * columns, 5_800_000)
+    left, bottom, right, top = transform_bounds("EPSG:32633", "EPSG:3035", *bounds)
+    coarse = rasterio.Affine(90, 0, left - 900, 0, -90, top + 900)
+    height, width = int((top - bottom) / 90) + 20, int((right - left) / 90) + 20
+    return [
+        _write(f"fine_{rows}x{columns}", N_FINE, (rows, columns), "EPSG:32633", fine),
+        _write(f"coarse_{rows}x{columns}", N_COARSE, (height, width), "EPSG:3035", coarse),
+        _write(f"landform_{rows}x{columns}", 1, (rows, columns), "EPSG:32633", fine, classes=True),
+    ]
+
+
+def _write(
+    name: str, count: int, shape: tuple[int, int], crs: str, transform: rasterio.Affine, *, classes: bool = False
+) -> Path:
+    path = scratch_folder() / f"soc_{name}.tif"
+    if path.exists():
+        return path
+    unfinished = path.with_suffix(".part.tif")
+    profile = {"driver": "GTiff", "height": shape[0], "width": shape[1], "count": count, "crs": crs}
+    profile |= {"transform": transform, "tiled": True, "blockxsize": TILE, "blockysize": TILE}
+    profile |= {"dtype": "uint8", "nodata": 0} if classes else {"dtype": "float32", "nodata": -9999}
+    rng = np.random.default_rng(3)
+    with rasterio.open(unfinished, "w", **profile) as target:
+        for row in range(0, shape[0], TILE):
+            height = min(TILE, shape[0] - row)
+            if classes:
+                values = np.repeat(rng.integers(1, N_CLASSES + 1, (1, height, 1)), shape[1], axis=2).astype("uint8")
+            else:
+                values = rng.normal(0, 1, (count, height, shape[1])).astype("float32")
+            target.write(values, window=Window(0, row, shape[1], height))
+        for number in range(1, count + 1):
+            target.set_band_description(number, "landform" if classes else f"{name.partition('_')[0]}_{number}")
+    return unfinished.rename(path)
+
+
+def save_model_of(kind: str) -> Path:
+    """Train a model on noise, of pixels or of patches, and return its folder: what it says is of no interest here."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from geosoil.models.base import Feature, PixelModel, Target
+    from geosoil.models.card import TrainingCard
+    from geosoil.models.depth_nets import PlainCNN
+    from geosoil.models.estimators import SupportVectors
+    from geosoil.models.patch_model import PatchModel
+    from geosoil.models.store import save_model
+
+    names = [f"fine_{k + 1}" for k in range(N_FINE)] + [f"coarse_{k + 1}" for k in range(N_COARSE)]
+    inputs = [Feature(name, training_low=-3.0, training_high=3.0) for name in names]
+    inputs += [Feature(f"landform={k + 1}", training_low=0.0, training_high=1.0) for k in range(N_CLASSES)]
+    rng = np.random.default_rng(0)
+    model: PixelModel | PatchModel
+    if kind == "pixel":
+        X = rng.normal(size=(60, len(inputs))).astype(np.float32)
+        svr = make_pipeline(StandardScaler(), SupportVectors(n_candidates=2)).fit(X, X[:, 0])
+        model = PixelModel(svr, tuple(inputs), (Target("soc_pct", "%"),))
+    else:
+        patches = rng.normal(size=(60, len(inputs), PATCH, PATCH)).astype(np.float32)
+        y = np.repeat(patches[:, :1, 4, 4], len(DEPTHS), axis=1)
+        net = PlainCNN(layers_cm=DEPTHS, filters=(8, 16, 16), hidden=(16,), epochs=2).fit(patches, y)
+        targets = tuple(Target(f"SOC {upper}-{lower} cm", "%") for upper, lower in DEPTHS)
+        model = PatchModel(net, tuple(inputs), targets)
+    folder = scratch_folder() / f"soc_memory_{kind}"
+    training = TrainingCard(n_samples=60, recipe_sha256="-", table_sha256="-")
+    save_model(model, folder, name=kind, study="-", preprocessing=[], training=training, quantity="covariates")
+    return folder
+
+
+def map_and_tell(kind: str, paths: list[str]) -> None:
+    """Map, and print this process's peak in MiB."""
+    from geosoil.report.maps import map_covariates
+
+    model = scratch_folder() / f"soc_memory_{kind}"
+    map_covariates(paths, model, scratch_folder() / f"soc_memory_{kind}.tif", threads=2)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def peak_mib(kind: str, paths: list[Path]) -> float:
+    """Map a stack in a fresh process and return its peak resident memory in MiB."""
+    command = [sys.executable, __file__, "--map", kind, *map(str, paths)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--map", nargs="+", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.map:
+        map_and_tell(arguments.map[0], arguments.map[1:])
+        return
+    rows, columns = (512, 512) if arguments.quick else (ROWS, COLUMNS)
+    once, tall = make_stack(rows, columns), make_stack(4 * rows, columns)
+    ratios = []
+    for kind in ("pixel", "patch"):
+        save_model_of(kind)
+        first, fourth = peak_mib(kind, once), peak_mib(kind, tall)
+        print(f"{kind} model: {first:.0f} MiB, four times as tall {fourth:.0f} MiB")
+        ratios.append(fourth / first)
+    sys.exit(not report("soc_memory", max(ratios), "x", 1.10))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""How a soil property goes with the terrain: correlation of maps, for the whole image and by zone.
+
+Neighbouring pixels repeat each other, so the number of pixels is no number of independent observations and a test on
+it would call any r significant: no p-values are given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from geosoil.errors import GridError, SamplesError
+from geosoil.raster.grid import Grid
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+
+    import geopandas as gpd
+    import xarray as xr
+
+WHOLE = "whole image"
+CAVEAT = (
+    "no p-values: neighbouring pixels repeat each other, so n counts pixels and not independent observations; "
+    "compare r between zones, not with a table of significance"
+)
+FEWEST = 3  # pixels
+
+
+def correlation_table(
+    values: xr.DataArray, factors: xr.DataArray, zones: Iterable[tuple[str, np.ndarray]] = ()
+) -> pd.DataFrame:
+    """Correlate a property with terrain factors, over the whole image and each zone.
+
+    values: raster `(1, y, x)` of the property. factors: raster `(factor, y, x)` on the same grid, read one by one.
+    zones: names and masks `(y, x)`, True inside, as `half_zones` and `polygon_zones` give them; they may overlap.
+
+    Returns one row a zone and factor: `property`, `zone`, `factor`, `n` (pixels with both), `pearson_r`, `spearman_r`;
+    NaN where n is below 3 or one of the two does not vary. Source: Ou et al. 2025, Table 5.
+    Raises GridError where the grids differ.
+
+    >>> from affine import Affine
+    >>> from geosoil.raster.layout import make_raster
+    >>> place = {"crs": "EPSG:32633", "transform": Affine(30, 0, 0, 0, -30, 0)}
+    >>> soc = make_raster(np.array([[[1, 2, 3, np.nan]]], "float32"), names=["soc_pct"], **place)
+    >>> twi = make_raster(np.array([[[5, 6, 9, 9]]], "float32"), names=["twi"], **place)
+    >>> correlation_table(soc, twi).round(3).to_dict("records")[0]  # doctest: +NORMALIZE_WHITESPACE
+    {'property': 'soc_pct', 'zone': 'whole image', 'factor': 'twi', 'n': 3, 'pearson_r': 0.961, 'spearman_r': 1.0}
+    """
+    Grid.of(values).require_same(Grid.of(factors), where="the terrain", than="the map")
+    name = str(values["band"].values[0])
+    property_values = values.values[0]
+    masks = [(WHOLE, np.ones(property_values.shape, bool)), *zones]
+    found: dict[tuple[int, int], dict[str, object]] = {}
+    for k, factor in enumerate(factors["band"].values):
+        factor_values = factors.isel(band=k).values
+        both = np.isfinite(property_values) & np.isfinite(factor_values)
+        for zone, (zone_name, mask) in enumerate(masks):
+            inside = both & mask
+            x, y = property_values[inside].astype(np.float64), factor_values[inside].astype(np.float64)
+            found[zone, k] = {
+                "property": name,
+                "zone": zone_name,
+                "factor": str(factor),
+                "n": x.size,
+                "pearson_r": _pearson_r(x, y),
+                "spearman_r": _pearson_r(rankdata(x), rankdata(y)),
+            }
+    return pd.DataFrame([found[key] for key in sorted(found)])
+
+
+def half_zones(grid: Grid) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the left and the right half of an image as names and masks `(y, x)`; a middle column belongs to neither.
+
+    >>> from affine import Affine
+    >>> [(name, mask.tolist()) for name, mask in half_zones(Grid(None, Affine(1, 0, 0, 0, -1, 0), height=1, width=3))]
+    [('left half', [[True, False, False]]), ('right half', [[False, False, True]])]
+    """
+    half = grid.width // 2
+    for name, columns in (("left half", slice(0, half)), ("right half", slice(grid.width - half, None))):
+        mask = np.zeros((grid.height, grid.width), bool)
+        mask[:, columns] = True
+        yield name, mask
+
+
+def read_polygons(path: str | os.PathLike[str], *, column: str | None = None) -> gpd.GeoDataFrame:
+    """Read zones from a file of polygons: one column `zone` of names, each once, its polygons joined.
+
+    path: whatever pyogrio reads (GeoPackage, GeoJSON, Shapefile). column: of names; by default `zone`, else `name`,
+    else the zones are numbered.
+
+    Raises SamplesError where the file cannot be read, has no polygons, no CRS, or no such column.
+
+    >>> read_polygons("absent.gpkg")
+    Traceback (most recent call last):
+    geosoil.errors.SamplesError: absent.gpkg: found no such file; expected polygons of zones; check the path
+    """
+    from pathlib import Path
+
+    import geopandas as gpd
+
+    def refuse(found: str, way_out: str) -> SamplesError:
+        return SamplesError(path, found=found, expected="polygons of zones", way_out=way_out)
+
+    if not Path(path).exists():
+        raise refuse("no such file", "check the path")
+    try:
+        table = gpd.read_file(path, engine="pyogrio")
+    except (OSError, ValueError, RuntimeError) as error:  # pyogrio's are RuntimeErrors
+        raise refuse(f"no file of polygons ({str(error).splitlines()[0]})", "give a GeoPackage") from error
+    if not isinstance(table, gpd.GeoDataFrame) or not table.geom_type.isin(["Polygon", "MultiPolygon"]).any():
+        raise refuse("no polygon", "give a file of areas")
+    if table.crs is None:
+        raise refuse("no CRS", "assign one")
+    table = table[table.geom_type.isin(["Polygon", "MultiPolygon"])].reset_index(drop=True)
+    if column is not None and column not in table:
+        there = ", ".join(str(name) for name in table.columns if name != "geometry") or "none"
+        raise refuse(f"no column {column}", f"choose one of {there}")
+    chosen = column or next((name for name in ("zone", "name") if name in table), None)
+    names = [f"zone {k + 1}" for k in range(len(table))] if chosen is None else table[chosen].astype(str)
+    zones = gpd.GeoDataFrame({"zone": list(names)}, geometry=table.geometry, crs=table.crs)
+    return zones.dissolve("zone", sort=False).reset_index()
+
+
+def polygon_zones(zones: gpd.GeoDataFrame, grid: Grid) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the zones of polygons as names and masks `(y, x)` on a grid: pixels whose centre lies inside.
+
+    zones: of `read_polygons`; reprojected to the CRS of the grid where it differs.
+
+    Raises GridError where the grid has no CRS, or a zone holds no pixel of it.
+
+    >>> import geopandas as gpd
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> from shapely.geometry import box
+    >>> zones = gpd.GeoDataFrame({"zone": ["north"]}, geometry=[box(0, -30, 90, 0)], crs="EPSG:32633")
+    >>> grid = Grid(CRS.from_epsg(32633), Affine(30, 0, 0, 0, -30, 0), height=2, width=3)
+    >>> [(name, mask.sum(axis=1).tolist()) for name, mask in polygon_zones(zones, grid)]
+    [('north', [3, 0])]
+    """
+    from rasterio.features import geometry_mask
+
+    if grid.crs is None:
+        raise GridError("map", found="no CRS", expected="one, to lay zones over it", way_out="assign it to the map")
+    placed = zones if zones.crs == grid.crs else zones.to_crs(grid.crs)
+    for name, area in zip(placed["zone"], placed.geometry, strict=True):
+        mask = geometry_mask([area], (grid.height, grid.width), grid.transform, invert=True)
+        if not mask.any():
+            raise GridError(
+                f"zone {name}", found="no pixel of the map in it", expected="zones on the map", way_out="leave it out"
+            )
+        yield str(name), mask
+
+
+def _pearson_r(x: np.ndarray, y: np.ndarray) -> float:
+    if x.size < FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    x, y = x - x.mean(), y - y.mean()
+    return float(x @ y / np.sqrt((x @ x) * (y @ y)))

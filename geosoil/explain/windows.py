@@ -1,0 +1,125 @@
+"""Windows of wavelength, or single covariates: what attributions are summed over before anyone reads them.
+
+A net that averages ten bands first gives all ten the same gradient: its resolution is that window, and a peak at one
+of its nanometres would be false.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geosoil.models.state import regressor_of
+
+if TYPE_CHECKING:
+    from geosoil.models.base import Feature
+
+# Contiguous regions for maps, in nm; bounds as spectroscopists of soil and sensors use them.
+REGIONS_NM = (
+    ("ultraviolet", 0.0, 400.0),
+    ("visible", 400.0, 700.0),
+    ("near infrared", 700.0, 1000.0),
+    ("shortwave infrared 1", 1000.0, 1800.0),
+    ("shortwave infrared 2", 1800.0, 2600.0),
+    ("mid-infrared", 2600.0, np.inf),
+)
+SAMPLED_GROUPS = 30  # for the sampler, whose cost grows with the number of groups
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Groups of features: the group of each `(feature,)`, names, and ranges in nm `(group,)`, NaN for covariates."""
+
+    group: np.ndarray
+    names: tuple[str, ...]
+    low_nm: np.ndarray
+    high_nm: np.ndarray
+    note: str
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """Sum `(sample, feature)` to `(sample, group)`.
+
+        >>> from geosoil.models.base import Feature
+        >>> windows = windows_of([Feature("a", 400.0), Feature("b", 410.0), Feature("c", 420.0)], np.array([0, 0, 1]))
+        >>> windows.sum(np.array([[1.0, 2.0, 3.0]])).tolist(), windows.names
+        ([[3.0, 3.0]], ('400-410 nm', '420 nm'))
+        """
+        total = np.zeros((len(values), len(self.names)))
+        np.add.at(total.T, self.group, np.asarray(values, np.float64).T)
+        return total
+
+    @property
+    def is_spectral(self) -> bool:
+        """Whether all groups have a range of wavelengths."""
+        return bool(np.isfinite(self.low_nm).all())
+
+
+def windows_of(features: Any, group: np.ndarray, note: str = "") -> Windows:
+    """Return the windows of groups `(feature,)`, numbered from 0 without gaps; a name is its range in nm."""
+    nm = np.array([np.nan if f.wavelength_nm is None else f.wavelength_nm for f in features])
+    names, low, high = [], [], []
+    for g in range(int(group.max()) + 1):
+        mine = np.flatnonzero(group == g)
+        spectral = bool(np.isfinite(nm[mine]).all())
+        low.append(nm[mine].min() if spectral else np.nan)
+        high.append(nm[mine].max() if spectral else np.nan)
+        if spectral:
+            names.append(f"{low[-1]:g} nm" if low[-1] == high[-1] else f"{low[-1]:g}-{high[-1]:g} nm")
+        else:
+            names.append(" + ".join(str(features[i].name) for i in mine))
+    return Windows(group, tuple(names), np.array(low), np.array(high), note)
+
+
+def model_windows(estimator: Any, features: tuple[Feature, ...], *, sampled: bool = False) -> Windows:
+    """Return the windows a model's attributions may be read at.
+
+    A net that pools: its pooling windows, also behind a step that resamples. The sampler (`sampled`): at most 30 runs
+    of neighbouring bands. Everything else, and covariates: single features.
+
+    >>> from geosoil.models.base import Feature
+    >>> bands = tuple(Feature(f"b{i}", 400.0 + i) for i in range(60))
+    >>> model_windows(None, bands, sampled=True).names[:2]
+    ('400-401 nm', '402-403 nm')
+    """
+    n = len(features)
+    nm = [feature.wavelength_nm for feature in features]
+    pool = int(getattr(regressor_of(estimator), "pool_bands_", 1))
+    if pool > 1 and None not in nm:
+        seen = _bands_of_net(estimator, np.array(nm, np.float64))
+        if seen is not None:
+            # A band belongs to the window whose bands are nearest.
+            nearest = np.abs(np.array(nm, np.float64)[:, None] - seen).argmin(axis=1) // pool
+            group = np.unique(nearest, return_inverse=True)[1]
+            return windows_of(features, group, f"windows of {pool} bands that the net averages")
+    if sampled and n > SAMPLED_GROUPS:
+        group = np.arange(n) * SAMPLED_GROUPS // n
+        return windows_of(features, group, f"{SAMPLED_GROUPS} windows of neighbouring bands")
+    return windows_of(features, np.arange(n), "single features")
+
+
+def region_windows(features: tuple[Feature, ...]) -> Windows:
+    """Return one window a spectral region (visible, near infrared, ...) that has bands, or one a covariate.
+
+    >>> from geosoil.models.base import Feature
+    >>> region_windows((Feature("a", 500.0), Feature("b", 2200.0), Feature("c", 2300.0))).names
+    ('visible', 'shortwave infrared 2')
+    """
+    if any(feature.wavelength_nm is None for feature in features):
+        return windows_of(features, np.arange(len(features)), "single covariates")
+    nm = np.array([feature.wavelength_nm for feature in features], np.float64)
+    region = np.searchsorted([high for _, _, high in REGIONS_NM], nm, side="right")
+    present, group = np.unique(region, return_inverse=True)
+    found = windows_of(features, group)
+    return Windows(group, tuple(REGIONS_NM[i][0] for i in present), found.low_nm, found.high_nm, "spectral regions")
+
+
+def _bands_of_net(estimator: Any, nm: np.ndarray) -> np.ndarray | None:
+    """Return the wavelengths of the bands that reach the net `(n_features_in_,)`; None where nobody can say."""
+    while hasattr(estimator, "estimator_"):
+        estimator = estimator.estimator_
+    for _, step in getattr(estimator, "steps", [])[:-1]:
+        if hasattr(step, "to_wavelength_nm"):
+            nm = np.asarray(step.to_wavelength_nm, np.float64)
+    return nm if len(nm) == regressor_of(estimator).n_features_in_ else None

@@ -1,0 +1,113 @@
+"""Figures of models that predict several depths: figures of merit by depth, densities by level, bias on the map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geosoil.report.figures import LINES, _colours, _figure, _grid, _legend, _style
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+    from matplotlib.figure import Figure
+
+
+def by_depth_figure(
+    layers: Sequence[str],
+    models: Mapping[str, npt.ArrayLike],
+    *,
+    spread: Mapping[str, npt.ArrayLike] | None = None,
+    y_label: str,
+    title: str = "",
+) -> Figure:
+    """Draw a figure of merit of each model by depth, with its spread over folds as bars.
+
+    layers: names of the layers `(layer,)`. models: name -> `(layer,)`. spread: name -> `(layer,)`, in the same unit.
+
+    >>> figure = by_depth_figure(["0-5 cm", "5-15 cm"], {"RF": [0.5, 0.4]}, y_label="R²")
+    >>> [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    ['0-5 cm', '5-15 cm']
+    """
+    figure = _figure(3.6)
+    axes = figure.subplots()
+    colours = _colours(list(models))
+    place = np.arange(len(layers))
+    for k, (name, values) in enumerate(models.items()):
+        shift = (k - (len(models) - 1) / 2) * 0.12  # side by side: bars must not hide each other
+        bars = None if spread is None else np.asarray(spread[name], np.float64)
+        axes.errorbar(
+            place + shift, np.asarray(values, np.float64), yerr=bars, color=colours[name], marker="o", markersize=4,
+            linestyle=LINES[k % len(LINES)], linewidth=1.4, elinewidth=1, capsize=2, label=name,
+        )  # fmt: skip
+    axes.set_xticks(place, list(layers))
+    _style(axes, title, "", y_label)
+    _legend(axes)
+    return figure
+
+
+def density_figure(
+    observed: npt.ArrayLike,
+    models: Mapping[str, npt.ArrayLike],
+    *,
+    unit: str,
+    levels: int = 3,
+    name: str = "",
+) -> Figure:
+    """Draw the density of observed and predicted values, one panel a level of the observed.
+
+    observed `(n,)` and predicted `(n,)` by model, in `unit`. Levels hold equal numbers of observations.
+
+    >>> values = np.linspace(1, 9, 30)
+    >>> [axes.get_title(loc="left") for axes in density_figure(values, {"RF": values + 1}, unit="%", levels=2).axes]
+    ['1 to 5 %', '5 to 9 %']
+    """
+    from scipy.stats import gaussian_kde
+
+    observed = np.asarray(observed, np.float64)
+    limits = np.quantile(observed, np.linspace(0, 1, levels + 1))
+    figure, grid = _grid(levels, square=False)
+    curves = {"observed": observed} | {model: np.asarray(values, np.float64) for model, values in models.items()}
+    colours = _colours(list(models)) | {"observed": "0.25"}
+    for k, (low, high) in enumerate(zip(limits[:-1], limits[1:], strict=True)):
+        axes = grid.flat[k]
+        own = (observed >= low) & ((observed < high) if k < levels - 1 else (observed <= high))
+        for i, (model, values) in enumerate(curves.items()):
+            part = values[own]
+            if part.size < 3 or np.ptp(part) == 0:
+                continue  # a single value has no density
+            x = np.linspace(part.min() - 0.2 * np.ptp(part), part.max() + 0.2 * np.ptp(part), 200)
+            axes.plot(x, gaussian_kde(part)(x), LINES[(i - 1) % len(LINES)] if i else "-", color=colours[model],
+                      linewidth=2 if model == "observed" else 1.3, label=model)  # fmt: skip
+        _style(axes, f"{low:.3g} to {high:.3g} {unit}", f"{name} ({unit})".strip(), "density" if k == 0 else "")
+        axes.tick_params(labelbottom=True)
+    _legend(grid.flat[0])
+    return figure
+
+
+def relative_bias_figure(
+    x: npt.ArrayLike, y: npt.ArrayLike, panels: Mapping[str, npt.ArrayLike], *, ground_unit: str = "m"
+) -> Figure:
+    """Draw (predicted - observed) / observed of each profile where it lies, one panel a model.
+
+    x, y `(n,)` in `ground_unit`. panels: title -> relative bias `(n,)` in percent; the scale ends at +-100 %.
+
+    >>> len(relative_bias_figure([0, 1], [0, 1], {"RF": [10.0, -20.0]}).axes)
+    2
+    """
+    figure, grid = _grid(len(panels), square=True)
+    points = None
+    for k, (axes, (title, values)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
+        points = axes.scatter(x, y, c=np.asarray(values, np.float64), s=14, cmap="RdBu_r", vmin=-100, vmax=100,
+                              edgecolors="0.4", linewidths=0.3)  # fmt: skip
+        axes.set_aspect("equal")
+        lowest, first = k + grid.shape[1] >= len(panels), k % grid.shape[1] == 0
+        _style(axes, title, f"x ({ground_unit})" if lowest else "", f"y ({ground_unit})" if first else "")
+        axes.ticklabel_format(style="plain", useOffset=False)
+        axes.tick_params(axis="x", rotation=30)
+    if points is not None:
+        bar = figure.colorbar(points, ax=grid, shrink=0.7, extend="both")
+        bar.set_label("relative bias (%)", fontsize=10)
+    return figure

@@ -1,0 +1,97 @@
+"""The figure of a localised library: contents, and the space of spectra, of library, chosen rows and site."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.stats import gaussian_kde
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+
+COLOURS = {"library": "#999999", "country": "#56B4E9", "chosen": "#0072B2", "site": "#D55E00"}
+_DRAWN = 5000  # points of a cloud; more only make the file large
+
+
+def library_figure(
+    spectra: Mapping[str, npt.ArrayLike], contents: Mapping[str, npt.ArrayLike], *, target: str
+) -> Figure:
+    """Draw the first three principal components of spectra and the densities of contents (Shen et al. 2022, Fig. 3).
+
+    spectra: name -> `(n, band)` preprocessed alike; names "library", "country", "chosen", "site", any of them, the
+    first the one whose components span the space. contents: name -> `(n,)` in the unit that `target` says.
+
+    >>> X = np.random.default_rng(0).normal(size=(30, 5))
+    >>> figure = library_figure({"library": X, "site": X[:6]}, {"library": X[:, 0], "site": X[:6, 0]}, target="soc_pct")
+    >>> len(figure.axes)
+    6
+    """
+    rows = {name: np.asarray(values, np.float64) for name, values in spectra.items()}
+    first = next(iter(rows.values()))
+    mean = first.mean(axis=0)
+    values, vectors = np.linalg.eigh((first - mean).T @ (first - mean))
+    axes_of_space, share = vectors[:, ::-1][:, :3], values[::-1][:3] / values.sum()
+    scores = {name: (X - mean) @ axes_of_space for name, X in rows.items()}
+    labels = [f"PC {i + 1} ({share[i]:.0%})" for i in range(3)]
+    figure = Figure(figsize=(9.0, 6.0), dpi=100, layout="constrained", facecolor="white")
+    panels = figure.subplots(2, 3)
+    for axes, (i, j) in zip(panels[0], ((0, 1), (0, 2), (1, 2)), strict=True):
+        for name, points in scores.items():
+            points = _some(points)
+            many = name in ("library", "country")
+            axes.scatter(
+                points[:, i],
+                points[:, j],
+                s=5 if many else 16,
+                color=COLOURS[name],
+                alpha=0.35 if many else 0.9,
+                linewidth=0 if many else 0.4,
+                edgecolor="white",
+                label=f"{name} (n = {len(rows[name])})",
+            )
+        _style(axes, labels[i], labels[j])
+    figure.legend(
+        *panels[0, 0].get_legend_handles_labels(),
+        loc="outside upper left", ncols=4, frameon=False, fontsize=9, markerscale=1.5,
+    )  # fmt: skip
+    _densities(panels[1, 0], {name: np.asarray(y, np.float64) for name, y in contents.items()}, target)
+    for axes, i in zip(panels[1, 1:], (0, 1), strict=True):
+        _densities(axes, {name: points[:, i] for name, points in scores.items()}, labels[i])
+    return figure
+
+
+def _densities(axes: Axes, groups: Mapping[str, np.ndarray], label: str) -> None:
+    """Draw a kernel density for each group over the range that holds 99 % of all of them."""
+    low, high = np.quantile(np.concatenate(list(groups.values())), [0.005, 0.995])
+    site = groups.get("site")
+    if site is not None:
+        low, high = min(low, site.min()), max(high, site.max())
+    margin = 0.08 * (high - low)  # so that a curve comes down to its axis
+    x = np.linspace(low - margin, high + margin, 200)
+    for name, values in groups.items():
+        if len(values) > 2 and np.ptp(values) > 0:
+            density = gaussian_kde(_some(values))(x)
+            axes.plot(x, density, color=COLOURS[name], linewidth=1.6)
+            axes.fill_between(x, density, color=COLOURS[name], alpha=0.15, linewidth=0)
+    axes.set_ylim(bottom=0)
+    _style(axes, label, "density")
+
+
+def _some(rows: np.ndarray) -> np.ndarray:
+    """Return at most _DRAWN rows, evenly taken."""
+    return rows[:: max(1, -(-len(rows) // _DRAWN))]
+
+
+def _style(axes: Axes, x_label: str, y_label: str) -> None:
+    axes.set_xlabel(x_label, fontsize=10)
+    axes.set_ylabel(y_label, fontsize=10)
+    axes.tick_params(labelsize=8, color="0.6")
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("0.6")

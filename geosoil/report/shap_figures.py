@@ -1,0 +1,139 @@
+"""Figures of attributions: which windows of wavelength, or covariates, carry a model; two models on one axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geosoil.explain.absorption_features import ABSORPTION_FEATURES
+from geosoil.report.figures import WIDTH, _figure, _legend, _style
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from geosoil.explain.windows import Windows
+
+MARKS = {"shared": "#009E73", "own": "#D55E00", "": "#999999"}
+LARGEST_NM = 2600.0  # the table of absorption features ends here
+
+
+def window_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike, npt.ArrayLike]], *, unit: str = "") -> Figure:
+    """Draw the mean absolute attribution of windows, one panel a model, one under the other on one axis of wavelength.
+
+    panels: title -> (windows, importance `(window,)` in the model's unit, marks `(window,)`: "shared", "own" or "").
+    Each bar is as wide as its window: no height is said of a single nanometre. What is known to absorb where stands
+    in grey above. unit: of the importance, where all panels have the same.
+
+    >>> from geosoil.explain.windows import windows_of
+    >>> from geosoil.models.base import Feature
+    >>> windows = windows_of([Feature("a", 2200.0), Feature("b", 2210.0)], np.array([0, 1]))
+    >>> figure = window_figure({"pH": (windows, [0.1, 0.2], ["shared", ""])})
+    >>> figure.axes[1].get_xlabel()
+    'wavelength (nm)'
+    """
+    figure = _figure(1.1 + 2.7 * len(panels))
+    heights = (0.9, *[2.4] * len(panels))
+    strip, *rows = figure.subplots(len(panels) + 1, 1, sharex=True, height_ratios=heights)
+    low = min(windows.low_nm.min() for windows, _, _ in panels.values())
+    high = max(windows.high_nm.max() for windows, _, _ in panels.values())
+    strip.set_xlim(low - 0.01 * (high - low), high + 0.01 * (high - low))
+    _draw_features(strip, low, high)
+    both = len(panels) > 1
+    labels = {"shared": "high in both models", "own": "high in this model" + (" only" if both else ""), "": "other"}
+    for axes, (title, (windows, importance, marks)) in zip(rows, panels.items(), strict=True):
+        importance, marks = np.asarray(importance, np.float64), np.asarray(marks)
+        left, right = _edges(windows)
+        for mark, colour in MARKS.items():
+            mine = marks == mark
+            if mine.any():
+                axes.bar(
+                    left[mine], importance[mine], width=(right - left)[mine], align="edge", color=colour,
+                    linewidth=0, label=labels[mark],
+                )  # fmt: skip
+        last = axes is rows[-1]
+        _style(axes, title, "wavelength (nm)" if last else "", f"mean |SHAP|{f' ({unit})' if unit else ''}")
+        axes.margins(y=0.08)
+        _legend(axes)
+    return figure
+
+
+def covariate_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike]], *, unit: str = "", most: int = 20) -> Figure:
+    """Draw the mean absolute attribution of covariates as bars, the largest first, at most `most` of them.
+
+    panels: title -> (windows, importance `(window,)`).
+
+    >>> from geosoil.explain.windows import windows_of
+    >>> from geosoil.models.base import Feature
+    >>> figure = covariate_figure({"Pb": (windows_of([Feature("dist"), Feature("elev")], np.arange(2)), [0.1, 0.2])})
+    >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    ['elev', 'dist']
+    """
+    shown = {title: np.argsort(np.asarray(values))[::-1][:most] for title, (_, values) in panels.items()}
+    figure = _figure(0.6 + sum(0.5 + 0.26 * len(order) for order in shown.values()))
+    rows = figure.subplots(len(panels), 1, squeeze=False, height_ratios=[len(order) + 1 for order in shown.values()])[
+        :, 0
+    ]
+    for axes, (title, (windows, values)) in zip(rows, panels.items(), strict=True):
+        order = shown[title]
+        axes.barh(range(len(order)), np.asarray(values)[order], color="#0072B2")
+        axes.set_yticks(range(len(order)), [windows.names[i] for i in order])
+        axes.invert_yaxis()
+        _style(axes, title, f"mean |SHAP|{f' ({unit})' if unit else ''}", "")
+        axes.grid(axis="y", visible=False)
+    return figure
+
+
+def mark_windows(
+    importance: npt.ArrayLike, other: npt.ArrayLike | None = None, *, share: float = 0.1, least: int = 3
+) -> np.ndarray:
+    """Mark the highest windows `(window,)`: "shared" where the other model's is high too, else "own"; "" the rest.
+
+    importance, other: `(window,)` on the same windows. High: the highest `share` of windows, at least `least`.
+
+    >>> mark_windows([5, 4, 0, 0], [5, 0, 4, 0], least=2).tolist()
+    ['shared', 'own', '', '']
+    """
+    mine = _highest(np.asarray(importance, np.float64), share, least)
+    marks = np.where(mine, "own", "").astype("<U6")
+    if other is not None:
+        marks[mine & _highest(np.asarray(other, np.float64), share, least)] = "shared"
+    return marks
+
+
+def _highest(values: np.ndarray, share: float, least: int) -> np.ndarray:
+    count = min(len(values), max(least, round(share * len(values))))
+    high = np.zeros(len(values), bool)
+    high[np.argsort(-values, kind="stable")[:count]] = True
+    return high & (values > 0)
+
+
+def _edges(windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+    """Return where bars begin and end: half a band beyond the first and last band of a window."""
+    centres = np.sort(np.concatenate([windows.low_nm, windows.high_nm]))
+    steps = np.diff(np.unique(centres))
+    inner = windows.high_nm - windows.low_nm
+    half = np.full(len(inner), (steps.min() if len(steps) else 1.0) / 2)
+    return windows.low_nm - half, windows.high_nm + half
+
+
+def _draw_features(axes: Axes, low: float, high: float) -> None:
+    """Draw what is known to absorb where, as bars with names in three rows."""
+    axes.set(ylim=(0, 3), yticks=[])
+    axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    axes.tick_params(bottom=False)
+    ends = [-np.inf] * 3
+    for feature in sorted(ABSORPTION_FEATURES, key=lambda f: f.low_nm):
+        if feature.high_nm < low or feature.low_nm > min(high, LARGEST_NM):
+            continue
+        centre = (max(feature.low_nm, low) + min(feature.high_nm, high)) / 2
+        reach = 0.5 * (len(feature.name) + 1) * 6.0 / (100 * WIDTH * 0.9) * (high - low)  # half of its text, in nm
+        row = next((i for i in (2, 1, 0) if ends[i] <= centre - reach), int(np.argmin(ends)))
+        at = max(centre, ends[row] + reach)
+        axes.barh(row + 0.12, feature.high_nm - feature.low_nm, left=feature.low_nm, height=0.2, color="0.6")
+        axes.text(at, row + 0.32, feature.name, ha="center", va="bottom", fontsize=7, color="0.25")
+        ends[row] = at + reach

@@ -1,0 +1,158 @@
+"""Figures of the terrain: its covariates in panels, and a map with the streams drawn over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LightSource, LogNorm, Normalize, TwoSlopeNorm
+from matplotlib.ticker import MaxNLocator
+
+from geosoil.report.figures import WIDTH, _figure, _style, map_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import geopandas as gpd
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Extent = tuple[float, float, float, float]
+
+STREAM_COLOUR = "#0B3C8C"
+# Band -> title, unit, colours, and how values become colours.
+PANELS = {
+    "filled_dem_m": ("filled heights, streams", "m", "YlOrBr", "linear"),
+    "slope_deg": ("slope", "deg", "magma_r", "linear"),
+    "profile_curvature_1_m": ("profile curvature", "1/m", "RdBu_r", "around zero"),
+    "catchment_area_m2": ("catchment area", "m²", "Blues", "log"),
+    "twi": ("topographic wetness index", "", "YlGnBu", "linear"),
+    "ls_factor": ("LS-factor", "", "YlOrRd", "linear"),
+}
+
+
+def terrain_figure(
+    bands: Mapping[str, npt.ArrayLike],
+    lines: gpd.GeoDataFrame,
+    *,
+    extent: Extent,
+    title: str = "",
+    ground_unit: str = "m",
+) -> Figure:
+    """Draw the covariates of `terrain_stack` in six panels, the streams over the shaded heights.
+
+    bands: name -> `(y, x)`, NaN = no data. lines: of `stream_lines`. extent: (left, right, bottom, top) in ground_unit.
+
+    >>> import geopandas as gpd
+    >>> bands = {name: np.arange(12.0).reshape(3, 4) for name in PANELS}
+    >>> lines = gpd.GeoDataFrame({"strahler_order": []}, geometry=[])
+    >>> figure = terrain_figure(bands, lines, extent=(0, 4, 0, 3), title="dem")
+    >>> figure.axes[1].get_title(loc="left")
+    'slope (deg)'
+    """
+    shapes = [np.shape(values) for values in bands.values()]
+    height, width = shapes[0]
+    columns = 2 if width > 1.6 * height else 3
+    rows = 6 // columns
+    map_width = 0.7 * WIDTH * 1.5 / columns  # beside its labels and colours
+    figure = _figure(float(np.clip(map_width * height / width, 1.4, 6.0) + 0.55) * rows + 0.4)
+    figure.set_size_inches(WIDTH * 1.5, figure.get_size_inches()[1])
+    figure.set_layout_engine("compressed")
+    figure.suptitle(f"{title}, extent in {ground_unit}" if title else "", x=0.01, ha="left", fontsize=12)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, (name, (what, unit, ramp, how)) in zip(grid.flat, PANELS.items(), strict=True):
+        values = np.asarray(bands[name], np.float64)
+        axes.set_facecolor("#e6e6e6")
+        image = axes.imshow(values, cmap=ramp, norm=_norm(values, how), extent=extent, interpolation="nearest")
+        if name == "filled_dem_m":
+            _shade(axes, values, extent)
+            _draw_lines(axes, lines)
+        bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=24, pad=0.02)
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(labelsize=8)
+        _style(axes, f"{what} ({unit})" if unit else what, "", "")
+        _place(axes, extent)
+    return figure
+
+
+def streams_figure(
+    array: npt.ArrayLike,
+    streams: gpd.GeoDataFrame | npt.ArrayLike,
+    *,
+    title: str,
+    unit: str,
+    low: float,
+    high: float,
+    extent: Extent,
+    ground_unit: str = "m",
+) -> Figure:
+    """Draw a map with the stream network over it.
+
+    array: `(y, x)` in `unit`, NaN = no data. streams: lines in the CRS of the map, or `(y, x)` cells, 1 on a stream.
+    low, high, extent, ground_unit: see `map_figure`.
+
+    >>> cells = np.eye(4)
+    >>> figure = streams_figure(np.ones((4, 4)), cells, title="SOC", unit="%", low=0, high=2, extent=(0, 4, 0, 4))
+    >>> len(figure.axes[0].images)
+    2
+    """
+    import geopandas as gpd
+
+    figure = map_figure(array, title=title, unit=unit, low=low, high=high, extent=extent, ground_unit=ground_unit)
+    axes = figure.axes[0]
+    if isinstance(streams, gpd.GeoDataFrame):
+        _draw_lines(axes, streams, colour="white")
+        _place(axes, extent)
+    else:
+        cells = np.asarray(streams, np.float64)
+        over = np.ma.masked_where(~(cells > 0), np.ones_like(cells))
+        axes.imshow(over, cmap="gray", norm=Normalize(0, 1), extent=extent, interpolation="nearest")
+    return figure
+
+
+def _norm(values: np.ndarray, how: str) -> Normalize:
+    """Colours between the 2nd and 98th percentile; around zero, or of the logarithm."""
+    seen = values[np.isfinite(values)]
+    if not seen.size:
+        return Normalize(0, 1)
+    low, high = np.percentile(seen, [2, 98])
+    if how == "around zero":
+        most = max(abs(low), abs(high)) or 1.0
+        return TwoSlopeNorm(0, -most, most)
+    if how == "log" and low > 0 and high > low:
+        return LogNorm(low, high)
+    return Normalize(low, high if high > low else low + 1)
+
+
+def _shade(axes: Axes, heights: np.ndarray, extent: Extent) -> None:
+    """Darken the sides away from the light, which comes from the north-west as readers of maps expect."""
+    cell = (extent[1] - extent[0]) / heights.shape[1]
+    known = np.where(np.isfinite(heights), heights, np.nanmean(heights) if np.isfinite(heights).any() else 0)
+    steep = max(float(np.std(np.gradient(known)[0] / cell)), 1e-9) if min(known.shape) > 1 else 1.0
+    light = LightSource(315, 45).hillshade(known, vert_exag=0.5 / steep, dx=cell, dy=cell)
+    light = np.where(np.isfinite(heights), light, np.nan)
+    axes.imshow(light, cmap="gray", vmin=0, vmax=1, alpha=0.35, extent=extent, interpolation="nearest")
+
+
+def _draw_lines(axes: Axes, lines: gpd.GeoDataFrame, colour: str = STREAM_COLOUR) -> None:
+    """Draw streams, wider where more of them have met."""
+    if not len(lines):
+        return
+    pieces = lines.explode(ignore_index=True)
+    if "strahler_order" in pieces:
+        widths = 0.4 + 0.5 * pieces["strahler_order"].to_numpy(np.float64)
+    else:
+        widths = np.full(len(pieces), 0.9)
+    xy = [np.asarray(line.coords)[:, :2] for line in pieces.geometry]
+    axes.add_collection(LineCollection(xy, colors=colour, linewidths=widths, capstyle="round"))
+
+
+def _place(axes: Axes, extent: Extent) -> None:
+    axes.set(xlim=extent[:2], ylim=extent[2:])
+    axes.grid(visible=False)
+    axes.tick_params(labelsize=8)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(3))
+    axes.ticklabel_format(style="plain", useOffset=False)

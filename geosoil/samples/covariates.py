@@ -1,0 +1,280 @@
+"""Which covariates a map of a soil property needs: by correlation, then by cross-validated error in growing batches.
+
+The steps are those of the study of SOC by depth (`methods.md`, section 9): 134 covariates, those of |r| < 0.05 with the
+target and of |r| > 0.8 with a better one dropped, then batches of ten. All of it looks at training rows only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.feature_selection import SelectorMixin
+from sklearn.model_selection import GroupKFold, KFold
+from sklearn.utils.validation import check_is_fitted
+
+from geosoil.errors import SamplesError
+from geosoil.io.tables import named
+from geosoil.numerics.program import Program, Select
+from geosoil.numerics.step import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+N_TREES = 50  # of the forest that judges a batch: its order of batches is settled, more only cost time
+LEAST_KNOWN = 10  # values of a target; fewer say nothing about a correlation
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The covariates of the batch of least error, and how they were found.
+
+    names: `(chosen,)`, the strongest first; kept: `(chosen,)`, where they stand among all. strength: `(covariate,)`
+    mean |r| with the targets (0: constant). n_covariates, rmse, standard_error: `(batch,)`, of the cross-validation,
+    in the unit of y. dropped: name -> why, of all the others.
+    """
+
+    names: tuple[str, ...]
+    kept: np.ndarray
+    strength: np.ndarray
+    n_covariates: np.ndarray
+    rmse: np.ndarray
+    standard_error: np.ndarray
+    dropped: dict[str, str]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say what was dropped and why, in a sentence."""
+        if not self.dropped:
+            return ()
+        return ("Dropped: " + "; ".join(f"{name} ({why})" for name, why in self.dropped.items()) + ".",)
+
+
+def select_covariates(
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    names: Sequence[str],
+    *,
+    groups: npt.ArrayLike | None = None,
+    least_r: float = 0.05,
+    most_r: float = 0.8,
+    batch: int = 10,
+    n_folds: int = 5,
+    random_state: int = 0,
+    estimator: Any = None,
+) -> Selection:
+    """Drop weak and doubled covariates, and keep as many of the strongest as cross-validation wants.
+
+    X: `(sample, covariate)` of any units, the TRAINING rows. y: `(sample,)` or `(sample, target)`, NaN where a target
+    was not measured. names: `(covariate,)`. groups: `(sample,)`; rows of one group stay in one fold.
+    least_r: a covariate's mean |r| over the targets must reach it. most_r: of two that correlate more, the one nearer
+    the targets stays. batch: the strongest 10, 20, 30, ... are judged, and the batch of least RMSE is the answer.
+    estimator: the judge, a regressor of `(sample,)` targets; default a forest of 50 trees. n_folds, random_state: of
+    the folds and the forest.
+
+    With several targets the RMSE is their mean, each weighted so that its standard deviation counts as the mean one.
+
+    Raises SamplesError for NaN in X, a constant or unmeasured target, too few samples or groups for the folds, and
+    where no covariate is left.
+
+    >>> X = np.random.default_rng(0).normal(size=(60, 4))
+    >>> X[:, 3] = X[:, 0] + 0.1 * X[:, 1]
+    >>> chosen = select_covariates(X, X[:, 0] + 0.5 * X[:, 2], ["dem", "ndvi", "twi", "dem_2"], least_r=0.2)
+    >>> chosen.names, chosen.dropped["dem_2"]
+    (('dem', 'twi'), '|r| 1.00 with dem')
+    """
+    X, y, names = _checked(X, y, names)
+    strength = _strength(X, y)
+    constant = np.ptp(X, axis=0) == 0
+    dropped = {names[i]: "constant" for i in np.flatnonzero(constant)}
+    weak = ~constant & (strength < least_r)
+    dropped |= {names[i]: f"|r| {strength[i]:.2f} with the target" for i in np.flatnonzero(weak)}
+    candidates = np.flatnonzero(~constant & ~weak)
+    if not candidates.size:
+        raise SamplesError(
+            "covariates",
+            found=f"none of {len(names)} with |r| of {least_r:g} with the target (the best has {strength.max():.2g})",
+            expected="at least one",
+            way_out="lower least_r, add covariates, or check that samples and covariates lie at the same places",
+        )
+    ordered = candidates[np.argsort(-strength[candidates], kind="stable")]
+    kept: list[int] = []
+    between = np.abs(np.corrcoef(X[:, ordered], rowvar=False).reshape(len(ordered), -1))
+    for k, i in enumerate(ordered):
+        doubles = [j for j in range(k) if ordered[j] in kept and between[k, j] > most_r]
+        if doubles:
+            dropped[names[i]] = f"|r| {between[k, doubles[0]]:.2f} with {names[ordered[doubles[0]]]}"
+        else:
+            kept.append(int(i))
+    sizes = [*range(batch, len(kept), batch), len(kept)]
+    folds = _folds(X, y, groups, n_folds, random_state)
+    judge = estimator if estimator is not None else _forest(random_state)
+    errors = np.array([_fold_errors(judge, X[:, kept[:size]], y, folds) for size in sizes])  # (batch, fold)
+    rmse = errors.mean(axis=1)
+    best = int(np.argmin(rmse))
+    late = kept[sizes[best] :]
+    dropped |= {names[i]: f"a batch without it has the least error ({sizes[best]} covariates)" for i in late}
+    chosen = kept[: sizes[best]]
+    return Selection(
+        names=tuple(names[i] for i in chosen),
+        kept=np.array(chosen),
+        strength=strength,
+        n_covariates=np.array(sizes),
+        rmse=rmse,
+        standard_error=errors.std(axis=1, ddof=1) / np.sqrt(errors.shape[1]),
+        dropped=dropped,
+    )
+
+
+class CovariateSelection(SelectorMixin, Step):
+    """Keep the covariates that `select_covariates` chooses, as a step of a Pipeline: inside the training rows.
+
+    X `(sample, covariate)`, y `(sample,)` or `(sample, target)` with NaN; float32 stays float32. names: of the
+    covariates, for `dropped_`; default c0, c1, ... The other parameters are those of `select_covariates`.
+
+    After `fit`: selection_ is what the function returned (not stored with a model); support_ `(covariate,)` is the answer; n_covariates_, rmse_ and standard_error_ `(batch,)` are the
+    curve; dropped_ `(covariate,)` says why each was dropped, "" for those kept.
+
+    >>> X = np.random.default_rng(0).normal(size=(60, 3))
+    >>> CovariateSelection(least_r=0.3).fit(X, X[:, 1]).dropped_
+    ['|r| 0.05 with the target', '', '|r| 0.00 with the target']
+    """
+
+    fitted: ClassVar[tuple[str, ...]] = (
+        "n_features_in_",
+        "support_",
+        "n_covariates_",
+        "rmse_",
+        "standard_error_",
+        "dropped_",
+    )
+
+    def __init__(
+        self,
+        names: Sequence[str] | None = None,
+        *,
+        least_r: float = 0.05,
+        most_r: float = 0.8,
+        batch: int = 10,
+        n_folds: int = 5,
+        random_state: int = 0,
+    ) -> None:
+        self.names = names
+        self.least_r = least_r
+        self.most_r = most_r
+        self.batch = batch
+        self.n_folds = n_folds
+        self.random_state = random_state
+
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> CovariateSelection:
+        """Choose among X `(sample, covariate)` for y `(sample,)` or `(sample, target)`; raises as the function does."""
+        X = np.asarray(X)
+        names = list(self.names) if self.names is not None else [f"c{k}" for k in range(X.shape[1])]
+        chosen = select_covariates(
+            X,
+            y,
+            names,
+            groups=groups,
+            least_r=self.least_r,
+            most_r=self.most_r,
+            batch=self.batch,
+            n_folds=self.n_folds,
+            random_state=self.random_state,
+        )
+        self.selection_ = chosen
+        self.n_features_in_ = X.shape[1]
+        self.support_ = np.isin(np.arange(X.shape[1]), chosen.kept)
+        self.n_covariates_ = chosen.n_covariates
+        self.rmse_ = chosen.rmse
+        self.standard_error_ = chosen.standard_error
+        self.dropped_ = [chosen.dropped.get(name, "") for name in names]
+        return self
+
+    def transform(self, X: npt.ArrayLike) -> np.ndarray:
+        """Return the chosen columns `(sample, chosen)` in their order; NaN passes."""
+        check_is_fitted(self)
+        return np.asarray(X)[:, self.support_]
+
+    def lower(self) -> Program:
+        """Return the one word `Select`."""
+        return (Select(self.get_support(indices=True)),)
+
+    def _get_support_mask(self) -> np.ndarray:
+        check_is_fitted(self)
+        return self.support_
+
+
+def _checked(X: npt.ArrayLike, y: npt.ArrayLike, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return X `(sample, covariate)` and y `(sample, target)` in float64, or say what keeps them from being used."""
+    X, y, names = np.asarray(X, np.float64), np.asarray(y, np.float64), [str(name) for name in names]
+    y = y[:, None] if y.ndim == 1 else y
+    known = np.isfinite(y).sum(axis=0)
+    spread = [np.ptp(column[np.isfinite(column)]) if n else 0.0 for column, n in zip(y.T, known, strict=True)]
+    if X.ndim != 2 or y.ndim != 2 or len(X) != len(y) or X.shape[1] != len(names) or len(set(names)) < len(names):
+        found = f"X of shape {X.shape}, y of shape {y.shape} and {len(set(names))} different names"
+        expected = "(sample, covariate), (sample, target) and a name for each covariate"
+    elif not np.isfinite(X).all():
+        bad = [name for name, column in zip(names, X.T, strict=True) if not np.isfinite(column).all()]
+        found, expected = f"gaps in the covariates {named(np.array(bad))}", "a number for each sample"
+    elif min(known) < LEAST_KNOWN or np.isinf(y).any():
+        found, expected = f"a target with {min(known)} values", f"{LEAST_KNOWN} finite ones or more"
+    elif min(spread) == 0:
+        found, expected = "the same target in all samples", "one that varies"
+    else:
+        return X, y, names
+    raise SamplesError(
+        "covariates", found=found, expected=expected, way_out="mend or drop these before choosing covariates"
+    )
+
+
+def _strength(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the mean over the targets of |r| `(covariate,)` on the rows where each is known; 0 for a constant."""
+    every = []
+    for target in y.T:
+        rows = np.isfinite(target)
+        x, t = X[rows] - X[rows].mean(axis=0), target[rows] - target[rows].mean()
+        scale = np.linalg.norm(x, axis=0) * np.linalg.norm(t)
+        # A constant leaves rounding behind, which must not look like a covariate.
+        varies = np.ptp(X[rows], axis=0) > 0
+        every.append(np.where(varies, np.abs(t @ x) / np.where(varies, scale, 1.0), 0.0))
+    return np.mean(every, axis=0)
+
+
+def _folds(
+    X: np.ndarray, y: np.ndarray, groups: npt.ArrayLike | None, n_folds: int, random_state: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    count = len(X) if groups is None else len(np.unique(np.asarray(groups)))
+    if n_folds < 2 or count < n_folds:
+        raise SamplesError(
+            "covariates",
+            found=f"{count} {'samples' if groups is None else 'groups'} for {n_folds} folds",
+            expected="at least one for each of two folds or more",
+            way_out="lower n_folds",
+        )
+    if groups is None:
+        return list(KFold(n_folds, shuffle=True, random_state=random_state).split(X))
+    return list(GroupKFold(n_folds, shuffle=True, random_state=random_state).split(X, groups=np.asarray(groups)))
+
+
+def _forest(random_state: int) -> Any:
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(N_TREES, max_features=1 / 3, min_samples_leaf=2, random_state=random_state)
+
+
+def _fold_errors(judge: Any, X: np.ndarray, y: np.ndarray, folds: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return the RMSE of each fold that has something to test `(fold,)`, mean of the targets in the unit of y."""
+    spread = np.nanstd(y, axis=0)
+    weight = spread.mean() / spread
+    errors = np.full((len(folds), y.shape[1]), np.nan)
+    for k, (train, test) in enumerate(folds):
+        for t, target in enumerate(y.T):
+            fitted, tested = train[np.isfinite(target[train])], test[np.isfinite(target[test])]
+            if fitted.size and tested.size:
+                predicted = clone(judge).fit(X[fitted], target[fitted]).predict(X[tested])
+                errors[k, t] = weight[t] * np.sqrt(np.mean((np.ravel(predicted) - target[tested]) ** 2))
+    return np.nanmean(errors[np.isfinite(errors).any(axis=1)], axis=1)

@@ -1,0 +1,284 @@
+"""Bring a spectral library and one site to the same bands, quantity and property, and refuse what would mislead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from geosoil.errors import SamplesError, UnitsError, WavelengthError
+from geosoil.io.tables import named
+from geosoil.spectra.absorbance import Absorbance
+from geosoil.spectra.resample import ResampleSpectra
+from geosoil.spectra.scatter import SNV
+
+if TYPE_CHECKING:
+    from geosoil.io.spectra import Spectra
+
+LEAST_SITE_SAMPLES = 5
+LEAST_COMMON_BANDS = 10
+DUPLICATE_DIFFERENCE = 1e-4  # reflectance; above rounding to four digits, below the noise of two scans of one soil
+UPSIDE_DOWN = -0.8  # correlation with the median spectrum: absorbance falls where reflectance rises
+LARGEST_MEDIAN_REFLECTANCE = 1.2  # of a spectrum, as a fraction
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedLibrary:
+    """A library and a site on one grid, with nothing missing.
+
+    wavelength_nm `(band,)`; X_library `(n, band)`, X_site `(m, band)` float64: SNV of absorbance, without unit;
+    y_library `(n,)`, y_site `(m,)` in the unit that the target's name says; library_rows `(n,)`, site_rows `(m,)`:
+    which rows of the files these are; notes: what was changed or left out, a line each.
+    """
+
+    wavelength_nm: np.ndarray
+    X_library: np.ndarray
+    y_library: np.ndarray
+    library_rows: np.ndarray
+    X_site: np.ndarray
+    y_site: np.ndarray
+    site_rows: np.ndarray
+    notes: tuple[str, ...]
+
+
+def align_library(library: Spectra, site: Spectra, *, target: str) -> AlignedLibrary:
+    """Make a library and a site comparable: bands, quantity, property, and no spectrum of the site in the library.
+
+    Different grids are brought to the coarser one where both measured. Rows without target or with holes are left
+    out; so are rows of the library whose spectrum is that of a site's row, within 1e-4 reflectance: they would leak.
+    Absorbance and reflectance may meet where the files say which is which; the result is SNV of absorbance.
+
+    Raises SamplesError (the target absent or in another unit, fewer than 5 samples of the site, nothing left of the
+    library), UnitsError (percent, or absorbance among reflectance), WavelengthError (no common bands).
+
+    >>> from pathlib import Path
+    >>> from geosoil.io.spectra import Spectra
+    >>> rng, nm = np.random.default_rng(0), np.arange(400.0, 900.0, 10.0)
+    >>> def soils(n, name):
+    ...     R = 0.1 + nm / 4000 + 0.05 * rng.random((n, 1)) * np.sin(nm / 90) + 0.01 * rng.random((n, nm.size))
+    ...     return Spectra(nm, R, [f"{name}{i}" for i in range(n)], pd.DataFrame({"soc_pct": rng.random(n)}),
+    ...                    "reflectance", Path(name))
+    >>> aligned = align_library(soils(20, "library"), soils(6, "farm"), target="soc_pct")
+    >>> aligned.X_library.shape, aligned.X_site.shape
+    ((20, 50), (6, 50))
+    """
+    notes: list[str] = []
+    for spectra in (library, site):
+        _refuse_mixture(spectra)
+    nm, R_library, R_site = _common_grid(library, site, notes)
+    y_library, y_site = contents_of(library, target), contents_of(site, target)
+    _refuse_other_unit(library, site, target, y_library, y_site)
+    _refuse_upside_down(library, site, R_library, R_site)
+    library_rows = _complete(library, R_library, y_library, "library", notes)
+    site_rows = _complete(site, R_site, y_site, "site", notes)
+    if len(site_rows) < LEAST_SITE_SAMPLES:
+        raise SamplesError(
+            site.source,
+            found=f"{len(site_rows)} samples with {target} and a whole spectrum",
+            expected=f"{LEAST_SITE_SAMPLES} or more to judge the library by",
+            way_out="analyse more samples of the site",
+        )
+    # all spectra of the site count, also those without content: they may be the test rows
+    whole = np.isfinite(R_site).all(axis=1)
+    twice = find_duplicates(R_library[library_rows], R_site[whole])
+    if twice.any():
+        notes.append(f"library: {int(twice.sum())} rows left out whose spectra are the site's own")
+        library_rows = library_rows[~twice]
+    if not len(library_rows):
+        raise SamplesError(
+            library.source,
+            found="no row that the site does not hold itself",
+            expected="a library of other soils",
+            way_out="choose another library",
+        )
+    return AlignedLibrary(
+        nm,
+        localisation_space(R_library[library_rows]),
+        y_library[library_rows],
+        library_rows,
+        localisation_space(R_site[site_rows]),
+        y_site[site_rows],
+        site_rows,
+        tuple(notes),
+    )
+
+
+def localisation_space(reflectance: np.ndarray) -> np.ndarray:
+    """Return the spectra in which libraries are compared: SNV of absorbance, `(sample, band)` without unit.
+
+    reflectance `(sample, band)` as a fraction. Shen et al. 2022.
+
+    >>> localisation_space(np.array([[0.1, 0.01, 0.001]])).tolist()
+    [[-1.0, 0.0, 1.0]]
+    """
+    rows: np.ndarray = SNV().fit_transform(Absorbance().fit_transform(np.asarray(reflectance, np.float64)))
+    return rows
+
+
+def find_duplicates(X: np.ndarray, of: np.ndarray, tolerance: float = DUPLICATE_DIFFERENCE) -> np.ndarray:
+    """Say which rows of X `(n, band)` differ from some row of `of` `(m, band)` by no more than tolerance in any band.
+
+    >>> find_duplicates(np.array([[0.1, 0.2], [0.3, 0.2]]), np.array([[0.1, 0.20001]])).tolist()
+    [True, False]
+    """
+    if not len(X) or not len(of):
+        return np.zeros(len(X), dtype=bool)
+    probe = np.linspace(0, X.shape[1] - 1, min(8, X.shape[1])).astype(int)  # a few bands settle most pairs
+    near = cKDTree(X[:, probe]).query_ball_point(of[:, probe], tolerance, p=np.inf)
+    found = np.zeros(len(X), dtype=bool)
+    for rows, spectrum in zip(near, of, strict=True):
+        if rows:
+            found[rows] |= (np.abs(X[rows] - spectrum) <= tolerance).all(axis=1)
+    return found
+
+
+def contents_of(spectra: Spectra, target: str) -> np.ndarray:
+    """Return the column `target` of the table as numbers `(sample,)`, NaN where empty.
+
+    Raises SamplesError where it is absent (naming the same property in another unit if that is there) or no number.
+
+    >>> from pathlib import Path
+    >>> from geosoil.io.spectra import Spectra
+    >>> table = pd.DataFrame({"soc_pct": [1.2]})
+    >>> contents_of(Spectra(np.array([400.0]), np.array([[0.1]]), ["a"], table, "reflectance", Path("a")), "soc_pct")
+    array([1.2])
+    """
+    columns = [str(column) for column in spectra.table.columns]
+    if target not in columns:
+        same_property = [name for name in columns if name.split("_")[0] == target.split("_")[0] and "_" in name]
+        near = same_property or get_close_matches(target, columns, n=1, cutoff=0.6)
+        found = f"no column {target}" + (f", but {near[0]}, another unit" if same_property else "")
+        raise SamplesError(
+            spectra.source,
+            found=found,
+            expected="the property in one unit in both tables",
+            way_out=f"convert {near[0]} to {target}" if same_property else f"choose one of {', '.join(columns[:12])}",
+        )
+    column = spectra.table[target]
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    wrong = np.flatnonzero(~np.isfinite(values) & column.notna().to_numpy())
+    if wrong.size:
+        raise SamplesError(
+            spectra.source,
+            found=f"{str(column.iloc[wrong[0]])!r} as {target} of {spectra.ids[wrong[0]]}",
+            expected="a number, or an empty cell",
+            way_out="correct the cell",
+        )
+    return values
+
+
+def _reflectance(spectra: Spectra) -> np.ndarray:
+    values = np.asarray(spectra.values, np.float64)
+    return values if spectra.quantity == "reflectance" else 10.0**-values
+
+
+def _refuse_mixture(spectra: Spectra) -> None:
+    """Refuse rows in another unit or quantity than the rest of their table."""
+    whole = np.flatnonzero(np.isfinite(spectra.values).all(axis=1))
+    values = np.asarray(spectra.values, np.float64)[whole]
+    if spectra.quantity == "reflectance":
+        large = np.median(values, axis=1) > LARGEST_MEDIAN_REFLECTANCE if len(values) else np.zeros(0, dtype=bool)
+        if large.any():
+            raise UnitsError(
+                spectra.source,
+                found=f"percent or absorbance in {named([spectra.ids[i] for i in whole[large]])}",
+                expected="reflectance as a fraction in every row",
+                way_out="convert these rows, or read the table with scale= or quantity=",
+            )
+    if len(values) < 3:
+        return
+    against = _correlations(values, np.median(values, axis=0)) < UPSIDE_DOWN
+    if against.any() and against.mean() < 0.5:
+        other = "absorbance" if spectra.quantity == "reflectance" else "reflectance"
+        raise UnitsError(
+            spectra.source,
+            found=f"what looks like {other} in {named([spectra.ids[i] for i in whole[against]])}",
+            expected=f"{spectra.quantity} in every row",
+            way_out="convert these rows",
+        )
+
+
+def _refuse_upside_down(library: Spectra, site: Spectra, R_library: np.ndarray, R_site: np.ndarray) -> None:
+    median = [np.median(R[np.isfinite(R).all(axis=1)], axis=0) for R in (R_library, R_site)]
+    if np.isfinite(median).all() and _correlations(median[0][None], median[1])[0] < UPSIDE_DOWN:
+        raise UnitsError(
+            site.source,
+            found=f"spectra that fall where those of {library.source.name} rise",
+            expected="the same quantity, or files that say which they hold",
+            way_out="say which table holds absorbance (quantity=)",
+        )
+
+
+def _correlations(rows: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    rows, reference = rows - rows.mean(axis=1, keepdims=True), reference - reference.mean()
+    lengths = np.sqrt(np.sum(rows**2, axis=1) * np.sum(reference**2))
+    return np.divide(rows @ reference, lengths, out=np.ones(len(rows)), where=lengths > 0)
+
+
+def _common_grid(library: Spectra, site: Spectra, notes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the bands that both can give, in nm, and both as reflectance on them."""
+    both = (library, site)
+    nm_library, nm_site = (np.asarray(spectra.wavelength_nm, np.float64) for spectra in both)
+    R = [_reflectance(spectra) for spectra in both]
+    if nm_library.shape == nm_site.shape and np.allclose(nm_library, nm_site, rtol=0, atol=1e-3):
+        return nm_site, R[0], R[1]
+    steps = [float(np.median(np.diff(nm))) if nm.size > 1 else np.inf for nm in (nm_library, nm_site)]
+    coarse, fine = (nm_library, nm_site) if steps[0] > steps[1] else (nm_site, nm_library)
+    # much finer bands are averaged over the coarser ones' width, others interpolated
+    average = min(steps) < 0.6 * max(steps)
+    common = coarse[(coarse >= fine[0]) & (coarse <= fine[-1])]
+    resampled = []
+    for nm, values in zip((nm_library, nm_site), R, strict=True):
+        if nm is coarse or common.size < 2:
+            resampled.append(values[:, np.isin(nm, common)] if nm is coarse else values[:, :0])
+            continue
+        step = ResampleSpectra(nm.tolist(), common.tolist(), method="gaussian" if average else "linear")
+        whole = np.isfinite(values).all(axis=1)
+        out = np.full((len(values), common.size), np.nan)
+        if whole.any():
+            out[whole] = step.fit(values[whole]).transform(values[whole])
+        resampled.append(out)
+    given = np.array([np.isfinite(out).any(axis=0) for out in resampled if out.shape[1] == common.size]).all(axis=0)
+    if common.size < LEAST_COMMON_BANDS or given.sum() < LEAST_COMMON_BANDS:
+        raise WavelengthError(
+            site.source,
+            found=f"bands from {nm_site[0]:g} to {nm_site[-1]:g} nm against {nm_library[0]:g} to {nm_library[-1]:g} nm",
+            expected=f"{LEAST_COMMON_BANDS} common bands or more with {library.source.name}",
+            way_out="choose a library of the same range",
+        )
+    common = common[given]
+    which, how = ("site", "library") if coarse is nm_library else ("library", "site")
+    notes.append(
+        f"{which}: resampled to the {common.size} bands of the {how} from {common[0]:g} to {common[-1]:g} nm"
+        f" ({'Gaussian' if average else 'linear'})"
+    )
+    return common, resampled[0][:, given], resampled[1][:, given]
+
+
+def _complete(spectra: Spectra, R: np.ndarray, y: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
+    """Return the rows with a content and a whole spectrum of positive reflectance; tell how many are not."""
+    no_content = ~np.isfinite(y)
+    no_spectrum = ~(np.isfinite(R).all(axis=1) & (np.nan_to_num(R) > 0).all(axis=1)) & ~no_content
+    for flags, what in ((no_content, "without content"), (no_spectrum, "with holes or zeros in the spectrum")):
+        if flags.any():
+            notes.append(f"{name}: {int(flags.sum())} of {len(spectra.ids)} rows left out {what}")
+    return np.flatnonzero(~no_content & ~no_spectrum)
+
+
+def _refuse_other_unit(library: Spectra, site: Spectra, target: str, y_library: np.ndarray, y_site: np.ndarray) -> None:
+    """Refuse what a name in percent cannot hold: more than 100, or less than 0."""
+    if not target.endswith("_pct"):
+        return
+    for spectra, y in ((library, y_library), (site, y_site)):
+        wrong = np.flatnonzero((y > 100) | (y < 0))
+        if wrong.size:
+            raise SamplesError(
+                spectra.source,
+                found=f"{target} {y[wrong[0]]:g} of {spectra.ids[wrong[0]]}",
+                expected="0 to 100, as percent",
+                way_out="convert the column, or name it by its unit (soc_g_kg)",
+            )

@@ -1,0 +1,284 @@
+"""RS-LOCAL: choose the rows of a spectral library that best serve one site.
+
+Lobsey, Viscarra Rossel, Roudier & Hedley 2017 (Eur. J. Soil Sci. 68, 840-852), version 2 of 2020. Subsets of the
+library are drawn at random, each is judged by a PLS model on the site's samples, and the rows that stood in the worst
+subsets leave, until k are left. The site's samples steer the choice, so cross-validation on chosen and site rows is
+optimistic: only samples of the site that nothing has seen tell how good the model is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from geosoil.errors import RecipeError, SamplesError
+from geosoil.numerics.pls_subsets import Judged, SubsetPLS
+from geosoil.samples.rs_local_journal import Journal
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+LEAST_SITE_SAMPLES = 5
+JudgedBy = Literal["response", "reconstruction"]
+Retention = Literal["proportion", "probability"]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One cull: rows before and after, subsets drawn, the median and mean of their errors, rows dropped."""
+
+    n_before: int
+    n_after: int
+    n_subsets: int
+    median_error: float
+    mean_error: float
+    n_dropped: int
+
+
+@dataclass(frozen=True, eq=False)
+class RSLocalResult:
+    """What RS-LOCAL chose, and how.
+
+    rows `(k,)` of the library, increasing; errors `(k,)` the mean error of the subsets that held each in the last pass
+    (NaN: no pass, or untested), in the unit of y or, judged by reconstruction, of X; passes: one `Pass` a row;
+    dropped: the rows that left in each pass.
+    """
+
+    rows: np.ndarray
+    errors: np.ndarray
+    passes: pd.DataFrame
+    dropped: list[np.ndarray]
+
+    @property
+    def order(self) -> np.ndarray:
+        """Return the place of each row `(k,)`, 1 the one whose subsets erred least."""
+        place = np.empty(len(self.rows), dtype=np.intp)
+        place[np.argsort(self.errors, kind="stable")] = np.arange(1, len(self.rows) + 1)
+        return place
+
+
+def rs_local(
+    X_library: np.ndarray,
+    y_library: np.ndarray,
+    X_site: np.ndarray,
+    y_site: np.ndarray | None,
+    *,
+    k: int = 100,
+    b: int = 40,
+    r: float = 0.05,
+    n_components: int = 10,
+    by: JudgedBy = "response",
+    retention: Retention = "proportion",
+    compat: Literal["2020"] | None = None,
+    seed: int = 0,
+    subsets: Sequence[np.ndarray] | None = None,
+    journal: str | os.PathLike[str] | None = None,
+    device: str = "cpu",
+    n_workers: int | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> RSLocalResult:
+    """Choose the k rows of a library whose PLS models serve a site best.
+
+    X_library `(n, band)` and X_site `(m, band)`: preprocessed spectra of the same bands (absorbance and SNV in Shen et
+    al. 2022); y_library `(n,)`, y_site `(m,)` the property in one unit; m of 5 or more. y_site may be None where
+    spectra alone judge.
+    k: rows to choose, and of a subset. b: how often a row is tested on average in a pass; round(rows b / k) subsets.
+    r: share of the rows that a pass drops. n_components: at most k - 1 and the number of bands.
+    by: "response", the RMSE of y_site; "reconstruction", that of X_site rebuilt from its scores.
+    retention: "proportion" drops the share r with the largest mean error, of equal ones the first; "probability" all
+    from the 1 - r quantile (type 7) of the mean errors. A row that no subset held stays.
+    compat: None stops at exactly k. "2020" takes R resemble's rules of that year: the last cull is not limited, so
+    fewer than k may be left, and reconstruction leaves out the subset's mean.
+    seed: the subsets of a pass are drawn from it before any is fitted; neither workers nor device touch the result.
+    subsets: `(subset, k)` rows of the library for each pass, in place of drawn ones.
+    journal: a file that is replaced after each pass; a run with the same inputs goes on from it.
+    progress: called with "RS-LOCAL", rows dropped and rows to drop.
+
+    Raises SamplesError on NaN, unequal bands, k above n, or fewer than 5 site samples; RecipeError on settings
+    that make no sense, or a journal of other inputs.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(40, 4))
+    >>> y = np.where(np.arange(40) < 20, X @ [1.0, 2.0, 0.0, 0.0], X @ [0.0, 0.0, 2.0, 1.0])  # two kinds of soil
+    >>> X_site = rng.normal(size=(8, 4))
+    >>> result = rs_local(X, y, X_site, X_site @ [1.0, 2.0, 0.0, 0.0], k=8, n_components=4)
+    >>> len(result.rows), bool((result.rows < 20).all())
+    (8, True)
+    """
+    judged = _judged(by, compat)
+    _check_settings(k, b, r, n_components, retention)
+    X_library, X_site = _spectra(X_library, "library"), _spectra(X_site, "site")
+    y_library = _contents(y_library, X_library, "library")
+    y_site = None if y_site is None and by == "reconstruction" else _contents(y_site, X_site, "site")
+    _check_sizes(X_library, X_site, k)
+    pls = SubsetPLS(X_library, y_library, X_site, y_site, device=device, n_workers=n_workers)
+    settings = {
+        "k": k, "b": b, "r": r, "n_components": n_components, "by": by, "retention": retention, "compat": compat,
+        "seed": seed, "subsets": "drawn" if subsets is None else "given",
+    }  # fmt: skip
+    arrays = {"X_library": X_library, "y_library": y_library, "X_site": X_site, "y_site": y_site}
+    log = Journal(journal, settings, arrays | {f"subsets {i}": given for i, given in enumerate(subsets or ())})
+    n = len(X_library)
+    members, errors, n_before, share = np.arange(n), np.full(n, np.nan), n, r
+    passes: list[Pass] = []
+    for one, dropped, found in log.done(Pass):
+        members, errors, n_before, share = (
+            np.setdiff1d(members, dropped),
+            found,
+            one.n_before,
+            one.n_dropped / one.n_before,
+        )
+        passes.append(one)
+    while len(members) > k and (compat is None or n_before > k * (1 + share)):
+        drawn = (
+            _subsets(members, k, b, seed, len(passes)) if subsets is None else _given(subsets, len(passes), members, k)
+        )
+        of_subset = pls.errors(drawn, n_components, judged)
+        errors = _mean_error(drawn, of_subset, n)
+        dropped = _worst(members, errors, r, retention, len(members) - k if compat is None else None)
+        n_before, share = len(members), len(dropped) / len(members)
+        members = np.setdiff1d(members, dropped)
+        passes.append(
+            Pass(n_before, len(members), len(drawn), float(np.median(of_subset)), float(of_subset.mean()), len(dropped))
+        )
+        log.write(passes[-1], dropped, errors)
+        if progress is not None:
+            progress("RS-LOCAL", n - len(members), n - k)
+    table = pd.DataFrame([asdict(one) for one in passes], columns=list(Pass.__dataclass_fields__))
+    return RSLocalResult(members, errors[members], table, log.dropped)
+
+
+def draw_subsets(n: int, k: int, n_subsets: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw k of n without replacement, n_subsets times at once: `(n_subsets, k)`, every subset equally likely.
+
+    Floyd's algorithm (Bentley & Floyd 1987, Commun. ACM 30, 754-757): no list of n is shuffled.
+
+    >>> np.sort(draw_subsets(3, 3, 2, np.random.default_rng(0)), axis=1).tolist()
+    [[0, 1, 2], [0, 1, 2]]
+    """
+    drawn = np.empty((k, n_subsets), dtype=np.int32)
+    for i, last in enumerate(range(n - k, n)):
+        candidate = rng.integers(0, last + 1, n_subsets, dtype=np.int32)
+        drawn[i] = np.where((drawn[:i] == candidate).any(axis=0), last, candidate)
+    return drawn.T
+
+
+def _subsets(members: np.ndarray, k: int, b: int, seed: int, number: int) -> np.ndarray:
+    """Draw the subsets of a pass from a generator of its own, so that a run can go on at any pass."""
+    n_subsets = max(1, round(len(members) * b / k))
+    return members[draw_subsets(len(members), k, n_subsets, np.random.default_rng([seed, number]))]
+
+
+def _given(subsets: Sequence[np.ndarray], number: int, members: np.ndarray, k: int) -> np.ndarray:
+    if number >= len(subsets):
+        raise SamplesError(
+            "subsets", found=f"those of {len(subsets)} passes", expected="more", way_out="give them for every pass"
+        )
+    given = np.asarray(subsets[number])
+    sorted_rows = np.sort(given, axis=-1) if given.ndim == 2 else given
+    if (
+        given.ndim != 2
+        or given.shape[1] != k
+        or not np.isin(given, members).all()
+        or (np.diff(sorted_rows, axis=1) == 0).any()
+    ):
+        raise SamplesError(
+            f"subsets of pass {number + 1}",
+            found=f"shape {given.shape}",
+            expected=f"(subset, {k}) rows of the {len(members)} that are left, none twice in a subset",
+            way_out="give rows of the library as they were drawn",
+        )
+    return given
+
+
+def _mean_error(subsets: np.ndarray, of_subset: np.ndarray, n: int) -> np.ndarray:
+    """Return the mean error of the subsets that held each row `(n,)`; NaN where none did."""
+    rows, weight = subsets.reshape(-1), np.repeat(of_subset, subsets.shape[1])
+    times = np.bincount(rows, minlength=n)
+    total = np.bincount(rows, weights=weight, minlength=n)
+    return np.divide(total, times, out=np.full(n, np.nan), where=times > 0)
+
+
+def _worst(members: np.ndarray, errors: np.ndarray, r: float, retention: Retention, most: int | None) -> np.ndarray:
+    """Return the members that leave; at least one and at most `most`, the worst of them."""
+    mean = errors[members]
+    tested = ~np.isnan(mean)
+    worst_first = members[np.argsort(np.where(tested, -mean, np.inf), kind="stable")][: tested.sum()]
+    if retention == "proportion":
+        n_dropped = max(1, int(len(members) * r + 0.5 + 1e-9))  # halves up, as R's rounding of n (1 - 0.95) falls out
+    else:
+        n_dropped = int(np.sum(mean[tested] >= np.quantile(mean[tested], 1 - r)))
+    return np.sort(worst_first[: n_dropped if most is None else min(n_dropped, most)])
+
+
+def _judged(by: str, compat: str | None) -> Judged:
+    if by not in get_args(JudgedBy) or compat not in (None, "2020"):
+        raise RecipeError(
+            "RS-LOCAL",
+            found=f"by={by!r}, compat={compat!r}",
+            expected="by 'response' or 'reconstruction', compat None or '2020'",
+            way_out="choose among these",
+        )
+    if by == "response":
+        return "response"
+    return "reconstruction" if compat is None else "reconstruction_2020"
+
+
+def _check_settings(k: int, b: int, r: float, n_components: int, retention: str) -> None:
+    if k < 2 or b < 1 or not 0 < r < 1 or n_components < 1 or retention not in get_args(Retention):
+        raise RecipeError(
+            "RS-LOCAL",
+            found=f"k={k}, b={b}, r={r:g}, n_components={n_components}, retention={retention!r}",
+            expected="k of 2 or more, b and n_components of 1 or more, r between 0 and 1, proportion or probability",
+            way_out="change these; k=100, b=40, r=0.05, 10 components are usual",
+        )
+
+
+def _check_sizes(X_library: np.ndarray, X_site: np.ndarray, k: int) -> None:
+    if X_library.shape[1] != X_site.shape[1]:
+        raise SamplesError(
+            "library and site",
+            found=f"{X_library.shape[1]} and {X_site.shape[1]} bands",
+            expected="the same bands in both",
+            way_out="bring them to one grid with align_library",
+        )
+    if len(X_library) < k:
+        raise SamplesError(
+            "library", found=f"{len(X_library)} rows for k={k}", expected="at least k", way_out="choose a smaller k"
+        )
+    if len(X_site) < LEAST_SITE_SAMPLES:
+        raise SamplesError(
+            "site",
+            found=f"{len(X_site)} samples",
+            expected=f"{LEAST_SITE_SAMPLES} or more to judge the library by",
+            way_out="analyse more samples of the site",
+        )
+
+
+def _spectra(X: np.ndarray, name: str) -> np.ndarray:
+    X = np.asarray(X, dtype=np.float64)
+    if X.ndim != 2 or not np.isfinite(X).all():
+        n_bad = int((~np.isfinite(X)).any(axis=1).sum()) if X.ndim == 2 else len(X)
+        raise SamplesError(
+            name,
+            found=f"spectra of shape {X.shape}, {n_bad} of them with NaN",
+            expected="one finite row per sample",
+            way_out="drop these samples or bands",
+        )
+    return X
+
+
+def _contents(y: np.ndarray | None, X: np.ndarray, name: str) -> np.ndarray:
+    y = np.asarray(() if y is None else y, dtype=np.float64)
+    if y.shape != (len(X),) or not np.isfinite(y).all():
+        raise SamplesError(
+            name,
+            found=f"{int(np.isfinite(y).sum())} contents for {len(X)} spectra",
+            expected="one finite number for each",
+            way_out="drop the samples without one",
+        )
+    return y

@@ -1,0 +1,90 @@
+"""The whole chain on the sample data: terrain, depths, training, the six-depth map, and the truth beside it."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import rasterio
+
+from geosoil.evaluate.metrics import regression_metrics
+from geosoil.report.figures import map_figure
+from geosoil.report.maps import map_covariates
+from geosoil.report.page import Section, write_report
+from geosoil.report.terrain import map_terrain
+from geosoil.samples.depths import harmonise, read_horizons, write_sites
+from geosoil.studies.demo import DemoResult, sample_data
+from geosoil.studies.results import no_progress
+from geosoil.studies.soc_by_depth.recipe import read_recipe
+from geosoil.studies.soc_by_depth.study import train
+from geosoil.studies.soc_by_depth.training_data import covariate_paths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+    from geosoil.report.maps import MapResult
+    from geosoil.studies.results import Progress
+
+INPUT = ("horizons.csv", "dem.tif", "covariates", "soc_transfer.toml")
+
+
+def demo(output: Path, *, progress: Progress = no_progress) -> DemoResult:
+    """Derive terrain, harmonise the horizons, train, map six depths, and compare with the truth that is known there.
+
+    output: a folder for the input as it was used, model, map, figures and report.
+    """
+    source, data = sample_data("soc"), output / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    for name in INPUT:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, data / name, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source / name, data / name)
+    map_terrain(data / "dem.tif", data / "covariates" / "terrain.tif", progress=progress)
+    recipe = data / "soc_transfer.toml"
+    loaded = read_recipe(recipe)
+    wanted = loaded.recipe.data
+    horizons = read_horizons(
+        data / "horizons.csv", profile_id=wanted.profile_id, x=wanted.x or "x", y=wanted.y or "y", crs=wanted.crs
+    )
+    write_sites(harmonise(horizons, layers_cm=wanted.layers), output / "sites.gpkg")
+    trained = train(recipe, output / "models" / loaded.recipe.name, progress=progress)
+    mapped = map_covariates(
+        covariate_paths(loaded), trained.folder, output / "soc.tif", like=data / "dem.tif", progress=progress
+    )
+    section, truth = _map_section(mapped, source / "truth.tif", loaded.recipe.target.unit)
+    report = write_report(output, title=trained.title, sections=[*trained.sections, section])
+    return DemoResult(trained, mapped, report, truth, ", mean of all depths")
+
+
+def _map_section(mapped: MapResult, truth_path: Path, unit: str) -> tuple[Section, dict[str, float]]:
+    """Draw the map of the top and of the deepest layer beside the truth, and measure all of them."""
+    with rasterio.open(mapped.path) as source:
+        values, names = source.read(), list(source.descriptions)
+        left, bottom, right, top = source.bounds
+    with rasterio.open(truth_path) as source:
+        true = np.stack([source.read(source.descriptions.index(name) + 1) for name in names])
+    rows = []
+    figures: list[tuple[str, Figure]] = []
+    for name, band, layer, wanted in zip(names, mapped.cog.bands, values, true, strict=True):
+        seen = np.isfinite(layer) & np.isfinite(wanted)
+        rows.append({"layer": name, "n": int(seen.sum())} | regression_metrics(wanted[seen], layer[seen]))
+        if name in (names[0], names[-1]):
+            for array, how in ((layer, "mapped"), (np.where(seen, wanted, np.nan), "true")):
+                figure = map_figure(
+                    array, title=f"{name}, {how}", unit=unit, low=band.p2, high=band.p98,
+                    extent=(left, right, bottom, top),
+                )  # fmt: skip
+                figures.append((f"{name}, {how}.", figure))
+    table = pd.DataFrame(rows)[["layer", "n", "r2", "rmse", "bias", "ccc"]]
+    section = Section(
+        "Map",
+        ["The landscape is synthetic, so the truth is known in every cell.", *mapped.notes],
+        figures,
+        [("Mapped against true, every cell", table)],
+    )
+    return section, {"R2": float(table.r2.mean()), "RMSE": float(table.rmse.mean())}

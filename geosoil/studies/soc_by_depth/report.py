@@ -1,0 +1,186 @@
+"""The report of a study of SOC by depth: tables and figures of what was learned, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from geosoil.evaluate.metrics import descriptive_statistics, regression_metrics
+from geosoil.report.covariate_figures import batches_figure
+from geosoil.report.depth_figures import by_depth_figure, density_figure, relative_bias_figure
+from geosoil.report.figures import loss_figure, predicted_measured_figure
+from geosoil.report.page import Section
+from geosoil.studies.soc_by_depth.candidates import MODELS
+from geosoil.studies.soc_by_depth.training_data import layer_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from geosoil.studies.soc_by_depth.candidates import Fitted, Trainer
+    from geosoil.studies.soc_by_depth.protocols import Outcome
+    from geosoil.studies.soc_by_depth.recipe import Property
+    from geosoil.studies.soc_by_depth.training_data import TrainingData
+
+PROTOCOLS = {
+    "nested": "'nested': covariates, scaling and settings are chosen again inside each training fold; profiles are "
+    "dealt to folds at random, all layers of a profile together. Patches of near profiles may overlap.",
+    "spatial": "'spatial': the same, with square blocks of the map dealt to folds: what to expect away from samples.",
+    "published": "'published': one split 90:10 with covariates chosen on all profiles before it. Test rows take part "
+    "in that choice: it leaks, and is shown to be compared with published figures only.",
+}
+
+
+def data_section(data: TrainingData, prop: Property) -> Section:
+    """Describe the profiles."""
+    values = data.values[prop.column]
+    statistics = []
+    for layer, column in zip(data.layers, values.T, strict=True):
+        known = pd.DataFrame({layer_name(layer): column[np.isfinite(column)]})
+        if len(known) > 1:
+            statistics.append(descriptive_statistics(known, list(known)))
+    size = data.patches.shape[2]
+    text = [
+        f"{len(data.ids)} profiles, {len(data.features)} covariates, patches of {size} x {size} cells.",
+        *data.notes,
+    ]
+    tables = [(f"{prop.name} ({prop.unit}) by layer", pd.concat(statistics))] if statistics else []
+    return Section("Data", text, [], tables)
+
+
+def covariates_section(trainer: Trainer, unit: str) -> Section:
+    """Say which covariates the model sees, and why not the others."""
+    selection = trainer.selection
+    if selection is None:
+        return Section("Covariates", ["All covariates are used."], [], [])
+    kept = [trainer.names[i] for i in trainer.kept]
+    text = [f"{len(kept)} of {len(trainer.names)} covariates are kept, the strongest first: {', '.join(kept)}."]
+    figure = batches_figure(selection, unit=unit)
+    dropped = pd.DataFrame({"covariate": list(selection.dropped), "why": list(selection.dropped.values())})
+    tables = [("Dropped", dropped)] if len(dropped) else []
+    return Section("Covariates", text, [("RMSE as covariates are added, in cross-validation.", figure)], tables)
+
+
+def training_section(fitted: Fitted) -> Section | None:
+    """Show the losses of a network's training."""
+    losses = getattr(fitted.estimator, "losses_", None)
+    if not losses:
+        return None
+    return Section("Training", [], [("Losses by epoch, all profiles.", loss_figure(losses))], [])
+
+
+def validation_section(outcome: Outcome, data: TrainingData) -> Section:
+    """Show how well each model predicts each layer under one protocol."""
+    table, prop = outcome.table, outcome.wanted
+    layers = [layer_name(layer) for layer in outcome.layers]
+    by_layer = {model: rows.set_index("layer").loc[layers] for model, rows in table.groupby("model", sort=False)}
+    figures: list[tuple[str, Figure]] = []
+    for metric, label in (("r2", "R²"), ("rmse", f"RMSE ({prop.unit})")):
+        shows_spread = metric == "rmse" and outcome.n_folds > 1
+        spread = {model: rows["rmse_sd"] for model, rows in by_layer.items()} if shows_spread else None
+        curves = {model: rows[metric] for model, rows in by_layer.items()}
+        caption = f"{label} by depth" + ("; bars: standard deviation over folds." if spread else ".")
+        figures.append((caption, by_depth_figure(layers, curves, spread=spread, y_label=label)))
+    panels, texts, pooled = {}, {}, {}
+    for kind, predicted in outcome.predicted.items():
+        mean = _mean_of_repeats(predicted)
+        seen = np.isfinite(mean) & np.isfinite(outcome.observed)
+        name = MODELS[kind]
+        panels[name] = (outcome.observed[seen], mean[seen])
+        pooled[name] = mean
+        row = table[(table.model == name) & (table.layer == "all")].iloc[0]
+        texts[name] = f"R² {row.r2:.2f}  RMSE {row.rmse:.3g}"
+    scatter = predicted_measured_figure(panels, unit=prop.unit, texts=texts, name=prop.name)
+    figures.append(("Predicted against measured, all layers.", scatter))
+    both = np.isfinite(outcome.observed) & np.all([np.isfinite(mean) for mean in pooled.values()], axis=0)
+    figures.append(
+        (
+            "Densities of observed and predicted values at three levels of the observed.",
+            density_figure(
+                outcome.observed[both],
+                {name: mean[both] for name, mean in pooled.items()},
+                unit=prop.unit,
+                name=prop.name,
+            ),
+        )
+    )
+    top = outcome.observed[:, 0]
+    bias = {
+        name: np.where(top > 0, 100 * (mean[:, 0] - top) / np.where(top > 0, top, 1), np.nan)
+        for name, mean in pooled.items()
+    }
+    unit = "m" if data.projected else "degrees"
+    caption = f"Relative bias at {layers[0]}: (predicted - observed) / observed."
+    figures.append((caption, relative_bias_figure(data.x, data.y, bias, ground_unit=unit)))
+    tables = [("Test figures by layer; rmse_sd over folds", table)]
+    if len(outcome.predicted) > 1 and outcome.n_folds > 1:
+        tables.append(("Who has the smallest RMSE; difference to the forest, fold by fold", winners(outcome)))
+    if data.zones is not None:
+        tables.append(("By zone, all layers", by_zone(outcome, data.zones)))
+    return Section(f"Validation: {outcome.protocol}, {prop.name}", [PROTOCOLS[outcome.protocol]], figures, tables)
+
+
+def winners(outcome: Outcome) -> pd.DataFrame:
+    """Return, for each layer, the model with the smallest RMSE and what it gains over the forest, paired by fold."""
+    rows = []
+    table = outcome.table
+    for k, name in enumerate([*map(layer_name, outcome.layers), "all"]):
+        own = table[(table.layer == name) & table.rmse.notna()]
+        if own.empty:
+            continue
+        best = own.sort_values("rmse", kind="stable").iloc[0]
+        row: dict[str, object] = {"layer": name, "best": best.model, "rmse": best.rmse}
+        kind = next(kind for kind, title in MODELS.items() if title == best.model)
+        if "forest" in outcome.predicted:
+            layer = slice(None) if name == "all" else slice(k, k + 1)
+            observed = outcome.observed[:, layer]
+            change = outcome.fold_rmse(outcome.predicted[kind][:, :, layer], observed)
+            change = change - outcome.fold_rmse(outcome.predicted["forest"][:, :, layer], observed)
+            row["minus_rf"] = float(change.mean())
+            row["standard_error"] = float(change.std(ddof=1) / np.sqrt(change.size)) if change.size > 1 else np.nan
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def by_zone(outcome: Outcome, zones: np.ndarray) -> pd.DataFrame:
+    """Return figures of each model in each zone, all layers together; zones of fewer than 3 values are left out."""
+    rows = []
+    for zone in np.unique(zones):
+        for kind, predicted in outcome.predicted.items():
+            mean = _mean_of_repeats(predicted)[zones == zone]
+            observed = outcome.observed[zones == zone]
+            seen = np.isfinite(mean) & np.isfinite(observed)
+            if seen.sum() < 3:
+                continue
+            figures = regression_metrics(observed[seen], mean[seen])
+            rows.append(
+                {"zone": zone, "model": MODELS[kind], "n": int(seen.sum())}
+                | {metric: figures[metric] for metric in ("r2", "rmse", "bias")}
+            )
+    return pd.DataFrame(rows)
+
+
+def ablation_section(rmse: dict[int, np.ndarray], layers: Sequence[str], prop: Property) -> Section:
+    """Show the RMSE of the transfer network by how many layers were kept from pre-training.
+
+    rmse: number of frozen layers -> `(layer,)` on held-out profiles.
+    """
+    numbers = sorted(rmse)
+    shown = {name: [rmse[number][k] for number in numbers] for k, name in enumerate(layers)}
+    figure = by_depth_figure([str(number) for number in numbers], shown, y_label=f"RMSE ({prop.unit})")
+    figure.axes[0].set_xlabel("layers frozen", fontsize=10)
+    text = [
+        "Layers 1 to 3 are convolutions, the rest fully connected; the held-out profiles are those of the first fold: "
+        "one split shows a tendency, no more."
+    ]
+    return Section("Frozen layers", text, [("RMSE by the number of layers kept from pre-training.", figure)], [])
+
+
+def _mean_of_repeats(predicted: np.ndarray) -> np.ndarray:
+    """Return the mean over repeats `(n, layer)`, NaN where a row was never tested."""
+    count = np.isfinite(predicted).sum(axis=0)
+    total = np.nansum(predicted, axis=0)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)

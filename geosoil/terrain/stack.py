@@ -1,0 +1,114 @@
+"""All terrain covariates of a DEM as one raster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geosoil.raster.layout import make_raster
+from geosoil.terrain.cells import Degrees, map_cells
+from geosoil.terrain.flow import Drainage, FlowMethod, drain
+from geosoil.terrain.ls_factor import LSConvention, LSMethod, ls_boehner_selige, ls_desmet_govers, ls_moore
+from geosoil.terrain.slope import SlopeMethod, aspect_deg, curvatures_1_m, gradient, slope_rad
+from geosoil.terrain.streams import default_stream_area_m2, stream_cells
+from geosoil.terrain.wetness import specific_catchment_area, wetness_index
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+UNITS = {
+    "slope_deg": "deg",
+    "aspect_deg": "deg",
+    "profile_curvature_1_m": "1/m",
+    "plan_curvature_1_m": "1/m",
+    "filled_dem_m": "m",
+    "catchment_area_m2": "m2",
+    "twi": "",
+    "ls_factor": "",
+    "stream": "",
+}
+"""Bands of `terrain_stack` and their units."""
+
+
+def terrain_stack(
+    dem: xr.DataArray | Drainage,
+    *,
+    slope_method: SlopeMethod = "horn",
+    flow: FlowMethod = "mfd",
+    ls: LSMethod = "desmet_govers",
+    ls_convention: LSConvention = "paper",
+    stream_area_m2: float | None = None,
+    z_factor: float = 1.0,
+    degrees: Degrees = "refuse",
+    block: int | tuple[int, int] | None = None,
+) -> xr.DataArray:
+    """Compute slope, aspect, curvatures, catchment area, wetness, LS-factor and streams of a DEM.
+
+    dem: raster `(1, y, x)`, heights x z_factor are metres; or what `drain` made of it, which then stands for z_factor
+    and degrees. slope_method, flow: see `slope` and `catchment_area`. ls: formula of the LS-factor. ls_convention: of
+    Desmet and Govers, "paper" or "saga" (see `ls_desmet_govers`). stream_area_m2: catchment area, by D8, at which a
+    stream begins; None: see `default_stream_area_m2`. degrees: see `cell_sizes`. block: side in pixels.
+
+    Flow is computed at once, on the whole DEM in memory; the rest lazily, block by block. Slope, aspect and curvatures
+    are those of the DEM as it came; wetness and LS take slope and aspect of the filled one, as SAGA's Basic Terrain
+    Analysis. Returns a raster with the bands and units of `UNITS`; NaN = no data, and no direction (aspect of flats).
+    Raises as `drain` does.
+
+    >>> from affine import Affine
+    >>> plane = np.add.outer(np.arange(9), np.arange(9))[None] * 3.0
+    >>> dem = make_raster(plane.astype("float32"), names=["dem"], crs="EPSG:32633",
+    ...                   transform=Affine(3, 0, 0, 0, -3, 0))
+    >>> round(float(terrain_stack(dem).sel(band="twi")[4, 4]), 2)
+    2.19
+    """
+    drainage = dem if isinstance(dem, Drainage) else drain(dem, z_factor=z_factor, degrees=degrees)
+    if ls not in ("moore", "desmet_govers", "boehner_selige"):
+        raise ValueError(f"ls is {ls!r}; expected 'moore', 'desmet_govers' or 'boehner_selige'")
+    if ls_convention not in ("paper", "saga"):
+        raise ValueError(f"ls_convention is {ls_convention!r}; expected 'paper' or 'saga'")
+    area_m2, _ = drainage.areas(flow)
+    streams = stream_cells(drainage, stream_area_m2 or default_stream_area_m2(drainage)).values[0]
+    east, north = drainage.sizes.to_east, drainage.sizes.to_north
+    whole = make_raster(
+        np.stack([drainage.dem_m, drainage.filled_m, area_m2.astype(np.float32), streams]),
+        names=["dem_m", "filled_dem_m", "catchment_area_m2", "stream"],
+        crs=drainage.grid.crs,
+        transform=drainage.grid.transform,
+        source=drainage.source,
+    )
+
+    def of_block(b: np.ndarray, width_m: np.ndarray, height_m: np.ndarray) -> np.ndarray:
+        along_row, along_column = gradient(b[0], width_m, height_m, slope_method)
+        profile, plan = curvatures_1_m(b[0], width_m, height_m)
+        filled, area, stream = b[1:, 1:-1, 1:-1]
+        row, column = gradient(b[1], width_m, height_m, slope_method)
+        steep, facing = slope_rad(row, column), aspect_deg(east * row, north * column)
+        specific_m = specific_catchment_area(area, facing, width_m, height_m)
+        if ls == "moore":
+            factor = ls_moore(specific_m, steep)
+        elif ls == "boehner_selige":
+            factor = ls_boehner_selige(specific_m, steep)
+        elif ls_convention == "saga":
+            factor = ls_desmet_govers(specific_m, steep, np.sqrt(width_m * height_m))
+        else:
+            # Rounding to float32 must not leave a head with less than its own cell.
+            inlet_m2 = np.maximum(area - width_m * height_m, 0)
+            factor = ls_desmet_govers(inlet_m2, steep, np.sqrt(width_m * height_m), facing)
+        return np.stack(
+            [
+                np.rad2deg(slope_rad(along_row, along_column)),
+                aspect_deg(east * along_row, north * along_column),
+                profile,
+                plan,
+                filled,
+                area,
+                wetness_index(specific_m, steep),
+                factor,
+                stream,
+            ],
+            dtype=np.float32,
+            casting="same_kind",
+        )
+
+    return map_cells(of_block, whole, drainage.sizes, names=list(UNITS), block=block)

@@ -1,0 +1,88 @@
+"""`geosoil map --covariates`: several paths up to the next option, one clear line for what does not fit."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from small_cube import save_trained_model
+from small_stack import read, save_covariate_model, trained_on, write_covariates
+from written_rasters import write_raster
+
+from geosoil.errors import GeosoilError
+from geosoil_cli.main import group
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli_covariates")
+    save_covariate_model(folder / "models" / "soc", trained_on(write_covariates(folder)))
+    save_trained_model(folder / "models" / "share")
+    other = np.full((1, 60, 80), 2, "uint8")
+    other[0, 5, 5] = 7
+    (folder / "other").mkdir()
+    write_raster(folder / "other" / "landform.tif", other, nodata=0)
+    return folder
+
+
+def run(folder, monkeypatch, *arguments):
+    monkeypatch.chdir(folder)
+    return CliRunner().invoke(group, ["map", *arguments])
+
+
+ALL = ("--covariates", "slope.tif", "twi.tif", "landform.tif")
+
+
+def test_paths_up_to_the_next_option_patterns_and_repeats_are_the_same(folder, monkeypatch):
+    done = run(folder, monkeypatch, *ALL, "--model", "soc", "-o", "a.tif")
+    assert done.exit_code == 0, done.output
+    assert "soc_pct" in done.output
+    assert "twi.tif: EPSG:32633, 15 m -> EPSG:32633, 30 m by average" in done.output
+    done = run(folder, monkeypatch, "--model", "soc", "-o", "b.tif", "--like=slope.tif", "--covariates", "[lst]*.tif")
+    assert done.exit_code == 0, done.output
+    options = [word for path in ALL[1:] for word in (f"--covariates={path}",)]
+    assert run(folder, monkeypatch, *options, "--model", "soc", "-o", "c.tif").exit_code == 0
+    for other in ("b.tif", "c.tif"):
+        np.testing.assert_array_equal(read(folder / "a.tif"), read(folder / other))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--covariates", "slope.tif", "--model", "soc"), "no covariate twi, landform="),
+        ((*ALL, "--model", "share"), "found a model of reflectance"),
+        (("--covariates", "slope.tif", "twi.tif", "other/landform.tif", "--model", "soc"), "found class 7 in the band"),
+        (("--covariates", "none*.tif", "--model", "soc"), "none*.tif: found no such file"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_leaves_nothing(folder, monkeypatch, arguments, said):
+    before = set(folder.iterdir())
+    done = run(folder, monkeypatch, *arguments, "-o", "x.tif")
+    assert isinstance(done.exception, GeosoilError)
+    assert said in str(done.exception)
+    assert "\n" not in str(done.exception)
+    assert set(folder.iterdir()) == before
+
+
+def test_unseen_classes_can_be_left_out(folder, monkeypatch):
+    paths = ("--covariates", "slope.tif", "twi.tif", "other/landform.tif")
+    done = run(folder, monkeypatch, *paths, "--model", "soc", "-o", "d.tif", "--unseen-classes", "nodata")
+    assert done.exit_code == 0, done.output
+    assert np.isnan(read(folder / "d.tif")[0, 5, 5])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((*ALL, "--cube", "cube.tif", "--model", "soc"), "give either --cube CUBE or --covariates"),
+        (("--model", "soc"), "give either --cube CUBE or --covariates"),
+        ((*ALL, "--model", "soc", "--scale", "0.1"), "--scale goes with --cube"),
+        (
+            ("--cube", "c.tif", "--model", "share", "--unseen-classes", "stop"),
+            "--unseen-classes goes with --covariates",
+        ),
+        (("--cube", "c.tif", "--model", "share", "stray"), "unexpected extra argument"),
+    ],
+)
+def test_options_that_do_not_go_together_are_said(folder, monkeypatch, arguments, said):
+    done = run(folder, monkeypatch, *arguments)
+    assert done.exit_code == 2
+    assert said in done.output

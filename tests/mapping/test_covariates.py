@@ -1,0 +1,139 @@
+"""Which covariates suit a model: by name, with the classes and in the range of training."""
+
+import numpy as np
+import pytest
+from rasterio import Affine
+from small_stack import CLASSES, SHAPE, trained_on, write_covariates
+from written_rasters import write_raster
+
+from geosoil.errors import GridError, RasterError, UnitsError
+from geosoil.io.rasters import open_raster
+from geosoil.io.stack import open_stack
+from geosoil.mapping.covariates import match_covariates
+from geosoil.models.base import Feature, PixelModel, Target
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("match")
+    write_covariates(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def paths(folder):
+    return [folder / name for name in ("slope.tif", "twi.tif", "landform.tif")]
+
+
+@pytest.fixture(scope="module")
+def model(paths):
+    return trained_on(paths)
+
+
+def test_files_in_any_order_give_the_features_in_the_models_order(model, paths):
+    matched = match_covariates(model, paths[::-1], like=paths[0])
+    expected = open_stack(paths, classes=CLASSES).sel(band=[feature.name for feature in model.features])
+    np.testing.assert_array_equal(matched.raster.values, expected.values)
+    assert matched.notes == ("twi.tif: EPSG:32633, 15 m -> EPSG:32633, 30 m by average",)
+
+
+def test_the_first_files_grid_is_taken_and_said(model, paths):
+    matched = match_covariates(model, [paths[1], paths[0], paths[2]])
+    assert matched.raster.shape[1:] == (2 * SHAPE[0], 2 * SHAPE[1])
+    assert matched.notes == (
+        "grid of twi.tif: EPSG:32633, 15 m, 120 x 160 pixels",
+        "slope.tif: EPSG:32633, 30 m -> EPSG:32633, 15 m by bilinear",
+        "landform.tif: EPSG:32633, 30 m -> EPSG:32633, 15 m by nearest (classes)",
+        # Means of four cells vary less than the cells themselves.
+        "cells outside the range at training, of those looked at: twi 15 % (training 5.637 to 14.16)",
+    )
+
+
+def test_a_raster_in_memory_does_as_well(model, paths):
+    raw = open_stack(paths).load()
+    got = match_covariates(model, raw).raster.values
+    np.testing.assert_array_equal(got, match_covariates(model, paths).raster.values)
+
+
+def test_a_missing_covariate_is_named_with_names_like_it(model, paths, tmp_path):
+    with pytest.raises(RasterError, match=r"slope.tif.*: found no covariate twi; expected the 5 covariates"):
+        match_covariates(model, [paths[0], paths[2]])
+    other = write_raster(tmp_path / "TWI.tif", open_raster(paths[0]).values)
+    with pytest.raises(RasterError, match=r"no covariate twi;.*near it are: TWI; give its file"):
+        match_covariates(model, [paths[0], paths[2], other])
+    with pytest.raises(RasterError, match=r"no covariate landform=1, landform=2, landform=3;"):
+        match_covariates(model, paths[:2])
+
+
+def test_a_class_not_in_the_table_or_without_samples_at_training_is_refused(model, paths, tmp_path):
+    codes = open_raster(paths[2]).values
+    codes[0, 50, 60] = 9
+    other = write_raster(tmp_path / "landform.tif", np.nan_to_num(codes).astype("uint8"), nodata=0)
+    with pytest.raises(RasterError, match=r"landform.tif: found class 9 in the band landform .* classes 1, 2, 3;"):
+        match_covariates(model, [*paths[:2], other]).raster.values.sum()
+    left_out = match_covariates(model, [*paths[:2], other], unseen="nodata").raster.sel(band="landform=2")
+    assert np.isnan(left_out.values[50, 60])
+    # In the table of training stood a class 9, but no sample: nothing is known of it either.
+    unseen = Feature("landform=9", training_low=0.0, training_high=0.0)
+    known = PixelModel(None, (*model.inputs, unseen), model.targets)
+    known.__dict__["features"] = known.inputs
+    with pytest.raises(RasterError, match="found class 9"):
+        match_covariates(known, [*paths[:2], other]).raster.values.sum()
+    whole = match_covariates(known, [*paths[:2], other], unseen="nodata").raster
+    assert whole.sel(band="landform=9").values[3, 3] == 0
+
+
+def test_a_class_that_a_selection_dropped_is_known(paths, model):
+    kept = PixelModel(None, model.inputs, model.targets)
+    kept.__dict__["features"] = tuple(f for f in model.inputs if f.name in ("twi", "landform=3"))
+    values = match_covariates(kept, paths).raster.sel(band="landform=3").values
+    assert np.isfinite(values).sum() == values.size - 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "factor", "refused"),
+    [
+        (5.0, 15.0, 1.0, False),
+        (5.0, 15.0, 100.0, True),  # percent instead of a fraction, cm instead of m
+        (5.0, 15.0, 0.001, True),  # km instead of m: the range keeps away from zero
+        (0.0, 40.0, 0.001, False),  # a plain in a model of hills: slopes are near zero
+        (-1.0, 1.0, 10_000.0, True),
+        (-0.01, 0.01, 1e-6, False),  # curvature of a plain
+    ],
+)
+def test_a_covariate_in_another_unit_is_refused_and_a_flat_place_is_not(tmp_path, low, high, factor, refused):
+    values = np.random.default_rng(0).uniform(low, high, (1, 50, 50)) * factor
+    path = write_raster(tmp_path / "c.tif", values.astype("float32"))
+    feature = Feature("c", training_low=low, training_high=high)
+    model = PixelModel(None, (feature,), (Target("y", ""),))
+    model.__dict__["features"] = (feature,)
+    if refused:
+        with pytest.raises(UnitsError, match=r"c.tif: found c around .*; expected values as at training"):
+            match_covariates(model, path)
+    else:
+        match_covariates(model, path)
+
+
+def test_values_outside_the_training_range_are_counted(tmp_path):
+    path = write_raster(tmp_path / "c.tif", np.linspace(0, 10, 1024, dtype="float32").reshape(1, 32, 32))
+    feature = Feature("c", training_low=0.0, training_high=8.0)
+    model = PixelModel(None, (feature,), (Target("y", ""),))
+    model.__dict__["features"] = (feature,)
+    assert match_covariates(model, path).notes == (
+        "cells outside the range at training, of those looked at: c 20 % (training 0 to 8)",
+    )
+
+
+def test_a_patch_larger_than_the_raster_and_a_stack_without_crs_are_refused(paths, tmp_path):
+    class Patches:
+        features = (Feature("slope"),)
+        targets = (Target("y", ""),)
+        halo = 30
+
+    with pytest.raises(GridError, match="found a raster of 60 x 80 pixels; expected one that holds a patch of 61 x 61"):
+        match_covariates(Patches(), paths[0])
+    plain = write_raster(
+        tmp_path / "slope.tif", np.ones((1, 9, 9), "float32"), crs=None, transform=Affine(1, 0, 0, 0, -1, 9)
+    )
+    with pytest.raises(GridError, match="found no CRS"):
+        match_covariates(Patches(), plain)
