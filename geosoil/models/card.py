@@ -49,26 +49,35 @@ class DescentCard(_Part):
     frozen: list[str] = Field(default_factory=list)
 
 
-class ModelCard(_Part):
+class MemberCard(_Part):
+    """What a model is, apart from how it was made: alone, or inside a model of models.
+
+    `estimator` is the tree of types, parameters and names of arrays that `models/store.py` reads. `kind` says what
+    decides the value of a cell: its own pixel, or the patch of `patch_size` x `patch_size` pixels around it; or that
+    the model is made of `members`, as `models/compose.py` has it, and has no estimator of its own.
+    """
+
+    kind: Literal["pixel", "patch", "ensemble", "cascade"] = "pixel"
+    patch_size: int | None = Field(None, ge=3, le=15)
+    features: list[FeatureCard] = Field(min_length=1)
+    targets: list[TargetCard] = Field(min_length=1)
+    estimator: dict[str, Any] = Field(default_factory=dict)
+    members: list[MemberCard] = Field(default_factory=list, max_length=100)
+    descent: list[DescentCard] = Field(default_factory=list)
+
+
+class ModelCard(MemberCard):
     """Everything about a model that is not a large array.
 
-    `estimator` is the tree of types, parameters and names of arrays that `models/store.py` reads; `metrics`
-    holds the table of each protocol, by the protocol's name; `quantity` is what the features are. `kind` says what
-    decides the value of a cell: its own pixel, or the patch of `patch_size` x `patch_size` pixels around it.
+    `metrics` holds the table of each protocol, by the protocol's name; `quantity` is what the features are.
     """
 
     schema_version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
     study: str
-    kind: Literal["pixel", "patch"] = "pixel"
-    patch_size: int | None = Field(None, ge=3, le=15)
     quantity: str = "reflectance"
-    features: list[FeatureCard] = Field(min_length=1)
-    targets: list[TargetCard] = Field(min_length=1)
     preprocessing: list[str]
-    estimator: dict[str, Any]
     training: TrainingCard
-    descent: list[DescentCard] = Field(default_factory=list)
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     created: str = ""

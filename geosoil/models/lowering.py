@@ -75,6 +75,8 @@ def lower_first_steps(estimator: Any) -> Program:
     from sklearn.pipeline import Pipeline
 
     whole = lower_estimator(estimator)
+    if whole is None and hasattr(estimator, "estimator_"):  # LogTarget reads what it wraps
+        return lower_first_steps(estimator.estimator_)
     if whole is not None or not isinstance(estimator, Pipeline):
         return whole or ()
     words: list[Word] = []

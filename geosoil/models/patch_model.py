@@ -33,7 +33,7 @@ class PatchModel:
         used = self.used.tolist()
         if used != sorted(set(used)) or len(used) != self.estimator.n_channels_:
             msg = (
-                f"covariates {used} for an estimator of {self.estimator.n_channels_}; expected rising indices of those"
+                f"covariates {used} for an estimator of {self.estimator.n_channels_}; expected rising indices"
             )
             raise ValueError(msg)
 

@@ -47,7 +47,8 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
     trains for all epochs, with a learning rate that falls to 0.
 
     A layer with fewer than 10 measured values is left out: `depths_` holds the indices of the layers that `predict`
-    gives, in its order, `depths_without_data_` the others.
+    gives, in its order, `depths_without_data_` the others. losses_ are those of each training, `(epoch,)`, in the
+    order of training (not stored with a model).
     """
 
     fitted: ClassVar[tuple[str, ...]] = (
@@ -125,6 +126,7 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
         self.target_spread_[self.target_spread_ == 0] = 1.0
         scaled, standard = self._scaled(X), (y - self.target_mean_) / self.target_spread_
         self.weights_: dict[str, np.ndarray] = {}
+        self.losses_: list[np.ndarray] = []
         for member in range(self.n_members):
             seed = self.random_state + 1000 * member
             for network, weights in enumerate(self._train(scaled, standard.astype(np.float32), seed)):
@@ -272,7 +274,9 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
             "patience": self.patience,
             "decay_learning_rate": self.patience is None,
         }
-        return train(build, (scaled, standard), loss, seed=seed, **settings | options).weights
+        trained = train(build, (scaled, standard), loss, seed=seed, **settings | options)
+        self.losses_.append(trained.losses)
+        return trained.weights
 
     def _loaded(self, build: Callable[[], nn.Module], member: int, network: int = 0) -> Any:
         """Return a network of `weights_`; nothing is allocated before the weights are seen to fit."""

@@ -90,11 +90,17 @@ class ResNet1D(Regressor):
         y: np.ndarray,
         *,
         groups: np.ndarray | None = None,
+        stopping_rows: np.ndarray | None = None,
         checkpoint: str | Path | None = None,
         progress: Callable[[int, float], None] | None = None,
     ) -> ResNet1D:
-        """Train on all rows but those that say when to stop; raises SamplesError or RecipeError."""
-        return self._train(X, y, groups=groups, checkpoint=checkpoint, progress=progress)
+        """Train on all rows but those that say when to stop; raises SamplesError or RecipeError.
+
+        stopping_rows: `(sample,)`, True for these, in place of a share that the seed draws.
+        """
+        return self._train(
+            X, y, groups=groups, stopping_rows=stopping_rows, checkpoint=checkpoint, progress=progress
+        )
 
     def layer_names(self) -> tuple[str, ...]:
         """Return the layers that `fine_tuned` can freeze, from the input to the output."""
@@ -114,6 +120,7 @@ class ResNet1D(Regressor):
         freeze: Sequence[str],
         bn: Literal["keep", "adapt"] = "keep",
         groups: np.ndarray | None = None,
+        stopping_rows: np.ndarray | None = None,
         checkpoint: str | Path | None = None,
         progress: Callable[[int, float], None] | None = None,
         **settings: Any,
@@ -127,8 +134,8 @@ class ResNet1D(Regressor):
             raise _senseless(f"bn={bn!r}", "keep or adapt")
         new = clone(self).set_params(pool_bands=self.pool_bands_, **settings)
         return new._train(
-            X, y, source=self, frozen=freeze, adapt=bn == "adapt", groups=groups, checkpoint=checkpoint,
-            progress=progress,
+            X, y, source=self, frozen=freeze, adapt=bn == "adapt", groups=groups, stopping_rows=stopping_rows,
+            checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
 
     def _train(

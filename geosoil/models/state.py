@@ -35,6 +35,7 @@ TYPES: dict[str, str] = {
     "MultiTaskCNN": "geosoil.models.depth_nets:MultiTaskCNN",
     "TransferCNN": "geosoil.models.depth_nets:TransferCNN",
     "ResNet1D": "geosoil.models.resnet:ResNet1D",
+    "SpectralCNN": "geosoil.models.spectral_cnn:SpectralCNN",
     "StandardScaler": "sklearn.preprocessing:StandardScaler",
     "MinMaxScaler": "sklearn.preprocessing:MinMaxScaler",
 }

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from geosoil.errors import GeosoilError, ModelFileError, OutputError
 from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.card import DescentCard, FeatureCard, ModelCard, TargetCard, TrainingCard
+from geosoil.models.card import DescentCard, FeatureCard, MemberCard, ModelCard, TargetCard, TrainingCard
+from geosoil.models.compose import Cascade, Composed, Ensemble
 from geosoil.models.forests import read_forests, write_forests
 from geosoil.models.patch_model import PatchModel
 from geosoil.models.patch_regressor import PatchRegressor
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 MOST_JSON_BYTES = 20 * 1024**2
 CARD, WEIGHTS, FOREST = "model.json", "weights.safetensors", "forest.skops"
 _WAY_OUT = "name a folder that `geosoil train` wrote"
+AnyModel = PixelModel | PatchModel | Composed
 
 
 def save_model(
-    model: PixelModel | PatchModel,
+    model: AnyModel,
     folder: Path,
     *,
     name: str,
@@ -49,20 +51,13 @@ def save_model(
 
     arrays: dict[str, np.ndarray] = {}
     forests: dict[str, Any] = {}
-    tree = describe(model.estimator, arrays, forests)
-    used = set(model.used.tolist())
     card = ModelCard(
+        **dict(_member_card(model, arrays, forests)),
         name=name,
         study=study,
-        kind="patch" if isinstance(model, PatchModel) else "pixel",
-        patch_size=model.patch_size if isinstance(model, PatchModel) else None,
         quantity=quantity,
-        features=[FeatureCard(**vars(feature), used=i in used) for i, feature in enumerate(model.inputs)],
-        targets=[TargetCard(**vars(target)) for target in model.targets],
         preprocessing=preprocessing,
-        estimator=tree,
         training=training,
-        descent=[DescentCard(**source) for source in getattr(regressor_of(model.estimator), "descent_", [])],
         metrics=dict(metrics or {}),
         versions=_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -83,6 +78,25 @@ def save_model(
             folder, found=str(error.strerror or error), expected="a folder to write", way_out="name another with -o"
         ) from error
     return card
+
+
+def _member_card(model: AnyModel, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> MemberCard:
+    """Say what a model is; put its arrays and forests under names that begin with `path`."""
+    used = set(model.used.tolist())
+    features = [FeatureCard(**vars(feature), used=i in used) for i, feature in enumerate(model.inputs)]
+    targets = [TargetCard(**vars(target)) for target in model.targets]
+    if isinstance(model, Composed):
+        members = [_member_card(one, arrays, forests, f"{path}{i}/") for i, one in enumerate(model.members)]
+        kind: Any = "cascade" if isinstance(model, Cascade) else "ensemble"
+        return MemberCard(kind=kind, features=features, targets=targets, members=members)
+    return MemberCard(
+        kind="patch" if isinstance(model, PatchModel) else "pixel",
+        patch_size=model.patch_size if isinstance(model, PatchModel) else None,
+        features=features,
+        targets=targets,
+        estimator=describe(model.estimator, arrays, forests, path),
+        descent=[DescentCard(**source) for source in getattr(regressor_of(model.estimator), "descent_", [])],
+    )
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -117,7 +131,7 @@ def read_card(folder: Path) -> ModelCard:
         raise ModelFileError(path, found=f"no JSON ({error})", expected="a model card", way_out=_WAY_OUT) from error
 
 
-def load_model(folder: str | Path) -> PixelModel | PatchModel:
+def load_model(folder: str | Path) -> AnyModel:
     """Read a model by folder or by name (see `find_model`); executes nothing that the files say.
 
     Raises ModelFileError for a folder that is not a model, or one that has been tampered with.
@@ -130,11 +144,7 @@ def load_model(folder: str | Path) -> PixelModel | PatchModel:
                 folder / file, found="a link out of the folder", expected="a file", way_out="copy the file there"
             )
     try:
-        estimator = rebuild(card.estimator, _read_arrays(folder / WEIGHTS), _read_forests(folder / FOREST))
-        model = _dressed(estimator, card)
-        _try_out(model, card)
-        if card.descent:
-            regressor_of(estimator).descent_ = [source.model_dump() for source in card.descent]
+        model = _rebuilt(card, _read_arrays(folder / WEIGHTS), _read_forests(folder / FOREST))
     except GeosoilError:
         raise
     # Whatever a crafted file makes numpy, scikit-learn or torch say, the user gets one line and nothing is returned.
@@ -166,10 +176,39 @@ def _read_forests(path: Path) -> dict[str, Any]:
     return read_forests(path) if path.exists() else {}
 
 
-def _dressed(estimator: Any, card: ModelCard) -> PixelModel | PatchModel:
-    """Return the model of a card's kind, once its estimator is seen to be of that kind."""
+def _rebuilt(card: MemberCard, arrays: dict[str, np.ndarray], forests: dict[str, Any]) -> AnyModel:
+    """Return the model that a card describes, once it is seen to be of that kind and to answer."""
+    if card.members:
+        members = tuple(_rebuilt(member, arrays, forests) for member in card.members)
+        model = _composed(members, card)
+    else:
+        estimator = rebuild(card.estimator, arrays, forests)
+        model = _dressed(estimator, card)
+        if card.descent:
+            regressor_of(estimator).descent_ = [source.model_dump() for source in card.descent]
+    _try_out(model, card)
+    return model
+
+
+def _composed(members: tuple[AnyModel, ...], card: MemberCard) -> AnyModel:
+    if card.estimator or card.patch_size or card.kind not in ("ensemble", "cascade"):
+        msg = f"members in a model of kind {card.kind}"
+        raise ValueError(msg)
+    model = Ensemble(members) if card.kind == "ensemble" else Cascade(*members)
+    if (model.inputs, model.targets) != _columns(card):
+        msg = "the covariates and targets of the card are not those of its members"
+        raise ValueError(msg)
+    return model
+
+
+def _columns(card: MemberCard) -> tuple[tuple[Feature, ...], tuple[Target, ...]]:
     inputs = tuple(Feature(**feature.model_dump(exclude={"used"})) for feature in card.features)
-    targets = tuple(Target(**target.model_dump()) for target in card.targets)
+    return inputs, tuple(Target(**target.model_dump()) for target in card.targets)
+
+
+def _dressed(estimator: Any, card: MemberCard) -> PixelModel | PatchModel:
+    """Return the model of a card's kind, once its estimator is seen to be of that kind."""
+    inputs, targets = _columns(card)
     of_patches = isinstance(estimator, PatchRegressor)
     used = tuple(i for i, feature in enumerate(card.features) if feature.used)
     said = (card.kind, card.patch_size, len(used))
@@ -180,7 +219,7 @@ def _dressed(estimator: Any, card: ModelCard) -> PixelModel | PatchModel:
     return PatchModel(estimator, inputs, targets, used) if of_patches else PixelModel(estimator, inputs, targets)
 
 
-def _try_out(model: PixelModel | PatchModel, card: ModelCard) -> None:
+def _try_out(model: AnyModel, card: MemberCard) -> None:
     """Let the rebuilt model answer for the middle of its training range, by both its ways."""
     if [i for i, feature in enumerate(card.features) if feature.used] != model.used.tolist():
         msg = "the bands marked as used are not those that the estimator reads"
@@ -189,12 +228,13 @@ def _try_out(model: PixelModel | PatchModel, card: ModelCard) -> None:
     pixels = np.array([middle, middle], np.float32)
     side = 2 * model.halo + 1
     block = np.ascontiguousarray(np.broadcast_to(pixels[0][:, None, None], (len(middle), side, side + 1)))
-    rows = np.stack([block[:, :, :-1], block[:, :, 1:]]) if isinstance(model, PatchModel) else pixels
+    of_patches = isinstance(model, PatchModel) or model.halo > 0
+    rows = np.stack([block[:, :, :-1], block[:, :, 1:]]) if of_patches else pixels
     by_rows, by_block = model.predict_rows(rows), model.predict(block)
     if by_rows.shape != (2, len(model.targets)) or by_block.shape != (len(model.targets), 1, 2):
         msg = f"it gives {by_rows.shape[1:]} values for {len(model.targets)} targets"
         raise ValueError(msg)
-    if isinstance(model, PatchModel) and not np.isfinite(by_block).all():
+    if of_patches and not np.isfinite(by_block).all():
         msg = "it gives no numbers"
         raise ValueError(msg)
 

@@ -54,6 +54,7 @@ def train(
     patience: int | None = None,
     stopping_share: float = 0.15,
     groups: np.ndarray | None = None,
+    stopping_rows: np.ndarray | None = None,
     start: Mapping[str, np.ndarray] | None = None,
     frozen: Sequence[str] = (),
     adapt_batch_norm: bool = False,
@@ -75,6 +76,7 @@ def train(
     the last: the last batches then no longer decide what the weights are.
     patience: epochs without a better loss on `stopping_share` of the rows before it stops, and the best weights
     are taken. groups: `(sample,)`; rows of one group (a profile, a site) stand on one side of that share.
+    stopping_rows: `(sample,)`, True for the rows that say when to stop, in place of a share that the seed draws.
     start: weights to begin with, by name, in place of the seed's. frozen: submodules by name that keep their weights
     and the statistics of their batch norms, and drop nothing out; with adapt_batch_norm the statistics follow the new
     rows. device: "auto" takes CUDA where there is one; the same seed gives the same weights on the CPU.
@@ -114,7 +116,11 @@ def train(
         generator = torch.Generator().manual_seed(int(seed))
         noise = torch.Generator(where).manual_seed(int(seed)) if where.type == "cuda" else generator
         tensors = [torch.from_numpy(np.array(array, np.float32)).to(where) for array in arrays]
-        rows, stopping = _stopping_rows(len(tensors[0]), patience, stopping_share, groups, generator)
+        if stopping_rows is None:
+            rows, stopping = _stopping_rows(len(tensors[0]), patience, stopping_share, groups, generator)
+        else:
+            given = torch.from_numpy(np.asarray(stopping_rows, bool))
+            rows, stopping = torch.nonzero(~given)[:, 0], torch.nonzero(given)[:, 0]
         optimiser = torch.optim.Adam(
             _parameters(module, weight_decay, l2),
             lr=learning_rate,

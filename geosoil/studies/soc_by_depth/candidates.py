@@ -14,10 +14,9 @@ from geosoil.models.depth_nets import MultiTaskCNN, PlainCNN, TransferCNN
 from geosoil.models.estimators import Forest
 from geosoil.models.patch_model import PatchModel
 from geosoil.models.per_target import PerTarget
-from geosoil.samples.covariates import CovariateSelection
 
 if TYPE_CHECKING:
-    from geosoil.samples.covariates import Selection
+    from geosoil.samples.covariates import CovariateSelection, Selection
     from geosoil.studies.soc_by_depth.recipe import Recipe
 
 MODELS = {"forest": "RF", "cnn": "CNN", "mtcnn": "MTCNN", "transfer": "Transfer CNN"}
@@ -78,18 +77,11 @@ class Trainer:
     @cached_property
     def chooser(self) -> CovariateSelection | None:
         """The choice of covariates with its curve, or None where all are taken."""
-        wanted = self.recipe.selection
-        if wanted.method == "none":
+        chooser = self.recipe.selection.step(self.names, self.recipe.seed)
+        if chooser is None:
             return None
         half = self.patches.shape[2] // 2
         rows = self._selection_rows
-        chooser = CovariateSelection(
-            self.names,
-            least_r=wanted.least_r,
-            most_r=wanted.most_r,
-            batch=wanted.batch,
-            random_state=self.recipe.seed,
-        )
         return chooser.fit(self.patches[rows, :, half, half], self.values[rows])
 
     @property

@@ -15,11 +15,11 @@ from geosoil.report.maps import map_covariates
 from geosoil.report.page import Section, write_report
 from geosoil.report.terrain import map_terrain
 from geosoil.samples.depths import harmonise, read_horizons, write_sites
+from geosoil.studies.covariate_data import covariate_paths
 from geosoil.studies.demo import DemoResult, sample_data
 from geosoil.studies.results import no_progress
 from geosoil.studies.soc_by_depth.recipe import read_recipe
 from geosoil.studies.soc_by_depth.study import train
-from geosoil.studies.soc_by_depth.training_data import covariate_paths
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from geosoil.studies.covariate_data import Selection
 from geosoil.studies.recipe import NAME, LoadedRecipe, Part
 from geosoil.studies.recipe import read_recipe as read_any_recipe
 
@@ -69,15 +70,6 @@ class Property(Part):
     def name(self) -> str:
         """Return what maps and figures call it."""
         return self.title or self.column
-
-
-class Selection(Part):
-    """How covariates are chosen, inside the training rows."""
-
-    method: Literal["screen", "none"] = "screen"
-    least_r: float = Field(0.05, ge=0, lt=1, description="less correlated with the target: dropped")
-    most_r: float = Field(0.8, gt=0, le=1, description="more correlated with a better one: dropped")
-    batch: int = Field(10, ge=1, description="covariates added at a time, judged by cross-validated RMSE")
 
 
 class Network(Part):

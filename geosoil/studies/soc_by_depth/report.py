@@ -57,19 +57,28 @@ def covariates_section(trainer: Trainer, unit: str) -> Section:
     if selection is None:
         return Section("Covariates", ["All covariates are used."], [], [])
     kept = [trainer.names[i] for i in trainer.kept]
-    text = [f"{len(kept)} of {len(trainer.names)} covariates are kept, the strongest first: {', '.join(kept)}."]
+    text = [f"{len(kept)} of {len(trainer.names)} covariates are kept: {', '.join(kept)}."]
     figure = batches_figure(selection, unit=unit)
     dropped = pd.DataFrame({"covariate": list(selection.dropped), "why": list(selection.dropped.values())})
     tables = [("Dropped", dropped)] if len(dropped) else []
     return Section("Covariates", text, [("RMSE as covariates are added, in cross-validation.", figure)], tables)
 
 
-def training_section(fitted: Fitted) -> Section | None:
+def training_section(fitted: Fitted, layers: Sequence[tuple[float, float]]) -> Section | None:
     """Show the losses of a network's training."""
-    losses = getattr(fitted.estimator, "losses_", None)
+    losses = list(getattr(fitted.estimator, "losses_", []))
     if not losses:
         return None
-    return Section("Training", [], [("Losses by epoch, all profiles.", loss_figure(losses))], [])
+    names = [layer_name(layer) for layer in layers]
+    shown: dict[str, np.ndarray] = {}
+    if fitted.kind == "transfer":
+        shown["all depths"] = losses.pop(0)
+        names = [f"{name}, fine-tuned" for name in names]
+    elif fitted.kind == "mtcnn":
+        names = ["all depths"]
+    shown |= dict(zip(names, losses, strict=False))  # members beyond the first look the same
+    caption = "Mean squared error by epoch, in variances of the target; all profiles, first member."
+    return Section("Training", [], [(caption, loss_figure(shown))], [])
 
 
 def validation_section(outcome: Outcome, data: TrainingData) -> Section:

@@ -77,7 +77,7 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     sections = [
         report.data_section(data, wanted.target),
         report.covariates_section(trainer, wanted.target.unit),
-        *filter(None, [report.training_section(fitted)]),
+        *filter(None, [report.training_section(fitted, data.layers)]),
         report.validation_section(outcome, data),
     ]
     page = write_report(folder / "report", title=_title(loaded), sections=sections)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.errors import RecipeError, SamplesError
+from geosoil.errors import SamplesError
 from geosoil.io.rasters import open_raster
 from geosoil.io.stack import open_stack
 from geosoil.io.tables import read_samples
@@ -19,6 +18,7 @@ from geosoil.raster.grid import Grid
 from geosoil.samples.depths import harmonise, layer_columns, read_horizons
 from geosoil.samples.extract import extract_spectra
 from geosoil.samples.patches import extract_patches
+from geosoil.studies.covariate_data import covariate_paths
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -112,20 +112,6 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
         notes=notes,
         sha256=digest.hexdigest(),
     )
-
-
-def covariate_paths(loaded: LoadedRecipe[Recipe]) -> list[str]:
-    """Return the covariates' files, `*` spelt out; raises RecipeError where one stands for none."""
-    paths: list[str] = []
-    for pattern in loaded.recipe.data.covariates:
-        path = loaded.path(pattern)
-        found = sorted(glob(path)) if has_magic(path) else [path]  # noqa: PTH207 (a URL has no Path)
-        if not found:
-            raise RecipeError(
-                path, found="no such file", expected="covariate rasters", way_out="mend data.covariates in the recipe"
-            )
-        paths += [name for name in found if name not in paths]
-    return paths
 
 
 def _sites(loaded: LoadedRecipe[Recipe], wanted: list[Property]) -> tuple[gpd.GeoDataFrame, list[str]]:

@@ -1,0 +1,288 @@
+"""Models made of models: the mean of several, and a property that is predicted first to be a covariate of another.
+
+Ensemble   block ─┬─▶ member 1 ─┐
+                  ├─▶ member 2 ─┼─▶ mean
+                  └─▶ member 3 ─┘
+
+Cascade    block ─┬─▶ first (pH) ─┐
+                  └───────────────┴─▶ second (Pb)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import clone
+
+from geosoil.errors import SamplesError
+from geosoil.models.base import PixelModel
+from geosoil.samples.splits import split_k_fold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geosoil.models.base import Block, Feature, Target
+
+
+class Composed(ABC):
+    """What models of models share: one list of features, which every member finds by their names."""
+
+    @property
+    @abstractmethod
+    def members(self) -> tuple[Any, ...]:
+        """The models it is made of."""
+
+    @property
+    @abstractmethod
+    def targets(self) -> tuple[Target, ...]:
+        """The bands it writes, in this order."""
+
+    @property
+    @abstractmethod
+    def halo(self) -> int:
+        """Pixels of context that it needs on every side."""
+
+    @property
+    def provided(self) -> tuple[str, ...]:
+        """The names of features that one member makes for another."""
+        return ()
+
+    @cached_property
+    def inputs(self) -> tuple[Feature, ...]:
+        """Every column that a member was fitted on; its range at training is the one that all members know."""
+        found: dict[str, Feature] = {}
+        for feature in (feature for member in self.members for feature in member.inputs):
+            if feature.name not in self.provided:
+                found[feature.name] = _known_to_both(found.get(feature.name, feature), feature)
+        return tuple(found.values())
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """The bands it reads, in the order of `inputs`."""
+        return tuple(self.inputs[i] for i in self.used)
+
+    @cached_property
+    def used(self) -> np.ndarray:
+        """Indices of the inputs that a member reads, `(n_used,)`."""
+        read = {feature.name for member in self.members for feature in member.features}
+        return np.flatnonzero([feature.name in read for feature in self.inputs])
+
+    @abstractmethod
+    def predict(self, block: Block) -> Block:
+        """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x); NaN in any feature gives NaN."""
+
+    def predict_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Predict as the map does, `(sample, target)` in the targets' units.
+
+        rows: `(sample, feature)`, or under a halo patches `(sample, feature, side, side)` of 2 halo + 1 pixels.
+        """
+        rows = np.asarray(rows, np.float32)
+        if not self.halo:
+            return self.predict(np.ascontiguousarray(rows.T)[:, None])[:, 0].T
+        return np.array([self.predict(patch)[:, 0, 0] for patch in rows]).reshape(len(rows), len(self.targets))
+
+    def _block_of(self, member: Any, bands: dict[str, np.ndarray], halo: int) -> Block:
+        """Return what a member reads of bands `(y, x)` that carry `halo` pixels of context: its own, and no more."""
+        cut = halo - member.halo
+        return np.stack([_inner(bands[feature.name], cut) for feature in member.features])
+
+    def _bands(self, block: Block) -> dict[str, np.ndarray]:
+        return {feature.name: band for feature, band in zip(self.features, block, strict=True)}
+
+
+@dataclass(frozen=True)
+class Ensemble(Composed):
+    """The mean of models of the same targets: nets of several seeds, or a forest and a net.
+
+    Raises ValueError for fewer than two models, or models of different targets.
+
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from geosoil.models.base import Feature, Target
+    >>> lines = [LinearRegression().fit([[0.0], [1.0]], [0.0, slope]) for slope in (1.0, 3.0)]
+    >>> model = Ensemble(tuple(PixelModel(line, (Feature("twi"),), (Target("ph", ""),)) for line in lines))
+    >>> model.predict(np.full((1, 1, 2), 2.0, np.float32)).round(3).tolist()
+    [[[4.0, 4.0]]]
+    """
+
+    models: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.models) < 2 or any(model.targets != self.targets for model in self.models):
+            msg = f"{len(self.models)} models; expected two or more of the same targets"
+            raise ValueError(msg)
+
+    @property
+    def members(self) -> tuple[Any, ...]:
+        """The models whose mean it is."""
+        return self.models
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The bands that every member writes."""
+        targets: tuple[Target, ...] = self.models[0].targets
+        return targets
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context that its widest member needs."""
+        return max(model.halo for model in self.models)
+
+    def predict(self, block: Block) -> Block:
+        """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x) float32; NaN in any feature gives NaN."""
+        bands = self._bands(block)
+        each = [model.predict(self._block_of(model, bands, self.halo)) for model in self.models]
+        return np.asarray(np.mean(each, axis=0, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class Cascade(Composed):
+    """Predict a property first, and give it to a second model as a covariate: pH as a covariate of Pb.
+
+    The second model reads the first one's targets as features of their names, and covariates of its own.
+    Train it by `fit_cascade`: a second model taught on predictions that the first one made of its own training rows
+    would trust them more than the map can bear.
+    Raises ValueError where the second reads none of the first's targets, or a covariate has the name of one.
+
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from geosoil.models.base import Feature, Target
+    >>> line = LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0])
+    >>> first = PixelModel(line, (Feature("twi"),), (Target("ph", ""),))
+    >>> model = Cascade(first, PixelModel(line, (Feature("ph"),), (Target("pb", "mg/kg"),)))
+    >>> model.predict(np.full((1, 1, 2), 3.0, np.float32)).round(3).tolist()
+    [[[12.0, 12.0]]]
+    """
+
+    first: Any
+    second: Any
+
+    def __post_init__(self) -> None:
+        read = {feature.name for feature in self.second.features}
+        if not read & set(self.provided) or {feature.name for feature in self.first.inputs} & set(self.provided):
+            msg = f"the first model gives {', '.join(self.provided)}, the second reads {', '.join(sorted(read))}"
+            raise ValueError(msg)
+
+    @property
+    def members(self) -> tuple[Any, ...]:
+        """The first model, and the second."""
+        return self.first, self.second
+
+    @property
+    def provided(self) -> tuple[str, ...]:
+        """The names of what the first model predicts."""
+        return tuple(target.name for target in self.first.targets)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The bands that the second model writes."""
+        targets: tuple[Target, ...] = self.second.targets
+        return targets
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context: the second model needs predictions of the first in all of its own."""
+        return int(self.first.halo + self.second.halo)
+
+    def predict(self, block: Block) -> Block:
+        """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x) float32; NaN in any feature gives NaN."""
+        bands = self._bands(block)
+        own = {name: _inner(band, self.first.halo) for name, band in bands.items()}
+        predicted = self.first.predict(self._block_of(self.first, bands, self.first.halo))
+        own |= dict(zip(self.provided, predicted, strict=True))
+        return self.second.predict(self._block_of(self.second, own, self.second.halo))
+
+
+def fit_cascade(
+    first: Any,
+    second: Any,
+    X: np.ndarray,
+    y_first: np.ndarray,
+    y: np.ndarray,
+    *,
+    inputs: Sequence[Feature],
+    targets: tuple[Target, Target],
+    n_folds: int = 5,
+    seed: int = 0,
+) -> Cascade | PixelModel:
+    """Fit two estimators as a cascade, the first one cross-fitted.
+
+    first, second: estimators, cloned. X `(sample, feature)` of the covariates `inputs`; y_first and y `(sample,)` in
+    the units of `targets` (the first's, the second's), NaN = unknown: each learns from the rows where its own is known.
+    The column that the second learns from holds out-of-fold predictions: each row's comes from a first model that was
+    fitted without that row, as a cell of the map is predicted. The first model of the cascade is fitted to all rows.
+    All of this stays inside X: rows that are kept for a test must not be in it.
+
+    Returns the second model alone where it drops the prediction itself (a step that selects covariates).
+    Raises SamplesError with fewer known values of the first property than folds, and what the estimators raise.
+
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from geosoil.models.base import Feature, Target
+    >>> twi = np.arange(12.0)
+    >>> model = fit_cascade(LinearRegression(), LinearRegression(), twi[:, None], twi / 2, 3 * twi,
+    ...                     inputs=[Feature("twi")], targets=(Target("ph", ""), Target("pb", "mg/kg")))
+    >>> model.predict_rows([[4.0]]).round(3).tolist()
+    [[12.0]]
+    """
+    X, y_first, y = np.asarray(X), np.asarray(y_first, np.float64), np.asarray(y, np.float64)
+    known = np.flatnonzero(np.isfinite(y_first))
+    if len(known) < n_folds:
+        raise SamplesError(
+            targets[0].name,
+            found=f"{len(known)} values",
+            expected=f"at least {n_folds}, one for each fold",
+            way_out="add samples that have it, or predict the target without it",
+        )
+
+    def fitted(rows: np.ndarray) -> PixelModel:
+        return fit_pixel_model(first, X[rows], y_first[rows], inputs=inputs, target=targets[0])
+
+    whole = fitted(known)
+    predicted = whole.predict_rows(X[:, whole.used])[:, 0]  # rows without a value of their own were never seen
+    for train, test in split_k_fold(len(known), n_folds, seed=seed):
+        model = fitted(known[train])
+        predicted[known[test]] = model.predict_rows(X[known[test]][:, model.used])[:, 0]
+    rows = np.flatnonzero(np.isfinite(y))
+    wide = np.column_stack([X[rows], predicted[rows].astype(X.dtype)])
+    with_first = [*inputs, type(inputs[0])(targets[0].name)]
+    last = fit_pixel_model(second, wide, y[rows], inputs=with_first, target=targets[1])
+    if targets[0].name in {feature.name for feature in last.features}:
+        return Cascade(whole, last)
+    return fit_pixel_model(second, X[rows], y[rows], inputs=inputs, target=targets[1])
+
+
+def fit_pixel_model(
+    estimator: Any, X: np.ndarray, y: np.ndarray, *, inputs: Sequence[Feature], target: Target
+) -> PixelModel:
+    """Fit a clone of an estimator to X `(sample, feature)` and y `(sample,)` in the target's unit, as a model of maps.
+
+    inputs: what the columns of X are; the model's features carry their range in X.
+
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from geosoil.models.base import Feature, Target
+    >>> model = fit_pixel_model(LinearRegression(), np.array([[1.0], [3.0]]), np.array([2.0, 6.0]),
+    ...                         inputs=[Feature("twi")], target=Target("ph", ""))
+    >>> model.features[0].training_high, model.predict_rows([[2.0]]).tolist()
+    (3.0, [[4.0]])
+    """
+    known = tuple(
+        replace(feature, training_low=float(column.min()), training_high=float(column.max()))
+        for feature, column in zip(inputs, X.T, strict=True)
+    )
+    return PixelModel(clone(estimator).fit(X, y), known, (target,))
+
+
+def _known_to_both(one: Feature, other: Feature) -> Feature:
+    """Return a feature with the range that two models have seen: a class that one of them lacks is not known."""
+    if (one.wavelength_nm, one.fwhm_nm) != (other.wavelength_nm, other.fwhm_nm):
+        msg = f"{one.name} is {one.wavelength_nm} nm to one model and {other.wavelength_nm} nm to another"
+        raise ValueError(msg)
+    lows = [feature.training_low for feature in (one, other) if feature.training_low is not None]
+    highs = [feature.training_high for feature in (one, other) if feature.training_high is not None]
+    return replace(one, training_low=max(lows, default=None), training_high=min(highs, default=None))
+
+
+def _inner(band: np.ndarray, cut: int) -> np.ndarray:
+    return band[cut : band.shape[0] - cut, cut : band.shape[1] - cut]
