@@ -51,11 +51,18 @@ def trained_on(paths: list[Path], *, classes=CLASSES) -> PixelModel:
     return PixelModel(estimator, features, (Target("soc_pct", "%", (0.0, 100.0)),))
 
 
-def save_covariate_model(folder: Path, model: PixelModel) -> None:
+def save_covariate_model(folder: Path, model: PixelModel, grid: Grid | None = None) -> None:
     """Write it as a model of covariates."""
     training = TrainingCard(n_samples=100, recipe_sha256="-", table_sha256="-")
     save_model(
-        model, folder, name=folder.name, study="test", preprocessing=[], training=training, quantity="covariates"
+        model,
+        folder,
+        name=folder.name,
+        study="test",
+        preprocessing=[],
+        training=training,
+        quantity="covariates",
+        grid=grid,
     )
 
 

@@ -147,6 +147,18 @@ def test_a_depth_without_data_is_refused_by_name_and_the_others_go_on(study):
     assert said.startswith("SOC 60-100 cm: 0 values")
 
 
+def test_the_exit_code_says_that_a_depth_was_refused(study, monkeypatch, capsys):
+    from geosoil_cli.main import main
+
+    recipe = study.recipe(("[0, 10, 30, 60]", "[0, 10, 30, 60, 100]"), ('kind = "transfer"', 'kind = "forest"'))
+    monkeypatch.setattr("sys.argv", ["geosoil", "train", str(recipe), "-o", str(study.folder / "model")])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 3
+    assert "geosoil: SOC 60-100 cm: 0 values" in capsys.readouterr().err
+    assert len(load_model(study.folder / "model").targets) == 3
+
+
 def test_fewer_profiles_than_folds_are_refused(study):
     assert "61 folds" in study.refusal(SamplesError, ("n_folds = 3", "n_folds = 61"))
 
