@@ -1,8 +1,9 @@
 """Peak memory of mapping a stack of covariates, and of mapping one four times as tall: pixel model and patch model.
 
-Eight covariates at 25 m (more than GDAL's cache holds), two at 90 m in another projection and one of classes; each
-map runs in a process of its own, and the operating system tells its peak. `--quick`: small stacks, for a trial only
-(the cache is not full then, so the ratio says nothing).
+Eight covariates at 25 m, two at 90 m in another projection and one of classes; the patch model writes six depths, more
+than GDAL's block cache (128 MiB) holds. Each map runs in a process of its own, and the operating system tells its peak;
+what is resident after each eighth of the blocks is told too, and has to level off. `--quick`: small stacks, for a trial
+only (the cache is not full then, so the ratio says nothing).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import argparse
 import resource
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import rasterio
@@ -19,13 +20,10 @@ from measure import report
 from rasterio.windows import Window
 from scene import scratch_folder
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 ROWS, COLUMNS, TILE = 4096, 2048, 256
 N_FINE, N_COARSE, N_CLASSES = 8, 2, 4
 PATCH = 9
-DEPTHS = ((0, 5), (5, 15), (15, 30))
+DEPTHS = ((0, 5), (5, 15), (15, 30), (30, 60), (60, 100), (100, 200))
 
 
 def make_stack(rows: int, columns: int) -> list[Path]:
@@ -102,18 +100,27 @@ def save_model_of(kind: str) -> Path:
 
 
 def map_and_tell(kind: str, paths: list[str]) -> None:
-    """Map, and print this process's peak in MiB."""
+    """Map, and print what was resident in MiB: after each eighth of the blocks, and at the peak of the process."""
     from geosoil.report.maps import map_covariates
 
+    series = []
+
+    def note(_: str, done: int, total: int) -> None:
+        if done % max(total // 8, 1) == 0:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            series.append(pages * resource.getpagesize() / 2**20)
+
     model = scratch_folder() / f"soc_memory_{kind}"
-    map_covariates(paths, model, scratch_folder() / f"soc_memory_{kind}.tif", threads=2)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    map_covariates(paths, model, scratch_folder() / f"soc_memory_{kind}.tif", threads=2, progress=note)
+    print(*(f"{one:.0f}" for one in series), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def peak_mib(kind: str, paths: list[Path]) -> float:
-    """Map a stack in a fresh process and return its peak resident memory in MiB."""
+    """Map a stack in a fresh process, print its series, and return its peak resident memory in MiB."""
     command = [sys.executable, __file__, "--map", kind, *map(str, paths)]
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    *series, peak = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    print(f"{kind} model, {paths[0].stem}: resident {' '.join(series)} MiB, peak {float(peak):.0f} MiB", flush=True)
+    return float(peak)
 
 
 def main() -> None:
@@ -131,7 +138,6 @@ def main() -> None:
     for kind in ("pixel", "patch"):
         save_model_of(kind)
         first, fourth = peak_mib(kind, once), peak_mib(kind, tall)
-        print(f"{kind} model: {first:.0f} MiB, four times as tall {fourth:.0f} MiB")
         ratios.append(fourth / first)
     sys.exit(not report("soc_memory", max(ratios), "x", 1.10))
 

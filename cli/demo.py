@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from geosoil.studies.catalogue import STUDIES, run_demo
+from geosoil.studies.catalogue import DEMOS, run_demo
 from geosoil_cli.progress import progress_bar
 
 
 @click.command()
-@click.argument("study", type=click.Choice(list(STUDIES)), default="gf5")
+@click.argument("study", type=click.Choice(DEMOS), default="gf5")
 @click.option(
     "-o", "--output", type=Path, default=Path("geosoil-demo"), show_default=True, help="Folder of the results."
 )

@@ -58,6 +58,9 @@ _HOME = {
     "Target": "geosoil.models.base",
     "PixelModel": "geosoil.models.base",
     "PatchModel": "geosoil.models.patch_model",
+    "Ensemble": "geosoil.models.compose",
+    "Cascade": "geosoil.models.compose",
+    "fit_cascade": "geosoil.models.compose",
     "load_model": "geosoil.models.store",
     "save_model": "geosoil.models.store",
     # validate
@@ -74,6 +77,12 @@ _HOME = {
     "align_library": "geosoil.samples.libraries",
     "localise": "geosoil.report.library_rows",
     "MemoryBased": "geosoil.models.memory_based",
+    "SpikedPLS": "geosoil.models.spiking",
+    "SpectralCNN": "geosoil.models.spectral_cnn",
+    "SearchSpace": "geosoil.models.search_space",
+    "tune": "geosoil.models.tuning",
+    "transfer_instances": "geosoil.models.localised",
+    "transfer_representations": "geosoil.models.localised",
     # map and write
     "map_blocks": "geosoil.raster.blocks",
     "map_model": "geosoil.mapping.mapper",

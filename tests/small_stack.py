@@ -14,6 +14,7 @@ from geosoil.models.base import Feature, PixelModel, Target
 from geosoil.models.card import TrainingCard
 from geosoil.models.estimators import PartialLeastSquares
 from geosoil.models.store import save_model
+from geosoil.raster.grid import Grid
 
 SHAPE = (60, 80)
 CLASSES = {"landform": [1, 2, 3]}

@@ -17,6 +17,7 @@ from geosoil.explain.attributions import (
     tree_attributions,
 )
 from geosoil.explain.windows import Windows, model_windows
+from geosoil.models.base import PixelModel
 from geosoil.models.lowering import lower_estimator
 from geosoil.models.simplify import simplify
 from geosoil.models.state import regressor_of
@@ -25,7 +26,7 @@ from geosoil.numerics.program import Affine, Parallel, Program, RadialBasis, Sel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from geosoil.models.base import PixelModel
+    from geosoil.models.compose import Composed
 
 Method = Literal["auto", "linear", "path", "gradient", "tree", "permutation"]
 MOST_BACKGROUND = 1000  # as the paper takes of its library
@@ -67,7 +68,7 @@ class Explanation:
 
 
 def explain_rows(
-    model: PixelModel,
+    model: PixelModel | Composed,
     X: np.ndarray,
     background: np.ndarray | None = None,
     *,
@@ -99,7 +100,8 @@ def explain_rows(
     """
     X = _checked(model, X)
     rng = np.random.default_rng(seed)
-    estimator, what = model.estimator, model.targets[0].name
+    estimator: Any = getattr(model, "estimator", None)  # None: a model made of models
+    what = model.targets[0].name
     while hasattr(estimator, "estimator_") and hasattr(estimator, "smearing_"):
         estimator, what = estimator.estimator_, f"ln({what})"
     program = _program(model, estimator)
@@ -174,23 +176,23 @@ def _by_gradients(
     return windows.sum(expected_gradients(function, X, background, tolerance=tolerance))
 
 
-def _method(estimator: Any, program: Program | None, model: PixelModel) -> Method:
+def _method(estimator: Any, program: Program | None, model: PixelModel | Composed) -> Method:
     n_features = len(model.features)
     *steps, (_, last) = getattr(estimator, "steps", [("model", estimator)])
     forest = getattr(last, "forest_", last)
     if type(forest).__module__.startswith("sklearn.ensemble._forest"):
         # Behind other steps a tree's attributions would be of their outputs, not of the model's own features.
-        own = not steps and model.resampling is None and forest.n_features_in_ == n_features
+        own = not steps and getattr(model, "resampling", None) is None and forest.n_features_in_ == n_features
         return "tree" if own else "permutation"
     if program is None or _has_kernel(program):
         return "permutation"
     return "linear" if len(program) == 1 and isinstance(program[0], Affine) else "path"
 
 
-def _program(model: PixelModel, estimator: Any) -> Program | None:
+def _program(model: PixelModel | Composed, estimator: Any) -> Program | None:
     """Return the estimator's program on the model's features, simplified."""
     program = lower_estimator(estimator)
-    if program is None:
+    if program is None or not isinstance(model, PixelModel):
         return None
     n = len(model.features)
     if model.resampling is not None:
@@ -215,8 +217,11 @@ def _has_kernel(program: Program) -> bool:
     )
 
 
-def _predict(model: PixelModel, estimator: Any) -> Callable[[np.ndarray], np.ndarray]:
+def _predict(model: PixelModel | Composed, estimator: Any) -> Callable[[np.ndarray], np.ndarray]:
     """Return `(row, feature)` -> `(row,)` of the estimator, without the limits of the valid range."""
+    if estimator is None:  # several, each with its own limits
+        return lambda rows: np.asarray(model.predict_rows(rows)[:, 0], np.float64)
+    assert isinstance(model, PixelModel)
 
     def predict(rows: np.ndarray) -> np.ndarray:
         if model.resampling is not None:
@@ -228,7 +233,7 @@ def _predict(model: PixelModel, estimator: Any) -> Callable[[np.ndarray], np.nda
     return predict
 
 
-def _checked(model: PixelModel, X: np.ndarray) -> np.ndarray:
+def _checked(model: PixelModel | Composed, X: np.ndarray) -> np.ndarray:
     X = np.asarray(X, np.float32)
     if X.ndim != 2 or X.shape[1] != len(model.features) or not len(X) or not np.isfinite(X).all():
         found = f"rows of shape {X.shape}" if np.isfinite(X).all() else "NaN among the values"

@@ -102,17 +102,31 @@ def model_windows(estimator: Any, features: tuple[Feature, ...], *, sampled: boo
 def region_windows(features: tuple[Feature, ...]) -> Windows:
     """Return one window a spectral region (visible, near infrared, ...) that has bands, or one a covariate.
 
+    The columns of one band of classes (`landform=1`, `landform=7`) are one covariate.
+
     >>> from geosoil.models.base import Feature
     >>> region_windows((Feature("a", 500.0), Feature("b", 2200.0), Feature("c", 2300.0))).names
     ('visible', 'shortwave infrared 2')
     """
     if any(feature.wavelength_nm is None for feature in features):
-        return windows_of(features, np.arange(len(features)), "single covariates")
+        return _covariate_windows(features)
     nm = np.array([feature.wavelength_nm for feature in features], np.float64)
     region = np.searchsorted([high for _, _, high in REGIONS_NM], nm, side="right")
     present, group = np.unique(region, return_inverse=True)
     found = windows_of(features, group)
     return Windows(group, tuple(REGIONS_NM[i][0] for i in present), found.low_nm, found.high_nm, "spectral regions")
+
+
+def _covariate_windows(features: tuple[Feature, ...]) -> Windows:
+    parts = [feature.name.rpartition("=") for feature in features]
+    names = [band if band and code.lstrip("-").isdigit() else whole for (band, _, code), whole in
+             zip(parts, (feature.name for feature in features), strict=True)]  # fmt: skip
+    place = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    group = np.array([place[name] for name in names])
+    found = windows_of(features, group)
+    return Windows(
+        group, tuple(place), found.low_nm, found.high_nm, "single covariates, the classes of a band together"
+    )
 
 
 def _bands_of_net(estimator: Any, nm: np.ndarray) -> np.ndarray | None:

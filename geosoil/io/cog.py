@@ -20,6 +20,7 @@ from rasterio.windows import Window
 
 from geosoil.errors import GridError, OutputError
 from geosoil.io.atomic import atomic_path
+from geosoil.io.handles import bounded_cache
 from geosoil.raster.blocks import stream_blocks
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import check_raster
@@ -73,6 +74,7 @@ class CogSummary:
         return tuple(band.name for band in self.bands if band.valid_count == 0)
 
 
+@bounded_cache()
 def write_cog(
     raster: xr.DataArray,
     path: str | os.PathLike[str],

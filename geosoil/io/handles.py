@@ -41,6 +41,20 @@ _own = threading.local()
 
 
 @contextmanager
+def bounded_cache() -> Iterator[None]:
+    """Hold GDAL's block cache at 128 MiB for as long as anything runs inside, in whatever thread.
+
+    The limit is the process's, but an environment of rasterio sets it back when it is left: threads that read by turns
+    would lift it for each other to GDAL's own, 5 % of the machine's memory, and so would all that is read in between.
+
+    >>> with bounded_cache():
+    ...     pass
+    """
+    with rasterio.Env(**_CACHE):
+        yield
+
+
+@contextmanager
 def dataset(path: str, stamp: tuple[int, int] | None = None) -> Iterator[DatasetReader]:
     """Yield this thread's dataset of a file, opened now or kept from before; do not close it.
 

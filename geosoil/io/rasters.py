@@ -6,18 +6,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
-from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from geosoil.errors import RasterError
 from geosoil.io.handles import dataset, located, stamp_of, value_bands
 from geosoil.io.pixel_tiles import byte_order, read_pixels
+from geosoil.io.windows import WindowArray
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 
@@ -102,37 +102,23 @@ class _Described:
     block: dict[str, int]
 
 
-class FileArray(BackendArray):
-    """The bands of a few files of one grid as one array `(band, y, x)` that reads what it is indexed by.
-
-    Small and picklable: it holds paths, not open files.
-    """
+class FileArray(WindowArray):
+    """The bands of a few files of one grid; small and picklable: it holds paths, not open files."""
 
     def __init__(self, files: tuple[_File, ...], height: int, width: int) -> None:
+        super().__init__((sum(len(file.bands) for file in files), height, width))
         self.files = files
-        self.shape: tuple[int, ...] = (sum(len(file.bands) for file in files), height, width)
-        self.dtype = np.dtype(np.float32)
 
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
-
-    def _read(self, key: tuple[Any, ...]) -> np.ndarray:
-        chosen = [np.arange(size)[k] for size, k in zip(self.shape, key, strict=True)]
-        bands, rows, columns = (np.atleast_1d(one) for one in chosen)
-        if 0 in (bands.size, rows.size, columns.size):
-            return np.empty([one.size for one in chosen if one.ndim], np.float32)
-        window = Window(columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
-        out = np.empty((bands.size, int(window.height), int(window.width)), np.float32)
+    def read(self, bands: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        """Read from each file what is wanted of it, at once."""
+        window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+        out = np.empty((bands.size, window.height, window.width), np.float32)
         first = 0
         for file in self.files:
             here = np.flatnonzero((bands >= first) & (bands < first + len(file.bands)))
             _read_file(file, bands[here] - first, window, out, here)
             first += len(file.bands)
-        if not _is_run(rows):
-            out = out[:, rows - rows.min()]
-        if not _is_run(columns):
-            out = out[:, :, columns - columns.min()]
-        return out[tuple(slice(None) if one.ndim else 0 for one in chosen)]
+        return out
 
 
 def _read_file(file: _File, bands: np.ndarray, window: Window, out: np.ndarray, here: np.ndarray) -> None:
@@ -269,7 +255,3 @@ def _unique_names(described: list[_Described]) -> list[str]:
     if all(names) and len(set(names)) == len(names):
         return names
     return [f"band_{number}" for number in range(1, len(names) + 1)]
-
-
-def _is_run(numbers: np.ndarray) -> bool:
-    return bool((np.diff(numbers) == 1).all())

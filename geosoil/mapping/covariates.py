@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+from rasterio.warp import transform as transform_points
 
 from geosoil.errors import GridError, RasterError, UnitsError
 from geosoil.io.class_bands import ClassTable, Unseen, one_hot
-from geosoil.io.stack import PathLike, nearest_names, open_stack
+from geosoil.io.stack import PathLike, describe_grid, nearest_names, open_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from geosoil.models.base import Feature, Model
+    from geosoil.models.card import GridCard
     from geosoil.raster.grid import Grid
 
 UNIT_FACTOR = 8.0  # a covariate that is all so many times beyond its range at training is in another unit
 OUTSIDE_SHARE = 0.05  # of the cells looked at, outside the range at training: said from here on
+SAME_RESOLUTION = 1e-3  # of the side of a pixel: less is rounding
+SAME_PATCH = 1.1  # ratio of its sides on the ground, from which on a patch is another one than at training
+METRES_A_DEGREE = 111_195.0  # of a sphere as large as the Earth
 WINDOWS, SIDE = 4, 32  # windows along each axis, and their pixels, that are looked at
 
 
@@ -94,6 +99,44 @@ def match_covariates(
             way_out="give covariates of a larger area, or of the resolution at training",
         )
     return CovariateMatch(raster, (*stack.attrs.get("notes", ()), *_compared(raster, model.features, source)))
+
+
+def compare_grids(trained: GridCard, grid: Grid, *, patch: int = 1) -> list[str]:
+    """Say where a map's grid has another CRS or resolution than the covariates at training.
+
+    patch: side in pixels of what the model reads around a pixel; a patch of other pixels is another piece of ground.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> from geosoil.models.card import GridCard
+    >>> from geosoil.raster.grid import Grid
+    >>> fine = Grid(CRS.from_epsg(32755), Affine(25, 0, 0, 0, -25, 6_000_000), height=9, width=9)
+    >>> compare_grids(GridCard(crs="EPSG:32755", resolution=(90, 90)), fine)
+    ['trained at EPSG:32755, 90 m, mapped at EPSG:32755, 25 m']
+    """
+    then = trained.pixel()
+    latitude = _latitude(grid)
+    ratio = _side_m(grid, latitude) / _side_m(then, latitude)
+    if then.crs == grid.crs and abs(ratio - 1) < SAME_RESOLUTION:
+        return []
+    note = f"trained at {describe_grid(then)}, mapped at {describe_grid(grid)}"
+    if patch > 1 and max(ratio, 1 / ratio) > SAME_PATCH:
+        note += f": a patch of {patch} x {patch} pixels is {ratio:.2g} times as wide on the ground as at training"
+    return [note]
+
+
+def _latitude(grid: Grid) -> float:
+    """Return the latitude of a grid's middle in degrees."""
+    left, bottom, right, top = grid.bounds
+    return float(transform_points(grid.crs, "EPSG:4326", [(left + right) / 2], [(bottom + top) / 2])[1][0])
+
+
+def _side_m(grid: Grid, latitude: float) -> float:
+    """Return the side of a pixel on the ground, the root of its area, for a grid in degrees at a latitude."""
+    side = abs(grid.transform.determinant) ** 0.5
+    if grid.crs is not None and grid.crs.is_geographic:
+        return side * METRES_A_DEGREE * max(np.cos(np.radians(latitude)), 0.0) ** 0.5
+    return side * (grid.crs.units_factor[1] if grid.crs is not None else 1.0)
 
 
 def _tables(model: Model, names: Sequence[str]) -> dict[str, ClassTable]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from affine import Affine
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from rasterio.crs import CRS
+
+from geosoil.raster.grid import Grid
 
 
 class _Part(BaseModel):
@@ -39,6 +43,44 @@ class TrainingCard(_Part):
     notes: list[str] = Field(default_factory=list)
 
 
+class GridCard(_Part):
+    """The grid of the covariates at training: CRS as "EPSG:32755" or WKT, sides of a pixel (x, y) in its unit."""
+
+    crs: str
+    resolution: tuple[float, float]
+
+    @classmethod
+    def of(cls, grid: Grid) -> GridCard:
+        """Describe a grid that has a CRS."""
+        assert grid.crs is not None
+        code, t = grid.crs.to_epsg(), grid.transform
+        sides = (float((t.a**2 + t.d**2) ** 0.5), float((t.b**2 + t.e**2) ** 0.5))
+        return cls(crs=f"EPSG:{code}" if code else grid.crs.to_wkt(), resolution=sides)
+
+    def pixel(self) -> Grid:
+        """Return one pixel of such a grid, at the origin of its CRS."""
+        return Grid(_crs(self.crs), Affine.scale(self.resolution[0], -self.resolution[1]), 1, 1)
+
+    @field_validator("crs")
+    @classmethod
+    def _known(cls, text: str) -> str:
+        _crs(text)
+        return text
+
+    @field_validator("resolution")
+    @classmethod
+    def _positive(cls, sides: tuple[float, float]) -> tuple[float, float]:
+        if min(sides) <= 0:
+            msg = "sides of a pixel are more than 0"
+            raise ValueError(msg)
+        return sides
+
+
+def _crs(text: str) -> CRS:
+    # Not `CRS.from_string`: what a file says must not be taken for the name of a file or a URL.
+    return CRS.from_epsg(int(text[5:])) if text.startswith("EPSG:") else CRS.from_wkt(text)
+
+
 class DescentCard(_Part):
     """A model that this one was fine-tuned from: the hash of its files (or what they would hold), and what it knew."""
 
@@ -69,7 +111,8 @@ class MemberCard(_Part):
 class ModelCard(MemberCard):
     """Everything about a model that is not a large array.
 
-    `metrics` holds the table of each protocol, by the protocol's name; `quantity` is what the features are.
+    `metrics` holds the table of each protocol, by the protocol's name; `quantity` is what the features are;
+    `grid` that of the covariates at training, where it was told.
     """
 
     schema_version: Literal[1] = 1
@@ -78,6 +121,7 @@ class ModelCard(MemberCard):
     quantity: str = "reflectance"
     preprocessing: list[str]
     training: TrainingCard
+    grid: GridCard | None = None
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     created: str = ""

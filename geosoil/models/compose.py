@@ -248,9 +248,8 @@ def fit_cascade(
     wide = np.column_stack([X[rows], predicted[rows].astype(X.dtype)])
     with_first = [*inputs, type(inputs[0])(targets[0].name)]
     last = fit_pixel_model(second, wide, y[rows], inputs=with_first, target=targets[1])
-    if targets[0].name in {feature.name for feature in last.features}:
-        return Cascade(whole, last)
-    return fit_pixel_model(second, X[rows], y[rows], inputs=inputs, target=targets[1])
+    reads_first = targets[0].name in {feature.name for feature in last.features}
+    return Cascade(whole, last) if reads_first else last
 
 
 def fit_pixel_model(

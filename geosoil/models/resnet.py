@@ -98,9 +98,7 @@ class ResNet1D(Regressor):
 
         stopping_rows: `(sample,)`, True for these, in place of a share that the seed draws.
         """
-        return self._train(
-            X, y, groups=groups, stopping_rows=stopping_rows, checkpoint=checkpoint, progress=progress
-        )
+        return self._train(X, y, groups=groups, stopping_rows=stopping_rows, checkpoint=checkpoint, progress=progress)
 
     def layer_names(self) -> tuple[str, ...]:
         """Return the layers that `fine_tuned` can freeze, from the input to the output."""

@@ -28,8 +28,8 @@ _BATCH = 256  # rows predicted at once: always as many, so that a row's value do
 class SpectralCNN(Regressor):
     """1D-CNN on spectra, of an architecture that is a JSON value (`networks/architectures.py`) or the name of one.
 
-    X `(sample, band)`: preprocessed spectra (absorbance and SNV in the paper; scaled to one spread by band a net
-    learns in fewer epochs); y `(sample,)`, standardised inside and given back in its own unit.
+    X `(sample, band)`: preprocessed spectra (absorbance and SNV in the paper), taken as they are; y `(sample,)`,
+    standardised inside and given back in its own unit.
 
     Each of n_folds nets learns from the other folds; its own says when to stop: `patience` epochs without a smaller
     error, and the weights of the best epoch count. final: "folds", the mean of these nets (the paper does not say how

@@ -26,6 +26,7 @@ TYPES: dict[str, str] = {
     "CovariateSelection": "geosoil.samples.covariates:CovariateSelection",
     "SpectralVAE": "geosoil.fusion.vae:SpectralVAE",
     "PartialLeastSquares": "geosoil.models.estimators:PartialLeastSquares",
+    "SpikedPLS": "geosoil.models.spiking:SpikedPLS",
     "SupportVectors": "geosoil.models.estimators:SupportVectors",
     "Forest": "geosoil.models.estimators:Forest",
     "DenseNet": "geosoil.models.estimators:DenseNet",

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from geosoil.errors import GeosoilError, ModelFileError, OutputError
 from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.card import DescentCard, FeatureCard, MemberCard, ModelCard, TargetCard, TrainingCard
+from geosoil.models.card import DescentCard, FeatureCard, GridCard, MemberCard, ModelCard, TargetCard, TrainingCard
 from geosoil.models.compose import Cascade, Composed, Ensemble
 from geosoil.models.forests import read_forests, write_forests
 from geosoil.models.patch_model import PatchModel
@@ -26,6 +26,8 @@ from geosoil.models.state import describe, rebuild, regressor_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from geosoil.raster.grid import Grid
 
 MOST_JSON_BYTES = 20 * 1024**2
 CARD, WEIGHTS, FOREST = "model.json", "weights.safetensors", "forest.skops"
@@ -43,8 +45,12 @@ def save_model(
     training: TrainingCard,
     metrics: Mapping[str, dict[str, Any]] | None = None,
     quantity: str = "reflectance",
+    grid: Grid | None = None,
 ) -> ModelCard:
-    """Write a model to a folder, whole files only; raises OutputError where the folder cannot be written."""
+    """Write a model to a folder, whole files only; raises OutputError where the folder cannot be written.
+
+    grid: of the covariates that it was trained on, with a CRS; a map on another grid is told so.
+    """
     from datetime import UTC, datetime
 
     from safetensors.numpy import save
@@ -58,6 +64,7 @@ def save_model(
         quantity=quantity,
         preprocessing=preprocessing,
         training=training,
+        grid=None if grid is None else GridCard.of(grid),
         metrics=dict(metrics or {}),
         versions=_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     import optuna
 
     from geosoil.models.networks.architectures import Architecture
+    from geosoil.models.training import Device
     from geosoil.samples.splits import Split
 
 FEW_SAMPLES = 50  # below, a fold of ten is a handful
 _RANDOM_TRIALS = 10  # before TPE has anything to learn from
+_BEFORE_PRUNING = 5  # complete trials, before their median judges the next
 _REFUSED_FOR_ONE_TRAINED = 50  # proposals too large or too short, before the search gives up
 
 
@@ -71,6 +73,7 @@ def tune(
     epochs: int = 300,
     patience: int = 30,
     seed: int = 0,
+    device: Device = "cpu",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Tuned:
     """Search the architecture with the smallest RMSE over the folds of the rows given, which are training rows.
@@ -80,7 +83,7 @@ def tune(
     minutes: no new fold begins after them, once one trial is complete; the result then depends on the machine, else on
     `seed` alone. storage: a journal of JSON lines; a search that was stopped goes on from it as if it never had been,
     and one that was done goes further if n_trials has grown.
-    final, epochs, patience: of `SpectralCNN`. progress: called with "trials", those done and n_trials.
+    final, epochs, patience, device: of `SpectralCNN`. progress: called with "trials", those done and n_trials.
 
     Warns below 50 rows, and where the best is no better than the mean of y. Raises SamplesError below 10 rows or for
     NaN, RecipeError for a journal of other inputs or a space in which nothing can be built.
@@ -90,9 +93,11 @@ def tune(
     >>> found.history.state.tolist(), found.architecture["convolutions"][0]["filters"]
     (['complete'], 16)
     """
+    if n_trials < 1:
+        raise RecipeError("search", found=f"n_trials = {n_trials}", expected="1 or more", way_out="raise it")
     space = space or SearchSpace()
     ends_at = np.inf if minutes is None else time.monotonic() + 60 * minutes
-    base = SpectralCNN(n_folds=n_folds, final=final, epochs=epochs, patience=patience, random_state=seed)
+    base = SpectralCNN(n_folds=n_folds, final=final, epochs=epochs, patience=patience, device=device, random_state=seed)
     X, y = base.checked_rows(X, y)
     if len(y) < FEW_SAMPLES and final == "folds":
         warnings.warn(
@@ -103,10 +108,10 @@ def tune(
     folds = deal_folds(len(y), n_folds, groups, seed)
     inputs = {"space": asdict(space), "n_folds": n_folds, "epochs": epochs, "patience": patience, "seed": seed}
     table = [X, y, *(held_back for _, held_back in folds)]
-    study = open_study(storage, fingerprint(inputs, table), n_random=_RANDOM_TRIALS)
+    study = open_study(storage, fingerprint(inputs, table), n_before_pruning=_BEFORE_PRUNING)
     notes: list[str] = []
     while (n_done := _count(study, "trained")) < n_trials:
-        if n_done and time.monotonic() > ends_at:
+        if time.monotonic() > ends_at and _count(study, "complete"):
             break
         trial, estimator = _ask(study, base, space, X.shape[1])
         if not _judge(study, trial, estimator, X, y, folds, ends_at):

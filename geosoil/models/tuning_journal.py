@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 from geosoil.errors import OutputError, RecipeError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
     import optuna
@@ -18,31 +18,21 @@ if TYPE_CHECKING:
 _NAME = "geosoil"
 
 
-def open_study(storage: str | os.PathLike[str] | None, fingerprint: str, *, n_random: int) -> optuna.Study:
+def open_study(storage: str | os.PathLike[str] | None, fingerprint: str, *, n_before_pruning: int) -> optuna.Study:
     """Begin a study that minimises, or go on with the one of a journal.
 
-    fingerprint: of data, settings and seed, which the journal has to share. n_random: complete trials before one can
-    be pruned for being worse than the median of the others. Trials that were running when the search was stopped are
+    fingerprint: of data, settings and seed, which the journal has to share. n_before_pruning: complete trials before
+    one can be pruned for being worse than their median. Trials that were running when the search was stopped are
     told to have failed. Raises RecipeError for another file or another search, OutputError where it cannot stand.
     """
     import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalStorage
 
     path = None if storage is None else Path(storage)
-    kept: optuna.storages.BaseStorage
     with _quiet():
-        if path is None:
-            kept = optuna.storages.InMemoryStorage()
-        else:
-            _check(path)
-            try:
-                kept = JournalStorage(JournalFileBackend(str(path)))
-            except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-                raise _no_journal(path) from error
         study = optuna.create_study(
             study_name=_NAME,
-            storage=kept,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=min(5, n_random)),
+            storage=None if path is None else _opened(path),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=n_before_pruning),
             load_if_exists=True,
         )
     found = study.user_attrs.get("inputs")
@@ -60,24 +50,24 @@ def open_study(storage: str | os.PathLike[str] | None, fingerprint: str, *, n_ra
     return study
 
 
-def _check(path: Path) -> None:
-    """Cut off a last line that a killed search did not finish; refuse a file that is none of Optuna's journals."""
+def _opened(path: Path) -> optuna.storages.BaseStorage:
+    """Return a journal, without a last line that a killed search did not finish; refuse a file that is none of ours."""
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
     if not path.parent.is_dir() or path.is_dir():
-        raise OutputError(
-            path, found="no place for a file", expected="a name in a folder that exists", way_out="make it"
-        )
-    if not path.exists():
-        return
-    try:
-        whole, _, rest = path.read_text("utf-8").rpartition("\n")
-        if not all(isinstance(json.loads(line), dict) and "op_code" in line for line in whole.splitlines()):
+        raise OutputError(path, found="no place for a file", expected="a name in a folder", way_out="make the folder")
+    if path.exists() and path.stat().st_size:
+        content = path.read_bytes()
+        try:
+            if any("op_code" not in json.loads(line) for line in content.splitlines()[: content.count(b"\n")]):
+                raise _no_journal(path)
+            known = JournalStorage(JournalFileBackend(str(path)))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError) as error:
+            raise _no_journal(path) from error  # Optuna reads a line on trust, and asserts that it knows the operation
+        if _NAME not in [study.study_name for study in known.get_all_studies()]:
             raise _no_journal(path)
-    except ValueError as error:  # neither UTF-8 nor JSON
-        raise _no_journal(path) from error
-    if rest:
-        if not whole:
-            raise _no_journal(path)
-        path.write_text(whole + "\n", "utf-8")
+        os.truncate(path, content.rfind(b"\n") + 1)
+    return JournalStorage(JournalFileBackend(str(path)))
 
 
 def _no_journal(path: Path) -> RecipeError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.report.figures import LINES, _colours, _figure, _grid, _legend, _style
+from geosoil.report.figures import LINES, WIDTH, _colours, _figure, _grid, _legend, _style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ def density_figure(
     figure, grid = _grid(levels, square=False)
     curves = {"observed": observed} | {model: np.asarray(values, np.float64) for model, values in models.items()}
     colours = _colours(list(models)) | {"observed": "0.25"}
-    for k, (low, high) in enumerate(zip(limits[:-1], limits[1:], strict=True)):
+    for k, (low, high) in enumerate(itertools.pairwise(limits)):
         axes = grid.flat[k]
         own = (observed >= low) & ((observed < high) if k < levels - 1 else (observed <= high))
         for i, (model, values) in enumerate(curves.items()):
@@ -98,6 +99,10 @@ def relative_bias_figure(
     2
     """
     figure, grid = _grid(len(panels), square=True)
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    rows, columns = grid.shape
+    shape = float(np.clip(np.ptp(y) / max(np.ptp(x), 1e-9), 0.4, 1.3))  # of the region, so that panels leave no holes
+    figure.set_size_inches(WIDTH, rows * (0.8 * WIDTH / columns * shape + 0.7))
     points = None
     for k, (axes, (title, values)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
         points = axes.scatter(x, y, c=np.asarray(values, np.float64), s=14, cmap="RdBu_r", vmin=-100, vmax=100,

@@ -11,11 +11,13 @@ import numpy as np
 from affine import Affine
 
 from geosoil import __version__
-from geosoil.errors import OutputError, RasterError
+from geosoil.errors import ModelFileError, OutputError, RasterError
 from geosoil.explain.explanation import SAMPLED_BACKGROUND, explain_rows
 from geosoil.explain.windows import region_windows
 from geosoil.io.cog import write_cog
+from geosoil.mapping.covariates import match_covariates
 from geosoil.mapping.match import match_bands
+from geosoil.models.base import PixelModel
 from geosoil.models.store import find_model, model_sha256, read_card
 from geosoil.raster.blocks import choose_block
 from geosoil.raster.grid import Grid
@@ -25,9 +27,14 @@ from geosoil.report.figures import map_figure, save_figure
 from geosoil.sensors.cube import open_cube
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
 
+    from geosoil.models.compose import Composed
+
 PIXELS = 2000
+COVARIATE_PIXELS, COVARIATE_BACKGROUND = 500, 50  # forests and their cascades are slow to sample
 
 
 def explain_map(
@@ -53,39 +60,91 @@ def explain_map(
 
     Raises the GeosoilError that says what does not fit.
     """
+    path, folder = _checked_output(output), find_model(os.fspath(model))
+    opened = open_cube(cube, bands=bands, scale=scale, nodata=nodata, drop_nm=[])
+    loaded = load_pixel_model(folder)
+    if not isinstance(loaded, PixelModel):
+        raise ModelFileError(
+            folder, found="a model made of models", expected="a model of spectra", way_out="give --covariates"
+        )
+    matched = match_bands(loaded, opened)
+    source = opened.sel(band=list(matched.bands))
+    tags = {"GEOSOIL_CUBE": Path(cube).name}
+    return _explained(matched.model, source, path, folder, tags, matched.notes, n_pixels, n_background, seed)
+
+
+def explain_covariates_map(
+    model: str | os.PathLike[str],
+    covariates: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    *,
+    like: str | os.PathLike[str] | None = None,
+    n_pixels: int = COVARIATE_PIXELS,
+    n_background: int = COVARIATE_BACKGROUND,
+    seed: int = 0,
+) -> ExplainResult:
+    """Explain a model on a regular sub-grid of covariate rasters: a COG with one band a covariate.
+
+    covariates, like: as for `map_covariates`; the columns of one band of classes are one covariate. The rest as for
+    `explain_map`. What has no exact way (an ensemble, a cascade) is sampled: pixels x background x 8 x covariates rows
+    are predicted, which the defaults keep to minutes. A cascade is explained by the rasters that it reads: what its
+    first property adds is part of theirs.
+
+    Raises the GeosoilError that says what does not fit.
+    """
+    path, folder = _checked_output(output), find_model(os.fspath(model))
+    loaded = load_pixel_model(folder)
+    matched = match_covariates(loaded, covariates, like=like, unseen="nodata")
+    paths = [covariates] if isinstance(covariates, str | os.PathLike) else covariates
+    tags = {"GEOSOIL_COVARIATES": "; ".join(Path(one).name for one in paths)}
+    return _explained(loaded, matched.raster, path, folder, tags, matched.notes, n_pixels, n_background, seed)
+
+
+def _checked_output(output: str | os.PathLike[str]) -> Path:
     path = Path(output)
     if path.suffix.lower() not in {".tif", ".tiff"}:
         raise OutputError(
             path, found=f"ending {path.suffix or 'none'}", expected=".tif", way_out="name the map OUT.tif"
         )
-    folder = find_model(os.fspath(model))
-    opened = open_cube(cube, bands=bands, scale=scale, nodata=nodata, drop_nm=[])
-    matched = match_bands(load_pixel_model(folder), opened)
-    source = opened.sel(band=list(matched.bands))
+    return path
+
+
+def _explained(
+    model: PixelModel | Composed,
+    source: xr.DataArray,
+    path: Path,
+    folder: Path,
+    tags: dict[str, str],
+    notes: Sequence[str],
+    n_pixels: int,
+    n_background: int,
+    seed: int,
+) -> ExplainResult:
+    """Explain the middle pixels of the cells of a raster `(feature, y, x)`, and write the COG and its picture."""
     side = cell_side(source.sizes["y"], source.sizes["x"], n_pixels)
     rows, shape = _sub_grid(source, side)
     whole = np.isfinite(rows).all(axis=1)
     if not whole.any():
         raise RasterError(
-            cube,
+            source.attrs.get("source") or "raster",
             found=f"no data in all {len(rows)} pixels of the sub-grid",
-            expected="reflectance",
-            way_out="allow more pixels, or give another cube",
+            expected="values in all bands that the model reads",
+            way_out="allow more pixels, or give another place",
         )
     X = rows[whole]
     chosen = np.sort(np.random.default_rng(seed).permutation(len(X))[:n_background])
-    windows = region_windows(matched.model.features)
+    windows = region_windows(model.features)
     explanation = explain_rows(
-        matched.model, X, X[chosen], windows=windows, n_background=n_background, budget=1 << 62, seed=seed
+        model, X, X[chosen], windows=windows, n_background=n_background, budget=1 << 62, seed=seed
     )
     names = [*windows.names, "prediction"]
     values = np.full((len(names), len(rows)), np.nan, np.float32)
     values[:, whole] = np.vstack([explanation.values.T, explanation.predicted])
-    fine = Grid.of(opened).transform
+    fine = Grid.of(source).transform
     raster = make_raster(
         values.reshape(-1, *shape),
         names=names,
-        crs=opened.rio.crs,
+        crs=source.rio.crs,
         transform=Affine(side * fine.a, side * fine.b, fine.c, side * fine.d, side * fine.e, fine.f),
         units=explanation.what,
     )
@@ -93,21 +152,21 @@ def explain_map(
         f"{whole.sum()} pixels explained, the middle of cells of {side} x {side} pixels; background {len(chosen)} of "
         f"them; explained: {explanation.what}"
     )
-    tags = {
+    provenance = {
         "GEOSOIL_MODEL": read_card(folder).name,
         "GEOSOIL_MODEL_SHA256": model_sha256(folder),
-        "GEOSOIL_CUBE": Path(cube).name,
+        **tags,
         "GEOSOIL_BASELINE": f"{explanation.baseline:.9g}",
         "GEOSOIL_NOTES": f"{what}; {check_line(explanation)}",
         "TIFFTAG_SOFTWARE": f"geosoil {__version__}",
     }
-    write_cog(raster, path, tags=tags, overviews="nearest")
+    write_cog(raster, path, tags=provenance, overviews="nearest")
     picture = path.with_suffix(".png")
     _draw(raster, int(np.argmax(explanation.importance)), explanation.what, picture)
     order = np.argsort(-explanation.importance)
     shares = explanation.importance / (explanation.importance.sum() or 1.0)
     lines = [
-        *matched.notes,
+        *notes,
         what,
         check_line(explanation),
         "highest: " + ", ".join(f"{windows.names[i]} {shares[i]:.0%}" for i in order[:6]),

@@ -13,7 +13,7 @@ import pandas as pd
 from geosoil.errors import ModelFileError, OutputError, SamplesError, UnitsError, WavelengthError
 from geosoil.explain.absorption_features import features_in
 from geosoil.explain.explanation import BUDGET, Explanation, explain_rows
-from geosoil.models.base import PixelModel
+from geosoil.models.patch_model import PatchModel
 from geosoil.models.store import find_model, load_model, read_card
 from geosoil.report.figures import save_figure
 from geosoil.report.shap_figures import covariate_figure, mark_windows, window_figure
@@ -21,6 +21,8 @@ from geosoil.spectra.resample import resampling_matrix
 
 if TYPE_CHECKING:
     from geosoil.explain.windows import Windows
+    from geosoil.models.base import PixelModel
+    from geosoil.models.compose import Composed
 
 LIMIT = 0.02  # of the spread: beyond it the sum does not hold, and is said not to
 
@@ -108,10 +110,10 @@ def _write(folder: Path, explanations: dict[str, tuple[Explanation, list[str]]])
     return ExplainResult((figure_path, *paths), tuple(lines))
 
 
-def load_pixel_model(folder: Path) -> PixelModel:
+def load_pixel_model(folder: Path) -> PixelModel | Composed:
     """Read a model that predicts a pixel from its own features; raises ModelFileError for one of patches."""
     model = load_model(folder)
-    if not isinstance(model, PixelModel):
+    if isinstance(model, PatchModel) or model.halo:
         raise ModelFileError(
             folder,
             found="a model of patches of pixels",
@@ -167,7 +169,9 @@ def _top(table: pd.DataFrame, most: int = 5) -> str:
     return "highest: " + ", ".join(named)
 
 
-def read_rows(model: PixelModel, path: str | os.PathLike[str], *, quantity: str) -> tuple[np.ndarray, list[str]]:
+def read_rows(
+    model: PixelModel | Composed, path: str | os.PathLike[str], *, quantity: str
+) -> tuple[np.ndarray, list[str]]:
     """Return a table's rows `(sample, feature)` in a model's features, and their ids; rows with gaps are left out.
 
     Spectra on another grid are interpolated linearly. Raises WavelengthError where they do not cover the model's

@@ -14,10 +14,11 @@ import rasterio
 from geosoil import __version__
 from geosoil.errors import ModelFileError, OutputError
 from geosoil.io.cog import CogSummary, write_cog
+from geosoil.io.handles import bounded_cache
 from geosoil.io.rasters import open_raster
 from geosoil.io.stack import as_grid, same_grid
 from geosoil.io.warped import warp_raster
-from geosoil.mapping.covariates import match_covariates
+from geosoil.mapping.covariates import compare_grids, match_covariates
 from geosoil.mapping.mapper import map_model
 from geosoil.mapping.masks import BareSoil
 from geosoil.mapping.match import match_bands
@@ -144,6 +145,8 @@ def map_covariates(
     matched = match_covariates(loaded, covariates, like=like, unseen=unseen)
     grid = Grid.of(matched.raster)
     notes = [*matched.notes]
+    if card.grid is not None:
+        notes += compare_grids(card.grid, grid, patch=2 * loaded.halo + 1)
     masked = None
     tags = {"GEOSOIL_COVARIATES": "; ".join(one.name for one in paths)}
     if mask is not None:
@@ -181,6 +184,7 @@ def _output(output: str | os.PathLike[str] | None, source: Path, card: ModelCard
     return path
 
 
+@bounded_cache()
 def _written(
     lazy: xr.DataArray,
     path: Path,

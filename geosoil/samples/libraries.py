@@ -30,12 +30,15 @@ LARGEST_MEDIAN_REFLECTANCE = 1.2  # of a spectrum, as a fraction
 class AlignedLibrary:
     """A library and a site on one grid, with nothing missing.
 
-    wavelength_nm `(band,)`; X_library `(n, band)`, X_site `(m, band)` float64: SNV of absorbance, without unit;
+    wavelength_nm `(band,)`; R_library `(n, band)`, R_site `(m, band)` float64: reflectance as a fraction; X_library,
+    X_site of the same shapes: SNV of its absorbance, without unit;
     y_library `(n,)`, y_site `(m,)` in the unit that the target's name says; library_rows `(n,)`, site_rows `(m,)`:
     which rows of the files these are; notes: what was changed or left out, a line each.
     """
 
     wavelength_nm: np.ndarray
+    R_library: np.ndarray
+    R_site: np.ndarray
     X_library: np.ndarray
     y_library: np.ndarray
     library_rows: np.ndarray
@@ -67,12 +70,9 @@ def align_library(library: Spectra, site: Spectra, *, target: str) -> AlignedLib
     ((20, 50), (6, 50))
     """
     notes: list[str] = []
-    for spectra in (library, site):
-        _refuse_mixture(spectra)
-    nm, R_library, R_site = _common_grid(library, site, notes)
+    nm, R_library, R_site = common_grid(library, site, notes)
     y_library, y_site = contents_of(library, target), contents_of(site, target)
     _refuse_other_unit(library, site, target, y_library, y_site)
-    _refuse_upside_down(library, site, R_library, R_site)
     library_rows = _complete(library, R_library, y_library, "library", notes)
     site_rows = _complete(site, R_site, y_site, "site", notes)
     if len(site_rows) < LEAST_SITE_SAMPLES:
@@ -95,16 +95,42 @@ def align_library(library: Spectra, site: Spectra, *, target: str) -> AlignedLib
             expected="a library of other soils",
             way_out="choose another library",
         )
+    R_library, R_site = R_library[library_rows], R_site[site_rows]
     return AlignedLibrary(
         nm,
-        localisation_space(R_library[library_rows]),
+        R_library,
+        R_site,
+        localisation_space(R_library),
         y_library[library_rows],
         library_rows,
-        localisation_space(R_site[site_rows]),
+        localisation_space(R_site),
         y_site[site_rows],
         site_rows,
         tuple(notes),
     )
+
+
+def common_grid(library: Spectra, site: Spectra, notes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the bands `(band,)` nm that both can give, and both as reflectance `(sample, band)` there.
+
+    Different grids are brought to the coarser one where both measured; what was done is added to `notes`.
+
+    Raises UnitsError (percent, or absorbance among reflectance), WavelengthError (no common bands).
+
+    >>> from pathlib import Path
+    >>> from geosoil.io.spectra import Spectra
+    >>> def line(step):
+    ...     nm = np.arange(400.0, 600.0, step)
+    ...     return Spectra(nm, nm[None] / 1000, ["a"], pd.DataFrame(index=[0]), "reflectance", Path(f"{step}.csv"))
+    >>> nm, fine, coarse = common_grid(line(5.0), line(10.0), [])
+    >>> fine.shape, coarse.shape
+    ((1, 20), (1, 20))
+    """
+    for spectra in (library, site):
+        _refuse_mixture(spectra)
+    nm, R_library, R_site = _common_grid(library, site, notes)
+    _refuse_upside_down(library, site, R_library, R_site)
+    return nm, R_library, R_site
 
 
 def localisation_space(reflectance: np.ndarray) -> np.ndarray:

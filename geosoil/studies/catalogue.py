@@ -14,11 +14,20 @@ if TYPE_CHECKING:
     from geosoil.studies.demo import DemoResult
     from geosoil.studies.results import CompareResult, Progress, TrainResult
 
-STUDIES = {"gf5": "gf5_inversion", "soc": "soc_by_depth"}
+STUDIES = {
+    "gf5": "gf5_inversion",
+    "soc": "soc_by_depth",
+    "lead": "lead_transfer",
+    "library": "library_localisation",
+    "property": "soil_property",
+}
 """Short name, as `geosoil demo` and `geosoil init` take it -> folder here, and the key `study` of a recipe.
 
-Each folder holds `study.py` with `train` and `compare`, `demo.py` with `demo`, and `recipe.toml`, a commented recipe.
+Each folder holds `study.py` with `train` and `compare`, `recipe.toml`, a commented recipe, and where sample data ship
+with geosoil `demo.py` with `demo`.
 """
+DEMOS = [name for name in STUDIES if name != "property"]
+"""The short names of studies with a demo."""
 
 
 def train(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> TrainResult:

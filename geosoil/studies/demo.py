@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from geosoil.report.maps import MapResult
+    from geosoil.report.point_map import PointMap
     from geosoil.studies.results import TrainResult
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What a demo made, and where; truth: how well the map agrees with the true one, by name."""
+    """What a demo made, and where; truth: how well the map agrees with what it is compared with, by name."""
 
     trained: TrainResult
-    mapped: MapResult
+    mapped: MapResult | PointMap
     report: Path
     truth: dict[str, float]
     truth_of: str
+    compared_with: str = "the true map"
 
     def summary(self) -> str:
         """Say where to look."""
@@ -29,7 +31,7 @@ class DemoResult:
             [
                 self.trained.summary(),
                 self.mapped.summary(),
-                f"against the true map{self.truth_of}: {figures}",
+                f"against {self.compared_with}{self.truth_of}: {figures}",
                 "",
                 f"Open {self.report} in a browser, and {self.mapped.path} in QGIS.",
             ]

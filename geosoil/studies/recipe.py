@@ -45,6 +45,11 @@ class TargetColumn(Part):
     valid_range: tuple[float | None, float | None] = (0.0, None)
     log: Literal["none", "naive", "smearing"] = "none"
 
+    @property
+    def name(self) -> str:
+        """Return what maps and figures call it."""
+        return self.title or self.column
+
     @field_validator("valid_range")
     @classmethod
     def _rises(cls, ends: tuple[float | None, float | None]) -> tuple[float | None, float | None]:

@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 from rasterio import Affine
+from rasterio.crs import CRS
 from small_stack import CLASSES, SHAPE, trained_on, write_covariates
 from written_rasters import write_raster
 
 from geosoil.errors import GridError, RasterError, UnitsError
 from geosoil.io.rasters import open_raster
 from geosoil.io.stack import open_stack
-from geosoil.mapping.covariates import match_covariates
+from geosoil.mapping.covariates import compare_grids, match_covariates
 from geosoil.models.base import Feature, PixelModel, Target
+from geosoil.models.card import GridCard
+from geosoil.raster.grid import Grid
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +140,37 @@ def test_a_patch_larger_than_the_raster_and_a_stack_without_crs_are_refused(path
     )
     with pytest.raises(GridError, match="found no CRS"):
         match_covariates(Patches(), plain)
+
+
+@pytest.mark.parametrize(
+    ("trained", "side", "patch", "note"),
+    [
+        (("EPSG:32755", 90), 90, 15, None),
+        (("EPSG:32755", 90), 25, 1, "trained at EPSG:32755, 90 m, mapped at EPSG:32755, 25 m"),
+        (
+            ("EPSG:32755", 90),
+            25,
+            15,
+            "trained at EPSG:32755, 90 m, mapped at EPSG:32755, 25 m: "
+            "a patch of 15 x 15 pixels is 0.28 times as wide on the ground as at training",
+        ),
+        # Less than a tenth: said, but the patch is as good as the same.
+        (("EPSG:32755", 90), 85, 15, "trained at EPSG:32755, 90 m, mapped at EPSG:32755, 85 m"),
+        # The other side of the Earth: a zone's own CRS would say nothing of lengths there.
+        (("EPSG:32633", 90), 90, 15, "trained at EPSG:32633, 90 m, mapped at EPSG:32755, 90 m"),
+        # At 36 degrees S 0.001 degrees are 111 m by 90 m.
+        (("EPSG:4326", 0.001), 100, 15, "trained at EPSG:4326, 0.001 degrees, mapped at EPSG:32755, 100 m"),
+        (
+            ("EPSG:4326", 0.001),
+            50,
+            15,
+            "trained at EPSG:4326, 0.001 degrees, mapped at EPSG:32755, 50 m: "
+            "a patch of 15 x 15 pixels is 0.5 times as wide on the ground as at training",
+        ),
+    ],
+)
+def test_another_grid_than_at_training_is_said_and_what_it_does_to_a_patch(trained, side, patch, note):
+    crs, resolution = trained
+    grid = Grid(CRS.from_epsg(32755), Affine(side, 0, 6e5, 0, -side, 6e6), height=200, width=200)
+    notes = compare_grids(GridCard(crs=crs, resolution=(resolution, resolution)), grid, patch=patch)
+    assert notes == ([] if note is None else [note])

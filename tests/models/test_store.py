@@ -120,6 +120,10 @@ CRAFTED = {
     "an unknown key in the card": lambda f: edit_card(f, lambda c: c.update(run="x")),
     "another schema": lambda f: edit_card(f, lambda c: c.update(schema_version=99)),
     "a name that climbs out": lambda f: edit_card(f, lambda c: c.update(name="../../x")),
+    "a grid that names a file": lambda f: edit_card(
+        f, lambda c: c.update(grid={"crs": "/etc/passwd", "resolution": [1, 1]})
+    ),
+    "a grid without size": lambda f: edit_card(f, lambda c: c.update(grid={"crs": "EPSG:32633", "resolution": [0, 0]})),
     "fewer features": lambda f: edit_card(f, lambda c: c["features"].pop()),
     "other used bands": lambda f: edit_card(f, lambda c: [b.update(used=True) for b in c["features"]]),
     "no steps": lambda f: edit_card(f, lambda c: c["estimator"].update(steps=[])),

@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio import Affine
+from rasterio.env import get_gdal_config, set_gdal_config
 from small_cube import save_trained_model, write_cube
 from small_stack import read, save_covariate_model, trained_on, write_covariates
 from written_rasters import TRANSFORM, write_raster
 
 from geosoil.errors import ModelFileError
+from geosoil.io import cog, handles
 from geosoil.io.stack import open_stack
 from geosoil.models.base import Feature, Target
+from geosoil.raster.grid import Grid
+from geosoil.report import maps
 from geosoil.report.map_panels import map_panels_figure
 from geosoil.report.maps import map_covariates, map_cube
 
@@ -83,6 +87,36 @@ def test_a_mask_of_another_grid_is_brought_to_the_maps(folder, paths):
     assert np.isnan(values[:30, 40:]).all()
     assert np.isfinite(values[30:]).mean() > 0.99
     assert "mask.tif: brought to the grid of the map by nearest" in result.notes
+
+
+def test_a_map_on_another_grid_than_at_training_says_so(folder, paths, tmp_path):
+    save_covariate_model(tmp_path / "soc", trained_on(paths), Grid.of(open_stack(paths)))
+    same = map_covariates(paths, tmp_path / "soc", tmp_path / "same.tif")
+    assert not any("trained at" in note for note in same.notes)
+    finer = map_covariates(paths, tmp_path / "soc", tmp_path / "finer.tif", like=paths[1])
+    assert "trained at EPSG:32633, 30 m, mapped at EPSG:32633, 15 m" in finer.notes
+    with rasterio.open(finer.path) as source:
+        assert "trained at EPSG:32633, 30 m" in source.tags()["GEOSOIL_NOTES"]
+
+
+@pytest.mark.skipif(not handles._CACHE, reason="GDAL_CACHEMAX is set: geosoil leaves it alone")
+@pytest.mark.parametrize("threads", [1, 3])
+def test_gdals_cache_is_bounded_while_a_map_is_written_and_read_back(folder, paths, tmp_path, monkeypatch, threads):
+    before, own, seen = get_gdal_config("GDAL_CACHEMAX"), 999 * 2**20, set()
+
+    def look(*_):
+        seen.add(get_gdal_config("GDAL_CACHEMAX"))
+
+    for module, name in ((cog, "_statistics"), (cog, "_copy_to_cog"), (maps, "_at_the_limits")):
+        work = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, work=work, **k: (look(), work(*a, **k))[1])
+    set_gdal_config("GDAL_CACHEMAX", own)
+    try:
+        map_covariates(paths, folder / "soc", tmp_path / "a.tif", block=20, threads=threads, progress=look)
+        assert seen == {128 * 2**20}
+        assert get_gdal_config("GDAL_CACHEMAX") == own
+    finally:
+        set_gdal_config("GDAL_CACHEMAX", before)
 
 
 def test_a_model_of_a_cube_and_one_of_covariates_are_not_mixed_up(folder, paths, tmp_path):

@@ -51,7 +51,7 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     loaded = read_recipe(recipe)
     wanted = loaded.recipe
     folder = writable(Path(output) if output is not None else Path("models") / wanted.name)
-    data, refused = _known_layers(read_training_data(loaded), wanted.target)
+    data, refused = known_layers(read_training_data(loaded), wanted.target)
     protocol = spatial if wanted.validation.split == "spatial" else nested
     outcome = protocol(wanted, data, wanted.target, [wanted.model.kind], progress)
     progress("final model", 0, 1)
@@ -72,6 +72,7 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
         training=TrainingCard(
             n_samples=len(data.ids), recipe_sha256=loaded.sha256, table_sha256=data.sha256, notes=data.notes
         ),
+        grid=data.grid,
         metrics={outcome.protocol: _metrics(outcome)},
     )
     sections = [
@@ -97,7 +98,7 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
     wanted = loaded.recipe
     path = table_path(output, wanted.name)
     everything = read_training_data(loaded)
-    data, refused = _known_layers(everything, wanted.target)
+    data, refused = known_layers(everything, wanted.target)
     kinds = list(MODELS)
     protocols = [nested, *([spatial] if data.projected else []), published]
     outcomes = [protocol(wanted, data, wanted.target, kinds, progress) for protocol in protocols]
@@ -107,7 +108,7 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
     sections += [report.validation_section(outcome, data) for outcome in outcomes]
     sections.append(_ablation(wanted, data, progress))
     if wanted.second is not None:
-        other, _ = _known_layers(everything, wanted.second)
+        other, _ = known_layers(everything, wanted.second)
         protocol = spatial if wanted.validation.split == "spatial" else nested
         outcomes.append(protocol(wanted, other, wanted.second, kinds, progress))
         sections.append(report.validation_section(outcomes[-1], other))
@@ -126,7 +127,7 @@ def _trainer(recipe: Recipe, data: TrainingData, rows: np.ndarray) -> Trainer:
     return Trainer(recipe, data.patches, data.values[recipe.target.column], names, data.layers, rows)
 
 
-def _known_layers(data: TrainingData, prop: Property) -> tuple[TrainingData, list[str]]:
+def known_layers(data: TrainingData, prop: Property) -> tuple[TrainingData, list[str]]:
     """Take the layers that have enough values, and the profiles that have any; say what was refused."""
     values = data.values[prop.column]
     counts = np.isfinite(values).sum(axis=0)

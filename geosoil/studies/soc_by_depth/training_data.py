@@ -34,7 +34,8 @@ class TrainingData:
 
     patches `(n, covariate, size, size)` float32, NaN in gaps; values `(n, layer)` of each property by its column, in
     its own unit, NaN where a layer is not known; layers (top, bottom) in cm; x, y `(n,)` in the covariates' CRS,
-    in metres where `projected`; zones `(n,)` text, or None; notes what was done to the input, to be told to the user.
+    in metres where `projected`; grid of the covariates; zones `(n,)` text, or None; notes what was done to the input,
+    to be told to the user.
     """
 
     ids: np.ndarray
@@ -44,6 +45,7 @@ class TrainingData:
     x: np.ndarray
     y: np.ndarray
     projected: bool
+    grid: Grid
     zones: np.ndarray | None
     features: tuple[Feature, ...]
     notes: list[str]
@@ -107,6 +109,7 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
         x=points.x.to_numpy(),
         y=points.y.to_numpy(),
         projected=grid.crs is not None and grid.crs.is_projected,
+        grid=grid,
         zones=_zones(loaded, sites, stack),
         features=features,
         notes=notes,

@@ -1,0 +1,96 @@
+"""The figures of a comparison of localised models: what each gains over local modelling, and the site's points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+_BETTER, _WORSE = "#0072B2", "#D55E00"
+
+
+def rmse_change_figure(changes: Mapping[str, npt.ArrayLike], *, reference: str) -> Figure:
+    """Draw the change in RMSE of models against a reference in percent, positive is better (Shen et al. 2022, Fig. 4).
+
+    changes: model -> `(repeat,)` in percent; the bar is the mean, the line its standard deviation over repeats, the
+    dots the repeats. The axis ends at -100, so that one bad model does not hide the others; what lies beyond is told.
+
+    >>> rmse_change_figure({"MBL": [5.0, 9.0]}, reference="local PLSR").axes[0].get_yticklabels()[0].get_text()
+    'MBL'
+    """
+    figure = Figure(figsize=(8.0, 0.42 * len(changes) + 1.1), dpi=100, layout="constrained", facecolor="white")
+    axes = figure.subplots()
+    values = {name: np.asarray(one, np.float64) for name, one in changes.items()}
+    low = max(-100.0, min(0.0, *(one.min() for one in values.values())) - 8)
+    high = max(10.0, *(one.max() for one in values.values())) + 12
+    for i, one in enumerate(values.values()):
+        mean = float(one.mean())
+        axes.barh(i, max(mean, low), height=0.62, color=_BETTER if mean >= 0 else _WORSE, alpha=0.75, linewidth=0)
+        if one.size > 1:
+            axes.errorbar(max(mean, low), i, xerr=one.std(ddof=1), color="0.25", capsize=3, linewidth=1.2, clip_on=True)
+            axes.scatter(np.clip(one, low, high), np.full(one.size, i), s=9, color="0.25", alpha=0.6, zorder=3)
+        spread = one.std(ddof=1) if one.size > 1 else 0.0
+        text = f"{mean:+.0f}" + (" (beyond)" if mean < low else "")
+        axes.text(max(min(max(mean + spread, one.max(), 0.0), high - 8), low) + 1.5, i, text, va="center", fontsize=9)
+    axes.axvline(0, color="0.3", linewidth=1)
+    axes.set_xlim(low, high)
+    axes.set_yticks(range(len(values)), list(values), fontsize=10)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"change in RMSE against {reference} (%), right is better", fontsize=10)
+    axes.tick_params(labelsize=9, color="0.6", axis="x")
+    axes.tick_params(length=0, axis="y")
+    axes.grid(color="0.9", linewidth=0.8, axis="x")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color("0.6")
+    return figure
+
+
+def points_figure(
+    xy: npt.ArrayLike,
+    values: npt.ArrayLike,
+    learned: npt.ArrayLike,
+    *,
+    title: str,
+    unit: str,
+    ground_unit: str = "m",
+) -> Figure:
+    """Draw contents at points, those that the model learned from as squares.
+
+    xy `(n, 2)` in `ground_unit`; values `(n,)` in `unit`; learned `(n,)` True for rows of the training.
+
+    >>> points_figure([[0, 0], [1, 1]], [1, 2], [True, False], title="SOC", unit="%").axes[0].get_title(loc="left")
+    'SOC'
+    """
+    place, content, mark = np.asarray(xy, np.float64), np.asarray(values, np.float64), np.asarray(learned, bool)
+    figure = Figure(figsize=(8.0, 6.4), dpi=100, layout="compressed", facecolor="white")
+    axes = figure.subplots()
+    low, high = np.quantile(content, [0.02, 0.98])
+    for flags, marker, name in ((~mark, "o", "tested"), (mark, "s", "learned from")):
+        if flags.any():
+            drawn = axes.scatter(
+                place[flags, 0], place[flags, 1], c=content[flags], s=42, marker=marker, vmin=low, vmax=high,
+                cmap="viridis", edgecolor="black" if marker == "s" else "white", linewidth=0.8,
+                label=f"{name} (n = {int(flags.sum())})",
+            )  # fmt: skip
+    bar = figure.colorbar(drawn, ax=axes, label=unit, extend="both", shrink=0.85, aspect=28, pad=0.02)
+    bar.outline.set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2, borderaxespad=0)
+    axes.set_aspect("equal")
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    axes.set_xlabel(f"easting ({ground_unit})", fontsize=10)
+    axes.set_ylabel(f"northing ({ground_unit})", fontsize=10)
+    axes.ticklabel_format(style="plain", useOffset=False)
+    axes.locator_params(nbins=5)
+    axes.tick_params(labelsize=9, color="0.6")
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("0.6")
+    return figure

@@ -1,0 +1,65 @@
+"""Figures of repeated rounds: box plots of a metric, and learning curves of all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geosoil.report.figures import _figure, _grid, _style
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+    from matplotlib.figure import Figure
+
+COLOURS = {"learned from": "#0072B2", "says when to stop": "#D55E00"}
+
+
+def rounds_figure(values: Mapping[str, npt.ArrayLike], *, y_label: str) -> Figure:
+    """Draw a metric of each round as points with a box about them: the middle half, the median, the whole range.
+
+    values: name of a model -> `(round,)`.
+
+    >>> rounds_figure({"PLS": [0.4, 0.5], "ResNet": [0.5, 0.7]}, y_label="R²").axes[0].get_ylabel()
+    'R²'
+    """
+    figure = _figure(4.2)
+    axes = figure.subplots()
+    rows = [np.asarray(value, np.float64) for value in values.values()]
+    rows = [row[np.isfinite(row)] for row in rows]
+    boxes = axes.boxplot(rows, whis=(0, 100), widths=0.5, showfliers=False, patch_artist=True)
+    for box in boxes["boxes"]:
+        box.set(facecolor="#0072B233", edgecolor="0.4")
+    for median in boxes["medians"]:
+        median.set(color="#D55E00", linewidth=2)
+    for k, row in enumerate(rows, start=1):
+        # A fixed sideways spread: points of equal height stay apart, and the figure is the same every time.
+        axes.plot(k + np.linspace(-0.12, 0.12, row.size), row, ".", color="0.25", markersize=5, alpha=0.7)
+    axes.set_xticks(range(1, len(rows) + 1), [name.replace(" ", "\n", 1) for name in values])
+    _style(axes, "", "", y_label)
+    return figure
+
+
+def learning_curves_figure(curves: Mapping[str, Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]]) -> Figure:
+    """Draw the losses of nets by epoch, a panel a model and a line a round, on a logarithmic scale.
+
+    curves: name -> pairs of `(epoch,)`: of the rows learned from, and of those that say when to stop.
+
+    >>> figure = learning_curves_figure({"ResNet": [([1.0, 0.5, 0.2], [1.0, 0.7, 0.8])]})
+    >>> figure.axes[0].get_yscale()
+    'log'
+    """
+    figure, grid = _grid(len(curves), square=False)
+    figure.set_size_inches(figure.get_figwidth(), max(3.2, figure.get_figheight()))
+    for k, (axes, (name, pairs)) in enumerate(zip(grid.flat, curves.items(), strict=False)):
+        for j, pair in enumerate(pairs):
+            for losses, (label, colour) in zip(pair, COLOURS.items(), strict=True):
+                losses = np.asarray(losses, np.float64)
+                axes.plot(np.arange(1, losses.size + 1), losses, color=colour, linewidth=0.8, alpha=0.6,
+                          label=label if j == 0 else None)  # fmt: skip
+        axes.set_yscale("log")
+        _style(axes, name, "epoch", "loss" if k % grid.shape[1] == 0 else "")
+    grid.flat[0].legend(frameon=False, fontsize=9)
+    return figure

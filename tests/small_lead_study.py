@@ -1,0 +1,121 @@
+"""A small study of lead by transfer on disk, sound until a test breaks one part of it."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from geosoil.errors import GeosoilError
+from geosoil.studies.catalogue import train
+from geosoil.studies.lead_transfer.recipe import read_recipe
+from geosoil.studies.lead_transfer.training_data import read_training_data
+
+NM = np.arange(400.0, 2400.0, 40.0)
+N, N_LIBRARY = 48, 90
+RECIPE = """
+study = "lead_transfer"
+name = "pb"
+[data]
+spectra = "spectra.parquet"
+samples = "samples.csv"
+x = "x_m"
+y = "y_m"
+crs = "EPSG:32648"
+group = "site"
+library = "library.parquet"
+[target]
+column = "pb_mg_kg"
+unit = "mg/kg"
+title = "Pb"
+log = "smearing"
+[network]
+epochs = 6
+patience = 3
+[search]
+svm_trials = 3
+[validation]
+n_rounds = 2
+n_folds = 3
+block_m = 300.0
+processes = 1
+"""
+
+
+def write_spectra_table(path, columns, R, nm=NM):
+    """A table of reflectance as `read_spectra` takes it."""
+    table = pa.table({**columns, **{f"{band:g}": R[:, i].astype(np.float32) for i, band in enumerate(nm)}})
+    said = json.dumps({"spectra_kind": "reflectance_fraction"})
+    pq.write_table(table.replace_schema_metadata({"geosoil": said}), path)
+
+
+class LeadStudy:
+    """pH bends the spectrum about 2200 nm; ln Pb follows pH, and a second feature that the library has too."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        rng = np.random.default_rng(0)
+        self.ph_library, self.R_library = self.soils(rng, N_LIBRARY)
+        self.ph, self.R = self.soils(rng, N)
+        self.samples = pd.DataFrame(
+            {
+                "sample_id": [f"P{i:02d}" for i in range(N)],
+                "pb_mg_kg": np.exp(5 + (self.ph - 6.5) + rng.normal(0, 0.1, N)).round(1),
+                "x_m": rng.uniform(300000, 301200, N),
+                "y_m": rng.uniform(2500000, 2501200, N),
+                "site": np.repeat(["north", "east", "south", "west"], N // 4),
+            }
+        )
+        self.write()
+
+    @staticmethod
+    def soils(rng, n):
+        ph, iron = rng.uniform(4.5, 8.5, n), rng.random(n)
+        A = 0.5 + 0.05 * rng.normal(size=(n, 1)) + 0.1 * np.outer(iron, np.exp(-(((NM - 900) / 150) ** 2)))
+        A = A + 0.05 * np.outer(ph, np.exp(-(((NM - 2200) / 120) ** 2))) + 0.002 * rng.normal(size=(n, NM.size))
+        return ph, 10.0**-A
+
+    def write(self):
+        self.samples.to_csv(self.folder / "samples.csv", index=False)
+        write_spectra_table(self.folder / "spectra.parquet", {"sample_id": self.samples.sample_id}, self.R)
+        columns = {"sample_id": [f"L{i:02d}" for i in range(len(self.ph_library))], "ph": self.ph_library}
+        write_spectra_table(self.folder / "library.parquet", columns, self.R_library)
+
+    def put_samples_into_library(self):
+        """The library then holds the samples' own spectra, with their pH, behind its own."""
+        self.R_library = np.concatenate([self.R_library, self.R])
+        self.ph_library = np.concatenate([self.ph_library, self.ph])
+        self.write()
+
+    def recipe(self, *changes):
+        """Write the recipe with some of its text replaced."""
+        text = RECIPE
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        path = self.folder / "recipe.toml"
+        path.write_text(text)
+        return path
+
+    def loaded(self, *changes):
+        return read_recipe(self.recipe(*changes))
+
+    def data(self, *changes):
+        return read_training_data(self.loaded(*changes))
+
+    def train(self, *changes):
+        return train(self.recipe(*changes), self.folder / "out" / "pb")
+
+    def refusal(self, kind, *changes):
+        """Train in vain, and return the one line; nothing is written."""
+        path = self.recipe(*changes)
+        before = sorted((file.name, file.stat().st_size) for file in self.folder.rglob("*"))
+        with pytest.raises(GeosoilError) as caught:
+            train(path, self.folder / "out" / "pb")
+        assert sorted((file.name, file.stat().st_size) for file in self.folder.rglob("*")) == before
+        assert type(caught.value) is kind
+        line = str(caught.value)
+        assert len(line.splitlines()) == 1
+        return line
