@@ -13,6 +13,8 @@ GeosoilError
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class GeosoilError(Exception):
     """Say in one line where it went wrong, what was found, what was expected, and the way out.
@@ -24,6 +26,16 @@ class GeosoilError(Exception):
     def __init__(self, where: object, *, found: str, expected: str, way_out: str) -> None:
         message = f"{where}: found {found}; expected {expected}; {way_out}"
         super().__init__(" ".join(message.split()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an error come back as itself from the process of a fold."""
+        return _restored, (type(self), str(self))
+
+
+def _restored(kind: type[GeosoilError], message: str) -> GeosoilError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    return error
 
 
 class WavelengthError(GeosoilError):

@@ -32,9 +32,7 @@ class PatchModel:
     def __post_init__(self) -> None:
         used = self.used.tolist()
         if used != sorted(set(used)) or len(used) != self.estimator.n_channels_:
-            msg = (
-                f"covariates {used} for an estimator of {self.estimator.n_channels_}; expected rising indices"
-            )
+            msg = f"covariates {used} for an estimator of {self.estimator.n_channels_}; expected rising indices"
             raise ValueError(msg)
 
     @property

@@ -76,7 +76,7 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     model = fitted.as_model(data, target)
     notes = [*data.notes, *_notes(fitted, data, kind)]
     card = TrainingCard(
-        n_samples=len(fitted.library_rows) + len(chosen),
+        n_samples=len(fitted.library_rows) + len(fitted.site_rows),
         recipe_sha256=loaded.sha256,
         table_sha256=data.sha256,
         notes=[*notes, *_ids(fitted, data)],
@@ -181,7 +181,7 @@ def _notes(fitted: Fitted, data: TrainingData, kind: str) -> list[str]:
 def _ids(fitted: Fitted, data: TrainingData) -> list[str]:
     """Name the rows that the model learned from, for its card."""
     library, site = data.library.ids[fitted.library_rows], data.site.ids[fitted.site_rows]
-    return [f"library rows: {', '.join(library) or 'none'}", f"site rows: {', '.join(site)}"]
+    return [f"library rows: {', '.join(library) or 'none'}", f"site rows: {', '.join(site) or 'none'}"]
 
 
 def _metrics(outcome: Outcome, kind: str) -> dict[str, Any]:
