@@ -65,7 +65,7 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run, and leave with 0 (done), 2 (one line: the user can mend it), 3 (done in part) or 1 (a fault: a traceback)."""
+    """Run, and leave with 0 (done), 2 (one line: the user can mend it), 3 (done in part) or 1 (a fault of ours)."""
     from geosoil.errors import GeosoilError
 
     try:

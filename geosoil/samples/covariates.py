@@ -136,9 +136,9 @@ class CovariateSelection(SelectorMixin, Step):
     X `(sample, covariate)`, y `(sample,)` or `(sample, target)` with NaN; float32 stays float32. names: of the
     covariates, for `dropped_`; default c0, c1, ... The other parameters are those of `select_covariates`.
 
-    After `fit`: selection_ is what the function returned (not stored with a model); support_ `(covariate,)` is the answer;
-    n_covariates_, rmse_ and standard_error_ `(batch,)` are the curve; dropped_ `(covariate,)` says why each was dropped,
-    "" for those kept.
+    After `fit`: selection_ is what the function returned (not stored with a model); support_ `(covariate,)` is the
+    answer; n_covariates_, rmse_ and standard_error_ `(batch,)` are the curve; dropped_ `(covariate,)` says why each
+    was dropped, "" for those kept.
 
     >>> X = np.random.default_rng(0).normal(size=(60, 3))
     >>> CovariateSelection(least_r=0.3).fit(X, X[:, 1]).dropped_
