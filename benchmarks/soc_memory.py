@@ -20,7 +20,7 @@ from measure import report
 from rasterio.windows import Window
 from scene import scratch_folder
 
-ROWS, COLUMNS, TILE = 4096, 2048, 256
+ROWS, COLUMNS, TILE = 8192, 512, 256  # tall enough at 1 x for GDAL's cache to fill
 N_FINE, N_COARSE, N_CLASSES = 8, 2, 4
 PATCH = 9
 DEPTHS = ((0, 5), (5, 15), (15, 30), (30, 60), (60, 100), (100, 200))
