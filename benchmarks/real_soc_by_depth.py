@@ -178,7 +178,7 @@ def main(places: tuple[str, ...], folds: int, network: str, variants: bool, outp
         click.echo(compare(recipe, folder / "comparison.csv").summary())
         trained = train(recipe, folder / "model")
         click.echo(trained.summary())
-        click.echo(map_covariates(covariates, trained.folder, folder / f"{place}.tif").summary())
+        click.echo(map_covariates(covariates, trained.folder, folder / f"{place}.tif", unseen="nodata").summary())
 
 
 if __name__ == "__main__":

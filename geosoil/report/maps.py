@@ -257,7 +257,7 @@ def _write_quicklook(path: Path, cog: CogSummary, model: str) -> Path:
         figure = map_figure(values[0], title=title, unit=unit, low=low, high=high, extent=extent)
     else:
         panels = {band.name: one for band, one in zip(bands, values, strict=True)}
-        figure = map_panels_figure(panels, title=f"by {model}", unit=unit, low=low, high=high, extent=extent)
+        figure = map_panels_figure(panels, title=model, unit=unit, low=low, high=high, extent=extent)
     picture = path.with_suffix(".png")
     save_figure(figure, picture)
     return picture
