@@ -20,6 +20,7 @@ import numpy as np
 
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.models.state import regressor_of
+from geosoil.raster.blocks import one_thread_each
 from geosoil.samples.splits import split_groups, split_spatial_blocks
 from geosoil.studies.lead_transfer.candidates import DIRECT, KINDS, TRANSFER, Source, Trainer
 from geosoil.studies.results import no_progress
@@ -199,6 +200,7 @@ def _validate(
     return Outcome(protocol, splits, data.y, predicted, learned, by_kind)
 
 
+@one_thread_each()  # in this process as in others: a sum rounds by its threads
 def _one(
     number: int,
     recipe: Recipe,

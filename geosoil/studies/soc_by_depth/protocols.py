@@ -18,6 +18,7 @@ import pandas as pd
 
 from geosoil.errors import RecipeError
 from geosoil.evaluate.metrics import regression_metrics
+from geosoil.raster.blocks import one_thread_each
 from geosoil.samples.splits import split_k_fold, split_spatial_blocks
 from geosoil.studies.results import no_progress
 from geosoil.studies.soc_by_depth.candidates import MODELS, Trainer
@@ -172,6 +173,7 @@ def _validate(
     return Outcome(protocol, prop, data.layers, values, predicted, folds, selections)
 
 
+@one_thread_each()  # in this process as in others: a sum rounds by its threads
 def _fold(
     number: int,
     recipe: Recipe,

@@ -14,6 +14,7 @@ import pandas as pd
 
 from geosoil.errors import RecipeError
 from geosoil.evaluate.metrics import regression_metrics
+from geosoil.raster.blocks import one_thread_each
 from geosoil.samples.splits import split_k_fold, split_spatial_blocks
 from geosoil.studies.results import no_progress
 from geosoil.studies.soil_property.candidates import MODELS, fit_model
@@ -122,6 +123,7 @@ def _splits(protocol: str, recipe: Recipe, data: TrainingData) -> list[Split]:
     ]
 
 
+@one_thread_each()  # in this process as in others: a sum rounds by its threads
 def _fold(
     number: int, recipe: Recipe, data: TrainingData, train: np.ndarray, test: np.ndarray, kinds: list[str]
 ) -> tuple[int, dict[str, np.ndarray]]:
