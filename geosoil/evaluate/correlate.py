@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from geosoil.errors import GridError, SamplesError
+from geosoil.evaluate.metrics import pearson_correlation
 from geosoil.raster.grid import Grid
 
 if TYPE_CHECKING:
@@ -61,13 +62,14 @@ def correlation_table(
         for zone, (zone_name, mask) in enumerate(masks):
             inside = both & mask
             x, y = property_values[inside].astype(np.float64), factor_values[inside].astype(np.float64)
+            enough = x.size >= FEWEST
             found[zone, k] = {
                 "property": name,
                 "zone": zone_name,
                 "factor": str(factor),
                 "n": x.size,
-                "pearson_r": _pearson_r(x, y),
-                "spearman_r": _pearson_r(rankdata(x), rankdata(y)),
+                "pearson_r": pearson_correlation(x, y) if enough else float("nan"),
+                "spearman_r": pearson_correlation(rankdata(x), rankdata(y)) if enough else float("nan"),
             }
     return pd.DataFrame([found[key] for key in sorted(found)])
 
@@ -153,10 +155,3 @@ def polygon_zones(zones: gpd.GeoDataFrame, grid: Grid) -> Iterator[tuple[str, np
                 f"zone {name}", found="no pixel of the map in it", expected="zones on the map", way_out="leave it out"
             )
         yield str(name), mask
-
-
-def _pearson_r(x: np.ndarray, y: np.ndarray) -> float:
-    if x.size < FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return float("nan")
-    x, y = x - x.mean(), y - y.mean()
-    return float(x @ y / np.sqrt((x @ x) * (y @ y)))

@@ -39,7 +39,7 @@ def regression_metrics(observed: np.ndarray, predicted: np.ndarray) -> dict[str,
     quartile_1, quartile_3 = np.quantile(observed, [0.25, 0.75])
     return {
         "r2": float(1 - np.sum(error**2) / np.sum((observed - observed.mean()) ** 2)) if varies else math.nan,
-        "r": _correlation(observed, predicted),
+        "r": pearson_correlation(observed, predicted),
         "rmse": rmse,
         "mae": float(np.mean(np.abs(error))),
         "rpiq": float(quartile_3 - quartile_1) / rmse if varies and rmse > 0 else math.nan,
@@ -77,7 +77,7 @@ def kling_gupta_efficiency(observed: np.ndarray, predicted: np.ndarray) -> float
     0.5
     """
     observed, predicted = _pairs(observed, predicted)
-    r, mean = _correlation(observed, predicted), observed.mean()
+    r, mean = pearson_correlation(observed, predicted), observed.mean()
     if math.isnan(r) or mean == 0:
         return math.nan
     return float(1 - math.hypot(r - 1, predicted.std() / observed.std() - 1, predicted.mean() / mean - 1))
@@ -120,11 +120,16 @@ def correlation_table(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFra
     -1.0
     """
     values = _columns(table, columns)
-    pairs = [[_correlation(values[a].to_numpy(), values[b].to_numpy()) for b in columns] for a in columns]
+    pairs = [[pearson_correlation(values[a].to_numpy(), values[b].to_numpy()) for b in columns] for a in columns]
     return pd.DataFrame(pairs, index=list(columns), columns=list(columns))
 
 
-def _correlation(x: np.ndarray, y: np.ndarray) -> float:
+def pearson_correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Return Pearson's correlation of x and y `(n,)`, -1 to 1; NaN where one does not vary.
+
+    >>> pearson_correlation(np.array([1.0, 2.0, 4.0]), np.array([3.0, 2.0, 0.0]))
+    -1.0
+    """
     if not (_varies(x) and _varies(y)):
         return math.nan
     x, y = x - x.mean(), y - y.mean()

@@ -1,10 +1,26 @@
-"""What absorbs where in soil, 400 to 2500 nm: a small table to name windows with, each row with its source.
+"""What absorbs where in soil, 400 to 2500 nm: a small table to name windows with, each row with its sources.
 
-VRB: Viscarra Rossel and Behrens 2010, Geoderma 158, 46-54, table 1. SW: Sherman and Waite 1985, American Mineralogist
-70, 1262-1269. S98: Scheinost et al. 1998, Clays and Clay Minerals 46, 528-536. C90: Clark et al. 1990, Journal of
-Geophysical Research 95, 12653-12680. G86: Gaffey 1986, American Mineralogist 71, 151-162. BD02: Ben-Dor 2002, Advances
-in Agronomy 75, 173-243. A range is the centre given there with about half of the band's width on either side.
-A name says what absorbs at these wavelengths, not that a model has seen it.
+A range holds the centres that its sources give, with about half of the band's width on either side. A name says what
+absorbs at these wavelengths, not that a model has seen it; where ranges overlap, a window has several names.
+
+B12: Bayer et al. 2012, Applied and Environmental Soil Science 2012, 971252, table 1 (which quotes VRB): Fe(III) 490,
+     hematite 529 and 884, hematite and goethite 650; aromatics 1650, alkyls 1706 and 1754, CH2, CH3 and carbohydrates
+     2275 to 2386 nm; organic carbon lowers the reflectance from 450 to 740 nm.
+B19: Bishop 2019, in Remote Compositional Analysis, chapter 4: water near 960, 1400 and 1900 nm.
+B20: Bascones et al. 2020, Revista de Teledeteccion, article 13331: goethite 470, hematite to goethite 890 to 960,
+     kaolinite 2160 and 2210 nm.
+H25: He et al. 2025 (the lead paper), 4.2: organic matter and iron oxides 550 to 750, organic matter 1600 to 1700 nm.
+K17: USGS Spectral Library 7 (Kokaly et al. 2017): aragonite 2315, dolomite 2319, calcite 2348, water 1443 and 1939 nm.
+L21: Laukamp et al. 2021, Minerals 11, 347: OH of kaolinite 1392 to 1415, of sheet silicates 1386 to 1445 nm.
+M85: Morris et al. 1985, Journal of Geophysical Research 90, 3126-3144: 4T1 of hematite 860, of goethite 910 nm.
+S99: Scheinost et al. 1999, Clays and Clay Minerals 47, 156-164: goethite 4T2 653 to 672, 4T1 944 to 958 nm.
+Z12: Zaini et al. 2012, Remote Sensing 4, 987-1003: calcite and dolomite near 2300 and 2500 nm.
+
+Three were not at hand, and their numbers are as others quote them, or as they are remembered:
+B08: Bishop et al. 2008, Science 321, 830-833: nontronite 2290, montmorillonite and kaolinite 2210 nm.
+C99: Clark 1999, in Manual of Remote Sensing 3, 3-58: carbonates 2300 to 2350 and 2500 to 2550 nm.
+VRB: Viscarra Rossel and Behrens 2010, Geoderma 158, 46-54, table 1: water 940, amides 2033, polysaccharides 2137,
+     smectite and illite 2206, illite 2450 nm.
 """
 
 from __future__ import annotations
@@ -23,20 +39,21 @@ class AbsorptionFeature(NamedTuple):
 
 
 ABSORPTION_FEATURES = (
-    AbsorptionFeature("iron oxides", 470, 560, "Fe(III) electron pairs, goethite 480, hematite 530 nm", "SW; S98; VRB"),
-    AbsorptionFeature("iron oxides", 620, 690, "Fe(III) 6A1-4T2, goethite and hematite 650 nm", "SW; VRB"),
-    AbsorptionFeature("iron oxides", 850, 950, "Fe(III) 6A1-4T1, hematite 884, goethite 920 nm", "S98; VRB"),
-    AbsorptionFeature("organic matter", 560, 700, "chromophores of humus, a broad slope", "BD02"),
-    AbsorptionFeature("organic matter", 1640, 1770, "C-H, aromatics 1650, alkyls 1706 and 1754 nm", "VRB"),
-    AbsorptionFeature("organic matter", 2040, 2140, "N-H and C-O, amides 2033, polysaccharides 2137 nm", "VRB"),
-    AbsorptionFeature("water", 940, 990, "O-H overtones and combinations, 940 nm", "VRB"),
-    AbsorptionFeature("water", 1380, 1480, "O-H of water and of minerals, 1400 and 1455 nm", "C90; VRB"),
-    AbsorptionFeature("water", 1870, 1970, "H-O-H bend and O-H stretch, 1915 nm", "C90; VRB"),
-    AbsorptionFeature("clay Al-OH", 2155, 2230, "Al-OH, kaolinite 2165 and 2207, smectite, illite 2206 nm", "C90; VRB"),
-    AbsorptionFeature("Fe-OH", 2250, 2295, "Fe-OH, nontronite 2285 nm", "C90"),
-    AbsorptionFeature("carbonates", 2300, 2360, "CO3, calcite 2336 nm; Mg-OH and illite overlap", "G86; VRB"),
-    AbsorptionFeature("illite Al-OH", 2420, 2470, "Al-OH, illite 2450 nm", "VRB"),
-    AbsorptionFeature("carbonates", 2480, 2560, "CO3, calcite 2500 to 2550 nm", "G86"),
+    AbsorptionFeature("iron oxides", 460, 560, "Fe(III) pairs, goethite 470 to 490, hematite 529 nm", "B20; B12"),
+    AbsorptionFeature("organic matter", 550, 750, "humus darkens the visible, a slope and no band", "H25; B12"),
+    AbsorptionFeature("iron oxides", 620, 690, "Fe(III) 4T2, goethite 653 to 672, hematite 650 nm", "S99; B12"),
+    AbsorptionFeature("iron oxides", 850, 970, "4T1, hematite 860 to 884, goethite 910 to 958 nm", "M85; B12; S99"),
+    AbsorptionFeature("water", 930, 990, "O-H overtones and combinations, 940 to 960 nm", "B19; VRB"),
+    AbsorptionFeature("water", 1380, 1480, "O-H of minerals 1386 to 1445, of water 1443 nm", "L21; K17"),
+    AbsorptionFeature("organic matter", 1600, 1770, "C-H, aromatics 1650, alkyls 1706 and 1754 nm", "H25; B12"),
+    AbsorptionFeature("water", 1870, 1970, "H-O-H bend and O-H stretch, 1900 to 1939 nm", "B19; K17"),
+    AbsorptionFeature("organic matter", 2020, 2150, "amides 2033, polysaccharides 2137 nm", "VRB"),
+    AbsorptionFeature("clay Al-OH", 2150, 2230, "kaolinite 2160 and 2210, smectite, illite 2206 nm", "B20; B08; VRB"),
+    AbsorptionFeature("Fe-OH", 2250, 2305, "nontronite 2290 nm", "B08"),
+    AbsorptionFeature("organic matter", 2270, 2390, "CH2, CH3, carbohydrates, 2275 to 2386 nm", "B12"),
+    AbsorptionFeature("carbonates", 2300, 2360, "CO3, aragonite 2315, dolomite 2319, calcite 2348 nm", "K17; Z12"),
+    AbsorptionFeature("illite Al-OH", 2420, 2470, "illite 2450 nm", "VRB"),
+    AbsorptionFeature("carbonates", 2480, 2560, "CO3, 2500 to 2550 nm", "Z12; C99"),
 )
 
 

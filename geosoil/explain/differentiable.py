@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from geosoil.numerics.program import (
+    LEAKY_SLOPE,
     Affine,
     Clip,
     Convolve,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Function = Callable[[torch.Tensor], torch.Tensor]
-
-SLOPE = 0.01  # of leaky_relu
 
 
 def as_torch_function(program: Program, dtype: torch.dtype = torch.float32) -> Function:
@@ -87,7 +86,7 @@ def _elementwise(name: str) -> Function:
     if name == "absorbance":
         return lambda x: -torch.log10(x.masked_fill(x <= 0, torch.nan))
     if name == "leaky_relu":
-        return lambda x: functional.leaky_relu(x, SLOPE)
+        return lambda x: functional.leaky_relu(x, LEAKY_SLOPE)
     return {"relu": torch.relu, "exp": torch.exp, "square": torch.square}[name]
 
 

@@ -222,15 +222,7 @@ def _predict(model: PixelModel | Composed, estimator: Any) -> Callable[[np.ndarr
     if estimator is None:  # several, each with its own limits
         return lambda rows: np.asarray(model.predict_rows(rows)[:, 0], np.float64)
     assert isinstance(model, PixelModel)
-
-    def predict(rows: np.ndarray) -> np.ndarray:
-        if model.resampling is not None:
-            rows = rows @ model.resampling.T
-        full = np.zeros((len(rows), len(model.inputs)), np.float32)
-        full[:, model.used] = rows
-        return np.asarray(estimator.predict(full), np.float64).reshape(len(rows), -1)[:, 0]
-
-    return predict
+    return lambda rows: np.reshape(estimator.predict(model.estimator_rows(rows)), (len(rows), -1))[:, 0].astype(float)
 
 
 def _checked(model: PixelModel | Composed, X: np.ndarray) -> np.ndarray:

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.models.state import regressor_of
+from geosoil.models.state import regressor_of, unwrapped
 
 if TYPE_CHECKING:
     from geosoil.models.base import Feature
 
-# Contiguous regions for maps, in nm; bounds as spectroscopists of soil and sensors use them.
-REGIONS_NM = (
-    ("ultraviolet", 0.0, 400.0),
-    ("visible", 400.0, 700.0),
-    ("near infrared", 700.0, 1000.0),
-    ("shortwave infrared 1", 1000.0, 1800.0),
-    ("shortwave infrared 2", 1800.0, 2600.0),
-    ("mid-infrared", 2600.0, np.inf),
-)
+# Regions for maps and where they end, in nm; bounds as spectroscopists of soil and sensors use them.
+REGION_ENDS_NM = {
+    "ultraviolet": 400.0,
+    "visible": 700.0,
+    "near infrared": 1000.0,
+    "shortwave infrared 1": 1800.0,
+    "shortwave infrared 2": 2600.0,
+    "mid-infrared": np.inf,
+}
 SAMPLED_GROUPS = 30  # for the sampler, whose cost grows with the number of groups
 
 
@@ -111,10 +111,11 @@ def region_windows(features: tuple[Feature, ...]) -> Windows:
     if any(feature.wavelength_nm is None for feature in features):
         return _covariate_windows(features)
     nm = np.array([feature.wavelength_nm for feature in features], np.float64)
-    region = np.searchsorted([high for _, _, high in REGIONS_NM], nm, side="right")
+    region = np.searchsorted(list(REGION_ENDS_NM.values()), nm, side="right")
     present, group = np.unique(region, return_inverse=True)
     found = windows_of(features, group)
-    return Windows(group, tuple(REGIONS_NM[i][0] for i in present), found.low_nm, found.high_nm, "spectral regions")
+    names = list(REGION_ENDS_NM)
+    return Windows(group, tuple(names[i] for i in present), found.low_nm, found.high_nm, "spectral regions")
 
 
 def _covariate_windows(features: tuple[Feature, ...]) -> Windows:
@@ -131,9 +132,7 @@ def _covariate_windows(features: tuple[Feature, ...]) -> Windows:
 
 def _bands_of_net(estimator: Any, nm: np.ndarray) -> np.ndarray | None:
     """Return the wavelengths of the bands that reach the net `(n_features_in_,)`; None where nobody can say."""
-    while hasattr(estimator, "estimator_"):
-        estimator = estimator.estimator_
-    for _, step in getattr(estimator, "steps", [])[:-1]:
+    for _, step in getattr(unwrapped(estimator), "steps", [])[:-1]:
         if hasattr(step, "to_wavelength_nm"):
             nm = np.asarray(step.to_wavelength_nm, np.float64)
     return nm if len(nm) == regressor_of(estimator).n_features_in_ else None

@@ -36,6 +36,19 @@ class Target:
     valid_range: tuple[float | None, float | None] = (None, None)
 
 
+def with_training_range(features: Sequence[Feature], X: np.ndarray) -> tuple[Feature, ...]:
+    """Return features with the range of their columns in X `(sample, feature)`.
+
+    >>> with_training_range([Feature("twi")], np.array([[1.0], [3.0]]))[0].training_high
+    3.0
+    """
+    ranges = zip(X.min(axis=0).tolist(), X.max(axis=0).tolist(), strict=True)
+    return tuple(
+        replace(feature, training_low=low, training_high=high)
+        for feature, (low, high) in zip(features, ranges, strict=True)
+    )
+
+
 class Model(Protocol):
     """Whatever the mapper can run: three attributes and one method."""
 
@@ -112,13 +125,17 @@ class PixelModel:
 
     def predict_rows(self, rows: np.ndarray) -> np.ndarray:
         """Predict by the estimator itself: rows `(sample, feature)` -> `(sample, target)` in the targets' units."""
+        predicted = np.asarray(self.estimator.predict(self.estimator_rows(rows))).reshape(len(rows), -1)
+        return set_to_range(predicted, self.targets, axis=1)
+
+    def estimator_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows `(sample, feature)` as the estimator takes them: resampled, `(sample, input)` float32."""
         rows = np.asarray(rows)
         if self.resampling is not None:
             rows = rows @ self.resampling.T
         full = np.zeros((len(rows), len(self.inputs)), np.float32)  # columns nobody reads may hold anything finite
         full[:, self.used] = rows
-        predicted = np.asarray(self.estimator.predict(full)).reshape(len(rows), -1)
-        return set_to_range(predicted, self.targets, axis=1)
+        return full
 
     def predict(self, block: Block) -> Block:
         """Turn (feature, y, x) float32 into (target, y, x) float32; a pixel with NaN in any feature gives NaN."""

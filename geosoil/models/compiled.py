@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.numerics.program import (
+    LEAKY_SLOPE,
     Affine,
     Clip,
     Convolve,
@@ -89,7 +90,7 @@ def _in_place(word: Word, x: torch.Tensor) -> torch.Tensor:
     if word.name == "absorbance":
         return x.masked_fill_(x <= 0, torch.nan).log10_().neg_()
     if word.name == "leaky_relu":
-        return torch.nn.functional.leaky_relu_(x, 0.01)
+        return torch.nn.functional.leaky_relu_(x, LEAKY_SLOPE)
     return {"relu": x.relu_, "exp": x.exp_, "square": x.square_}[word.name]()
 
 

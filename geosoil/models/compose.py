@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from geosoil.errors import SamplesError
-from geosoil.models.base import PixelModel
+from geosoil.models.base import PixelModel, with_training_range
+from geosoil.models.regressor import refuse_fewer
 from geosoil.samples.splits import split_k_fold
 
 if TYPE_CHECKING:
@@ -228,13 +228,8 @@ def fit_cascade(
     """
     X, y_first, y = np.asarray(X), np.asarray(y_first, np.float64), np.asarray(y, np.float64)
     known = np.flatnonzero(np.isfinite(y_first))
-    if len(known) < n_folds:
-        raise SamplesError(
-            targets[0].name,
-            found=f"{len(known)} values",
-            expected=f"at least {n_folds}, one for each fold",
-            way_out="add samples that have it, or predict the target without it",
-        )
+    way_out = "add samples that have it, or predict the target without it"
+    refuse_fewer(targets[0].name, len(known), n_folds, what="values", way_out=way_out)
 
     def fitted(rows: np.ndarray) -> PixelModel:
         return fit_pixel_model(first, X[rows], y_first[rows], inputs=inputs, target=targets[0])
@@ -266,11 +261,7 @@ def fit_pixel_model(
     >>> model.features[0].training_high, model.predict_rows([[2.0]]).tolist()
     (3.0, [[4.0]])
     """
-    known = tuple(
-        replace(feature, training_low=float(column.min()), training_high=float(column.max()))
-        for feature, column in zip(inputs, X.T, strict=True)
-    )
-    return PixelModel(clone(estimator).fit(X, y), known, (target,))
+    return PixelModel(clone(estimator).fit(X, y), with_training_range(inputs, X), (target,))
 
 
 def _known_to_both(one: Feature, other: Feature) -> Feature:

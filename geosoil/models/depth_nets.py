@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.models.patch_regressor import LAYERS_CM, PatchRegressor
+from geosoil.models.patch_regressor import PatchRegressor
+from geosoil.numerics.depth_spline import STANDARD_LAYERS_CM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -107,7 +108,7 @@ class TransferCNN(PatchRegressor):
     def __init__(
         self,
         *,
-        layers_cm: Sequence[Sequence[float]] = LAYERS_CM,
+        layers_cm: Sequence[Sequence[float]] = STANDARD_LAYERS_CM,
         depth_code: str = "middle",
         code_enters: str = "dense",
         n_frozen: int = 2,

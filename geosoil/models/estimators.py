@@ -1,27 +1,32 @@
 """The regressors of the studies: scikit-learn estimators that choose their own settings inside `fit`.
 
-Whatever is chosen (components, C, gamma, epsilon) is chosen by cross-validation on the rows given to `fit`,
+Whatever is chosen (components, features, leaves) is chosen by cross-validation on the rows given to `fit`,
 so a validation around them never lets test rows choose.
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, clone
 
 from geosoil.errors import SamplesError
-from geosoil.models.regressor import Regressor
-from geosoil.numerics.program import Affine, Elementwise, Program, RadialBasis
+from geosoil.models.regressor import (
+    MORE_SAMPLES_OR_PLS,
+    LinearRegressor,
+    Regressor,
+    mean_and_spread,
+    refuse_fewer,
+)
+from geosoil.numerics.program import Affine, Elementwise, Program
 from geosoil.numerics.step import Stateful
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-class PartialLeastSquares(Regressor):
+class PartialLeastSquares(LinearRegressor):
     """PLSR with the number of components chosen by cross-validation (the least pooled RMSE).
 
     X `(sample, feature)`, y `(sample,)`; centred, not scaled (bands share a unit). A number in `n_components`
@@ -60,106 +65,6 @@ class PartialLeastSquares(Regressor):
         self.coef_ = fits.coefficients[-1]
         self.intercept_ = float(fits.intercepts[-1])
         return self
-
-    def _predict(self, X: np.ndarray) -> np.ndarray:
-        return X @ self.coef_ + self.intercept_
-
-    def lower(self) -> Program:
-        """One row of a matrix."""
-        return (Affine(self.coef_[None, :], np.array([self.intercept_])),)
-
-
-class SupportVectors(Regressor):
-    """SVR with a radial basis; C, gamma and epsilon by a seeded random search in cross-validation.
-
-    X `(sample, feature)`, standardised by the step before it; y `(sample,)` is standardised inside, so C and
-    epsilon are in standard deviations of the target. A number in `C`, `gamma` or `epsilon` is kept as given.
-    Smola and Schoelkopf 2004; libsvm by scikit-learn.
-
-    >>> X = np.linspace(-1, 1, 30)[:, None]
-    >>> model = SupportVectors(n_candidates=5).fit(X, 3 * X[:, 0])
-    >>> bool(abs(model.predict([[0.5]])[0] - 1.5) < 0.2)
-    True
-    """
-
-    fitted: ClassVar[tuple[str, ...]] = (
-        "n_features_in_",
-        "support_vectors_",
-        "dual_coef_",
-        "intercept_",
-        "gamma_",
-        "C_",
-        "epsilon_",
-    )
-
-    def __init__(
-        self,
-        *,
-        C: float | None = None,
-        gamma: float | None = None,
-        epsilon: float | None = None,
-        n_candidates: int = 40,
-        n_folds: int = 5,
-        random_state: int = 0,
-    ) -> None:
-        self.C = C
-        self.gamma = gamma
-        self.epsilon = epsilon
-        self.n_candidates = n_candidates
-        self.n_folds = n_folds
-        self.random_state = random_state
-
-    def fit(self, X: np.ndarray, y: np.ndarray) -> SupportVectors:
-        """Search the settings, and fit the best to all rows."""
-        from scipy.stats import loguniform
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.model_selection import KFold, RandomizedSearchCV
-        from sklearn.svm import SVR
-
-        X, y = self._training_rows(X, y, self.n_folds)
-        mean, spread = float(y.mean()), float(y.std()) or 1.0
-        # gamma is around 1 / features for standardised columns; the ranges are those of libsvm's guide, halved.
-        ranges = {
-            "C": loguniform(1e-1, 1e3),
-            "gamma": loguniform(1e-2 / X.shape[1], 1e1 / X.shape[1]),
-            "epsilon": loguniform(1e-3, 3e-1),
-        }
-        given = {name: getattr(self, name) for name in ranges if getattr(self, name) is not None}
-        open_ranges = {name: values for name, values in ranges.items() if name not in given}
-        # Kernel values beyond float64's need buy nothing; the cap keeps a hopeless candidate from running for ever.
-        machine = SVR(kernel="rbf", cache_size=50, max_iter=100_000, **given)
-        standard = (y - mean) / spread
-        if open_ranges:
-            machine = RandomizedSearchCV(
-                machine,
-                open_ranges,
-                n_iter=self.n_candidates,
-                cv=KFold(self.n_folds, shuffle=True, random_state=self.random_state),
-                scoring="neg_mean_squared_error",
-                random_state=self.random_state,
-            )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a capped candidate loses by its error
-            machine.fit(X, standard)
-        machine = getattr(machine, "best_estimator_", machine)
-        self.support_vectors_ = np.asarray(machine.support_vectors_, np.float64)
-        self.dual_coef_ = machine.dual_coef_[0] * spread
-        self.intercept_ = float(machine.intercept_[0]) * spread + mean
-        self.C_, self.gamma_, self.epsilon_ = float(machine.C), float(machine.gamma), float(machine.epsilon)
-        return self
-
-    def _predict(self, X: np.ndarray) -> np.ndarray:
-        from sklearn.metrics.pairwise import rbf_kernel
-
-        kernel = rbf_kernel(np.asarray(X, np.float64), self.support_vectors_, gamma=self.gamma_)
-        return kernel @ self.dual_coef_ + self.intercept_
-
-    def lower(self) -> Program:
-        """The kernel, and one row of a matrix."""
-        return (
-            RadialBasis(self.support_vectors_, self.gamma_),
-            Affine(self.dual_coef_[None, :], np.array([self.intercept_])),
-        )
 
 
 class Forest(Regressor):
@@ -215,13 +120,8 @@ class Forest(Regressor):
         from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 
         n_units = len(y) if groups is None else len(np.unique(groups))
-        if n_units < self.n_folds:
-            raise SamplesError(
-                "training rows",
-                found=f"{n_units} groups",
-                expected=f"at least {self.n_folds}, one for each fold",
-                way_out="add sites or ask for fewer folds",
-            )
+        way_out = "add sites or ask for fewer folds"
+        refuse_fewer("training rows", n_units, self.n_folds, what="groups", way_out=way_out)
         kind = KFold if groups is None else GroupKFold
         folds = list(kind(self.n_folds, shuffle=True, random_state=self.random_state).split(X, y, groups))
         smallest = min(len(training) for training, _ in folds)
@@ -293,8 +193,8 @@ class DenseNet(Regressor):
         from geosoil.models.networks.dense import Dense, squared_error
         from geosoil.models.training import train
 
-        X, y = self._training_rows(X, y, 5)
-        self.target_mean_, self.target_spread_ = float(y.mean()), float(y.std()) or 1.0
+        X, y = self._training_rows(X, y, 5, MORE_SAMPLES_OR_PLS)
+        self.target_mean_, self.target_spread_ = mean_and_spread(y)
         trained = train(
             lambda: Dense(X.shape[1], list(self.hidden), self.dropout),
             (X, (y - self.target_mean_) / self.target_spread_),

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class FoldNet:
     """A net trained on the other folds: its best epoch (from 1), its weights then, and its errors on its own fold.
 
-    Given to `training.train` as its maker and its listener; ends the training by `Enough`.
+    Given to `training.train` as its maker and its listener; ends the training by `Enough`. Not by the `stopping_rows`
+    of `train`: the errors of the fold, row by row and in float64, are part of the result, the rows of the fold are
+    none of the training's, and published figures hang on the order in which its batches are drawn.
     """
 
     class Enough(Exception):  # noqa: N818 - nothing went wrong
@@ -48,6 +50,8 @@ class FoldNet:
         """Judge the net by its fold; raise Enough where it has not improved for `patience` epochs."""
         import torch
 
+        from geosoil.models.networks.weights import weights_of
+
         self._net.eval()
         with torch.no_grad():
             predicted = self._net(self._rows.to(self._net.output.weight.device)).cpu().numpy()
@@ -55,7 +59,7 @@ class FoldNet:
         error = float(np.mean(errors**2))
         if error < self._least:
             self._least, self.best_epoch, self.errors = error, epoch, errors
-            self.weights = {name: value.cpu().numpy().copy() for name, value in self._net.state_dict().items()}
+            self.weights = weights_of(self._net)
         elif epoch - self.best_epoch >= self._patience:
             raise FoldNet.Enough
 

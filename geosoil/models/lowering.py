@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.models.compiled import compile_chain
-from geosoil.models.simplify import needed_inputs, output_size, simplify
-from geosoil.numerics.program import Affine, Convolve, MaxPool, Parallel, Program, RadialBasis, Select, Word
+from geosoil.models.simplify import needed_inputs, output_size, simplify, word_size
+from geosoil.numerics.program import Affine, Convolve, Parallel, Program, RadialBasis, Select, Word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sklearn.pipeline import Pipeline
 
     from geosoil.models.compiled import Scratch
 
@@ -45,13 +47,8 @@ def lower_estimator(estimator: Any) -> Program | None:
     from geosoil.numerics.step import Stateful
 
     if isinstance(estimator, Pipeline):
-        words: list[Word] = []
-        for _, step in estimator.steps:
-            lowered = () if step is None or isinstance(step, str) else lower_estimator(step)
-            if lowered is None:
-                return None
-            words.extend(lowered)
-        return tuple(words)
+        words, whole = _lower_steps(estimator)
+        return words if whole else None
     if isinstance(estimator, Stateful):
         return estimator.lower()
     if isinstance(estimator, StandardScaler):
@@ -79,13 +76,18 @@ def lower_first_steps(estimator: Any) -> Program:
         return lower_first_steps(estimator.estimator_)
     if whole is not None or not isinstance(estimator, Pipeline):
         return whole or ()
+    return _lower_steps(estimator)[0]
+
+
+def _lower_steps(pipeline: Pipeline) -> tuple[Program, bool]:
+    """Return the words of the first steps that can be said, and whether these are all."""
     words: list[Word] = []
-    for _, step in estimator.steps:
+    for _, step in pipeline.steps:
         lowered = () if step is None or isinstance(step, str) else lower_estimator(step)
         if lowered is None:
-            break
+            return tuple(words), False
         words.extend(lowered)
-    return tuple(words)
+    return tuple(words), True
 
 
 class LoweredProgram:
@@ -123,7 +125,7 @@ class LoweredProgram:
     @property
     def multiply_adds(self) -> int:
         """Multiply-adds that the program needs for one pixel."""
-        return _multiply_adds(self.program, self.n_features)[0]
+        return _multiply_adds(self.program, self.n_features)
 
 
 @contextmanager
@@ -157,26 +159,16 @@ def compile_program(program: Program, n_features: int, *, before: np.ndarray | N
     return LoweredProgram(program, n_inputs)
 
 
-def _multiply_adds(program: Program, n_in: int) -> tuple[int, int]:
-    """Return the multiply-adds per pixel, and the number of outputs."""
-    total, n = 0, n_in
+def _multiply_adds(program: Program, n_features: int) -> int:
+    total, n = 0, n_features
     for word in program:
         if isinstance(word, Affine):
             total += word.weight.size
-            n = len(word.weight)
         elif isinstance(word, RadialBasis):
             total += word.support.size
-            n = len(word.support)
-        elif isinstance(word, Select):
-            n = len(word.index)
-        elif isinstance(word, Parallel):
-            branches = [_multiply_adds(branch, n) for branch in word.branches]
-            total += sum(cost for cost, _ in branches)
-            n = sum(size for _, size in branches) if word.how == "concat" else branches[0][1]
         elif isinstance(word, Convolve):
-            length = n // word.weight.shape[1]
-            total += length * word.weight.size
-            n = length * len(word.weight)
-        elif isinstance(word, MaxPool):
-            n = n // word.channels // word.window * word.channels
-    return total, n
+            total += n // word.weight.shape[1] * word.weight.size
+        elif isinstance(word, Parallel):
+            total += sum(_multiply_adds(branch, n) for branch in word.branches)
+        n = word_size(word, n)
+    return total

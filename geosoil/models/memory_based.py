@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from geosoil.errors import RecipeError, SamplesError
-from geosoil.models.estimators import Regressor
+from geosoil.models.regressor import Regressor
 from geosoil.numerics.distances import correlation_dissimilarity, cosine_dissimilarity, pca_dissimilarity
 from geosoil.numerics.pls import fit_pls
 

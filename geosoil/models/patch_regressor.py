@@ -14,6 +14,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from geosoil.errors import RecipeError, SamplesError
+from geosoil.numerics.depth_spline import STANDARD_LAYERS_CM
 from geosoil.numerics.step import Stateful
 
 if TYPE_CHECKING:
@@ -26,11 +27,8 @@ if TYPE_CHECKING:
 
     Predict = Callable[[Any, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
-LAYERS_CM = ((0, 5), (5, 15), (15, 30), (30, 60), (60, 100), (100, 200))
-"""The depths of GlobalSoilMap: upper and lower end in cm."""
 LEAST_VALUES = 10  # fewer leave nothing to train on once batches are cut
 _BATCH = 256  # patches predicted at once
-_COUNTER = ".num_batches_tracked"  # of a batch norm: no weight, and not used
 
 
 class PatchRegressor(RegressorMixin, Stateful, ABC):
@@ -66,7 +64,7 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
     def __init__(
         self,
         *,
-        layers_cm: Sequence[Sequence[float]] = LAYERS_CM,
+        layers_cm: Sequence[Sequence[float]] = STANDARD_LAYERS_CM,
         filters: Sequence[int] = (32, 64, 128),
         hidden: Sequence[int] = (128, 64),
         dropout: float = 0.2,
@@ -108,6 +106,8 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
         Raises SamplesError for values that make no training table (an even patch, infinite numbers, a covariate
         without data, no layer with 10 values), RecipeError where the loss is no longer a number.
         """
+        from geosoil.models.networks.weights import COUNTER
+
         X, y = self._training_rows(X, y)
         known = ~np.isnan(y)
         self.depths_ = np.flatnonzero(known.sum(axis=0) >= LEAST_VALUES)
@@ -130,7 +130,7 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
         for member in range(self.n_members):
             seed = self.random_state + 1000 * member
             for network, weights in enumerate(self._train(scaled, standard.astype(np.float32), seed)):
-                kept = {name: value for name, value in weights.items() if not name.endswith(_COUNTER)}
+                kept = {name: value for name, value in weights.items() if not name.endswith(COUNTER)}
                 self.weights_ |= {f"{member}/{network}/{name}": value for name, value in kept.items()}
         return self
 
@@ -279,23 +279,14 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
         return trained.weights
 
     def _loaded(self, build: Callable[[], nn.Module], member: int, network: int = 0) -> Any:
-        """Return a network of `weights_`; nothing is allocated before the weights are seen to fit."""
-        import torch
+        """Return a network of `weights_`."""
+        from geosoil.models.networks.weights import load_network, weights_under
 
-        prefix = f"{member}/{network}/"
-        named = {
-            name.removeprefix(prefix): torch.from_numpy(np.array(value))
-            for name, value in self.weights_.items()
-            if name.startswith(prefix)
-        }
-        if len(self.hidden) > len(named):
-            msg = f"{len(named)} arrays for {len(self.hidden)} dense layers"
+        weights = weights_under(self.weights_, f"{member}/{network}/")
+        if len(self.hidden) > len(weights):
+            msg = f"{len(weights)} arrays for {len(self.hidden)} dense layers"
             raise ValueError(msg)
-        with torch.device("meta"):
-            module = build()
-        named |= {name: torch.tensor(0) for name in module.state_dict() if name.endswith(_COUNTER)}
-        module.load_state_dict(named, assign=True)
-        return module.eval()
+        return load_network(build, weights)
 
     @abstractmethod
     def _train(self, scaled: np.ndarray, standard: np.ndarray, seed: int) -> Iterator[Mapping[str, np.ndarray]]:

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 
 from geosoil.errors import RecipeError, SamplesError
-from geosoil.models.estimators import Regressor
+from geosoil.models.regressor import FEWEST_SAMPLES, MORE_SAMPLES_OR_PLS, Regressor, mean_and_spread
 from geosoil.numerics.program import Affine, Convolve, Elementwise, MaxPool, Parallel, Program, ScaleChannels
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from geosoil.models.networks.resnet1d import ResidualNet
     from geosoil.models.training import Device
 
-FEWEST_SAMPLES = 10
 BATCH_NORM_EPSILON = 1e-5  # torch's own
 
 
@@ -153,7 +152,7 @@ class ResNet1D(Regressor):
         X, y = self._checked(X, y)
         self.pool_bands_ = self.pool_bands or choose_pool_bands(X.shape[1])
         self.n_samples_ = len(y)
-        self.target_mean_, self.target_spread_ = float(y.mean()), float(y.std()) or 1.0
+        self.target_mean_, self.target_spread_ = mean_and_spread(y)
         windows = -(-X.shape[1] // self.pool_bands_)
         self.notes_ = [f"{X.shape[1]} bands averaged by {self.pool_bands_} into {windows} windows"]
         self.weights_: dict[str, np.ndarray]
@@ -183,7 +182,7 @@ class ResNet1D(Regressor):
         )
         self.weights_ = trained.weights
         self.losses_, self.stopping_losses_ = trained.losses, trained.stopping_losses
-        best = int(np.argmin(trained.stopping_losses)) + 1
+        best = int(np.nanargmin(trained.stopping_losses)) + 1
         self.notes_.append(f"{len(trained.losses)} epochs, the weights of epoch {best}")
         if self.output == "relu" and not self._predict(X).any():
             note = "the net's output has died: its ReLU gives 0 for every training row; use output='linear'"
@@ -192,22 +191,7 @@ class ResNet1D(Regressor):
         return self
 
     def _checked(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        X, y = np.asarray(X), np.asarray(y, np.float64)
-        if len(y) < FEWEST_SAMPLES:
-            raise SamplesError(
-                "training rows",
-                found=f"{len(y)} samples",
-                expected=f"at least {FEWEST_SAMPLES}; a net learns nothing from fewer",
-                way_out="add samples, or use PartialLeastSquares",
-            )
-        empty = ~np.isfinite(X).all(axis=1) | ~np.isfinite(y)
-        if empty.any():
-            raise SamplesError(
-                "training rows",
-                found=f"NaN in {int(empty.sum())} of {len(y)} rows, the first of them {int(np.argmax(empty))}",
-                expected="numbers",
-                way_out="drop these rows or bands",
-            )
+        X, y = self._training_rows(X, y, FEWEST_SAMPLES, MORE_SAMPLES_OR_PLS)
         if self.output not in ("relu", "linear"):
             raise _senseless(f"output={self.output!r}", "relu or linear")
         if self.output == "relu" and y.min() < 0:
@@ -217,7 +201,7 @@ class ResNet1D(Regressor):
                 expected="none below zero under a ReLU output",
                 way_out="use output='linear' (a logarithm is below zero for values below 1)",
             )
-        return self._training_rows(X, y, FEWEST_SAMPLES)
+        return X, y
 
     def _standard(self, y: Any) -> Any:
         """Return y as the net sees it; a rectified output needs its zero to stay zero."""

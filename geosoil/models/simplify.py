@@ -44,11 +44,12 @@ def output_size(program: Program, n_features: int) -> int:
     """Return the number of outputs of a program on `n_features` features."""
     n = n_features
     for word in program:
-        n = _word_size(word, n)
+        n = word_size(word, n)
     return n
 
 
-def _word_size(word: Word, n: int) -> int:
+def word_size(word: Word, n: int) -> int:
+    """Return the number of outputs of a word on n features."""
     if isinstance(word, Affine):
         return len(word.weight)
     if isinstance(word, RadialBasis):
@@ -72,7 +73,7 @@ def _prune(program: Program, wanted: np.ndarray, n_features: int) -> tuple[Progr
     """Return a program that gives just the outputs `wanted`, on the inputs it needs (rising), and those inputs."""
     sizes = [n_features]
     for word in program:
-        sizes.append(_word_size(word, sizes[-1]))
+        sizes.append(word_size(word, sizes[-1]))
     words: list[Word] = []
     for word, n_in in zip(reversed(program), reversed(sizes[:-1]), strict=True):
         pruned, wanted = _prune_word(word, wanted, n_in)
@@ -104,7 +105,7 @@ def _prune_word(word: Word, wanted: np.ndarray, n_in: int) -> tuple[list[Word], 
         return [RadialBasis(word.support[wanted], word.gamma)], everything
     if isinstance(word, Parallel):
         return _prune_parallel(word, wanted, n_in)
-    every_output = np.arange(_word_size(word, n_in))
+    every_output = np.arange(word_size(word, n_in))
     return ([word] if np.array_equal(wanted, every_output) else [word, Select(wanted)]), everything
 
 
@@ -143,7 +144,7 @@ def _merge(program: Program, n_features: int) -> Program:
             word = Parallel(tuple(_merge(branch, n) for branch in word.branches), word.how)
             word = _one_affine(word) or word
         _append(words, word)
-        n = _word_size(word, n)
+        n = word_size(word, n)
     return tuple(words)
 
 

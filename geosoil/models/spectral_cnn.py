@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from geosoil.errors import RecipeError, SamplesError
-from geosoil.models.estimators import Regressor
+from geosoil.errors import RecipeError
 from geosoil.models.fold_training import deal_folds, train_all, train_fold
 from geosoil.models.networks.architectures import Architecture, complete, count_parameters
+from geosoil.models.regressor import FEWEST_SAMPLES, Regressor, mean_and_spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int], None]
 
-FEWEST_SAMPLES = 10
 _BATCH = 256  # rows predicted at once: always as many, so that a row's value does not depend on the rows beside it
 
 
@@ -172,7 +171,7 @@ class SpectralCNN(Regressor):
     ) -> SpectralCNN:
         X, y = self.checked_rows(X, y)
         self.n_samples_ = len(y)
-        self.target_mean_, self.target_spread_ = float(y.mean()), float(y.std()) or 1.0
+        self.target_mean_, self.target_spread_ = mean_and_spread(y)
         standard = (y - self.target_mean_) / self.target_spread_
         start = None if source is None else self._start(source, base, same_target)
         folds = deal_folds(len(y), self.n_folds, groups, self.random_state)
@@ -202,8 +201,9 @@ class SpectralCNN(Regressor):
 
     def _start(self, source: SpectralCNN, base: int, same_target: bool) -> dict[str, np.ndarray]:
         """Return the source's weights; with the same target, the output layer gives its predictions in our units."""
-        prefix = f"{base}/"
-        weights = {n.removeprefix(prefix): value for n, value in source.weights_.items() if n.startswith(prefix)}
+        from geosoil.models.networks.weights import weights_under
+
+        weights = weights_under(source.weights_, f"{base}/")
         if same_target:
             scale = source.target_spread_ / self.target_spread_
             shift = (source.target_mean_ - self.target_mean_) / self.target_spread_
@@ -213,16 +213,6 @@ class SpectralCNN(Regressor):
 
     def checked_rows(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return rows that can be trained on: X float32, y float64; raises SamplesError or RecipeError."""
-        X, y = np.asarray(X), np.asarray(y, np.float64)
-        if X.ndim == 2 and len(X) == len(y):
-            empty = ~np.isfinite(X).all(axis=1) | ~np.isfinite(y)
-            if empty.any():
-                raise SamplesError(
-                    "training rows",
-                    found=f"NaN in {int(empty.sum())} of {len(y)} rows, the first of them {int(np.argmax(empty))}",
-                    expected="numbers",
-                    way_out="drop these rows or bands",
-                )
         X, y = self._training_rows(X, y, max(self.n_folds, FEWEST_SAMPLES))
         count_parameters(self.architecture, X.shape[1])  # refuses what cannot be built
         for name, holds, expected in (
@@ -243,20 +233,11 @@ class SpectralCNN(Regressor):
         return self._kept[1]
 
     def _loaded(self, member: int) -> CNN1D:
-        import torch
-
         from geosoil.models.networks.cnn1d import CNN1D
+        from geosoil.models.networks.weights import load_network, weights_under
 
-        prefix = f"{member}/"
-        named = {
-            name.removeprefix(prefix): torch.from_numpy(np.array(value))
-            for name, value in self.weights_.items()
-            if name.startswith(prefix)
-        }
-        with torch.device("meta"):  # nothing is allocated before the weights are seen to fit
-            net = CNN1D(self.n_features_in_, self.architecture)
-        net.load_state_dict(named, assign=True)
-        return net.eval()
+        weights = weights_under(self.weights_, f"{member}/")
+        return load_network(lambda: CNN1D(self.n_features_in_, self.architecture), weights)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the nets that were built for prediction."""

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from geosoil.errors import SamplesError
-from geosoil.models.regressor import Regressor
+from geosoil.models.regressor import LinearRegressor, refuse_fewer
 from geosoil.numerics.pls import fit_pls
-from geosoil.numerics.program import Affine, Program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class SpikedPLS(Regressor):
+class SpikedPLS(LinearRegressor):
     """PLSR on a library and w copies of each row of a site, averaged over w and the number of components.
 
     X `(sample, band)` preprocessed spectra, y `(sample,)`. For every w of `weights` (Guerrero et al. 2014, Eur. J. Soil
@@ -69,13 +67,7 @@ class SpikedPLS(Regressor):
         """
         X, y = self._training_rows(X, y, 2)
         site, library = np.flatnonzero(of_site), np.flatnonzero(~np.asarray(of_site, dtype=bool))
-        if len(site) < self.n_folds:
-            raise SamplesError(
-                "site",
-                found=f"{len(site)} samples",
-                expected=f"at least {self.n_folds}, one for each fold",
-                way_out="add samples or ask for fewer folds",
-            )
+        refuse_fewer("site", len(site), self.n_folds)
         X = np.asarray(X, np.float64)
         folds = np.random.default_rng(self.random_state).permutation(len(site)) % self.n_folds
         mixtures = [(library, weight) for weight in self.weights] + ([(library[:0], 1)] if self.alone else [])
@@ -101,10 +93,3 @@ class SpikedPLS(Regressor):
         self.intercept_ = float(np.sum(self.share_ * intercepts))
         self.cross_validated_rmse_ = float(np.sqrt(squared.min()))
         return self
-
-    def _predict(self, X: np.ndarray) -> np.ndarray:
-        return X @ self.coef_ + self.intercept_
-
-    def lower(self) -> Program:
-        """One row of a matrix."""
-        return (Affine(self.coef_[None, :], np.array([self.intercept_])),)

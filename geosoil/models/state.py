@@ -27,7 +27,7 @@ TYPES: dict[str, str] = {
     "SpectralVAE": "geosoil.fusion.vae:SpectralVAE",
     "PartialLeastSquares": "geosoil.models.estimators:PartialLeastSquares",
     "SpikedPLS": "geosoil.models.spiking:SpikedPLS",
-    "SupportVectors": "geosoil.models.estimators:SupportVectors",
+    "SupportVectors": "geosoil.models.support_vectors:SupportVectors",
     "Forest": "geosoil.models.estimators:Forest",
     "DenseNet": "geosoil.models.estimators:DenseNet",
     "LogTarget": "geosoil.models.estimators:LogTarget",
@@ -63,6 +63,13 @@ def regressor_of(estimator: Any) -> Any:
             estimator = estimator.estimator_
         else:
             return estimator
+
+
+def unwrapped(estimator: Any) -> Any:
+    """Return what stands inside a LogTarget: the Pipeline or regressor that sees the features."""
+    while hasattr(estimator, "estimator_"):
+        estimator = estimator.estimator_
+    return estimator
 
 
 def describe(estimator: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from geosoil.errors import GeosoilError, ModelFileError, OutputError
+from geosoil.io.atomic import atomic_path
 from geosoil.models.base import Feature, PixelModel, Target
 from geosoil.models.card import DescentCard, FeatureCard, GridCard, MemberCard, ModelCard, TargetCard, TrainingCard
 from geosoil.models.compose import Cascade, Composed, Ensemble
@@ -73,9 +74,8 @@ def save_model(
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / WEIGHTS, save(arrays))
         if forests:
-            scratch = folder / f".{FOREST}.{os.getpid()}"
-            write_forests(forests, scratch)
-            scratch.replace(folder / FOREST)
+            with atomic_path(folder / FOREST) as temporary:
+                write_forests(forests, temporary)
         else:
             (folder / FOREST).unlink(missing_ok=True)
         # The card comes last: a folder with a card is whole.
@@ -107,9 +107,8 @@ def _member_card(model: AnyModel, arrays: dict[str, np.ndarray], forests: dict[s
 
 
 def _write(path: Path, content: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_bytes(content)
-    scratch.replace(path)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def _versions() -> dict[str, str]:

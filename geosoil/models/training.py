@@ -98,6 +98,7 @@ def train(
     """
     import torch
 
+    from geosoil.models.networks.weights import weights_of
     from geosoil.raster.blocks import one_thread_each
 
     where = _device(device)
@@ -110,7 +111,7 @@ def train(
         module = build()
         if start is not None:
             module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in start.items()})
-        first_weights = _weights(module)
+        first_weights = weights_of(module)
         module = module.to(where)
         kept = [module.get_submodule(name).requires_grad_(False) for name in frozen]
         generator = torch.Generator().manual_seed(int(seed))
@@ -179,14 +180,23 @@ def train(
                 with torch.no_grad():
                     held_back = tuple(tensor[stopping.to(where)] for tensor in tensors)
                     state.stopping_losses.append(loss(module, held_back, noise).item())
-                since_best = len(state.stopping_losses) - 1 - int(np.argmin(state.stopping_losses))
+                # NaN is no best: argmin alone would take it for the least.
+                best_epoch = int(np.argmin(np.nan_to_num(state.stopping_losses, nan=np.inf)))
+                since_best = len(state.stopping_losses) - 1 - best_epoch
                 if since_best == 0:
-                    state.best = _weights(module)
+                    state.best = weights_of(module)
                 elif since_best >= patience:
                     break
             if checkpoint is not None and epoch % checkpoint_every == 0:
                 write_checkpoint(Path(checkpoint), state, training)
-        weights = _weights(module) if patience is None else state.best
+        if patience is not None and not np.isfinite(state.stopping_losses).any():
+            raise RecipeError(
+                "training",
+                found="no epoch after which the net predicts numbers for the rows that say when to stop",
+                expected="one",
+                way_out="lower learning_rate",
+            )
+        weights = weights_of(module) if patience is None else state.best
         if checkpoint is not None:
             Path(checkpoint).unlink(missing_ok=True)
     return Trained(weights, np.array(state.losses), np.array(state.stopping_losses))
@@ -239,7 +249,3 @@ def _parameters(module: nn.Module, weight_decay: float, l2: float) -> list[dict[
     others = [p for name, p in trained if not (p.ndim > 1 and l2)]
     groups = ((kernels, weight_decay + 2 * l2), (others, weight_decay))
     return [{"params": params, "weight_decay": decay} for params, decay in groups if params]
-
-
-def _weights(module: nn.Module) -> dict[str, np.ndarray]:
-    return {name: value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}

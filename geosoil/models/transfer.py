@@ -10,20 +10,20 @@ import hashlib
 import json
 import warnings
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geosoil.errors import RecipeError, SamplesError, WavelengthError
-from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.state import describe, regressor_of
+from geosoil.models.base import Feature, PixelModel, Target, with_training_range
+from geosoil.models.regressor import FEW_SAMPLES, FEWEST_SAMPLES, checked_rows
+from geosoil.models.state import describe, regressor_of, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FEWEST_SAMPLES, FEW_SAMPLES = 10, 20
 SAME_WAVELENGTH_NM = 0.05
 
 
@@ -153,8 +153,7 @@ def _take_apart(source: Any, wavelength_nm: Sequence[float] | np.ndarray | None)
             expected="a net (ResNet1D, DenseNet)",
             way_out="train the source with a net",
         )
-    while hasattr(estimator, "estimator_"):
-        estimator = estimator.estimator_
+    estimator = unwrapped(estimator)
     steps, net_name = [], "net"
     if isinstance(estimator, Pipeline):
         *before, (net_name, last) = estimator.steps
@@ -189,22 +188,7 @@ def _sha256(estimator: Any) -> str:
 
 
 def _checked_rows(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    X, y = np.asarray(X), np.asarray(y, np.float64)
-    if X.ndim != 2 or y.shape != (len(X),) or len(y) < FEWEST_SAMPLES:
-        raise SamplesError(
-            "fine_tune",
-            found=f"X {X.shape} and y {y.shape}",
-            expected=f"rows with one target value each, at least {FEWEST_SAMPLES}",
-            way_out="add samples; with fewer, use a library model as it is",
-        )
-    empty = ~np.isfinite(X).all(axis=1) | ~np.isfinite(y)
-    if empty.any():
-        raise SamplesError(
-            "fine_tune",
-            found=f"NaN in {int(empty.sum())} of {len(y)} rows, the first of them {int(np.argmax(empty))}",
-            expected="numbers",
-            way_out="drop these rows or bands",
-        )
+    X, y = checked_rows("fine_tune", X, y, FEWEST_SAMPLES, "add samples; with fewer, use a library model as it is")
     if len(y) < FEW_SAMPLES:
         warnings.warn(
             f"fine_tune: {len(y)} samples; below {FEW_SAMPLES} two or three of them decide when training stops, and "
@@ -272,15 +256,8 @@ def _put_together(
         estimator = LogTarget(estimator, retransform=retransform).keep(estimator, X, y)
     if not isinstance(source, PixelModel):
         return estimator
-    low, high = X.min(axis=0).astype(float), X.max(axis=0).astype(float)
+    inputs = source.inputs
     if steps and steps[0][0] == "resample":
         assert wavelength_nm is not None
-        inputs = tuple(
-            Feature(f"{nm:g} nm", float(nm), None, float(low[i]), float(high[i])) for i, nm in enumerate(wavelength_nm)
-        )
-    else:
-        inputs = tuple(
-            replace(feature, training_low=float(low[i]), training_high=float(high[i]))
-            for i, feature in enumerate(source.inputs)
-        )
-    return PixelModel(estimator, inputs, source.targets if target is None else (target,))
+        inputs = tuple(Feature(f"{nm:g} nm", float(nm)) for nm in wavelength_nm)
+    return PixelModel(estimator, with_training_range(inputs, X), source.targets if target is None else (target,))

@@ -15,6 +15,7 @@ from geosoil.errors import RecipeError
 from geosoil.models.checkpoints import fingerprint
 from geosoil.models.fold_training import deal_folds, train_fold
 from geosoil.models.networks.architectures import count_parameters
+from geosoil.models.regressor import mean_and_spread
 from geosoil.models.search_space import SearchSpace, first_proposal, fits, propose
 from geosoil.models.spectral_cnn import SpectralCNN
 from geosoil.models.tuning_journal import open_study
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from geosoil.models.training import Device
     from geosoil.samples.splits import Split
 
-FEW_SAMPLES = 50  # below, a fold of ten is a handful
+_FEW_FOR_FOLDS = 50  # below, a fold of ten is a handful
 _RANDOM_TRIALS = 10  # before TPE has anything to learn from
 _BEFORE_PRUNING = 5  # complete trials, before their median judges the next
 _REFUSED_FOR_ONE_TRAINED = 50  # proposals too large or too short, before the search gives up
@@ -99,7 +100,7 @@ def tune(
     ends_at = np.inf if minutes is None else time.monotonic() + 60 * minutes
     base = SpectralCNN(n_folds=n_folds, final=final, epochs=epochs, patience=patience, device=device, random_state=seed)
     X, y = base.checked_rows(X, y)
-    if len(y) < FEW_SAMPLES and final == "folds":
+    if len(y) < _FEW_FOR_FOLDS and final == "folds":
         warnings.warn(
             f"tune: {len(y)} rows, so {n_folds} folds hold about {len(y) / n_folds:.0f} each, and chance has a part in "
             "which architecture wins and where its training stops; final='refit' at least stops by their median",
@@ -176,7 +177,7 @@ def _judge(
     """Train a trial fold by fold and tell the study; False where the time ran out before it was judged."""
     from optuna.trial import TrialState
 
-    mean, spread = float(y.mean()), float(y.std()) or 1.0
+    mean, spread = mean_and_spread(y)
     squares: list[float] = []
     began, state, rmse = time.monotonic(), "complete", np.inf
     for i, (training, held_back) in enumerate(folds):

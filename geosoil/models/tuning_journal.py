@@ -28,7 +28,7 @@ def open_study(storage: str | os.PathLike[str] | None, fingerprint: str, *, n_be
     import optuna
 
     path = None if storage is None else Path(storage)
-    with _quiet():
+    with quiet_optuna():
         study = optuna.create_study(
             study_name=_NAME,
             storage=None if path is None else _opened(path),
@@ -77,7 +77,7 @@ def _no_journal(path: Path) -> RecipeError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_optuna() -> Iterator[None]:
     """Keep Optuna from announcing what it does."""
     import optuna
 

@@ -55,15 +55,30 @@ def pca_dissimilarity(
     """
     X, Y = _centred(X, Y, together)
     rows = np.concatenate([X, Y]) if together else X
-    values, vectors = np.linalg.eigh(rows.T @ rows)
-    values, vectors = values[::-1].clip(0), vectors[:, ::-1]
-    rank = max(1, int(np.sum(values > values[0] * 1e-13)))  # squares: 3e-7 of the largest deviation
-    if n_components < 1:
-        n_components = int(np.searchsorted(np.cumsum(values) / values.sum(), n_components) + 1)
-    axes = vectors[:, : min(int(n_components), rank)]
+    axes, rank, wanted = principal_axes(rows, n_components)
+    axes = axes[:, : max(1, min(int(wanted), rank))]
     scale = np.std(rows @ axes, axis=0, ddof=1)
     scale[scale == 0] = 1.0
     return euclidean_dissimilarity(X @ axes / scale, Y @ axes / scale)
+
+
+def principal_axes(centred: np.ndarray, n_components: int | float | None = None) -> tuple[np.ndarray, int, int | float]:
+    """Return principal axes `(band, band)`, the most telling first, their rank, and how many are asked for.
+
+    centred `(n, band)`. n_components: as it is, or the fewest that explain this share of the variance where below 1;
+    None: the rank.
+
+    >>> principal_axes(np.array([[-1.0, 0.0], [0.0, 0.1], [1.0, -0.1]]), 0.9)[1:]
+    (2, 1)
+    """
+    values, vectors = np.linalg.eigh(centred.T @ centred)
+    values, vectors = values[::-1].clip(0), vectors[:, ::-1]
+    rank = int(np.sum(values > values[0] * 1e-13))  # squares: 3e-7 of the largest deviation
+    if n_components is None:
+        return vectors, rank, rank
+    if 0 < n_components < 1:
+        return vectors, rank, int(np.searchsorted(np.cumsum(values) / values.sum(), n_components) + 1)
+    return vectors, rank, n_components
 
 
 def _centred(X: np.ndarray, Y: np.ndarray, together: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import numpy as np
 
+LEAKY_SLOPE = 0.01
+"""Of leaky_relu below zero."""
 ElementwiseName = Literal["relu", "leaky_relu", "exp", "absorbance", "square"]
 
 
@@ -36,7 +38,7 @@ class Select:
 
 @dataclass(frozen=True)
 class Elementwise:
-    """Apply one function to every number: relu, leaky_relu (slope 0.01 below 0), exp, square, or absorbance.
+    """Apply one function to every number: relu, leaky_relu (`LEAKY_SLOPE` below 0), exp, square, or absorbance.
 
     absorbance = log10(1/x) for x > 0, else NaN.
     """

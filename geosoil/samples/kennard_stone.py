@@ -12,6 +12,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from geosoil.errors import SamplesError
+from geosoil.numerics.distances import principal_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -243,13 +244,7 @@ def principal_scores(X: np.ndarray, n_components: int | float | None = None) -> 
     (3, 1)
     """
     centred = X - X.mean(axis=0)
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    values, vectors = values[::-1].clip(0), vectors[:, ::-1]
-    rank = int(np.sum(values > values[0] * 1e-13))  # values are squares: a share of 3e-7 of the largest deviation
-    wanted = rank if n_components is None else n_components
-    if 0 < wanted < 1:
-        explained = np.cumsum(values) / values.sum()
-        wanted = int(np.searchsorted(explained, wanted) + 1)
+    axes, rank, wanted = principal_axes(centred, n_components)
     if wanted != int(wanted) or not 1 <= wanted <= rank:
         raise SamplesError(
             "principal components",
@@ -257,7 +252,7 @@ def principal_scores(X: np.ndarray, n_components: int | float | None = None) -> 
             expected=f"1 to {rank}, the rank of these spectra, or a share between 0 and 1",
             way_out="choose one of these",
         )
-    return centred @ vectors[:, : int(wanted)]
+    return centred @ axes[:, : int(wanted)]
 
 
 def _checked_start(start: int | Sequence[int] | None, X: np.ndarray) -> list[int]:

@@ -18,10 +18,11 @@ from geosoil.explain.attributions import (
     tree_attributions,
 )
 from geosoil.explain.explanation import explain_rows
-from geosoil.explain.windows import model_windows
+from geosoil.explain.windows import model_windows, region_windows
 from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares, SupportVectors
+from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares
 from geosoil.models.resnet import ResNet1D
+from geosoil.models.support_vectors import SupportVectors
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.resample import ResampleSpectra
 from geosoil.spectra.scatter import MSC, SNV
@@ -142,6 +143,19 @@ def test_behind_a_resampling_step_the_windows_are_those_of_the_net():
     # The net's windows hold two of its bands; the finer bands fall to the nearest.
     assert windows.low_nm[1] > windows.high_nm[0]
     assert abs(windows.low_nm[1] - NM[2]) < 10
+
+
+def test_a_map_is_explained_by_regions_of_the_spectrum_or_by_covariates_with_their_classes_together():
+    nm = [399.9, 400, 699.9, 700, 999.9, 1000, 1799.9, 1800, 2599.9, 2600]
+    regions = region_windows(tuple(Feature(f"{wave}", wave) for wave in nm))
+    assert regions.names == (
+        "ultraviolet", "visible", "near infrared", "shortwave infrared 1", "shortwave infrared 2", "mid-infrared",
+    )  # fmt: skip
+    assert regions.group.tolist() == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
+    assert regions.low_nm.tolist() == [399.9, 400, 700, 1000, 1800, 2600]
+    covariates = region_windows(tuple(Feature(name) for name in ("twi", "landform=1", "dem", "landform=-7", "a=b")))
+    assert covariates.names == ("twi", "landform", "dem", "a=b")
+    assert covariates.group.tolist() == [0, 1, 2, 1, 3]
 
 
 def test_a_budget_explains_fewer_samples_and_says_so():

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.models.depth_nets import MultiTaskCNN, PlainCNN, TransferCNN
 from geosoil.models.networks.patch_cnn import CONVOLUTIONS, MTCNN, PatchCNN, masked_squared_error, one_of_eight
-from geosoil.models.patch_regressor import LAYERS_CM
+from geosoil.numerics.depth_spline import STANDARD_LAYERS_CM
 
 LAYERS = [[0, 5], [5, 15], [60, 100]]
 TINY = {"layers_cm": LAYERS, "filters": [6, 6, 6], "hidden": [8], "epochs": 3, "random_state": 1}
@@ -125,7 +125,7 @@ def test_what_stands_in_a_missing_depth_of_the_pretraining_does_not_matter():
 def test_the_code_of_a_depth_is_its_middle_over_two_metres_or_one_hot():
     model = TransferCNN()
     model.depths_ = np.arange(6)
-    np.testing.assert_allclose(model._codes()[:, 0] * 200, [np.mean(layer) for layer in LAYERS_CM])
+    np.testing.assert_allclose(model._codes()[:, 0] * 200, [np.mean(layer) for layer in STANDARD_LAYERS_CM])
     model.set_params(depth_code="one_hot")
     np.testing.assert_array_equal(model._codes(), np.eye(6))
 

@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 from sklearn.cross_decomposition import PLSRegression
+from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVR
 
-from geosoil.errors import SamplesError
-from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares, SupportVectors
+from geosoil.errors import RecipeError, SamplesError
+from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares
 from geosoil.models.lowering import compile_program, lower_estimator, needed_inputs
+from geosoil.models.support_vectors import SEARCHES, SupportVectors
+from geosoil.models.tuning_journal import quiet_optuna
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.cars import CARS
 from geosoil.spectra.scatter import SNV
@@ -49,10 +52,43 @@ def test_svr_with_given_settings_is_scikit_learns():
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X) * y.std() + y.mean(), rtol=1e-6)
 
 
-def test_the_search_of_svr_is_seeded():
+def chosen(X, y, **settings):
+    machine = SupportVectors(**settings).fit(X, y)
+    return machine.C_, machine.gamma_, machine.epsilon_
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_the_search_of_svr_is_seeded_and_keeps_what_is_given(search):
     X, y = spectra(40, 10)
-    first, again = (SupportVectors(n_candidates=5, random_state=3).fit(X, y) for _ in range(2))
-    assert (first.C_, first.gamma_, first.epsilon_) == (again.C_, again.gamma_, again.epsilon_)
+    first, again, other = (chosen(X, y, search=search, n_candidates=5, random_state=seed) for seed in (3, 3, 4))
+    assert first == again != other
+    C, gamma, epsilon = chosen(X, y, search=search, n_candidates=3, C=7.0)
+    assert C == 7.0 and 1e-3 <= gamma <= 1 and 1e-3 <= epsilon <= 0.3  # of 10 features
+
+
+def test_the_bayesian_search_of_svr_is_optuna_s_on_the_pooled_error_of_the_folds():
+    import optuna
+
+    X, y = spectra(40, 10)
+    X, standard = StandardScaler().fit_transform(X.astype(float)), (y - y.mean()) / y.std()
+
+    def error(trial):
+        settings = {"C": (1e-1, 1e3), "gamma": (1e-3, 1.0), "epsilon": (1e-3, 3e-1)}
+        machine = SVR(**{name: trial.suggest_float(name, *ends, log=True) for name, ends in settings.items()})
+        predicted = cross_val_predict(machine, X, standard, cv=KFold(5, shuffle=True, random_state=2))
+        return np.mean((predicted - standard) ** 2)
+
+    with quiet_optuna():
+        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=2))
+        study.optimize(error, n_trials=14)
+    assert chosen(X, y, search="bayesian", n_candidates=14, random_state=2) == pytest.approx(
+        tuple(study.best_params.values())
+    )
+
+
+def test_a_search_of_another_name_is_refused():
+    with pytest.raises(RecipeError, match="random or bayesian"):
+        SupportVectors(search="grid").fit(*spectra(20, 5))
 
 
 def test_a_dense_net_learns_and_is_the_same_for_the_same_seed():
@@ -66,8 +102,21 @@ def test_a_dense_net_learns_and_is_the_same_for_the_same_seed():
 @pytest.mark.parametrize("kind", [PartialLeastSquares, SupportVectors, DenseNet])
 def test_fewer_samples_than_folds_are_refused(kind):
     X, y = spectra(4)
-    with pytest.raises(SamplesError, match="4 samples"):
+    with pytest.raises(SamplesError, match="4 samples; expected at least 5;"):
         kind().fit(X, y)
+
+
+@pytest.mark.parametrize("kind", [PartialLeastSquares, SupportVectors, DenseNet, Forest])
+def test_rows_with_gaps_or_without_a_value_are_refused_and_counted(kind):
+    X, y = spectra(20)
+    holed, unknown = X.copy(), y.copy()
+    holed[[4, 7], 3], unknown[9] = np.nan, np.inf
+    with pytest.raises(SamplesError, match="NaN in 2 of 20 rows, the first of them 4;"):
+        kind().fit(holed, y)
+    with pytest.raises(SamplesError, match="NaN in 1 of 20 rows, the first of them 9;"):
+        kind().fit(X, unknown)
+    with pytest.raises(SamplesError, match=r"X of shape \(20, 80\) and y of shape \(19,\)"):
+        kind().fit(X, y[1:])
 
 
 def test_a_logarithm_of_zero_is_refused():

@@ -13,8 +13,9 @@ from sklearn.preprocessing import StandardScaler
 from geosoil.errors import ModelFileError
 from geosoil.models.base import Feature, PixelModel, Target
 from geosoil.models.card import TrainingCard
-from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares, SupportVectors
+from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares
 from geosoil.models.store import find_model, load_model, model_sha256, save_model
+from geosoil.models.support_vectors import SupportVectors
 from geosoil.spectra.cars import CARS
 from geosoil.spectra.smooth import SavitzkyGolay
 

@@ -78,6 +78,26 @@ def test_patience_stops_and_gives_back_the_best_weights():
     np.testing.assert_array_equal(trained.weights["0.weight"], by_hand.weights["0.weight"])
 
 
+def test_an_epoch_without_numbers_for_the_stopping_rows_is_no_best():
+    def failing(epochs):
+        asked = []
+
+        def loss(module, batch, generator):
+            asked.append(module.training)
+            told = squared_error(module, batch, generator)
+            return told if module.training or asked.count(False) not in epochs else told * float("nan")
+
+        settings = {"seed": 0, "epochs": 4, "batch_size": 64, "learning_rate": 1e-2, "patience": 9}
+        return train(build, (X, Y), loss, **settings)
+
+    whole, spoilt = failing(()), failing((4,))
+    assert np.argmin(whole.stopping_losses) == 3 and np.isnan(spoilt.stopping_losses[3])
+    three = train(build, (X, Y), squared_error, seed=0, epochs=3, batch_size=64, learning_rate=1e-2, patience=9)
+    np.testing.assert_array_equal(spoilt.weights["0.weight"], three.weights["0.weight"])
+    with pytest.raises(RecipeError, match="no epoch after which the net predicts numbers"):
+        failing(range(1, 5))
+
+
 def test_frozen_parameters_stay():
     def half_frozen():
         module = build()

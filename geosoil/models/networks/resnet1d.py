@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from geosoil.numerics.program import LEAKY_SLOPE
+
 CHANNELS, LAST_CHANNELS, DENSE = 48, 32, (16, 10)
 LAYERS = (
     "convolution",
@@ -17,7 +19,6 @@ LAYERS = (
     "dense_2",
     "output",
 )
-SLOPE = 0.01  # of LeakyReLU below zero
 LEAST_WINDOWS = 50
 
 
@@ -73,9 +74,9 @@ class ResidualNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict."""
         x = functional.avg_pool1d(x[:, None], self.pool_bands, ceil_mode=True)
-        x = self.batch_norm(functional.leaky_relu(self.convolution(x), SLOPE))
+        x = self.batch_norm(functional.leaky_relu(self.convolution(x), LEAKY_SLOPE))
         x = self.residual_2(self.residual_1(functional.max_pool1d(x, 2)))
-        x = functional.leaky_relu(self.last_convolution(x), SLOPE).flatten(1)
-        x = functional.leaky_relu(self.dense_2(functional.leaky_relu(self.dense_1(x), SLOPE)), SLOPE)
+        x = functional.leaky_relu(self.last_convolution(x), LEAKY_SLOPE).flatten(1)
+        x = functional.leaky_relu(self.dense_2(functional.leaky_relu(self.dense_1(x), LEAKY_SLOPE)), LEAKY_SLOPE)
         x = self.output(x)[:, 0]
         return torch.relu(x) if self.rectified else x

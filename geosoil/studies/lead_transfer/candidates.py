@@ -16,12 +16,12 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from geosoil.models.estimators import LogTarget, PartialLeastSquares, SupportVectors, logarithm
+from geosoil.models.estimators import LogTarget, PartialLeastSquares, logarithm
 from geosoil.models.resnet import ResNet1D
+from geosoil.models.support_vectors import SupportVectors
 from geosoil.models.transfer import fine_tune
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.scatter import SNV
-from geosoil.studies.lead_transfer.support_vectors import search_support_vectors
 
 if TYPE_CHECKING:
     from geosoil.models.base import Target
@@ -35,7 +35,7 @@ RIDGE = np.logspace(-3, 4, 22)
 
 def model_names(recipe: Recipe) -> dict[str, str]:
     """Return kind -> the name of a model, as the paper writes it: ResNet-pH-Pb learned pH, then Pb."""
-    source, target = recipe.source.title, recipe.title
+    source, target = recipe.source.title, recipe.target.name
     return {
         "pls": f"PLS-{target}",
         "svm": f"SVM-{target}",
@@ -200,9 +200,11 @@ class Trainer:
     def _svm(self) -> SupportVectors:
         X, y = self._prepared()
         search = self.recipe.search
-        return search_support_vectors(
-            StandardScaler().fit_transform(X), y, n_trials=search.svm_trials, n_folds=search.n_folds, seed=self.seed
+        svm = SupportVectors(
+            search="bayesian", n_candidates=search.svm_trials, n_folds=search.n_folds, random_state=self.seed
         )
+        found = svm.fit(StandardScaler().fit_transform(X), y)
+        return svm.set_params(C=found.C_, gamma=found.gamma_, epsilon=found.epsilon_)
 
     def _prepared(self) -> tuple[np.ndarray, np.ndarray]:
         """Return spectra and target as models see them, of the rows that choose settings."""
