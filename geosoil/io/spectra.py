@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WavelengthUnit = Literal["nm", "um"]
-LARGEST_MEDIAN_REFLECTANCE = 1.5  # a fraction; bright targets and noise exceed 1, a median does not
+# A fraction, of a spectrum or a table: bright targets and noise exceed 1, a median hardly does; percent lies far above,
+# and absorbance of dark soil just above.
+LARGEST_MEDIAN_REFLECTANCE = 1.2
 LEAST_REFLECTANCE = -1  # noise falls below 0, codes for "no data" below -1
 
 

@@ -53,16 +53,22 @@ def read_samples(
     [1.5, nan]
     """
     path = Path(path)
-    if not path.exists():
-        raise SamplesError(path, found="no such file", expected="a table of samples", way_out="check the path")
     table = read_table(path, layer)
     if len(table) < 2:
         raise SamplesError(path, found=f"{len(table)} rows", expected="at least 2", way_out="add samples")
     asked = [sample_id, *columns, *(name for name in (x, y) if name is not None)]
     for name in asked:
         require_column(path, table, name)
-    ids = _checked_ids(path, table[sample_id])
-    numbers = {name: _checked_numbers(path, table[name], ids) for name in columns}
+    ids = read_ids(path, table[sample_id])
+    twice = pd.unique(ids[pd.Series(ids).duplicated()])
+    if twice.size:
+        raise SamplesError(
+            path,
+            found=f"{sample_id} more than once: {named(twice)}",
+            expected="each id once",
+            way_out="make the ids unique, or average repeated samples first",
+        )
+    numbers = {name: read_numbers(path, table[name], ids) for name in columns}
     points = read_points(path, table, ids, x, y, crs)
     import geopandas as gpd
 
@@ -72,11 +78,13 @@ def read_samples(
 def read_table(path: Path, layer: str | None = None) -> pd.DataFrame:
     """Read the whole table, cells of a CSV as text; a GeoDataFrame where the file has a geometry.
 
-    Raises SamplesError for a file that is no table, or holds several layers and none is named.
+    Raises SamplesError for a file that is absent or no table, or holds several layers and none is named.
     """
     import geopandas as gpd
     import pyogrio
 
+    if not path.exists():
+        raise SamplesError(path, found="no such file", expected="a table", way_out="check the path")
     try:
         if path.suffix.lower() in (".csv", ".tsv"):
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
@@ -118,31 +126,42 @@ def require_column(path: Path, table: pd.DataFrame, name: str) -> None:
     raise SamplesError(path, found=f"no column {name}", expected="it among the columns", way_out=way_out)
 
 
-def _checked_ids(path: Path, column: pd.Series) -> np.ndarray:
-    empty = column.isna() | (column.astype(str).str.strip() == "")
-    if empty.any():
+def read_ids(path: Path, column: pd.Series) -> np.ndarray:
+    """Return ids `(row,)` as text; raises SamplesError where one is missing."""
+    empty = np.flatnonzero(~filled(column))
+    if empty.size:
         raise SamplesError(
             path,
-            found=f"no {column.name} in row {_row(empty)}",
-            expected="an id for each sample",
+            found=f"no {column.name} in row {empty[0] + 1} ({empty.size} such rows)",
+            expected="an id in each row",
             way_out="give it one, or delete the row",
         )
-    ids = column.astype(str).str.strip()
-    twice = ids[ids.duplicated()].unique()
-    if twice.size:
-        raise SamplesError(
-            path,
-            found=f"{column.name} more than once: {named(twice)}",
-            expected="each id once",
-            way_out="make the ids unique, or average repeated samples first",
-        )
-    return ids.to_numpy(dtype=object)
+    return column.astype(str).str.strip().to_numpy(dtype=object)
 
 
-def _checked_numbers(path: Path, column: pd.Series, ids: np.ndarray) -> np.ndarray:
+def filled(column: pd.Series) -> np.ndarray:
+    """Say which cells `(row,)` hold something.
+
+    >>> filled(pd.Series(["1", " ", None])).tolist()
+    [True, False, False]
+    """
+    return (column.notna() & (column.astype(str).str.strip() != "")).to_numpy()
+
+
+def as_numbers(column: pd.Series) -> np.ndarray:
+    """Return cells `(row,)` as float64, NaN for what is empty or no finite number.
+
+    >>> as_numbers(pd.Series(["1.5", "", "inf", "n.d."]))
+    array([1.5, nan, nan, nan])
+    """
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    empty = column.isna().to_numpy() | (column.astype(str).str.strip() == "").to_numpy()
-    wrong = np.flatnonzero((~np.isfinite(values) & ~empty) | np.isinf(values))
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def read_numbers(path: Path, column: pd.Series, ids: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Return cells `(row,)` as float64, NaN where empty; raises SamplesError, with the row's id, for anything else."""
+    values = as_numbers(column)
+    wrong = np.flatnonzero(np.isnan(values) & filled(column))
     if wrong.size:
         at = wrong[0]
         raise SamplesError(
@@ -171,7 +190,7 @@ def read_points(
                 expected="the names of its columns x and y, and their CRS",
                 way_out="give all three",
             )
-        coordinates = [_checked_numbers(path, table[name], ids) for name in (x, y)]
+        coordinates = [read_numbers(path, table[name], ids) for name in (x, y)]
         missing = np.isnan(coordinates).any(axis=0)
         if missing.any():
             raise SamplesError(
@@ -231,7 +250,3 @@ def named(ids: Sequence[str] | np.ndarray) -> str:
     """
     text = ", ".join(str(one) for one in ids[:_NAMED])
     return text if len(ids) <= _NAMED else f"{text} and {len(ids) - _NAMED} more"
-
-
-def _row(flags: pd.Series) -> int:
-    return int(np.flatnonzero(flags.to_numpy())[0]) + 1

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.errors import OutputError, RasterError, SamplesError
+from geosoil.errors import RasterError, SamplesError
 from geosoil.evaluate.correlate import CAVEAT, correlation_table, half_zones, polygon_zones, read_polygons
 from geosoil.io.atomic import atomic_path
+from geosoil.io.endings import require_ending
 from geosoil.io.rasters import open_raster
 from geosoil.io.stack import open_stack
 from geosoil.raster.grid import Grid
-from geosoil.report.figures import save_figure
+from geosoil.report.look import save_figure
 from geosoil.report.terrain_figures import streams_figure
 
 if TYPE_CHECKING:
@@ -69,11 +70,7 @@ def correlate_map(
 
     Raises the GeosoilError that says what does not fit; nothing half-written is left then.
     """
-    path = Path(output)
-    if path.suffix.lower() != ".csv":
-        raise OutputError(
-            path, found=f"ending {path.suffix or 'none'}", expected=".csv", way_out="name the table TABLE.csv"
-        )
+    path = require_ending(Path(output), (".csv",), "TABLE.csv")
     values = _property(soil_map, band)
     grid = Grid.of(values)
     stack = open_stack(terrain, like=values)

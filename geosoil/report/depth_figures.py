@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.report.figures import LINES, WIDTH, _colours, _figure, _grid, _legend, _style
+from geosoil.report.look import LINES, WIDTH, add_legend, colours_of, new_figure, panel_grid, style_axes, style_panel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,9 +32,9 @@ def by_depth_figure(
     >>> [text.get_text() for text in figure.axes[0].get_xticklabels()]
     ['0-5 cm', '5-15 cm']
     """
-    figure = _figure(3.6)
+    figure = new_figure(3.6)
     axes = figure.subplots()
-    colours = _colours(list(models))
+    colours = colours_of(models)
     place = np.arange(len(layers))
     for k, (name, values) in enumerate(models.items()):
         shift = (k - (len(models) - 1) / 2) * 0.12  # side by side: bars must not hide each other
@@ -44,8 +44,8 @@ def by_depth_figure(
             linestyle=LINES[k % len(LINES)], linewidth=1.4, elinewidth=1, capsize=2, label=name,
         )  # fmt: skip
     axes.set_xticks(place, list(layers))
-    _style(axes, title, "", y_label)
-    _legend(axes)
+    style_axes(axes, title, "", y_label)
+    add_legend(axes)
     return figure
 
 
@@ -69,9 +69,9 @@ def density_figure(
 
     observed = np.asarray(observed, np.float64)
     limits = np.quantile(observed, np.linspace(0, 1, levels + 1))
-    figure, grid = _grid(levels, square=False)
+    figure, grid = panel_grid(levels, square=False)
     curves = {"observed": observed} | {model: np.asarray(values, np.float64) for model, values in models.items()}
-    colours = _colours(list(models)) | {"observed": "0.25"}
+    colours = colours_of(models) | {"observed": "0.25"}
     for k, (low, high) in enumerate(itertools.pairwise(limits)):
         axes = grid.flat[k]
         own = (observed >= low) & ((observed < high) if k < levels - 1 else (observed <= high))
@@ -82,9 +82,9 @@ def density_figure(
             x = np.linspace(part.min() - 0.2 * np.ptp(part), part.max() + 0.2 * np.ptp(part), 200)
             axes.plot(x, gaussian_kde(part)(x), LINES[(i - 1) % len(LINES)] if i else "-", color=colours[model],
                       linewidth=2 if model == "observed" else 1.3, label=model)  # fmt: skip
-        _style(axes, f"{low:.3g} to {high:.3g} {unit}", f"{name} ({unit})".strip(), "density" if k == 0 else "")
+        style_axes(axes, f"{low:.3g} to {high:.3g} {unit}", f"{name} ({unit})".strip(), "density" if k == 0 else "")
         axes.tick_params(labelbottom=True)
-    _legend(grid.flat[0])
+    add_legend(grid.flat[0])
     return figure
 
 
@@ -98,7 +98,7 @@ def relative_bias_figure(
     >>> len(relative_bias_figure([0, 1], [0, 1], {"RF": [10.0, -20.0]}).axes)
     2
     """
-    figure, grid = _grid(len(panels), square=True)
+    figure, grid = panel_grid(len(panels), square=True)
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     rows, columns = grid.shape
     shape = float(np.clip(np.ptp(y) / max(np.ptp(x), 1e-9), 0.4, 1.3))  # of the region, so that panels leave no holes
@@ -108,8 +108,7 @@ def relative_bias_figure(
         points = axes.scatter(x, y, c=np.asarray(values, np.float64), s=14, cmap="RdBu_r", vmin=-100, vmax=100,
                               edgecolors="0.4", linewidths=0.3)  # fmt: skip
         axes.set_aspect("equal")
-        lowest, first = k + grid.shape[1] >= len(panels), k % grid.shape[1] == 0
-        _style(axes, title, f"x ({ground_unit})" if lowest else "", f"y ({ground_unit})" if first else "")
+        style_panel(grid, k, len(panels), title, f"x ({ground_unit})", f"y ({ground_unit})")
         axes.ticklabel_format(style="plain", useOffset=False)
         axes.tick_params(axis="x", rotation=30)
     if points is not None:

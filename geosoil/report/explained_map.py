@@ -11,10 +11,11 @@ import numpy as np
 from affine import Affine
 
 from geosoil import __version__
-from geosoil.errors import ModelFileError, OutputError, RasterError
+from geosoil.errors import ModelFileError, RasterError
 from geosoil.explain.explanation import SAMPLED_BACKGROUND, explain_rows
 from geosoil.explain.windows import region_windows
 from geosoil.io.cog import write_cog
+from geosoil.io.endings import require_ending
 from geosoil.mapping.covariates import match_covariates
 from geosoil.mapping.match import match_bands
 from geosoil.models.base import PixelModel
@@ -23,7 +24,8 @@ from geosoil.raster.blocks import choose_block
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 from geosoil.report.explanations import ExplainResult, check_line, load_pixel_model
-from geosoil.report.figures import map_figure, save_figure
+from geosoil.report.figures import map_figure
+from geosoil.report.look import save_figure
 from geosoil.sensors.cube import open_cube
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def explain_map(
 
     Raises the GeosoilError that says what does not fit.
     """
-    path, folder = _checked_output(output), find_model(os.fspath(model))
+    path, folder = require_ending(Path(output), (".tif", ".tiff"), "OUT.tif"), find_model(os.fspath(model))
     opened = open_cube(cube, bands=bands, scale=scale, nodata=nodata, drop_nm=[])
     loaded = load_pixel_model(folder)
     if not isinstance(loaded, PixelModel):
@@ -92,21 +94,12 @@ def explain_covariates_map(
 
     Raises the GeosoilError that says what does not fit.
     """
-    path, folder = _checked_output(output), find_model(os.fspath(model))
+    path, folder = require_ending(Path(output), (".tif", ".tiff"), "OUT.tif"), find_model(os.fspath(model))
     loaded = load_pixel_model(folder)
     matched = match_covariates(loaded, covariates, like=like, unseen="nodata")
     paths = [covariates] if isinstance(covariates, str | os.PathLike) else covariates
     tags = {"GEOSOIL_COVARIATES": "; ".join(Path(one).name for one in paths)}
     return _explained(loaded, matched.raster, path, folder, tags, matched.notes, n_pixels, n_background, seed)
-
-
-def _checked_output(output: str | os.PathLike[str]) -> Path:
-    path = Path(output)
-    if path.suffix.lower() not in {".tif", ".tiff"}:
-        raise OutputError(
-            path, found=f"ending {path.suffix or 'none'}", expected=".tif", way_out="name the map OUT.tif"
-        )
-    return path
 
 
 def _explained(

@@ -13,9 +13,10 @@ import pandas as pd
 from geosoil.errors import ModelFileError, OutputError, SamplesError, UnitsError, WavelengthError
 from geosoil.explain.absorption_features import features_in
 from geosoil.explain.explanation import BUDGET, Explanation, explain_rows
+from geosoil.io.tables import read_ids, read_numbers, read_table
 from geosoil.models.patch_model import PatchModel
 from geosoil.models.store import find_model, load_model, read_card
-from geosoil.report.figures import save_figure
+from geosoil.report.look import save_figure
 from geosoil.report.shap_figures import covariate_figure, mark_windows, window_figure
 from geosoil.spectra.resample import resampling_matrix
 
@@ -208,16 +209,7 @@ def read_rows(
 
 
 def _covariate_rows(path: Path, names: list[str]) -> tuple[np.ndarray, list[str]]:
-    if not path.exists():
-        raise SamplesError(path, found="no such file", expected="a table of samples", way_out="check the path")
-    if path.suffix.lower() == ".parquet":
-        table = pd.read_parquet(path)
-    elif path.suffix.lower() in (".gpkg", ".geojson", ".shp"):
-        import geopandas as gpd
-
-        table = gpd.read_file(path, engine="pyogrio")
-    else:
-        table = pd.read_csv(path)
+    table = read_table(path)
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise SamplesError(
@@ -226,5 +218,5 @@ def _covariate_rows(path: Path, names: list[str]) -> tuple[np.ndarray, list[str]
             expected=f"the model's {len(names)} covariates",
             way_out="take the covariates at the samples first",
         )
-    ids = table["sample_id"] if "sample_id" in table.columns else table.index
-    return table[names].to_numpy(np.float32), [str(name) for name in ids]
+    ids = read_ids(path, table["sample_id"] if "sample_id" in table.columns else table.index.to_series())
+    return np.column_stack([read_numbers(path, table[name], ids) for name in names]), list(ids)

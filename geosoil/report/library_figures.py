@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
+
+from geosoil.report.look import BLUE, GREY, LEGEND, SKY, VERMILION, new_figure, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-COLOURS = {"library": "#999999", "country": "#56B4E9", "chosen": "#0072B2", "site": "#D55E00"}
+COLOURS = {"library": GREY, "country": SKY, "chosen": BLUE, "site": VERMILION}
 _DRAWN = 5000  # points of a cloud; more only make the file large
 
 
@@ -38,7 +40,7 @@ def library_figure(
     axes_of_space, share = vectors[:, ::-1][:, :3], values[::-1][:3] / values.sum()
     scores = {name: (X - mean) @ axes_of_space for name, X in rows.items()}
     labels = [f"PC {i + 1} ({share[i]:.0%})" for i in range(3)]
-    figure = Figure(figsize=(9.0, 6.0), dpi=100, layout="constrained", facecolor="white")
+    figure = new_figure(6.0, width=9.0)
     panels = figure.subplots(2, 3)
     for axes, (i, j) in zip(panels[0], ((0, 1), (0, 2), (1, 2)), strict=True):
         for name, points in scores.items():
@@ -57,7 +59,7 @@ def library_figure(
         _style(axes, labels[i], labels[j])
     figure.legend(
         *panels[0, 0].get_legend_handles_labels(),
-        loc="outside upper left", ncols=4, frameon=False, fontsize=9, markerscale=1.5,
+        loc="outside upper left", ncols=4, markerscale=1.5, **LEGEND,
     )  # fmt: skip
     _densities(panels[1, 0], {name: np.asarray(y, np.float64) for name, y in contents.items()}, target)
     for axes, i in zip(panels[1, 1:], (0, 1), strict=True):
@@ -88,10 +90,5 @@ def _some(rows: np.ndarray) -> np.ndarray:
 
 
 def _style(axes: Axes, x_label: str, y_label: str) -> None:
-    axes.set_xlabel(x_label, fontsize=10)
-    axes.set_ylabel(y_label, fontsize=10)
-    axes.tick_params(labelsize=8, color="0.6")
-    axes.grid(color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("0.6")
+    style_axes(axes, "", x_label, y_label)
+    axes.tick_params(labelsize=8)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.errors import OutputError, SamplesError
+from geosoil.errors import SamplesError
 from geosoil.io.atomic import atomic_path
+from geosoil.io.endings import require_ending
 from geosoil.io.spectra import read_spectra, write_spectra
 from geosoil.samples.libraries import align_library
 from geosoil.samples.rs_local import rs_local
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import os
 
     import pandas as pd
+
+    from geosoil.samples.libraries import AlignedLibrary
 
 ADDED_COLUMNS = ("library_row", "rs_local_order", "rs_local_error")
 
@@ -72,9 +75,7 @@ def localise(
 
     Raises the GeosoilError that says what does not fit, before anything is computed.
     """
-    output = Path(output)
-    if output.suffix != ".parquet":
-        raise OutputError(output, found="another suffix", expected=".parquet", way_out="name it so")
+    output = require_ending(Path(output), (".parquet",), "ROWS.parquet")
     _require_writable(output)
     ours, theirs = (read_spectra(Path(path), id_column=id_column) for path in (site, library))
     taken = set(ADDED_COLUMNS) & set(map(str, theirs.table.columns))
@@ -119,9 +120,9 @@ def _require_writable(path: Path) -> None:
     asked.unlink()
 
 
-def _draw(aligned: Any, rows: np.ndarray, target: str, path: Path) -> None:
-    from geosoil.report.figures import save_figure
+def _draw(aligned: AlignedLibrary, rows: np.ndarray, target: str, path: Path) -> None:
     from geosoil.report.library_figures import library_figure
+    from geosoil.report.look import save_figure
 
     spectra = {"library": aligned.X_library, "chosen": aligned.X_library[rows], "site": aligned.X_site}
     contents = {"library": aligned.y_library, "chosen": aligned.y_library[rows], "site": aligned.y_site}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
+
+from geosoil.report.look import BLUE, LEGEND, VERMILION, colour_bar, new_figure, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
-
-_BETTER, _WORSE = "#0072B2", "#D55E00"
+    from matplotlib.figure import Figure
 
 
 def rmse_change_figure(changes: Mapping[str, npt.ArrayLike], *, reference: str) -> Figure:
@@ -24,14 +24,14 @@ def rmse_change_figure(changes: Mapping[str, npt.ArrayLike], *, reference: str) 
     >>> rmse_change_figure({"MBL": [5.0, 9.0]}, reference="local PLSR").axes[0].get_yticklabels()[0].get_text()
     'MBL'
     """
-    figure = Figure(figsize=(8.0, 0.42 * len(changes) + 1.1), dpi=100, layout="constrained", facecolor="white")
+    figure = new_figure(0.42 * len(changes) + 1.1)
     axes = figure.subplots()
     values = {name: np.asarray(one, np.float64) for name, one in changes.items()}
     low = max(-100.0, min(0.0, *(one.min() for one in values.values())) - 8)
     high = max(10.0, *(one.max() for one in values.values())) + 12
     for i, one in enumerate(values.values()):
         mean = float(one.mean())
-        axes.barh(i, max(mean, low), height=0.62, color=_BETTER if mean >= 0 else _WORSE, alpha=0.75, linewidth=0)
+        axes.barh(i, max(mean, low), height=0.62, color=BLUE if mean >= 0 else VERMILION, alpha=0.75, linewidth=0)
         if one.size > 1:
             axes.errorbar(max(mean, low), i, xerr=one.std(ddof=1), color="0.25", capsize=3, linewidth=1.2, clip_on=True)
             axes.scatter(np.clip(one, low, high), np.full(one.size, i), s=9, color="0.25", alpha=0.6, zorder=3)
@@ -40,15 +40,12 @@ def rmse_change_figure(changes: Mapping[str, npt.ArrayLike], *, reference: str) 
         axes.text(max(min(max(mean + spread, one.max(), 0.0), high - 8), low) + 1.5, i, text, va="center", fontsize=9)
     axes.axvline(0, color="0.3", linewidth=1)
     axes.set_xlim(low, high)
+    style_axes(axes, "", f"change in RMSE against {reference} (%), right is better", "")
     axes.set_yticks(range(len(values)), list(values), fontsize=10)
     axes.invert_yaxis()
-    axes.set_xlabel(f"change in RMSE against {reference} (%), right is better", fontsize=10)
-    axes.tick_params(labelsize=9, color="0.6", axis="x")
     axes.tick_params(length=0, axis="y")
-    axes.grid(color="0.9", linewidth=0.8, axis="x")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color("0.6")
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
     return figure
 
 
@@ -69,7 +66,7 @@ def points_figure(
     'SOC'
     """
     place, content, mark = np.asarray(xy, np.float64), np.asarray(values, np.float64), np.asarray(learned, bool)
-    figure = Figure(figsize=(8.0, 6.4), dpi=100, layout="compressed", facecolor="white")
+    figure = new_figure(6.4, layout="compressed")
     axes = figure.subplots()
     low, high = np.quantile(content, [0.02, 0.98])
     for flags, marker, name in ((~mark, "o", "tested"), (mark, "s", "learned from")):
@@ -79,18 +76,10 @@ def points_figure(
                 cmap="viridis", edgecolor="black" if marker == "s" else "white", linewidth=0.8,
                 label=f"{name} (n = {int(flags.sum())})",
             )  # fmt: skip
-    bar = figure.colorbar(drawn, ax=axes, label=unit, extend="both", shrink=0.85, aspect=28, pad=0.02)
-    bar.outline.set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2, borderaxespad=0)
+    colour_bar(figure, drawn, axes, unit, extend="both")
+    axes.legend(**LEGEND, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2, borderaxespad=0)
     axes.set_aspect("equal")
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    axes.set_xlabel(f"easting ({ground_unit})", fontsize=10)
-    axes.set_ylabel(f"northing ({ground_unit})", fontsize=10)
+    style_axes(axes, title, f"easting ({ground_unit})", f"northing ({ground_unit})")
     axes.ticklabel_format(style="plain", useOffset=False)
     axes.locator_params(nbins=5)
-    axes.tick_params(labelsize=9, color="0.6")
-    axes.grid(color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("0.6")
     return figure

@@ -25,7 +25,8 @@ from geosoil.mapping.match import match_bands
 from geosoil.models.base import PixelModel
 from geosoil.models.store import find_model, load_model, model_sha256, read_card
 from geosoil.raster.grid import Grid
-from geosoil.report.figures import map_figure, save_figure
+from geosoil.report.figures import map_figure
+from geosoil.report.look import save_figure
 from geosoil.report.map_panels import map_panels_figure
 from geosoil.report.qgis import write_qml
 from geosoil.sensors.cube import open_cube

@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from geosoil.io.atomic import atomic_path
-from geosoil.report.figures import save_figure
+from geosoil.report.look import DPI, save_figure
 
 if TYPE_CHECKING:
     import os
@@ -106,7 +106,7 @@ def _section(number: int, section: Section) -> str:
 
 def _figure(caption: str, figure: Figure) -> str:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
+    figure.savefig(buffer, format="png", dpi=DPI)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     text = escape(caption)
     return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'

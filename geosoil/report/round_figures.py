@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.report.figures import _figure, _grid, _style
+from geosoil.report.look import BLUE, LEGEND, VERMILION, new_figure, panel_grid, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.figure import Figure
 
-COLOURS = {"learned from": "#0072B2", "says when to stop": "#D55E00"}
+COLOURS = {"learned from": BLUE, "says when to stop": VERMILION}
 
 
 def rounds_figure(values: Mapping[str, npt.ArrayLike], *, y_label: str) -> Figure:
@@ -25,20 +25,20 @@ def rounds_figure(values: Mapping[str, npt.ArrayLike], *, y_label: str) -> Figur
     >>> rounds_figure({"PLS": [0.4, 0.5], "ResNet": [0.5, 0.7]}, y_label="R²").axes[0].get_ylabel()
     'R²'
     """
-    figure = _figure(4.2)
+    figure = new_figure(4.2)
     axes = figure.subplots()
     rows = [np.asarray(value, np.float64) for value in values.values()]
     rows = [row[np.isfinite(row)] for row in rows]
     boxes = axes.boxplot(rows, whis=(0, 100), widths=0.5, showfliers=False, patch_artist=True)
     for box in boxes["boxes"]:
-        box.set(facecolor="#0072B233", edgecolor="0.4")
+        box.set(facecolor=(BLUE, 0.2), edgecolor="0.4")
     for median in boxes["medians"]:
-        median.set(color="#D55E00", linewidth=2)
+        median.set(color=VERMILION, linewidth=2)
     for k, row in enumerate(rows, start=1):
         # A fixed sideways spread: points of equal height stay apart, and the figure is the same every time.
         axes.plot(k + np.linspace(-0.12, 0.12, row.size), row, ".", color="0.25", markersize=5, alpha=0.7)
     axes.set_xticks(range(1, len(rows) + 1), [name.replace(" ", "\n", 1) for name in values])
-    _style(axes, "", "", y_label)
+    style_axes(axes, "", "", y_label)
     return figure
 
 
@@ -51,7 +51,7 @@ def learning_curves_figure(curves: Mapping[str, Sequence[tuple[npt.ArrayLike, np
     >>> figure.axes[0].get_yscale()
     'log'
     """
-    figure, grid = _grid(len(curves), square=False)
+    figure, grid = panel_grid(len(curves), square=False)
     figure.set_size_inches(figure.get_figwidth(), max(3.2, figure.get_figheight()))
     for k, (axes, (name, pairs)) in enumerate(zip(grid.flat, curves.items(), strict=False)):
         for j, pair in enumerate(pairs):
@@ -60,6 +60,6 @@ def learning_curves_figure(curves: Mapping[str, Sequence[tuple[npt.ArrayLike, np
                 axes.plot(np.arange(1, losses.size + 1), losses, color=colour, linewidth=0.8, alpha=0.6,
                           label=label if j == 0 else None)  # fmt: skip
         axes.set_yscale("log")
-        _style(axes, name, "epoch", "loss" if k % grid.shape[1] == 0 else "")
-    grid.flat[0].legend(frameon=False, fontsize=9)
+        style_axes(axes, name, "epoch", "loss" if k % grid.shape[1] == 0 else "")
+    grid.flat[0].legend(**LEGEND)
     return figure

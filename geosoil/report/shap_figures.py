@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.explain.absorption_features import ABSORPTION_FEATURES
-from geosoil.report.figures import WIDTH, _figure, _legend, _style
+from geosoil.report.look import BLUE, GREEN, GREY, VERMILION, WIDTH, add_legend, new_figure, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from geosoil.explain.windows import Windows
 
-MARKS = {"shared": "#009E73", "own": "#D55E00", "": "#999999"}
+MARKS = {"shared": GREEN, "own": VERMILION, "": GREY}
 LARGEST_NM = 2600.0  # the table of absorption features ends here
 
 
@@ -36,7 +36,7 @@ def window_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike, npt.ArrayLi
     >>> figure.axes[1].get_xlabel()
     'wavelength (nm)'
     """
-    figure = _figure(1.1 + 2.7 * len(panels))
+    figure = new_figure(1.1 + 2.7 * len(panels))
     heights = (0.9, *[2.4] * len(panels))
     strip, *rows = figure.subplots(len(panels) + 1, 1, sharex=True, height_ratios=heights)
     low = min(windows.low_nm.min() for windows, _, _ in panels.values())
@@ -56,9 +56,9 @@ def window_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike, npt.ArrayLi
                     linewidth=0, label=labels[mark],
                 )  # fmt: skip
         last = axes is rows[-1]
-        _style(axes, title, "wavelength (nm)" if last else "", f"mean |SHAP|{f' ({unit})' if unit else ''}")
+        style_axes(axes, title, "wavelength (nm)" if last else "", f"mean |SHAP|{f' ({unit})' if unit else ''}")
         axes.margins(y=0.08)
-        _legend(axes)
+        add_legend(axes)
     return figure
 
 
@@ -74,16 +74,15 @@ def covariate_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike]], *, uni
     ['elev', 'dist']
     """
     shown = {title: np.argsort(np.asarray(values))[::-1][:most] for title, (_, values) in panels.items()}
-    figure = _figure(0.6 + sum(0.5 + 0.26 * len(order) for order in shown.values()))
-    rows = figure.subplots(len(panels), 1, squeeze=False, height_ratios=[len(order) + 1 for order in shown.values()])[
-        :, 0
-    ]
-    for axes, (title, (windows, values)) in zip(rows, panels.items(), strict=True):
+    figure = new_figure(0.6 + sum(0.5 + 0.26 * len(order) for order in shown.values()))
+    heights = [len(order) + 1 for order in shown.values()]
+    rows = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
+    for axes, (title, (windows, values)) in zip(rows[:, 0], panels.items(), strict=True):
         order = shown[title]
-        axes.barh(range(len(order)), np.asarray(values)[order], color="#0072B2")
+        axes.barh(range(len(order)), np.asarray(values)[order], color=BLUE)
         axes.set_yticks(range(len(order)), [windows.names[i] for i in order])
         axes.invert_yaxis()
-        _style(axes, title, f"mean |SHAP|{f' ({unit})' if unit else ''}", "")
+        style_axes(axes, title, f"mean |SHAP|{f' ({unit})' if unit else ''}", "")
         axes.grid(axis="y", visible=False)
     return figure
 

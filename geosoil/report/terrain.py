@@ -13,11 +13,12 @@ import numpy as np
 import rasterio
 
 from geosoil import __version__
-from geosoil.errors import OutputError, RasterError
+from geosoil.errors import RasterError
 from geosoil.io.atomic import atomic_path
 from geosoil.io.cog import CogSummary, write_cog
+from geosoil.io.endings import require_ending
 from geosoil.io.rasters import open_raster
-from geosoil.report.figures import save_figure
+from geosoil.report.look import save_figure
 from geosoil.report.terrain_figures import terrain_figure
 from geosoil.terrain.flow import Drainage, FlowMethod, drain
 from geosoil.terrain.stack import UNITS, terrain_stack
@@ -92,10 +93,8 @@ def map_terrain(
 
     Raises the GeosoilError that says what does not fit; nothing half-written is left then.
     """
-    path, lines_path = Path(output), None if streams is None else Path(streams)
-    _require_ending(path, (".tif", ".tiff"), "TERRAIN.tif")
-    if lines_path is not None:
-        _require_ending(lines_path, (".gpkg",), "STREAMS.gpkg")
+    path = require_ending(Path(output), (".tif", ".tiff"), "TERRAIN.tif")
+    lines_path = None if streams is None else require_ending(Path(streams), (".gpkg",), "STREAMS.gpkg")
     report = progress or (lambda what, done, total: None)
     picture = path.with_suffix(".png")
     with ExitStack() as places:
@@ -141,13 +140,6 @@ def map_terrain(
         save_figure(_quicklook(path, lines), temporary_picture)
     length_m = float(lines["length_m"].sum())
     return TerrainResult(path, lines_path, picture, cog, len(lines), length_m, tuple(notes))
-
-
-def _require_ending(path: Path, endings: tuple[str, ...], example: str) -> None:
-    if path.suffix.lower() not in endings:
-        raise OutputError(
-            path, found=f"ending {path.suffix or 'none'}", expected=endings[0], way_out=f"name it {example}"
-        )
 
 
 def _heights(path: str | os.PathLike[str], band: str | None) -> xr.DataArray:

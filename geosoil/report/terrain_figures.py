@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LightSource, LogNorm, Normalize, TwoSlopeNorm
-from matplotlib.ticker import MaxNLocator
 
-from geosoil.report.figures import WIDTH, _figure, _style, map_figure
+from geosoil.report.figures import map_figure
+from geosoil.report.look import WIDTH, colour_bar, draw_map, few_ticks, new_figure, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Extent = tuple[float, float, float, float]
+    from geosoil.report.look import Extent
 
 STREAM_COLOUR = "#0B3C8C"
 # Band -> title, unit, colours, and how values become colours.
@@ -57,22 +57,19 @@ def terrain_figure(
     columns = 2 if width > 1.6 * height else 3
     rows = 6 // columns
     map_width = 0.7 * WIDTH * 1.5 / columns  # beside its labels and colours
-    figure = _figure(float(np.clip(map_width * height / width, 1.4, 6.0) + 0.55) * rows + 0.4)
-    figure.set_size_inches(WIDTH * 1.5, figure.get_size_inches()[1])
-    figure.set_layout_engine("compressed")
+    panel_height = float(np.clip(map_width * height / width, 1.4, 6.0) + 0.55)
+    figure = new_figure(panel_height * rows + 0.4, width=WIDTH * 1.5, layout="compressed")
     figure.suptitle(f"{title}, extent in {ground_unit}" if title else "", x=0.01, ha="left", fontsize=12)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, (name, (what, unit, ramp, how)) in zip(grid.flat, PANELS.items(), strict=True):
         values = np.asarray(bands[name], np.float64)
-        axes.set_facecolor("#e6e6e6")
-        image = axes.imshow(values, cmap=ramp, norm=_norm(values, how), extent=extent, interpolation="nearest")
+        image = draw_map(axes, values, ramp=ramp, extent=extent, norm=_norm(values, how))
         if name == "filled_dem_m":
             _shade(axes, values, extent)
             _draw_lines(axes, lines)
-        bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=24, pad=0.02)
-        bar.outline.set_visible(False)
+        bar = colour_bar(figure, image, axes, shrink=0.8, aspect=24)
         bar.ax.tick_params(labelsize=8)
-        _style(axes, f"{what} ({unit})" if unit else what, "", "")
+        style_axes(axes, f"{what} ({unit})" if unit else what, "", "")
         _place(axes, extent)
     return figure
 
@@ -153,6 +150,5 @@ def _place(axes: Axes, extent: Extent) -> None:
     axes.set(xlim=extent[:2], ylim=extent[2:])
     axes.grid(visible=False)
     axes.tick_params(labelsize=8)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(3))
+    few_ticks(axes, 3)
     axes.ticklabel_format(style="plain", useOffset=False)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import OutputError, RecipeError, SamplesError
+from geosoil.errors import RecipeError, SamplesError
 from geosoil.io.atomic import atomic_path
+from geosoil.io.endings import require_ending
 from geosoil.io.tables import named
 from geosoil.numerics.depth_spline import STANDARD_LAYERS_CM, checked_layers, layer_means
 from geosoil.samples.horizons import Horizons, read_horizons
@@ -205,9 +206,7 @@ def write_sites(result: DepthSites, path: str | os.PathLike[str]) -> Path:
 
     Raises OutputError where the name does not end in `.gpkg` or cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".gpkg":
-        raise OutputError(path, found=f"the ending {path.suffix!r}", expected=".gpkg", way_out="write a GeoPackage")
+    path = require_ending(Path(path), (".gpkg",), "SITES.gpkg")
     with atomic_path(path) as temporary:
         result.sites.to_file(temporary, layer=path.stem, driver="GPKG", engine="pyogrio")
     return path

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from geosoil.errors import SamplesError
-from geosoil.io.tables import named, read_points, read_table, require_column
+from geosoil.io.tables import as_numbers, filled, named, read_ids, read_points, read_table, require_column
 from geosoil.numerics.depth_spline import DEPTH_TOLERANCE_CM
 
 if TYPE_CHECKING:
@@ -86,8 +86,6 @@ def read_horizons(
     [[0.0, 0.0, 10.0, 2.5], [0.0, 10.0, 30.0, 1.2]]
     """
     path = Path(path)
-    if not path.exists():
-        raise SamplesError(path, found="no such file", expected="a table of horizons", way_out="check the path")
     table = read_table(path).reset_index(drop=True)
     has_geometry = hasattr(table, "geom_type")
     for name in (profile_id, top_cm, bottom_cm, *(() if has_geometry else (x, y)), *(properties or ())):
@@ -101,14 +99,14 @@ def read_horizons(
             expected="one",
             way_out="give it, for instance crs=EPSG:4326 (--crs EPSG:4326)",
         )
-    ids = _ids(path, table[profile_id])
+    ids = read_ids(path, table[profile_id])
     notes: list[str] = []
     if properties is None:
         properties = _number_columns(path, table, {profile_id, top_cm, bottom_cm, x, y}, notes)
     properties = list(dict.fromkeys(properties))
 
-    places = {} if has_geometry else {x: _numbers(table[x]), y: _numbers(table[y])}
-    numbers = {name: _numbers(table[name]) for name in (top_cm, bottom_cm, *properties)}
+    places = {} if has_geometry else {x: as_numbers(table[x]), y: as_numbers(table[y])}
+    numbers = {name: as_numbers(table[name]) for name in (top_cm, bottom_cm, *properties)}
     top, bottom = numbers[top_cm], numbers[bottom_cm]
     _refuse_other_depths(path, top, bottom, top_cm, bottom_cm)
     if has_geometry:
@@ -147,33 +145,10 @@ def read_horizons(
     )
 
 
-def _ids(path: Path, column: pd.Series) -> np.ndarray:
-    ids = column.astype(str).str.strip().to_numpy(dtype=object)
-    empty = column.isna().to_numpy() | (ids == "")
-    if empty.any():
-        raise SamplesError(
-            path,
-            found=f"no {column.name} in row {np.flatnonzero(empty)[0] + 1} ({empty.sum()} such rows)",
-            expected="the id of its profile in each row",
-            way_out="give it one, or delete the row",
-        )
-    return ids
-
-
-def _numbers(column: pd.Series) -> np.ndarray:
-    """Return float64, NaN for what is empty or no finite number."""
-    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def _filled(column: pd.Series) -> np.ndarray:
-    return (column.notna() & (column.astype(str).str.strip() != "")).to_numpy()
-
-
 def _number_columns(path: Path, table: pd.DataFrame, others: set[str], notes: list[str]) -> list[str]:
     """Return the columns where most filled cells hold numbers; those of text are noted, not passed over."""
     shares = {
-        str(name): np.isfinite(_numbers(table[name])).sum() / max(1, _filled(table[name]).sum())
+        str(name): np.isfinite(as_numbers(table[name])).sum() / max(1, filled(table[name]).sum())
         for name in table.columns
         if name not in others and str(name).lower() not in _PLACE_NAMES
     }
@@ -220,7 +195,7 @@ def _refuse_other_depths(path: Path, top: np.ndarray, bottom: np.ndarray, top_cm
 
 
 def _text_fault(column: pd.Series, values: np.ndarray) -> Fault:
-    wrong = np.isnan(values) & _filled(column)
+    wrong = np.isnan(values) & filled(column)
     cell = f" ({str(column[wrong].iloc[0])!r})" if wrong.any() else ""
     return Fault(f"no number in {column.name}{cell}", wrong, "correct or empty the cell")
 

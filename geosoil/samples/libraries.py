@@ -7,11 +7,12 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy.spatial import cKDTree
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
-from geosoil.io.tables import named
+from geosoil.io.spectra import LARGEST_MEDIAN_REFLECTANCE
+from geosoil.io.tables import named, read_numbers
+from geosoil.samples.rs_local import LEAST_SITE_SAMPLES
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.resample import ResampleSpectra
 from geosoil.spectra.scatter import SNV
@@ -19,11 +20,9 @@ from geosoil.spectra.scatter import SNV
 if TYPE_CHECKING:
     from geosoil.io.spectra import Spectra
 
-LEAST_SITE_SAMPLES = 5
 LEAST_COMMON_BANDS = 10
 DUPLICATE_DIFFERENCE = 1e-4  # reflectance; above rounding to four digits, below the noise of two scans of one soil
 UPSIDE_DOWN = -0.8  # correlation with the median spectrum: absorbance falls where reflectance rises
-LARGEST_MEDIAN_REFLECTANCE = 1.2  # of a spectrum, as a fraction
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +57,7 @@ def align_library(library: Spectra, site: Spectra, *, target: str) -> AlignedLib
     Raises SamplesError (the target absent or in another unit, fewer than 5 samples of the site, nothing left of the
     library), UnitsError (percent, or absorbance among reflectance), WavelengthError (no common bands).
 
+    >>> import pandas as pd
     >>> from pathlib import Path
     >>> from geosoil.io.spectra import Spectra
     >>> rng, nm = np.random.default_rng(0), np.arange(400.0, 900.0, 10.0)
@@ -117,6 +117,7 @@ def common_grid(library: Spectra, site: Spectra, notes: list[str]) -> tuple[np.n
 
     Raises UnitsError (percent, or absorbance among reflectance), WavelengthError (no common bands).
 
+    >>> import pandas as pd
     >>> from pathlib import Path
     >>> from geosoil.io.spectra import Spectra
     >>> def line(step):
@@ -167,6 +168,7 @@ def contents_of(spectra: Spectra, target: str) -> np.ndarray:
 
     Raises SamplesError where it is absent (naming the same property in another unit if that is there) or no number.
 
+    >>> import pandas as pd
     >>> from pathlib import Path
     >>> from geosoil.io.spectra import Spectra
     >>> table = pd.DataFrame({"soc_pct": [1.2]})
@@ -184,17 +186,7 @@ def contents_of(spectra: Spectra, target: str) -> np.ndarray:
             expected="the property in one unit in both tables",
             way_out=f"convert {near[0]} to {target}" if same_property else f"choose one of {', '.join(columns[:12])}",
         )
-    column = spectra.table[target]
-    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    wrong = np.flatnonzero(~np.isfinite(values) & column.notna().to_numpy())
-    if wrong.size:
-        raise SamplesError(
-            spectra.source,
-            found=f"{str(column.iloc[wrong[0]])!r} as {target} of {spectra.ids[wrong[0]]}",
-            expected="a number, or an empty cell",
-            way_out="correct the cell",
-        )
-    return values
+    return read_numbers(spectra.source, spectra.table[target], spectra.ids)
 
 
 def _reflectance(spectra: Spectra) -> np.ndarray:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-LEAST_SITE_SAMPLES = 5
+LEAST_SITE_SAMPLES = 5  # fewer cannot judge a library
 JudgedBy = Literal["response", "reconstruction"]
 Retention = Literal["proportion", "probability"]
 

@@ -78,8 +78,7 @@ def split_groups(groups: Sequence[object] | np.ndarray, n_folds: int = 10, *, se
         )
     _enough(len(unique), n_folds, "groups")
     size, order = np.bincount(codes), np.random.default_rng(seed).permutation(len(unique))
-    # not scikit-learn's GroupKFold: it knows no seed, and its unstable sort deals ties differently from one machine
-    # to the next
+    # not scikit-learn's GroupKFold: shuffled it takes no account of sizes, unshuffled it knows no seed
     fold_of_group, fold_size = np.empty(len(unique), dtype=np.intp), np.zeros(n_folds, dtype=np.intp)
     for group in order[np.argsort(-size[order], kind="stable")]:
         fold_of_group[group] = np.argmin(fold_size)

@@ -9,7 +9,6 @@ from click.testing import CliRunner
 from written_rasters import write_raster
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
-from geosoil.explain.absorption_features import ABSORPTION_FEATURES
 from geosoil.io.spectra import Spectra, write_spectra
 from geosoil.models.base import Feature, PixelModel, Target
 from geosoil.models.card import TrainingCard
@@ -105,6 +104,9 @@ def test_covariates_are_explained_by_name(tmp_path):
     assert "highest: dist_m, elev_m" in told.summary()
     again = explain_samples(tmp_path / "pb", tmp_path / "t.gpkg", tmp_path / "again")
     assert again.lines == told.lines
+    table.assign(dist_m=["n.d.", *table.dist_m[1:]]).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(SamplesError, match=r"'n.d.' in column dist_m, row 1 \(a\)"):
+        explain_samples(tmp_path / "pb", tmp_path / "t.csv", tmp_path / "out")
     table.drop(columns="dist_m").to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(SamplesError, match="no column dist_m"):
         explain_samples(tmp_path / "pb", tmp_path / "t.csv", tmp_path / "out")
@@ -144,9 +146,3 @@ def test_a_bar_is_as_wide_as_its_window_and_marks_are_drawn_in_words():
     bars = figure.axes[1].patches
     assert {round(bar.get_width(), 6) for bar in bars} == {10.0}
     assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["high in both models", "other"]
-
-
-def test_every_absorption_feature_has_a_range_and_a_source():
-    for feature in ABSORPTION_FEATURES:
-        assert 350 < feature.low_nm < feature.high_nm < 2600
-        assert set(feature.source.split("; ")) <= {"VRB", "SW", "S98", "C90", "G86", "BD02"}

@@ -8,16 +8,15 @@ from matplotlib.figure import Figure
 from shared_material import shared
 
 from geosoil.report.figures import (
-    NAMED_COLOURS,
     break_at_gaps,
     loss_figure,
     loss_variants_figure,
     map_figure,
     predicted_measured_figure,
-    save_figure,
     selected_bands_figure,
     spectra_figure,
 )
+from geosoil.report.look import NAMED_COLOURS, save_figure
 
 RNG = np.random.default_rng(0)
 
@@ -145,16 +144,6 @@ def test_variants_of_the_loss_share_a_scale_and_show_the_reference():
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     for axes in figure.axes:
         assert list(drawn_lines(axes)) == ["laboratory (n = 3)", "generated (n = 6)"]
-
-
-def test_a_saved_figure_is_a_png_of_150_dpi_and_800_pixels_wide_in_a_page(tmp_path):
-    from matplotlib.image import imread
-
-    figure = loss_figure({"total": [2.0, 1.0]})
-    save_figure(figure, tmp_path / "loss.png")
-    assert imread(tmp_path / "loss.png").shape[1] == 8 * 150
-    assert figure.get_figwidth() * figure.dpi == 800
-    assert [path.name for path in tmp_path.iterdir()] == ["loss.png"]
 
 
 def test_figures_leave_nothing_behind_in_pyplot():

@@ -15,7 +15,7 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 
-GF5 = Path(__file__).resolve().parents[1] / "sample_data" / "gf5"
+GF5 = Path(__file__).resolve().parents[2] / "sample_data" / "gf5"
 TARGETS = ("som_g_kg", "as_mg_kg", "cu_mg_kg")
 
 

@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import r2_score
 
-SOC = Path(__file__).resolve().parents[1] / "sample_data" / "soc"
+SOC = Path(__file__).resolve().parents[2] / "sample_data" / "soc"
 DEPTHS = ("0-5", "5-15", "15-30", "30-60", "60-100", "100-200")
 ON_ANOTHER_GRID = ("precipitation_mm", "parent_material")
 RASTERS = sorted(str(path.relative_to(SOC)) for path in SOC.rglob("*.tif"))

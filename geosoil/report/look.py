@@ -1,0 +1,136 @@
+"""What all figures share: sizes, colours, styled axes, legends, colour bars, and how a figure is saved.
+
+No pyplot, so no figure of one study is left open in another. Colours are those of Okabe and Ito, which readers with any
+colour vision tell apart; what colour says, a line style or a label says too.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from geosoil.io.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.image import AxesImage
+
+Extent = tuple[float, float, float, float]  # left, right, bottom, top, in the unit of the CRS
+
+WIDTH = 8.0  # inches, 800 pixels wide at 100 dpi: text stays readable in a page
+DPI = 150  # of the pictures that are saved
+BLUE, VERMILION, GREEN, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#56B4E9", "#999999"
+# One colour for one thing in all figures; other names take the rest in order.
+NAMED_COLOURS = {"laboratory": BLUE, "satellite": VERMILION, "generated": GREEN}
+OTHER_COLOURS = ("#CC79A7", "#E69F00", SKY, "#000000", GREY)
+NO_DATA_COLOUR = "#e6e6e6"
+LINES = ("-", "--", "-.", ":")
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9}
+
+
+def new_figure(
+    height: float, *, width: float = WIDTH, layout: Literal["constrained", "compressed"] = "constrained"
+) -> Figure:
+    """Return an empty figure, height and width in inches; "compressed" leaves no margins beside narrow maps."""
+    return Figure(figsize=(width, height), dpi=100, layout=layout, facecolor="white")
+
+
+def panel_grid(count: int, *, square: bool) -> tuple[Figure, np.ndarray]:
+    """Return a figure of `count` panels on shared axes, three in a row at most; four make a square.
+
+    >>> panel_grid(5, square=False)[1].shape
+    (2, 3)
+    """
+    columns = 2 if count == 4 else min(max(count, 1), 3)
+    rows = max(ceil(count / columns), 1)
+    panel = WIDTH / columns if square else 2.6
+    figure = new_figure(min(panel, 5.0) * rows + 0.3)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for k, axes in enumerate(grid.flat):
+        axes.set_visible(k < count)
+        axes.tick_params(labelbottom=k + columns >= count)  # also above an empty place of the last row
+    return figure, grid
+
+
+def style_axes(axes: Axes, title: str, x_label: str, y_label: str) -> None:
+    """Give axes the one look: title on the left, light grid, no box, text of 10 points."""
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    axes.set_xlabel(x_label, fontsize=10)
+    axes.set_ylabel(y_label, fontsize=10)
+    axes.tick_params(labelsize=9, color="0.6")
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("0.6")
+
+
+def style_panel(grid: np.ndarray, k: int, count: int, title: str, x_label: str, y_label: str) -> None:
+    """Style the k-th of `count` panels of a grid; only the outer ones say what the shared axes are."""
+    columns = grid.shape[1]
+    style_axes(grid.flat[k], title, x_label if k + columns >= count else "", y_label if k % columns == 0 else "")
+
+
+def few_ticks(axes: Axes, most: int = 5) -> None:
+    """Leave both axes about so many ticks."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(most))
+
+
+def add_legend(axes: Axes) -> None:
+    """Add a legend whose lines are long enough to show their style."""
+    axes.legend(**LEGEND, loc="best", handlelength=2.4)
+
+
+def colours_of(names: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each name: its own where it has one, another in order where not."""
+    others = [name for name in dict.fromkeys(names) if name not in NAMED_COLOURS]
+    return NAMED_COLOURS | {name: OTHER_COLOURS[k % len(OTHER_COLOURS)] for k, name in enumerate(others)}
+
+
+def draw_map(axes: Axes, array: npt.ArrayLike, *, ramp: str, extent: Extent | None = None, **scale: Any) -> AxesImage:
+    """Draw an array `(y, x)`, NaN = no data in light grey; scale: `vmin` and `vmax`, or a `norm`."""
+    axes.set_facecolor(NO_DATA_COLOUR)
+    values = np.ma.masked_invalid(np.asarray(array, dtype=np.float64))
+    return axes.imshow(values, cmap=ramp, extent=extent, interpolation="nearest", **scale)
+
+
+def colour_bar(
+    figure: Figure,
+    drawn: Any,
+    axes: Any,
+    label: str = "",
+    *,
+    extend: str = "neither",
+    shrink: float = 0.85,
+    aspect: float = 28,
+) -> Colorbar:
+    """Add the scale of what was drawn beside axes, or beside a grid of them."""
+    bar = figure.colorbar(drawn, ax=axes, label=label, extend=extend, shrink=shrink, aspect=aspect, pad=0.02)
+    bar.outline.set_visible(False)
+    return bar
+
+
+def ends_beyond(array: npt.ArrayLike, low: float, high: float) -> str:
+    """Say which ends of a colour bar values lie beyond.
+
+    >>> ends_beyond([0.5, 9.0, np.nan], 0, 1)
+    'max'
+    """
+    values = np.asarray(array, dtype=np.float64)
+    beyond = (bool((values < low).any()), bool((values > high).any()))
+    return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[beyond]
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG; raises OutputError where the place cannot be written."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=DPI)
