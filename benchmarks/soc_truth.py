@@ -10,30 +10,28 @@ networks start from several seeds, and figures are means over them. Two claims:
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 import rasterio
-from measure import report
+from measure import asked_quick, report
 
 from geosoil.evaluate.metrics import regression_metrics
 from geosoil.mapping.covariates import match_covariates
 from geosoil.mapping.mapper import map_model
 from geosoil.models.base import Target
+from geosoil.studies.covariate_data import covariate_paths
 from geosoil.studies.soc_by_depth.candidates import MODELS, Trainer
 from geosoil.studies.soc_by_depth.recipe import read_recipe
-from geosoil.studies.soc_by_depth.training_data import covariate_paths, layer_name, read_training_data
+from geosoil.studies.soc_by_depth.training_data import layer_name, read_training_data
 
 SOC = Path(__file__).resolve().parents[1] / "sample_data" / "soc"
 
 
 def main() -> None:
     """Fit, map, compare with the truth."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    quick = asked_quick(__doc__)
     loaded = read_recipe(SOC / "soc_transfer.toml")
     data = read_training_data(loaded)
     target = loaded.recipe.target
@@ -44,9 +42,7 @@ def main() -> None:
     r2: dict[str, list[list[float]]] = {}
     for seed in range(1 if quick else 3):
         recipe = loaded.recipe.model_copy(update={"seed": seed})
-        covariates = [feature.name for feature in data.features]
-        rows = np.arange(len(data.ids))
-        trainer = Trainer(recipe, data.patches, data.values[target.column], covariates, data.layers, rows)
+        trainer = Trainer(recipe, data, target.column, np.arange(len(data.ids)))
         for kind in ("forest", "cnn", "transfer") if quick else MODELS:
             if kind == "forest" and seed:
                 continue  # its seeds differ by nothing that matters

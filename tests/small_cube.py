@@ -9,8 +9,8 @@ from written_rasters import write_raster
 
 from geosoil.models.base import Feature, PixelModel, Target
 from geosoil.models.card import TrainingCard
-from geosoil.models.estimators import SupportVectors
 from geosoil.models.store import save_model
+from geosoil.models.support_vectors import SupportVectors
 from geosoil.spectra.cars import CARS
 
 WAVELENGTH_NM = np.linspace(420, 2400, 100)

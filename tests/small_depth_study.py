@@ -2,14 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 import rasterio
+from study_on_disk import StudyOnDisk
 from written_rasters import TRANSFORM, write_raster
-
-from geosoil.errors import GeosoilError
-from geosoil.studies.catalogue import train
-from geosoil.studies.soc_by_depth.recipe import read_recipe
-from geosoil.studies.soc_by_depth.training_data import read_training_data
 
 SIDE = 30
 N_PROFILES = 60
@@ -47,11 +42,13 @@ processes = 1
 """
 
 
-class DepthStudy:
+class DepthStudy(StudyOnDisk):
     """SOC declines with depth; it grows with `wet`, whose neighbourhood counts, and is higher under one land use."""
 
+    package, text = "soc_by_depth", RECIPE
+
     def __init__(self, folder):
-        self.folder = folder
+        super().__init__(folder)
         rng = np.random.default_rng(0)
         rows, columns = np.mgrid[:SIDE, :SIDE] / SIDE
         wet = np.sin(6 * rows) + np.cos(5 * columns)
@@ -100,34 +97,3 @@ class DepthStudy:
 
     def write_horizons(self):
         self.horizons.to_csv(self.folder / "horizons.csv", index=False)
-
-    def recipe(self, *changes):
-        """Write the recipe with some of its text replaced."""
-        text = RECIPE
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
-        path = self.folder / "recipe.toml"
-        path.write_text(text)
-        return path
-
-    def train(self, *changes):
-        return train(self.recipe(*changes), self.folder / "out" / "soc")
-
-    def loaded(self, *changes):
-        return read_recipe(self.recipe(*changes))
-
-    def data(self, *changes):
-        return read_training_data(self.loaded(*changes))
-
-    def refusal(self, kind, *changes):
-        """Train in vain, and return the one line; nothing is written."""
-        path = self.recipe(*changes)
-        before = sorted((file.name, file.stat().st_size) for file in self.folder.rglob("*"))
-        with pytest.raises(GeosoilError) as caught:
-            train(path, self.folder / "out" / "soc")
-        assert sorted((file.name, file.stat().st_size) for file in self.folder.rglob("*")) == before
-        assert type(caught.value) is kind
-        line = str(caught.value)
-        assert len(line.splitlines()) == 1
-        return line

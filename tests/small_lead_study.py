@@ -6,12 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
-
-from geosoil.errors import GeosoilError
-from geosoil.studies.catalogue import train
-from geosoil.studies.lead_transfer.recipe import read_recipe
-from geosoil.studies.lead_transfer.training_data import read_training_data
+from study_on_disk import StudyOnDisk
 
 NM = np.arange(400.0, 2400.0, 40.0)
 N, N_LIBRARY = 48, 90
@@ -51,11 +46,13 @@ def write_spectra_table(path, columns, R, nm=NM):
     pq.write_table(table.replace_schema_metadata({"geosoil": said}), path)
 
 
-class LeadStudy:
+class LeadStudy(StudyOnDisk):
     """pH bends the spectrum about 2200 nm; ln Pb follows pH, and a second feature that the library has too."""
 
+    package, text = "lead_transfer", RECIPE
+
     def __init__(self, folder):
-        self.folder = folder
+        super().__init__(folder)
         rng = np.random.default_rng(0)
         self.ph_library, self.R_library = self.soils(rng, N_LIBRARY)
         self.ph, self.R = self.soils(rng, N)
@@ -88,34 +85,3 @@ class LeadStudy:
         self.R_library = np.concatenate([self.R_library, self.R])
         self.ph_library = np.concatenate([self.ph_library, self.ph])
         self.write()
-
-    def recipe(self, *changes):
-        """Write the recipe with some of its text replaced."""
-        text = RECIPE
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
-        path = self.folder / "recipe.toml"
-        path.write_text(text)
-        return path
-
-    def loaded(self, *changes):
-        return read_recipe(self.recipe(*changes))
-
-    def data(self, *changes):
-        return read_training_data(self.loaded(*changes))
-
-    def train(self, *changes):
-        return train(self.recipe(*changes), self.folder / "out" / "pb")
-
-    def refusal(self, kind, *changes):
-        """Train in vain, and return the one line; nothing is written."""
-        path = self.recipe(*changes)
-        before = sorted((file.name, file.stat().st_size) for file in self.folder.rglob("*"))
-        with pytest.raises(GeosoilError) as caught:
-            train(path, self.folder / "out" / "pb")
-        assert sorted((file.name, file.stat().st_size) for file in self.folder.rglob("*")) == before
-        assert type(caught.value) is kind
-        line = str(caught.value)
-        assert len(line.splitlines()) == 1
-        return line

@@ -5,13 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
+from study_on_disk import StudyOnDisk
 
-from geosoil.errors import GeosoilError
 from geosoil.io.spectra import Spectra, write_spectra
-from geosoil.studies.catalogue import train
-from geosoil.studies.library_localisation.recipe import read_recipe
-from geosoil.studies.library_localisation.training_data import read_training_data
 
 NM = np.arange(400.0, 1000.0, 20.0)
 N_LIBRARY, N_SITE = 120, 40
@@ -54,11 +50,13 @@ processes = 1
 """
 
 
-class LibraryStudy:
+class LibraryStudy(StudyOnDisk):
     """SOC darkens one half of the library, as at the site, and brightens the other half; two more things vary."""
 
+    package, text = "library_localisation", RECIPE
+
     def __init__(self, folder):
-        self.folder = folder
+        super().__init__(folder)
         rng = np.random.default_rng(0)
         self.of_site_kind = np.arange(N_LIBRARY) % 2 == 0
         self.library = self.soils(rng, self.of_site_kind, "L")
@@ -90,34 +88,3 @@ class LibraryStudy:
         """Write a table with some of its fields replaced."""
         setattr(self, which, replace(getattr(self, which), **fields))
         self.write()
-
-    def recipe(self, *changes):
-        """Write the recipe with some of its text replaced."""
-        text = RECIPE
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
-        path = self.folder / "recipe.toml"
-        path.write_text(text)
-        return path
-
-    def train(self, *changes):
-        return train(self.recipe(*changes), self.folder / "out" / "farm")
-
-    def loaded(self, *changes):
-        return read_recipe(self.recipe(*changes))
-
-    def data(self, *changes):
-        return read_training_data(self.loaded(*changes))
-
-    def refusal(self, kind, *changes):
-        """Train in vain, and return the one line; nothing is written."""
-        path = self.recipe(*changes)
-        before = sorted(file.name for file in self.folder.rglob("*"))
-        with pytest.raises(GeosoilError) as caught:
-            train(path, self.folder / "out" / "farm")
-        assert sorted(file.name for file in self.folder.rglob("*")) == before
-        assert type(caught.value) is kind
-        line = str(caught.value)
-        assert len(line.splitlines()) == 1
-        return line

@@ -3,15 +3,11 @@
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pytest
 import rasterio
+from study_on_disk import StudyOnDisk
 from written_rasters import TRANSFORM, UTM, write_raster
 
-from geosoil.errors import GeosoilError
 from geosoil.io.spectra import Spectra, write_spectra
-from geosoil.studies.catalogue import train
-from geosoil.studies.gf5_inversion.recipe import read_recipe
-from geosoil.studies.gf5_inversion.training_data import read_training_data
 
 SIDE = 20
 N_SAMPLES = 30
@@ -46,11 +42,13 @@ published_seeds = 0
 """
 
 
-class Study:
+class Study(StudyOnDisk):
     """A small study in a folder, sound until a test breaks one part of it and writes that part again."""
 
+    package, text = "gf5_inversion", RECIPE
+
     def __init__(self, folder):
-        self.folder = folder
+        super().__init__(folder)
         rng = np.random.default_rng(0)
         share = rng.uniform(0.1, 0.9, (SIDE, SIDE))
         slope, bow = np.linspace(0.1, 0.4, 40), 0.3 * np.sqrt(np.linspace(0.2, 1, 40))
@@ -90,38 +88,3 @@ class Study:
         path = self.folder / "lab.parquet"
         table = pd.DataFrame({"depth_cm": np.full(len(ids), 20.0)})
         write_spectra(Spectra(WAVELENGTH_NM, values, ids, table, "reflectance", path), path)
-
-    def recipe(self, *changes):
-        """Write the recipe with some of its text replaced."""
-        text = RECIPE
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
-        path = self.folder / "recipe.toml"
-        path.write_text(text)
-        return path
-
-    def train(self, *changes):
-        return train(self.recipe(*changes), self.folder / "out" / "cu")
-
-    def data(self, *changes):
-        return read_training_data(read_recipe(self.recipe(*changes)))
-
-    def refusal(self, kind, *changes):
-        """Train in vain, and return the one line; nothing is written."""
-        path = self.recipe(*changes)
-        before = self.everything()
-        with pytest.raises(GeosoilError) as caught:
-            train(path, self.folder / "out" / "cu")
-        assert self.everything() == before
-        assert type(caught.value) is kind
-        line = str(caught.value)
-        assert len(line.splitlines()) == 1
-        where, _, rest = line.partition(": found ")
-        assert where
-        assert "; expected " in rest
-        assert not rest.endswith("; ")
-        return line
-
-    def everything(self):
-        return sorted((path.name, path.stat().st_size) for path in self.folder.rglob("*"))

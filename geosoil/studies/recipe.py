@@ -36,14 +36,13 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TargetColumn(Part):
-    """What is predicted: a column of the samples."""
+class Property(Part):
+    """A property of the soil: its column in the samples, its unit and the range it can have."""
 
     column: str
     unit: str
     title: str = ""
     valid_range: tuple[float | None, float | None] = (0.0, None)
-    log: Literal["none", "naive", "smearing"] = "none"
 
     @property
     def name(self) -> str:
@@ -56,6 +55,20 @@ class TargetColumn(Part):
         if None not in ends:
             _rising(list(ends))  # type: ignore[arg-type]
         return ends
+
+
+class TargetColumn(Property):
+    """What is predicted, as it is or by its logarithm."""
+
+    log: Literal["none", "naive", "smearing"] = "none"
+
+
+class StudyRecipe(Part):
+    """What the recipe of every study begins with."""
+
+    study: str
+    name: str = Field(pattern=NAME)
+    seed: int = Field(0, ge=0, lt=2**31)
 
 
 R = TypeVar("R", bound=Part)

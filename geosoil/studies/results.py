@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -11,7 +12,7 @@ from geosoil.errors import OutputError
 from geosoil.io.atomic import atomic_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
@@ -80,6 +81,11 @@ def writable(folder: Path) -> Path:
     return folder
 
 
+def model_folder(output: str | Path | None, name: str) -> Path:
+    """Return where a model goes, by default models/NAME; raises OutputError where that cannot be written."""
+    return writable(Path(output) if output is not None else Path("models") / name)
+
+
 def table_path(output: str | Path | None, name: str) -> Path:
     """Return where a comparison table goes, by default NAME_comparison.csv; the report's folder will lie beside it."""
     path = Path(output) if output is not None else Path(f"{name}_comparison.csv")
@@ -87,6 +93,26 @@ def table_path(output: str | Path | None, name: str) -> Path:
         raise OutputError(path, found="no name of a table", expected="a file NAME.csv", way_out="give one with -o")
     writable(path.parent)
     return path
+
+
+def write_comparison(
+    table: pd.DataFrame, path: Path, *, title: str, sections: list[Section], refused: list[str] | None = None
+) -> CompareResult:
+    """Write a comparison table as CSV, and its report in a folder beside it."""
+    from geosoil.report.page import write_report
+
+    write_table(table, path)
+    page = write_report(path.with_suffix(""), title=title, sections=sections)
+    return CompareResult(table, path, page, refused=tuple(refused or ()))
+
+
+def known_figures(figures: Mapping[Any, float]) -> dict[str, float]:
+    """Return the figures that are known, for a model's card, which holds no NaN.
+
+    >>> known_figures({"r2": 0.5, "r2_sd": float("nan")})
+    {'r2': 0.5}
+    """
+    return {str(name): float(value) for name, value in figures.items() if math.isfinite(value)}
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -1,9 +1,15 @@
 """What a newcomer runs first works from a checkout, and says where to look."""
 
+import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
+from geosoil.io.cog import write_cog
+from geosoil.raster.layout import make_raster
+from geosoil.report.maps import MapResult
 from geosoil.studies.catalogue import STUDIES, recipe_template, run_demo
+from geosoil.studies.demo import read_beside_truth
 from geosoil.studies.recipe import study_of
 
 
@@ -29,3 +35,33 @@ def test_every_study_has_a_commented_recipe_of_its_own(name, tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text(recipe_template(name))
     assert study_of(path, list(STUDIES.values())) == STUDIES[name]
+
+
+@pytest.fixture
+def two_layers(tmp_path):
+    """A map of two layers with a gap, and its truth with the layers the other way round and one band more."""
+
+    def written(name, bands):
+        raster = make_raster(
+            np.array(list(bands.values()), np.float32).reshape(len(bands), 2, 2),
+            names=list(bands), crs="EPSG:32633", transform=Affine(30, 0, 0, 0, -30, 60),
+        )  # fmt: skip
+        return write_cog(raster, tmp_path / name)
+
+    cog = written("map.tif", {"top": [1, 2, 3, np.nan], "deep": [5, 6, 7, np.nan]})
+    written("truth.tif", {"deep": [50, 60, 70, 80], "bare": [1, 0, 1, 1], "top": [10, 20, 30, 40]})
+    return MapResult(cog.path, None, None, cog, ()), tmp_path / "truth.tif"
+
+
+def test_the_truth_is_found_by_name_and_counts_where_the_map_has_values(two_layers):
+    top, deep = read_beside_truth(*two_layers)
+    assert [pair.tolist() for pair in deep.pairs()] == [[50, 60, 70], [5, 6, 7]]
+    assert np.isnan(top.true[1, 1])
+    assert top.extent == (0, 60, 0, 60)
+
+
+def test_the_truth_counts_only_where_one_of_its_bands_says_so(two_layers):
+    top, _ = read_beside_truth(*two_layers, where="bare")
+    assert [pair.tolist() for pair in top.pairs()] == [[10, 30], [1, 3]]
+    assert top.true[1, 1] == 40  # drawn, though the map has nothing there
+    assert [caption for caption, _ in top.draw("SOC", "%")] == ["SOC, mapped.", "SOC, true."]

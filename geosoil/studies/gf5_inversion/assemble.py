@@ -14,14 +14,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from geosoil.fusion.vae import SpectralVAE
-from geosoil.models.estimators import (
-    DenseNet,
-    Forest,
-    LogTarget,
-    PartialLeastSquares,
-    SupportVectors,
-    logarithm,
-)
+from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares, logarithm
+from geosoil.models.support_vectors import SupportVectors
 from geosoil.spectra import STEPS
 from geosoil.spectra.cars import CARS
 from geosoil.spectra.smooth import SavitzkyGolay

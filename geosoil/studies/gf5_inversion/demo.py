@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-import rasterio
-
-from geosoil.evaluate.metrics import regression_metrics
-from geosoil.report.figures import map_figure, predicted_measured_figure
-from geosoil.report.maps import MapResult, map_cube
+from geosoil.report.maps import map_cube
 from geosoil.report.page import Section, write_report
-from geosoil.studies.demo import DemoResult, sample_data
+from geosoil.studies.demo import DemoResult, agreement, metrics_table, read_beside_truth, sample_data, scatter_figure
 from geosoil.studies.gf5_inversion.recipe import read_recipe
 from geosoil.studies.gf5_inversion.study import train
 from geosoil.studies.results import no_progress
@@ -19,8 +14,7 @@ from geosoil.studies.results import no_progress
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from matplotlib.figure import Figure
-
+    from geosoil.report.maps import MapResult
     from geosoil.studies.recipe import TargetColumn
     from geosoil.studies.results import Progress
 
@@ -39,31 +33,13 @@ def demo(output: Path, *, progress: Progress = no_progress) -> DemoResult:
     return DemoResult(trained, mapped, report, truth, " on bare soil")
 
 
-def _map_section(mapped: MapResult, truth_path: Path, target: TargetColumn) -> tuple[Section, dict[str, float]]:
+def _map_section(mapped: MapResult, truth: Path, target: TargetColumn) -> tuple[Section, dict[str, float]]:
     """Draw the map beside the truth."""
-    with rasterio.open(mapped.path) as source:
-        values = source.read(1)
-        left, bottom, right, top = source.bounds
-    with rasterio.open(truth_path) as source:
-        true = source.read(source.descriptions.index(target.column) + 1)
-        bare = source.read(source.descriptions.index("bare_soil") + 1) == 1
-    seen = np.isfinite(values) & np.isfinite(true) & bare
-    figures = regression_metrics(true[seen], values[seen])
-    band = mapped.cog.bands[0]
-
-    def draw(layer: np.ndarray, how: str) -> tuple[str, Figure]:
-        title = f"{target.title}, {how}"
-        extent = (left, right, bottom, top)
-        return f"{title}.", map_figure(layer, title=title, unit=target.unit, low=band.p2, high=band.p98, extent=extent)
-
-    text = f"R² {figures['r2']:.2f}  RMSE {figures['rmse']:.3g}"
-    scatter = predicted_measured_figure(
-        {"every bare pixel": (true[seen], values[seen])}, unit=target.unit, texts={"every bare pixel": text}
-    )
+    (layer,) = read_beside_truth(mapped, truth, where="bare_soil")
+    scatter = scatter_figure("every bare pixel", layer.pairs(), unit=target.unit)
     section = Section(
         "Map",
         ["The scene is synthetic, so the truth is known at every pixel.", *mapped.notes],
-        [draw(values, "mapped"), draw(np.where(bare, true, np.nan), "true"), ("Mapped against true.", scatter)],
-        [],
+        [*layer.draw(target.name, target.unit), ("Mapped against true.", scatter)],
     )
-    return section, {"R2": figures["r2"], "RMSE": figures["rmse"]}
+    return section, agreement(metrics_table("property", {target.name: layer.pairs()}))

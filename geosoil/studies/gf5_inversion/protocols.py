@@ -17,6 +17,7 @@ import pandas as pd
 
 from geosoil.evaluate.metrics import regression_metrics
 from geosoil.samples.splits import split_by_rank, split_k_fold, split_spatial_blocks
+from geosoil.studies.folds import Split, repeated
 from geosoil.studies.gf5_inversion.assemble import Choice, Trainer
 from geosoil.studies.results import no_progress
 
@@ -40,8 +41,8 @@ class Outcome:
 
 def nested(recipe: Recipe, data: TrainingData, choices: list[Choice], progress: Progress = no_progress) -> Outcome:
     """Validate choices with everything chosen inside each training fold."""
-    splits = list(_splits(recipe, data))
-    repeats = max(repeat for repeat, _, _ in splits) + 1
+    splits = _splits(recipe, data)
+    repeats = splits[-1].repeat + 1
     predicted = {choice: np.full((repeats, len(data.ids)), np.nan) for choice in choices}
     training: dict[Choice, list[dict[str, float]]] = {choice: [] for choice in choices}
     sizes: dict[Choice, list[int]] = {choice: [] for choice in choices}
@@ -94,22 +95,20 @@ def _predict(estimator: object, rows: np.ndarray, recipe: Recipe) -> np.ndarray:
     return np.clip(estimator.predict(rows), *recipe.target.valid_range)  # type: ignore[attr-defined]
 
 
-def _splits(recipe: Recipe, data: TrainingData) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    """Return (repeat, training rows, test rows); each repeat tests every sample once."""
-    wanted = recipe.validation
+def _splits(recipe: Recipe, data: TrainingData) -> list[Split]:
+    """Return the splits of `nested`; each repeat tests every sample once."""
+    wanted, n = recipe.validation, len(data.ids)
     if wanted.split == "gradient":
         # The three offsets of the 2:1 split test every sample once; there are no more than these to repeat.
-        return [(0, *split_by_rank(data.target, offset=offset)[0]) for offset in range(3)]
-    splits = []
-    for repeat in range(wanted.n_repeats):
-        seed = recipe.seed + repeat
+        return [Split(0, *split_by_rank(data.target, offset=offset)[0]) for offset in range(3)]
+
+    def deal(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
         if wanted.split == "spatial":
             x_m, y_m = data.xy_m.T
-            folds = split_spatial_blocks(x_m, y_m, wanted.block_m, wanted.n_folds, seed=seed)
-        else:
-            folds = split_k_fold(len(data.ids), wanted.n_folds, seed=seed)
-        splits += [(repeat, train, test) for train, test in folds]
-    return splits
+            return split_spatial_blocks(x_m, y_m, wanted.block_m, wanted.n_folds, seed=seed)
+        return split_k_fold(n, wanted.n_folds, seed=seed)
+
+    return repeated(deal, wanted.n_repeats, seed=recipe.seed)
 
 
 def _row(

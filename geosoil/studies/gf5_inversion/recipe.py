@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from geosoil.studies.recipe import NAME, LoadedRecipe, Part, TargetColumn, Window
+from geosoil.studies.recipe import LoadedRecipe, Part, StudyRecipe, TargetColumn, Window
 from geosoil.studies.recipe import read_recipe as read_any_recipe
 
 if TYPE_CHECKING:
@@ -100,12 +100,10 @@ class Validation(Part):
     )
 
 
-class Recipe(Part):
+class Recipe(StudyRecipe):
     """One model: data, target, features, regressor and validation."""
 
     study: Literal["gf5_inversion"]
-    name: str = Field(pattern=NAME)
-    seed: int = Field(0, ge=0, lt=2**31)
     data: Data
     target: TargetColumn
     features: Features = Features()

@@ -53,7 +53,7 @@ def build_sections(
 
 def report_title(loaded: LoadedRecipe[Recipe]) -> str:
     """Return the title of the study's page."""
-    return f"{loaded.recipe.target.title or loaded.recipe.target.column}: {loaded.recipe.name}"
+    return f"{loaded.recipe.target.name}: {loaded.recipe.name}"
 
 
 def _data(loaded: LoadedRecipe[Recipe], data: TrainingData) -> Section:

@@ -6,7 +6,6 @@ by CARS, contents predicted by SVR or PLSR.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +21,19 @@ from geosoil.studies.gf5_inversion.protocols import METRICS, Outcome, nested, pu
 from geosoil.studies.gf5_inversion.recipe import read_recipe
 from geosoil.studies.gf5_inversion.report import build_sections, report_title
 from geosoil.studies.gf5_inversion.training_data import read_training_data
-from geosoil.studies.results import CompareResult, TrainResult, no_progress, table_path, writable, write_table
+from geosoil.studies.results import (
+    CompareResult,
+    TrainResult,
+    known_figures,
+    model_folder,
+    no_progress,
+    table_path,
+    write_comparison,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from geosoil.studies.results import Progress
 
 STUDY = "gf5_inversion"
@@ -47,7 +56,7 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
             expected="features that a cube has",
             way_out="take 'satellite', 'vae' or 'mix'; `geosoil compare` shows what the laboratory would give",
         )
-    folder = writable(Path(output) if output is not None else Path("models") / wanted.name)
+    folder = model_folder(output, wanted.name)
     data = read_training_data(loaded)
     choice = Choice(wanted.features.use, wanted.regression.kind)
     outcomes = [nested(wanted, data, [choice], progress), published(wanted, data, [choice], progress)]
@@ -92,20 +101,18 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
         published(loaded.recipe, data, choices, progress),
     ]
     table = pd.concat([outcome.table for outcome in outcomes], ignore_index=True)
-    write_table(table, path)
     trainer = Trainer(loaded.recipe, data, np.arange(len(data.ids)))
     for features in kinds:  # the report shows bands, and regressors of one kind of features share them
         trainer.fit(Choice(features, "plsr"))
     sections = build_sections(loaded, data, trainer, outcomes, table, loss_variants=True)
-    report = write_report(path.with_suffix(""), title=report_title(loaded), sections=sections)
-    return CompareResult(table, path, report)
+    return write_comparison(table, path, title=report_title(loaded), sections=sections)
 
 
 def _metrics(outcome: Outcome) -> dict[str, Any]:
     """Return the figures of the one row of an outcome, for the model's card."""
     row = outcome.table.iloc[0]
-    figures = {f"{part}_{metric}": float(row[f"{part}_{metric}"]) for part in ("train", "test") for metric in METRICS}
-    return {**{name: value for name, value in figures.items() if np.isfinite(value)}, "n_features": int(row.n_features)}
+    figures = {f"{part}_{metric}": row[f"{part}_{metric}"] for part in ("train", "test") for metric in METRICS}
+    return {**known_figures(figures), "n_features": int(row.n_features)}
 
 
 def _steps(estimator: Any) -> list[str]:

@@ -16,6 +16,7 @@ from geosoil.models.base import Feature
 from geosoil.samples.extract import extract_spectra
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.resample import resampling_matrix
+from geosoil.studies.contents import check_contents
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -73,7 +74,12 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
     if points[recipe.target.column].isna().any():
         notes.append(f"dropped {points[recipe.target.column].isna().sum()} samples without {recipe.target.column}")
         points = points[points[recipe.target.column].notna()]
-    _check_target(loaded, points)
+    check_contents(
+        loaded.path(data.samples),
+        recipe.target,
+        points[data.sample_id].to_numpy(),
+        points[recipe.target.column].to_numpy(np.float64),
+    )
     rows = extract_spectra(cube, points, sample_id=data.sample_id, on_missing=data.on_missing)
     cube = cube.sel(band=rows.bands)
     ids = [str(name) for name in rows.ids]
@@ -117,37 +123,6 @@ def _points(loaded: LoadedRecipe[Recipe]) -> gpd.GeoDataFrame:
             way_out="fill it in, or set on_missing = 'drop' in [data]",
         )
     return points
-
-
-def _check_target(loaded: LoadedRecipe[Recipe], points: gpd.GeoDataFrame) -> None:
-    """Refuse contents that cannot be learned, or that the recipe says cannot be."""
-    wanted, path = loaded.recipe.target, loaded.path(loaded.recipe.data.samples)
-    y = points[wanted.column].to_numpy(np.float64)
-    ids = points[loaded.recipe.data.sample_id].to_numpy()
-    if len(y) and np.ptp(y) == 0:
-        raise SamplesError(
-            path,
-            found=f"the same {wanted.column} in all {len(y)} samples, {y[0]:g}",
-            expected="contents that differ",
-            way_out="check the column",
-        )
-    low, high = wanted.valid_range
-    low, high = -np.inf if low is None else low, np.inf if high is None else high
-    beyond = (y < low) | (y > high)
-    if beyond.any():
-        raise SamplesError(
-            path,
-            found=f"{wanted.column} outside the valid range for {named(ids[beyond])}",
-            expected=f"{low:g} to {high:g} {wanted.unit}",
-            way_out="correct the values, or set valid_range in [target]",
-        )
-    if wanted.log != "none" and (y <= 0).any():
-        raise SamplesError(
-            path,
-            found=f"{wanted.column} of zero or less for {named(ids[y <= 0])}",
-            expected="positive contents under a logarithm",
-            way_out="mend these values, or set log = 'none' in [target]",
-        )
 
 
 def _check_number(loaded: LoadedRecipe[Recipe], n_samples: int) -> None:

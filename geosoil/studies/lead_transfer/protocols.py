@@ -14,14 +14,15 @@ learned from the whole library serves where it holds none.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.models.state import regressor_of
-from geosoil.raster.blocks import one_thread_each
 from geosoil.samples.splits import split_groups, split_spatial_blocks
+from geosoil.studies.folds import Split, run_folds
 from geosoil.studies.lead_transfer.candidates import DIRECT, KINDS, TRANSFER, Source, Trainer
 from geosoil.studies.results import no_progress
 
@@ -34,15 +35,6 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 10  # to learn from, and at least 3 to test
 LEAST_TEST_ROWS = 3
-
-
-@dataclass(frozen=True)
-class Split:
-    """Rows of the samples to learn from and to test; splits of one round test each row at most once."""
-
-    round: int
-    train: np.ndarray
-    test: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +55,7 @@ class Outcome:
     @property
     def n_rounds(self) -> int:
         """How many rounds there are."""
-        return self.splits[-1].round + 1
+        return self.splits[-1].repeat + 1
 
     @property
     def is_folded(self) -> bool:
@@ -165,8 +157,6 @@ def _validate(
     *,
     leak: bool = False,
 ) -> Outcome:
-    from joblib import Parallel, delayed
-
     for split in splits:
         if len(split.train) < LEAST_ROWS or len(split.test) < LEAST_TEST_ROWS:
             raise SamplesError(
@@ -181,36 +171,36 @@ def _validate(
         progress("source net", 0, 1)
         shared = (source or Source(recipe, data, np.arange(len(data.own)))).learn(kinds)
         progress("source net", 1, 1)
-    tasks = (delayed(_one)(i, recipe, data, shared, split, kinds, leak) for i, split in enumerate(splits))
-    shape = (splits[-1].round + 1, len(data.y))
+    shape = (splits[-1].repeat + 1, len(data.y))
     predicted, learned = ({kind: np.full(shape, np.nan) for kind in kinds} for _ in range(2))
     losses: list[dict[str, Losses]] = [{} for _ in splits]
-    what = f"{protocol} validation"
-    progress(what, 0, len(splits))
-    # Splits are independent and each is a sequence of small steps: processes, a split each, and one thread inside.
-    n_processes = min(recipe.validation.processes, len(splits))
-    results = Parallel(n_jobs=n_processes, return_as="generator_unordered")(tasks)
-    for done, (i, own, said) in enumerate(results, start=1):
+    fold = partial(_fold, recipe, data, shared, kinds, leak)
+    results = run_folds(
+        fold,
+        list(enumerate(splits)),
+        processes=recipe.validation.processes,
+        what=f"{protocol} validation",
+        progress=progress,
+    )
+    for i, (own, said) in results:
         for kind in kinds:
-            place = splits[i].round, splits[i].test
+            place = splits[i].repeat, splits[i].test
             predicted[kind][place], learned[kind][place] = own[kind]
         losses[i] = said
-        progress(what, done, len(splits))
     by_kind = {kind: [said[kind] for said in losses] for kind in losses[0]}
     return Outcome(protocol, splits, data.y, predicted, learned, by_kind)
 
 
-@one_thread_each()  # in this process as in others: a sum rounds by its threads
-def _one(
-    number: int,
+def _fold(
     recipe: Recipe,
     data: TrainingData,
     shared: Source | None,
-    split: Split,
     kinds: tuple[str, ...],
     leak: bool,
-) -> tuple[int, dict[str, tuple[np.ndarray, np.ndarray]], dict[str, Losses]]:
+    numbered: tuple[int, Split],
+) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict[str, Losses]]:
     """Fit every model on the training rows of one split and predict its test rows, as the map does."""
+    number, split = numbered
     source = shared or Source(recipe, data, data.library_without(split.test))
     trainer = Trainer(
         recipe, data, source, split.train, seed=recipe.seed + number, watched=split.test if leak else None
@@ -224,7 +214,7 @@ def _one(
         net = regressor_of(estimator)
         if hasattr(net, "losses_"):
             losses[kind] = (net.losses_, net.stopping_losses_)
-    return number, predicted, losses
+    return predicted, losses
 
 
 def _senseless(recipe: Recipe, found: str, expected: str) -> RecipeError:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from geosoil.studies.recipe import NAME, LoadedRecipe, Part, TargetColumn
+from geosoil.studies.recipe import LoadedRecipe, Part, StudyRecipe, TargetColumn
 from geosoil.studies.recipe import read_recipe as read_any_recipe
 
 if TYPE_CHECKING:
@@ -84,12 +84,10 @@ class Validation(Part):
     processes: int = Field(2, ge=1, description="splits at once")
 
 
-class Recipe(Part):
+class Recipe(StudyRecipe):
     """One model: library, samples, both properties, network and validation."""
 
     study: Literal["lead_transfer"]
-    name: str = Field(pattern=NAME)
-    seed: int = Field(0, ge=0, lt=2**31)
     data: Data
     source: Source = Source()
     target: TargetColumn
@@ -109,11 +107,6 @@ class Recipe(Part):
             msg = "a split by groups needs data.group"
             raise ValueError(msg)
         return self
-
-    @property
-    def title(self) -> str:
-        """Return what figures call the target."""
-        return self.target.title or self.target.column
 
 
 def read_recipe(path: str | Path) -> LoadedRecipe[Recipe]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from geosoil.evaluate.metrics import descriptive_statistics, regression_metrics
+from geosoil.evaluate.metrics import regression_metrics
 from geosoil.report.explanations import check_line, window_table
 from geosoil.report.figures import loss_figure, predicted_measured_figure
 from geosoil.report.page import Section
@@ -15,6 +14,7 @@ from geosoil.report.round_figures import learning_curves_figure, rounds_figure
 from geosoil.report.shap_figures import mark_windows, window_figure
 from geosoil.studies.lead_transfer.candidates import model_names
 from geosoil.studies.lead_transfer.tables import by_round, comparison_table, paired_differences, rpd_class, scales
+from geosoil.studies.report_parts import RETRANSFORMATION, statistics_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,11 +34,6 @@ PROTOCOLS = {
     "of PLS and SVM are chosen once on all rows (the paper names no validation rows). Test rows take part in "
     "these choices: it leaks, and is shown to be compared with published figures only.",
 }
-RETRANSFORMATION = {
-    "none": "The target is learned in its own unit.",
-    "naive": "The natural logarithm is learned and given back by exp (naive): a median, too low a mean.",
-    "smearing": "The natural logarithm is learned and given back by exp times Duan's smearing factor (training rows).",
-}
 
 
 def data_section(data: TrainingData, recipe: Recipe) -> Section:
@@ -51,15 +46,12 @@ def data_section(data: TrainingData, recipe: Recipe) -> Section:
         RETRANSFORMATION[recipe.target.log],
         *data.notes,
     ]
-    columns = {f"{recipe.title} ({recipe.target.unit})": data.y}
+    columns = {f"{recipe.target.name} ({recipe.target.unit})": data.y}
     columns[f"{recipe.source.title} of the library"] = data.y_library
     if recipe.target.log != "none":
-        columns[f"ln {recipe.title}"] = np.log(data.y)
-    rows = []
-    for name, values in columns.items():
-        row = descriptive_statistics(pd.DataFrame({name: values}), [name])
-        rows.append(row.assign(median=np.median(values)))
-    return Section("Data", text, [], [("Descriptive statistics; cv = sd / mean, excess kurtosis", pd.concat(rows))])
+        columns[f"ln {recipe.target.name}"] = np.log(data.y)
+    statistics = statistics_table(columns).assign(median=[np.median(values) for values in columns.values()])
+    return Section("Data", text, [], [("Descriptive statistics; cv = sd / mean, excess kurtosis", statistics)])
 
 
 def source_section(source: Source, recipe: Recipe) -> Section:
@@ -100,7 +92,7 @@ def validation_section(outcome: Outcome, recipe: Recipe) -> Section:
         r2[names[kind]] = by_round(outcome, recipe, kind, scale).r2.to_numpy()
     unit = f"ln {recipe.target.unit}" if scale == "ln" else recipe.target.unit
     rounds = "all folds" if outcome.is_folded else f"all {outcome.n_rounds} rounds"
-    scatter = predicted_measured_figure(panels, unit=unit, texts=texts, name=recipe.title)
+    scatter = predicted_measured_figure(panels, unit=unit, texts=texts, name=recipe.target.name)
     figures.append((f"Predicted against measured, test rows of {rounds}.", scatter))
     if not outcome.is_folded and outcome.n_rounds > 1:
         figures.append((f"R² ({scale}) of each round; the box holds the middle half.", rounds_figure(r2, y_label="R²")))

@@ -5,7 +5,6 @@ He et al. 2025: a 1D-ResNet learns pH from a large spectral library, and its den
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from geosoil.evaluate.metrics import regression_metrics
 from geosoil.explain.explanation import explain_rows
 from geosoil.models.base import PixelModel, Target
 from geosoil.models.card import TrainingCard
+from geosoil.models.state import regressor_of
 from geosoil.models.store import save_model
 from geosoil.report.page import write_report
 from geosoil.studies.lead_transfer import report
@@ -23,9 +23,20 @@ from geosoil.studies.lead_transfer.protocols import PROTOCOLS, groups, nested, p
 from geosoil.studies.lead_transfer.recipe import read_recipe
 from geosoil.studies.lead_transfer.tables import METRICS, comparison_table, paired_differences
 from geosoil.studies.lead_transfer.training_data import read_training_data
-from geosoil.studies.results import CompareResult, TrainResult, no_progress, table_path, writable, write_table
+from geosoil.studies.results import (
+    CompareResult,
+    TrainResult,
+    known_figures,
+    model_folder,
+    no_progress,
+    table_path,
+    write_comparison,
+    write_table,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from geosoil.report.page import Section
     from geosoil.studies.lead_transfer.recipe import Recipe
     from geosoil.studies.lead_transfer.training_data import TrainingData
@@ -48,7 +59,7 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     """
     loaded = read_recipe(recipe)
     wanted = loaded.recipe
-    folder = writable(Path(output) if output is not None else Path("models") / wanted.name)
+    folder = model_folder(output, wanted.name)
     data = read_training_data(loaded)
     source = Source(wanted, data, np.arange(len(data.own)))
     outcome = PROTOCOLS[wanted.validation.split](wanted, data, (*DIRECT, TRANSFER), progress, source=source)
@@ -114,19 +125,17 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
     outcomes.append(published(wanted, data, progress=progress, source=source))
     table = pd.concat([comparison_table(outcome, wanted) for outcome in outcomes], ignore_index=True)
     differences = pd.concat([paired_differences(outcome, wanted) for outcome in outcomes], ignore_index=True)
-    write_table(table, path)
     write_table(differences, path.with_name(f"{path.stem}_differences{path.suffix}"))
     sections: list[Section] = [
         report.data_section(data, wanted),
         report.source_section(source, wanted),
         *(report.validation_section(outcome, wanted) for outcome in outcomes),
     ]
-    page = write_report(path.with_suffix(""), title=_title(loaded), sections=sections)
-    return CompareResult(table, path, page)
+    return write_comparison(table, path, title=_title(loaded), sections=sections)
 
 
 def _title(loaded: LoadedRecipe[Recipe]) -> str:
-    return f"{loaded.recipe.title} by transfer from {loaded.recipe.source.title}: {loaded.recipe.name}"
+    return f"{loaded.recipe.target.name} by transfer from {loaded.recipe.source.title}: {loaded.recipe.name}"
 
 
 def _steps(recipe: Recipe) -> list[str]:
@@ -147,19 +156,14 @@ def _save_source(
         training=TrainingCard(
             n_samples=len(source.rows), recipe_sha256=loaded.sha256, table_sha256=data.sha256, notes=data.notes
         ),
-        metrics={"library": {name: value for name, value in figures.items() if np.isfinite(value)}},
+        metrics={"library": known_figures(figures)},
     )
 
 
 def _notes(model: PixelModel) -> list[str]:
-    from geosoil.models.state import regressor_of
-
     return list(getattr(regressor_of(model.estimator), "notes_", []))
 
 
 def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
     """Return the figures of one model by scale, for its card."""
-    return {
-        row["scale"]: {name: float(row[name]) for name in METRICS if np.isfinite(row[name])}
-        for _, row in rows.iterrows()
-    }
+    return {row["scale"]: known_figures({name: row[name] for name in METRICS}) for _, row in rows.iterrows()}

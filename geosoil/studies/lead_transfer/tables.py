@@ -113,7 +113,7 @@ def _by_split(outcome: Outcome, kind: str, scale: str, measure: str) -> np.ndarr
     observed, predicted = _on_scale(outcome, kind, scale)
     return np.array(
         [
-            regression_metrics(observed[split.test], predicted[split.round, split.test])[measure]
+            regression_metrics(observed[split.test], predicted[split.repeat, split.test])[measure]
             for split in outcome.splits
         ]
     )

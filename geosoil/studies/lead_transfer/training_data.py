@@ -15,9 +15,11 @@ from geosoil.io.spectra import read_spectra
 from geosoil.io.tables import named, read_samples, read_table, require_column
 from geosoil.io.wavelengths import read_band_table
 from geosoil.models.base import Feature
+from geosoil.models.regressor import FEW_SAMPLES, FEWEST_SAMPLES
 from geosoil.samples.libraries import DUPLICATE_DIFFERENCE, common_grid, contents_of
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.resample import resampling_matrix
+from geosoil.studies.contents import check_contents
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from geosoil.studies.lead_transfer.recipe import Recipe
     from geosoil.studies.recipe import LoadedRecipe
 
-FEWEST_SAMPLES, FEW_SAMPLES = 10, 20
+    Sensor = tuple[np.ndarray, np.ndarray | None]  # centres and widths of its bands in nm
+
 LEAST_LIBRARY_ROWS = 40
 LEAST_BANDS = 10
 
@@ -78,7 +81,9 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
     require_column(library.source, library.table, recipe.source.column)
     samples = read_spectra(loaded.path(data.spectra), id_column=data.sample_id)
     samples, y, groups, xy_m = _contents(loaded, samples, notes)
-    library, samples = _on_sensor(loaded, library, notes), _on_sensor(loaded, samples, notes)
+    sensor = _sensor(loaded)
+    if sensor is not None:
+        library, samples = (_on_sensor(sensor, spectra, notes) for spectra in (library, samples))
     nm, R_library, R = common_grid(library, samples, notes)
     y_library = contents_of(library, recipe.source.column)
     known = np.isfinite(y_library) & (np.nan_to_num(R_library) > 0).all(axis=1)
@@ -121,7 +126,7 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
         R_library=R_library,
         y_library=y_library,
         own=own,
-        features=_features(loaded, nm, R),
+        features=_features(sensor, nm, R),
         notes=notes,
         sha256=digest.hexdigest(),
     )
@@ -192,7 +197,7 @@ def _groups(column: str | None, table: pd.DataFrame, other: pd.DataFrame, path: 
     return table[column].astype(str).to_numpy()
 
 
-def _sensor(loaded: LoadedRecipe[Recipe]) -> tuple[np.ndarray, np.ndarray | None] | None:
+def _sensor(loaded: LoadedRecipe[Recipe]) -> Sensor | None:
     """Return centres and widths in nm of the bands that the recipe names, or None."""
     data = loaded.recipe.data
     if data.cube is not None:
@@ -212,12 +217,9 @@ def _sensor(loaded: LoadedRecipe[Recipe]) -> tuple[np.ndarray, np.ndarray | None
     return nm, None if fwhm_nm is None or not np.isfinite(fwhm_nm).all() else fwhm_nm[first]
 
 
-def _on_sensor(loaded: LoadedRecipe[Recipe], spectra: Spectra, notes: list[str]) -> Spectra:
-    """Resample spectra to the bands of the recipe's sensor; bands that they do not cover are left out."""
-    wanted = _sensor(loaded)
-    if wanted is None:
-        return spectra
-    nm, fwhm_nm = wanted
+def _on_sensor(sensor: Sensor, spectra: Spectra, notes: list[str]) -> Spectra:
+    """Resample spectra to the bands of a sensor; bands that they do not cover are left out."""
+    nm, fwhm_nm = sensor
     R = np.asarray(spectra.values if spectra.quantity == "reflectance" else 10.0**-spectra.values, np.float64)
     matrix = resampling_matrix(spectra.wavelength_nm, nm, method="gaussian", to_fwhm_nm=fwhm_nm)
     covered = np.isfinite(matrix).all(axis=1)
@@ -235,8 +237,7 @@ def _on_sensor(loaded: LoadedRecipe[Recipe], spectra: Spectra, notes: list[str])
     return replace(spectra, wavelength_nm=nm[covered], values=values, quantity="reflectance")
 
 
-def _features(loaded: LoadedRecipe[Recipe], nm: np.ndarray, R: np.ndarray) -> tuple[Feature, ...]:
-    sensor = _sensor(loaded)
+def _features(sensor: Sensor | None, nm: np.ndarray, R: np.ndarray) -> tuple[Feature, ...]:
     fwhm = dict(zip(sensor[0], sensor[1], strict=True)) if sensor is not None and sensor[1] is not None else {}
     return tuple(
         Feature(
@@ -274,26 +275,4 @@ def _check(loaded: LoadedRecipe[Recipe], ids: np.ndarray, y: np.ndarray, notes: 
             f"warning: {len(y)} samples; below {FEW_SAMPLES} two or three of them decide when training stops and what "
             "a round shows: read the spread over rounds, not the means"
         )
-    if wanted.log != "none" and (y <= 0).any():
-        raise SamplesError(
-            path,
-            found=f"{wanted.column} of zero or less for {named(ids[y <= 0])}",
-            expected="positive contents under a logarithm",
-            way_out="mend these values, or set log = 'none' in [target]",
-        )
-    low, high = wanted.valid_range
-    beyond = (y < (-np.inf if low is None else low)) | (y > (np.inf if high is None else high))
-    if beyond.any():
-        raise SamplesError(
-            path,
-            found=f"{wanted.column} outside the valid range for {named(ids[beyond])}",
-            expected=f"{low} to {high} {wanted.unit}",
-            way_out="correct the values, or set valid_range in [target]",
-        )
-    if np.ptp(y) == 0:
-        raise SamplesError(
-            path,
-            found=f"the same {wanted.column} in all {len(y)} samples, {y[0]:g}",
-            expected="contents that differ",
-            way_out="check the column",
-        )
+    check_contents(path, wanted, ids, y)

@@ -6,7 +6,7 @@ the library and the n rows given, so the other rows of the site can test them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ MODELS = {
     "mbl": "MBL",
     "trees": "Boosted trees",
     "rs_local_plsr": "RS-LOCAL + PLSR",
+    "rs_local_plsr_ln": "RS-LOCAL + PLSR, ln",
     "local_cnn": "Local CNN",
     "library_cnn": "Library CNN",
     "dtl_i": "DTL-I, library",
@@ -52,6 +53,18 @@ _BASED = {
     "library": ("library_cnn", "dtl_r", "dtl_ir"),
     "country": ("country_cnn", "dtl_r_country", "dtl_ir_country"),
 }
+
+
+def possible_models(recipe: Recipe, data: TrainingData) -> list[str]:
+    """Return those of `MODELS` that can be made.
+
+    Models of the country need rows of it; the one of ln(y) positive contents that are not under a logarithm already.
+    """
+    positive = (data.library.y > 0).all() and (data.site.y > 0).all()
+    absent = set() if data.country is not None else set(OF_COUNTRY)
+    if recipe.target.log != "none" or not positive:
+        absent.add("rs_local_plsr_ln")
+    return [kind for kind in MODELS if kind not in absent]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +157,13 @@ class Trainer:
         assert self.data.country is not None
         return self._choose(self.data.country)
 
+    @cached_property
+    def of_logarithm(self) -> Trainer:
+        """The same rows, all of it with ln(y)."""
+        target = self.recipe.target.model_copy(update={"log": "naive"})
+        recipe = self.recipe.model_copy(update={"target": target})
+        return Trainer(recipe, self.data, self.chosen, n_workers=self.n_workers, progress=self.progress)
+
     def _choose(self, rows: np.ndarray) -> RSLocalResult:
         wanted = self.recipe.rs_local
         result = rs_local(
@@ -163,6 +183,8 @@ class Trainer:
 
     def fit(self, kind: str) -> Fitted:
         """Fit one of `MODELS`."""
+        if kind == "rs_local_plsr_ln":
+            return replace(self.of_logarithm.fit("rs_local_plsr"), kind=kind)
         estimator, rows, said = self._net(kind) if kind in _NETS else getattr(self, f"_{kind}")()
         log = self.recipe.target.log
         if log != "none":

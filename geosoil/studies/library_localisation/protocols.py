@@ -10,7 +10,8 @@ cross_validation  no test rows at all: folds of the n rows, RS-LOCAL and all tun
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from geosoil.evaluate.metrics import regression_metrics
 from geosoil.samples.kennard_stone import kennard_stone
 from geosoil.samples.rs_local import LEAST_SITE_SAMPLES
 from geosoil.samples.splits import split_k_fold
+from geosoil.studies.folds import Split, run_folds
 from geosoil.studies.library_localisation.candidates import MODELS, Trainer, train_bases
 from geosoil.studies.results import no_progress
 
@@ -39,8 +41,8 @@ LEAST_TEST_ROWS = 5
 class Outcome:
     """What a protocol found.
 
-    observed `(n_site,)`; predicted `(repeat, n_site)` of each model, NaN in rows that it learned from; library_rows:
-    the rows of the library that each model rests on, of each repeat; said: how it was fitted, of each repeat.
+    observed `(n_site,)`; predicted `(repeat, n_site)` of each model, NaN in rows that were not tested; library_rows:
+    the rows of the library that each model rests on, of each split; said: how it was fitted, of each split.
     """
 
     protocol: str
@@ -66,6 +68,12 @@ class Outcome:
                 for table in tables.values():
                     table[column] = 100 * (local - table.rmse) / local
         return tables
+
+    @property
+    def best(self) -> str:
+        """The model with the smallest RMSE, over all repeats."""
+        figures = self.figures
+        return min(figures, key=lambda kind: float(figures[kind].rmse.mean()))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -103,7 +111,7 @@ def kennard_stone_test(
     bases: dict[str, Pipeline] | None = None,
 ) -> Outcome:
     """Test models on the rows that Kennard-Stone leaves over, as published; bases as of `candidates.train_bases`."""
-    return _test("kennard_stone", recipe, data, kinds, [choose_local(recipe, data)], progress, bases)
+    return _test("kennard_stone", recipe, data, kinds, [_rest(data, 0, choose_local(recipe, data))], progress, bases)
 
 
 def random_test(
@@ -114,8 +122,9 @@ def random_test(
     bases: dict[str, Pipeline] | None = None,
 ) -> Outcome:
     """Test models on the rows that random choices of the n leave over; bases as of `candidates.train_bases`."""
-    choices = [choose_local(recipe, data, at_random=i) for i in range(recipe.validation.n_repeats)]
-    return _test("random", recipe, data, kinds, choices, progress, bases)
+    repeats = range(recipe.validation.n_repeats)
+    splits = [_rest(data, repeat, choose_local(recipe, data, at_random=repeat)) for repeat in repeats]
+    return _test("random", recipe, data, kinds, splits, progress, bases)
 
 
 def cross_validated(
@@ -138,19 +147,14 @@ def cross_validated(
             expected=f"{LEAST_SITE_SAMPLES} or more in every fold's training part",
             way_out="name a model instead of kind = 'auto', and leave some rows for a test",
         )
-    if bases is None:
-        bases = train_bases(recipe, data, kinds, progress)
-    outcomes = [
-        _test("cross_validation", recipe, data, kinds, [chosen[train]], progress, bases, chosen[test])
-        for train, test in split_k_fold(len(chosen), n_folds, seed=recipe.seed)
-    ]
-    # every row is left out once, so the folds make one column
-    pooled = {kind: np.nansum([one.predicted[kind] for one in outcomes], axis=0) for kind in kinds}
-    for predicted in pooled.values():
-        predicted[:, np.setdiff1d(np.arange(len(data.site.y)), chosen)] = np.nan
-    rows = {kind: [part for one in outcomes for part in one.library_rows[kind]] for kind in kinds}
-    said = {kind: [part for one in outcomes for part in one.said[kind]] for kind in kinds}
-    return Outcome("cross_validation", data.site.y, pooled, rows, said)
+    folds = split_k_fold(len(chosen), n_folds, seed=recipe.seed)
+    splits = [Split(0, chosen[train], chosen[test]) for train, test in folds]
+    return _test("cross_validation", recipe, data, kinds, splits, progress, bases)
+
+
+def _rest(data: TrainingData, repeat: int, chosen: np.ndarray) -> Split:
+    """Return the split that learns from the chosen rows of the site and tests all others."""
+    return Split(repeat, chosen, np.setdiff1d(np.arange(len(data.site.y)), chosen))
 
 
 def _test(
@@ -158,52 +162,41 @@ def _test(
     recipe: Recipe,
     data: TrainingData,
     kinds: list[str],
-    choices: list[np.ndarray],
+    splits: list[Split],
     progress: Progress,
     bases: dict[str, Pipeline] | None,
-    test: np.ndarray | None = None,
 ) -> Outcome:
-    """Fit every model to every choice of the n, and predict the other rows of the site, or those of `test`."""
-    from joblib import Parallel, delayed
-
+    """Fit every model to the library and the training rows of every split, and predict its test rows."""
     if bases is None:
         bases = train_bases(recipe, data, kinds, progress)
-    predicted = {kind: np.full((len(choices), len(data.site.y)), np.nan) for kind in kinds}
-    library_rows: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
-    said: dict[str, list[str]] = {kind: [] for kind in kinds}
-    tests = [np.setdiff1d(np.arange(len(data.site.y)), chosen) if test is None else test for chosen in choices]
-    n_processes = min(recipe.validation.processes, len(choices))
-    # One choice alone may use all cores; several share them, a process each with one thread.
-    n_workers = None if n_processes == 1 else 1
-    tasks = (
-        delayed(_one)(recipe, data, kinds, chosen, own, bases, n_workers, progress if n_processes == 1 else no_progress)
-        for chosen, own in zip(choices, tests, strict=True)
-    )
-    progress(f"{protocol} test", 0, len(choices))
-    for i, own in enumerate(Parallel(n_jobs=n_processes, return_as="generator")(tasks)):
+    predicted = {kind: np.full((splits[-1].repeat + 1, len(data.site.y)), np.nan) for kind in kinds}
+    library_rows = {kind: [np.arange(0)] * len(splits) for kind in kinds}
+    said = {kind: [""] * len(splits) for kind in kinds}
+    processes = min(recipe.validation.processes, len(splits))
+    # One process alone may use all cores for RS-LOCAL, and say how far it is; several share the cores.
+    options = {"n_workers": None, "progress": progress} if processes == 1 else {"n_workers": 1}
+    fold = partial(_fold, recipe, data, kinds, bases, options)
+    for i, own in run_folds(fold, splits, processes=processes, what=f"{protocol} test", progress=progress):
         for kind, (values, rows, text) in own.items():
-            predicted[kind][i, tests[i]] = values
-            library_rows[kind].append(rows)
-            said[kind].append(text)
-        progress(f"{protocol} test", i + 1, len(choices))
+            predicted[kind][splits[i].repeat, splits[i].test] = values
+            library_rows[kind][i] = rows
+            said[kind][i] = text
     return Outcome(protocol, data.site.y, predicted, library_rows, said)
 
 
-def _one(
+def _fold(
     recipe: Recipe,
     data: TrainingData,
     kinds: list[str],
-    chosen: np.ndarray,
-    test: np.ndarray,
     bases: dict[str, Pipeline],
-    n_workers: int | None,
-    progress: Progress,
+    options: dict[str, Any],
+    split: Split,
 ) -> dict[str, tuple[np.ndarray, np.ndarray, str]]:
-    trainer = Trainer(recipe, data, chosen, bases=bases, n_workers=n_workers, progress=progress)
+    trainer = Trainer(recipe, data, split.train, bases=bases, **options)
     found = {}
     for i, kind in enumerate(kinds):
-        progress(MODELS[kind], i, len(kinds))
+        trainer.progress(MODELS[kind], i, len(kinds))
         fitted = trainer.fit(kind)
-        found[kind] = (fitted.predict(data.site.X[test]), fitted.library_rows, fitted.said)
-    progress("models", len(kinds), len(kinds))
+        found[kind] = (fitted.predict(data.site.X[split.test]), fitted.library_rows, fitted.said)
+    trainer.progress("models", len(kinds), len(kinds))
     return found

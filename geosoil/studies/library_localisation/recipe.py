@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from geosoil.studies.recipe import NAME, LoadedRecipe, Part, TargetColumn
+from geosoil.studies.recipe import LoadedRecipe, Part, StudyRecipe, TargetColumn
 from geosoil.studies.recipe import read_recipe as read_any_recipe
 
 if TYPE_CHECKING:
@@ -75,10 +75,22 @@ class Network(Part):
 
 
 class Model(Part):
-    """Which model is trained and saved; auto takes the one of RS-LOCAL + PLSR and DTL-I that cross-validates best."""
+    """Which model is trained and saved; auto: of RS-LOCAL + PLSR of y, of ln(y), and DTL-I, which cross-validates best.
+
+    The model of ln(y) needs positive contents, and is left out where target.log takes the logarithm of everything.
+    """
 
     kind: Literal[
-        "auto", "rs_local_plsr", "dtl_i", "local_plsr", "library_plsr", "spiked_plsr", "local_cnn", "dtl_r", "dtl_ir"
+        "auto",
+        "rs_local_plsr",
+        "rs_local_plsr_ln",
+        "dtl_i",
+        "local_plsr",
+        "library_plsr",
+        "spiked_plsr",
+        "local_cnn",
+        "dtl_r",
+        "dtl_ir",
     ] = "auto"
 
 
@@ -90,12 +102,10 @@ class Validation(Part):
     processes: int = Field(2, ge=1, description="choices of the n at once")
 
 
-class Recipe(Part):
+class Recipe(StudyRecipe):
     """One model: library, site, property, and how much search it is worth."""
 
     study: Literal["library_localisation"]
-    name: str = Field(pattern=NAME)
-    seed: int = Field(0, ge=0, lt=2**31)
     data: Data
     target: TargetColumn
     local: Local = Local()

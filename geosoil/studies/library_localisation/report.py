@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geosoil.evaluate.metrics import descriptive_statistics
 from geosoil.report.figures import predicted_measured_figure
 from geosoil.report.library_figures import library_figure
 from geosoil.report.localisation_figures import rmse_change_figure
 from geosoil.report.page import Section
 from geosoil.studies.library_localisation.candidates import MODELS
 from geosoil.studies.library_localisation.protocols import AGAINST
+from geosoil.studies.report_parts import statistics_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,9 +48,7 @@ def data_section(data: TrainingData, trainer: Trainer, target: TargetColumn) -> 
     groups["chosen"] = chosen
     spectra = {name: library.X[rows] for name, rows in groups.items()} | {"site": data.site.X}
     contents = {name: library.y[rows] for name, rows in groups.items()} | {"site": data.site.y}
-    rows = []
-    for name, y in (contents | {"site, learned from": data.site.y[trainer.chosen]}).items():
-        rows.append(descriptive_statistics(pd.DataFrame({name: y}), [name]))
+    statistics = statistics_table(contents | {"site, learned from": data.site.y[trainer.chosen]})
     nm = data.wavelength_nm
     text = [
         f"{len(library.y)} rows of the library and {len(data.site.y)} of the site at {nm.size} bands from {nm[0]:g} to "
@@ -59,7 +57,7 @@ def data_section(data: TrainingData, trainer: Trainer, target: TargetColumn) -> 
     ]
     figure = library_figure(spectra, contents, target=f"{target.name} ({target.unit})")
     caption = "Principal components of the spectra, and densities of contents and components."
-    return Section("Data", text, [(caption, figure)], [(f"{target.column} ({target.unit})", pd.concat(rows))])
+    return Section("Data", text, [(caption, figure)], [(f"{target.column} ({target.unit})", statistics)])
 
 
 def rs_local_section(trainer: Trainer, data: TrainingData) -> Section:

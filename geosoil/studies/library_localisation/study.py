@@ -5,7 +5,6 @@ Shen et al. 2022: thirty samples of a farm choose rows of a spectral library (RS
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from geosoil.models.store import save_model
 from geosoil.report.page import write_report
 from geosoil.report.point_map import PointMap, write_point_map
 from geosoil.studies.library_localisation import report
-from geosoil.studies.library_localisation.candidates import MODELS, OF_COUNTRY, Fitted, Trainer, train_bases
+from geosoil.studies.library_localisation.candidates import MODELS, Fitted, Trainer, possible_models, train_bases
 from geosoil.studies.library_localisation.protocols import (
     METRICS,
     Outcome,
@@ -29,16 +28,26 @@ from geosoil.studies.library_localisation.protocols import (
 )
 from geosoil.studies.library_localisation.recipe import read_recipe
 from geosoil.studies.library_localisation.training_data import read_training_data
-from geosoil.studies.results import CompareResult, TrainResult, no_progress, table_path, writable, write_table
+from geosoil.studies.results import (
+    CompareResult,
+    TrainResult,
+    known_figures,
+    model_folder,
+    no_progress,
+    table_path,
+    write_comparison,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from geosoil.studies.library_localisation.recipe import Recipe
     from geosoil.studies.library_localisation.training_data import TrainingData
     from geosoil.studies.recipe import LoadedRecipe
     from geosoil.studies.results import Progress
 
 STUDY = "library_localisation"
-AUTO = ("rs_local_plsr", "dtl_i")
+AUTO = ("rs_local_plsr", "rs_local_plsr_ln", "dtl_i")
 POINTS = "points.gpkg"
 
 
@@ -53,15 +62,15 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     """
     loaded = read_recipe(recipe)
     wanted = loaded.recipe
-    folder = writable(Path(output) if output is not None else Path("models") / wanted.name)
+    folder = model_folder(output, wanted.name)
     data = read_training_data(loaded)
     chosen = _local(wanted, data)
     tested = len(chosen) < len(data.site.y)
     kind: str = wanted.model.kind
     choice = None
     if kind == "auto":
-        choice = cross_validated(wanted, data, list(AUTO), chosen, progress)
-        kind = min(AUTO, key=lambda one: float(choice.figures[one].rmse.iloc[0]))
+        choice = cross_validated(wanted, data, auto_models(wanted, data), chosen, progress)
+        kind = choice.best
     progress("final model", 0, 1)
     kinds = [kind] if kind == "local_plsr" else ["local_plsr", kind]
     bases = train_bases(wanted, data, kinds, progress)
@@ -119,7 +128,7 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
             expected="samples that are left for a test",
             way_out="choose a smaller local.n",
         )
-    kinds = [kind for kind in MODELS if data.country is not None or kind not in OF_COUNTRY]
+    kinds = possible_models(wanted, data)
     bases = train_bases(wanted, data, kinds, progress)
     outcomes = [kennard_stone_test(wanted, data, kinds, progress, bases)]
     if wanted.validation.n_repeats:
@@ -128,9 +137,7 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
     sections = [report.data_section(data, trainer, wanted.target), report.rs_local_section(trainer, data)]
     sections += [report.validation_section(outcome, wanted.target) for outcome in outcomes]
     table = pd.concat([outcome.table for outcome in outcomes], ignore_index=True)
-    write_table(table, path)
-    page = write_report(path.with_suffix(""), title=_title(loaded), sections=sections)
-    return CompareResult(table, path, page)
+    return write_comparison(table, path, title=_title(loaded), sections=sections)
 
 
 def predict_site(recipe: str | Path, model: PixelModel, path: Path) -> PointMap:
@@ -143,6 +150,11 @@ def predict_site(recipe: str | Path, model: PixelModel, path: Path) -> PointMap:
     if data.xy is None or data.crs is None:
         raise RecipeError(recipe, found="no places", expected="data.x, data.y, data.crs", way_out="add them")
     return _points(path, loaded.recipe, data, model, _local(loaded.recipe, data))
+
+
+def auto_models(recipe: Recipe, data: TrainingData) -> list[str]:
+    """Return the models that kind = "auto" cross-validates, those of `AUTO` that can be made."""
+    return [kind for kind in possible_models(recipe, data) if kind in AUTO]
 
 
 def _local(recipe: Recipe, data: TrainingData) -> np.ndarray:
@@ -187,5 +199,5 @@ def _ids(fitted: Fitted, data: TrainingData) -> list[str]:
 def _metrics(outcome: Outcome, kind: str) -> dict[str, Any]:
     """Return the figures of an outcome's model, for the model's card."""
     own = outcome.figures[kind]
-    figures = {name: float(own[name].mean()) for name in (*METRICS, "change_plsr") if name in own}
-    return {"n": int(own.n.iloc[0]), **{name: value for name, value in figures.items() if np.isfinite(value)}}
+    figures = {name: own[name].mean() for name in (*METRICS, "change_plsr") if name in own}
+    return {"n": int(own.n.iloc[0]), **known_figures(figures)}

@@ -14,10 +14,12 @@ from geosoil.models.depth_nets import MultiTaskCNN, PlainCNN, TransferCNN
 from geosoil.models.estimators import Forest
 from geosoil.models.patch_model import PatchModel
 from geosoil.models.per_target import PerTarget
+from geosoil.studies.soc_by_depth.training_data import centres
 
 if TYPE_CHECKING:
     from geosoil.samples.covariates import CovariateSelection, Selection
     from geosoil.studies.soc_by_depth.recipe import Recipe
+    from geosoil.studies.soc_by_depth.training_data import TrainingData
 
 MODELS = {"forest": "RF", "cnn": "CNN", "mtcnn": "MTCNN", "transfer": "Transfer CNN"}
 NETWORKS = {"cnn": PlainCNN, "mtcnn": MultiTaskCNN, "transfer": TransferCNN}
@@ -35,10 +37,7 @@ class Fitted:
     def predict(self, patches: np.ndarray) -> np.ndarray:
         """Predict `(n, layer)` from patches of all covariates `(n, covariate, size, size)`."""
         own = patches[:, self.kept]
-        if self.kind == "forest":
-            half = own.shape[2] // 2
-            own = own[:, :, half, half]
-        return np.asarray(self.estimator.predict(own))
+        return np.asarray(self.estimator.predict(centres(own) if self.kind == "forest" else own))
 
     def as_model(self, features: tuple[Feature, ...], targets: tuple[Target, ...]) -> PixelModel | PatchModel:
         """Return what the mapper runs: a pixel model of a forest, a patch model of a network."""
@@ -56,22 +55,21 @@ class Fitted:
 class Trainer:
     """Fits models to some rows, the covariates chosen once for all of them.
 
-    patches `(n, covariate, size, size)`, values `(n, layer)` and names `(covariate,)` of all rows; rows those to learn
-    from. selection_rows: those that choose covariates, by default the same; others only in the published protocol.
+    column: of the property to learn. rows: those to learn from. selection_rows: those that choose covariates, by
+    default the same; others only in the published protocol.
     """
 
     def __init__(
         self,
         recipe: Recipe,
-        patches: np.ndarray,
-        values: np.ndarray,
-        names: list[str],
-        layers: tuple[tuple[float, float], ...],
+        data: TrainingData,
+        column: str,
         rows: np.ndarray,
         selection_rows: np.ndarray | None = None,
     ) -> None:
         self.recipe = recipe
-        self.patches, self.values, self.names, self.layers, self.rows = patches, values, names, layers, rows
+        self.patches, self.values, self.layers, self.rows = data.patches, data.values[column], data.layers, rows
+        self.names = [feature.name for feature in data.features]
         self._selection_rows = rows if selection_rows is None else selection_rows
 
     @cached_property
@@ -80,9 +78,8 @@ class Trainer:
         chooser = self.recipe.selection.step(self.names, self.recipe.seed)
         if chooser is None:
             return None
-        half = self.patches.shape[2] // 2
         rows = self._selection_rows
-        return chooser.fit(self.patches[rows, :, half, half], self.values[rows])
+        return chooser.fit(centres(self.patches[rows]), self.values[rows])
 
     @property
     def selection(self) -> Selection | None:
@@ -98,10 +95,8 @@ class Trainer:
         """Fit one of `MODELS`; `changes` replace options of its network."""
         X, y = self.patches[self.rows][:, self.kept], self.values[self.rows]
         if kind == "forest":
-            half = X.shape[2] // 2
-            wanted = self.recipe.forest
-            forest = Forest(n_trees=wanted.n_trees, search=wanted.search, random_state=self.recipe.seed)
-            return Fitted(kind, PerTarget(forest).fit(X[:, :, half, half], y), self.kept, self.chooser)
+            forest = Forest(random_state=self.recipe.seed, **self.recipe.forest.model_dump())
+            return Fitted(kind, PerTarget(forest).fit(centres(X), y), self.kept, self.chooser)
         options = self.recipe.network.model_dump(exclude={"patch"}, exclude_none=True)
         if kind != "transfer":
             options = {name: value for name, value in options.items() if name not in {"n_frozen", "fine_tuning_epochs"}}

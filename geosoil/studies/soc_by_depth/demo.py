@@ -5,26 +5,18 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-import rasterio
-
-from geosoil.evaluate.metrics import regression_metrics
-from geosoil.report.figures import map_figure
 from geosoil.report.maps import map_covariates
 from geosoil.report.page import Section, write_report
 from geosoil.report.terrain import map_terrain
 from geosoil.samples.depths import harmonise, read_horizons, write_sites
 from geosoil.studies.covariate_data import covariate_paths
-from geosoil.studies.demo import DemoResult, sample_data
+from geosoil.studies.demo import DemoResult, agreement, metrics_table, read_beside_truth, sample_data
 from geosoil.studies.results import no_progress
 from geosoil.studies.soc_by_depth.recipe import read_recipe
 from geosoil.studies.soc_by_depth.study import train
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from matplotlib.figure import Figure
 
     from geosoil.report.maps import MapResult
     from geosoil.studies.results import Progress
@@ -61,30 +53,14 @@ def demo(output: Path, *, progress: Progress = no_progress) -> DemoResult:
     return DemoResult(trained, mapped, report, truth, ", mean of all depths")
 
 
-def _map_section(mapped: MapResult, truth_path: Path, unit: str) -> tuple[Section, dict[str, float]]:
+def _map_section(mapped: MapResult, truth: Path, unit: str) -> tuple[Section, dict[str, float]]:
     """Draw the map of the top and of the deepest layer beside the truth, and measure all of them."""
-    with rasterio.open(mapped.path) as source:
-        values, names = source.read(), list(source.descriptions)
-        left, bottom, right, top = source.bounds
-    with rasterio.open(truth_path) as source:
-        true = np.stack([source.read(source.descriptions.index(name) + 1) for name in names])
-    rows = []
-    figures: list[tuple[str, Figure]] = []
-    for name, band, layer, wanted in zip(names, mapped.cog.bands, values, true, strict=True):
-        seen = np.isfinite(layer) & np.isfinite(wanted)
-        rows.append({"layer": name, "n": int(seen.sum())} | regression_metrics(wanted[seen], layer[seen]))
-        if name in (names[0], names[-1]):
-            for array, how in ((layer, "mapped"), (np.where(seen, wanted, np.nan), "true")):
-                figure = map_figure(
-                    array, title=f"{name}, {how}", unit=unit, low=band.p2, high=band.p98,
-                    extent=(left, right, bottom, top),
-                )  # fmt: skip
-                figures.append((f"{name}, {how}.", figure))
-    table = pd.DataFrame(rows)[["layer", "n", "r2", "rmse", "bias", "ccc"]]
+    layers = read_beside_truth(mapped, truth)
+    table = metrics_table("layer", {layer.name: layer.pairs() for layer in layers})
     section = Section(
         "Map",
         ["The landscape is synthetic, so the truth is known in every cell.", *mapped.notes],
-        figures,
+        [drawn for layer in (layers[0], layers[-1]) for drawn in layer.draw(layer.name, unit)],
         [("Mapped against true, every cell", table)],
     )
-    return section, {"R2": float(table.r2.mean()), "RMSE": float(table.rmse.mean())}
+    return section, agreement(table)

@@ -11,27 +11,27 @@ All models are tested on the same rows in every protocol; in the paper the multi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import RecipeError
 from geosoil.evaluate.metrics import regression_metrics
-from geosoil.raster.blocks import one_thread_each
-from geosoil.samples.splits import split_k_fold, split_spatial_blocks
+from geosoil.samples.splits import split_k_fold
+from geosoil.studies.folds import Split, repeated, rmse_by_fold, run_folds
 from geosoil.studies.results import no_progress
 from geosoil.studies.soc_by_depth.candidates import MODELS, Trainer
 from geosoil.studies.soc_by_depth.training_data import layer_name
 
 if TYPE_CHECKING:
     from geosoil.samples.covariates import Selection
+    from geosoil.studies.recipe import Property
     from geosoil.studies.results import Progress
-    from geosoil.studies.soc_by_depth.recipe import Property, Recipe
+    from geosoil.studies.soc_by_depth.recipe import Recipe
     from geosoil.studies.soc_by_depth.training_data import TrainingData
 
 METRICS = ("r", "r2", "rmse", "mae", "kge", "ccc", "bias")
-Split = tuple[int, np.ndarray, np.ndarray]  # repeat, training rows, test rows
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Outcome:
         row |= {metric: float(np.mean([f[metric] for f in figures])) if figures else np.nan for metric in METRICS}
         row["rmse_sd"] = np.nan
         if self.n_folds > 1:
-            row["rmse_sd"] = float(np.std(self.fold_rmse(predicted, observed), ddof=1))
+            row["rmse_sd"] = float(np.std(rmse_by_fold(predicted, observed, self.folds), ddof=1))
         return row
 
     @property
@@ -79,27 +79,13 @@ class Outcome:
         """How many folds there are, all repeats together."""
         return int(self.folds.max()) + 1
 
-    def fold_rmse(self, predicted: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        """RMSE `(fold,)` of some layers of `predicted` and `observed`; folds without a value are left out."""
-        squared = (predicted - observed) ** 2
-        means = []
-        for fold in range(self.n_folds):
-            own = squared[self.folds == fold]
-            if np.isfinite(own).any():
-                means.append(np.sqrt(np.nanmean(own)))
-        return np.array(means)
-
 
 def nested(
     recipe: Recipe, data: TrainingData, prop: Property, kinds: list[str], progress: Progress = no_progress
 ) -> Outcome:
     """Validate models with everything chosen inside each training fold, profiles dealt at random."""
-    wanted = recipe.validation
-    splits = [
-        (repeat, train, test)
-        for repeat in range(wanted.n_repeats)
-        for train, test in split_k_fold(len(data.ids), wanted.n_folds, seed=recipe.seed + repeat)
-    ]
+    wanted, n = recipe.validation, len(data.ids)
+    splits = repeated(lambda seed: split_k_fold(n, wanted.n_folds, seed=seed), wanted.n_repeats, seed=recipe.seed)
     return _validate("nested", recipe, data, prop, kinds, splits, progress)
 
 
@@ -107,21 +93,7 @@ def spatial(
     recipe: Recipe, data: TrainingData, prop: Property, kinds: list[str], progress: Progress = no_progress
 ) -> Outcome:
     """Validate models with everything chosen inside each training fold, blocks of the map dealt; needs metres."""
-    wanted = recipe.validation
-    if not data.projected:
-        raise RecipeError(
-            recipe.name,
-            found="covariates in degrees",
-            expected="a grid in metres for spatial blocks",
-            way_out="set data.like to a projected raster",
-        )
-    splits = [
-        (repeat, train, test)
-        for repeat in range(wanted.n_repeats)
-        for train, test in split_spatial_blocks(
-            data.x, data.y, wanted.block_m, wanted.n_folds, seed=recipe.seed + repeat
-        )
-    ]
+    splits = data.spatial_splits(recipe.validation, seed=recipe.seed, recipe=recipe.name)
     return _validate("spatial", recipe, data, prop, kinds, splits, progress)
 
 
@@ -129,8 +101,11 @@ def published(
     recipe: Recipe, data: TrainingData, prop: Property, kinds: list[str], progress: Progress = no_progress
 ) -> Outcome:
     """Validate models on one split 90:10, with covariates chosen on all rows: this leaks, and says so by its name."""
-    train, test = split_k_fold(len(data.ids), 10, seed=recipe.seed)[0]
-    return _validate("published", recipe, data, prop, kinds, [(0, train, test)], progress, leak=True)
+    split = Split(0, *split_k_fold(len(data.ids), 10, seed=recipe.seed)[0])
+    return _validate("published", recipe, data, prop, kinds, [split], progress, leak=True)
+
+
+PROTOCOLS = {"profiles": nested, "spatial": spatial}
 
 
 def _validate(
@@ -144,50 +119,34 @@ def _validate(
     *,
     leak: bool = False,
 ) -> Outcome:
-    from joblib import Parallel, delayed
-
     values = data.values[prop.column]
-    shape = (max(repeat for repeat, _, _ in splits) + 1, *values.shape)
+    shape = (splits[-1].repeat + 1, *values.shape)
     predicted = {kind: np.full(shape, np.nan) for kind in kinds}
     folds = np.full(shape[:2], -1)
     selections: list[Selection | None] = [None] * len(splits)
-    names = [feature.name for feature in data.features]
-    everything = np.arange(len(values)) if leak else None
-    # Folds are independent and each is a sequence of small steps: processes, a fold each, and one thread inside.
-    tasks = (
-        delayed(_fold)(i, recipe, prop, data.patches, values, names, data.layers, train, test, kinds, everything)
-        for i, (_, train, test) in enumerate(splits)
-    )
-    n_processes = min(recipe.validation.processes, len(splits))
+    fold = partial(_fold, recipe, data, prop, kinds, np.arange(len(values)) if leak else None)
     what = f"{protocol} validation, {prop.name}"
-    progress(what, 0, len(splits))
-    for done, (i, own, selection) in enumerate(
-        Parallel(n_jobs=n_processes, return_as="generator_unordered")(tasks), start=1
+    for i, (own, selection) in run_folds(
+        fold, splits, processes=recipe.validation.processes, what=what, progress=progress
     ):
         repeat, _, test = splits[i]
         for kind in kinds:
             predicted[kind][repeat, test] = own[kind]
         folds[repeat, test] = i
         selections[i] = selection
-        progress(what, done, len(splits))
     return Outcome(protocol, prop, data.layers, values, predicted, folds, selections)
 
 
-@one_thread_each()  # in this process as in others: a sum rounds by its threads
 def _fold(
-    number: int,
     recipe: Recipe,
+    data: TrainingData,
     prop: Property,
-    patches: np.ndarray,
-    values: np.ndarray,
-    names: list[str],
-    layers: tuple[tuple[float, float], ...],
-    train: np.ndarray,
-    test: np.ndarray,
     kinds: list[str],
     selection_rows: np.ndarray | None,
-) -> tuple[int, dict[str, np.ndarray], Selection | None]:
+    split: Split,
+) -> tuple[dict[str, np.ndarray], Selection | None]:
     """Fit every model on the training rows of one fold and predict its test rows, as the map does."""
-    trainer = Trainer(recipe, patches, values, names, layers, train, selection_rows)
-    own = {kind: np.clip(trainer.fit(kind).predict(patches[test]), *prop.valid_range) for kind in kinds}
-    return number, own, trainer.selection
+    trainer = Trainer(recipe, data, prop.column, split.train, selection_rows)
+    patches = data.patches[split.test]
+    own = {kind: np.clip(trainer.fit(kind).predict(patches), *prop.valid_range) for kind in kinds}
+    return own, trainer.selection

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from geosoil.studies.covariate_data import Selection
-from geosoil.studies.recipe import NAME, LoadedRecipe, Part
+from geosoil.studies.covariate_data import CovariateFiles, Folds, Selection
+from geosoil.studies.recipe import LoadedRecipe, Part, Property, StudyRecipe
 from geosoil.studies.recipe import read_recipe as read_any_recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Data(Part):
+class Data(CovariateFiles):
     """Where the profiles and the covariates are."""
 
     horizons: str | None = Field(None, description="horizons, harmonised here; or sites, what `geosoil depths` wrote")
@@ -30,12 +30,8 @@ class Data(Part):
     layers_cm: list[float] = Field([0, 5, 15, 30, 60, 100, 200], min_length=2)
     smoothing: float = Field(0.1, gt=0, description="lambda of the spline")
     min_coverage: float = Field(0.5, gt=0, le=1, description="share of a layer that horizons must cover")
-    covariates: list[str] = Field(min_length=1, description="rasters; * stands for many")
-    like: str | None = Field(None, description="the raster whose grid all take; default the first")
-    classes: dict[str, str] = Field(default_factory=dict, description="class band -> CSV with its codes")
     zones: str | None = Field(None, description="polygons or a class raster: figures are given for each zone too")
     zone_column: str = "zone"
-    on_missing: Literal["stop", "drop"] = Field("stop", description="profiles off the covariates")
 
     @field_validator("layers_cm")
     @classmethod
@@ -56,20 +52,6 @@ class Data(Part):
     def layers(self) -> tuple[tuple[float, float], ...]:
         """(top, bottom) of every layer in cm."""
         return tuple(pairwise(self.layers_cm))
-
-
-class Property(Part):
-    """A property of the soil: its column, unit and the range it can have."""
-
-    column: str
-    unit: str
-    title: str = ""
-    valid_range: tuple[float | None, float | None] = (0.0, None)
-
-    @property
-    def name(self) -> str:
-        """Return what maps and figures call it."""
-        return self.title or self.column
 
 
 class Network(Part):
@@ -107,22 +89,17 @@ class Model(Part):
     kind: Literal["transfer", "cnn", "mtcnn", "forest"] = "transfer"
 
 
-class Validation(Part):
+class Validation(Folds):
     """How honest figures are made; the layers of a profile are always on one side."""
 
     split: Literal["profiles", "spatial"] = "profiles"
-    n_folds: int = Field(10, ge=2)
-    n_repeats: int = Field(1, ge=1)
     block_m: float = Field(5000.0, gt=0, description="side of a spatial block in metres")
-    processes: int = Field(2, ge=1, description="folds at once")
 
 
-class Recipe(Part):
+class Recipe(StudyRecipe):
     """One model: profiles, covariates, property, network and validation."""
 
     study: Literal["soc_by_depth"]
-    name: str = Field(pattern=NAME)
-    seed: int = Field(0, ge=0, lt=2**31)
     data: Data
     target: Property
     second: Property | None = Field(None, description="another property, for `geosoil compare`")

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geosoil.evaluate.metrics import descriptive_statistics, regression_metrics
+from geosoil.evaluate.metrics import regression_metrics
 from geosoil.report.covariate_figures import batches_figure
 from geosoil.report.depth_figures import by_depth_figure, density_figure, relative_bias_figure
 from geosoil.report.figures import loss_figure, predicted_measured_figure
 from geosoil.report.page import Section
+from geosoil.studies.folds import mean_and_error, mean_of_repeats, rmse_by_fold
+from geosoil.studies.report_parts import statistics_table
 from geosoil.studies.soc_by_depth.candidates import MODELS
 from geosoil.studies.soc_by_depth.training_data import layer_name
 
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from geosoil.studies.recipe import Property
     from geosoil.studies.soc_by_depth.candidates import Fitted, Trainer
     from geosoil.studies.soc_by_depth.protocols import Outcome
-    from geosoil.studies.soc_by_depth.recipe import Property
     from geosoil.studies.soc_by_depth.training_data import TrainingData
 
 PROTOCOLS = {
@@ -36,19 +38,13 @@ PROTOCOLS = {
 
 def data_section(data: TrainingData, prop: Property) -> Section:
     """Describe the profiles."""
-    values = data.values[prop.column]
-    statistics = []
-    for layer, column in zip(data.layers, values.T, strict=True):
-        known = pd.DataFrame({layer_name(layer): column[np.isfinite(column)]})
-        if len(known) > 1:
-            statistics.append(descriptive_statistics(known, list(known)))
+    columns = dict(zip(map(layer_name, data.layers), data.values[prop.column].T, strict=True))
     size = data.patches.shape[2]
     text = [
         f"{len(data.ids)} profiles, {len(data.features)} covariates, patches of {size} x {size} cells.",
         *data.notes,
     ]
-    tables = [(f"{prop.name} ({prop.unit}) by layer", pd.concat(statistics))] if statistics else []
-    return Section("Data", text, [], tables)
+    return Section("Data", text, [], [(f"{prop.name} ({prop.unit}) by layer", statistics_table(columns))])
 
 
 def covariates_section(trainer: Trainer, unit: str) -> Section:
@@ -95,7 +91,7 @@ def validation_section(outcome: Outcome, data: TrainingData) -> Section:
         figures.append((caption, by_depth_figure(layers, curves, spread=spread, y_label=label)))
     panels, texts, pooled = {}, {}, {}
     for kind, predicted in outcome.predicted.items():
-        mean = _mean_of_repeats(predicted)
+        mean = mean_of_repeats(predicted)
         seen = np.isfinite(mean) & np.isfinite(outcome.observed)
         name = MODELS[kind]
         panels[name] = (outcome.observed[seen], mean[seen])
@@ -146,10 +142,10 @@ def winners(outcome: Outcome) -> pd.DataFrame:
         if "forest" in outcome.predicted:
             layer = slice(None) if name == "all" else slice(k, k + 1)
             observed = outcome.observed[:, layer]
-            change = outcome.fold_rmse(outcome.predicted[kind][:, :, layer], observed)
-            change = change - outcome.fold_rmse(outcome.predicted["forest"][:, :, layer], observed)
-            row["minus_rf"] = float(change.mean())
-            row["standard_error"] = float(change.std(ddof=1) / np.sqrt(change.size)) if change.size > 1 else np.nan
+            best_rmse, forest_rmse = (
+                rmse_by_fold(outcome.predicted[one][:, :, layer], observed, outcome.folds) for one in (kind, "forest")
+            )
+            row["minus_rf"], row["standard_error"] = mean_and_error(best_rmse - forest_rmse)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -159,7 +155,7 @@ def by_zone(outcome: Outcome, zones: np.ndarray) -> pd.DataFrame:
     rows = []
     for zone in np.unique(zones):
         for kind, predicted in outcome.predicted.items():
-            mean = _mean_of_repeats(predicted)[zones == zone]
+            mean = mean_of_repeats(predicted)[zones == zone]
             observed = outcome.observed[zones == zone]
             seen = np.isfinite(mean) & np.isfinite(observed)
             if seen.sum() < 3:
@@ -186,10 +182,3 @@ def ablation_section(rmse: dict[int, np.ndarray], layers: Sequence[str], prop: P
         "one split shows a tendency, no more."
     ]
     return Section("Frozen layers", text, [("RMSE by the number of layers kept from pre-training.", figure)], [])
-
-
-def _mean_of_repeats(predicted: np.ndarray) -> np.ndarray:
-    """Return the mean over repeats `(n, layer)`, NaN where a row was never tested."""
-    count = np.isfinite(predicted).sum(axis=0)
-    total = np.nansum(predicted, axis=0)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)

@@ -7,7 +7,6 @@ is trained on all depths and fine-tuned for each.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,24 +18,32 @@ from geosoil.models.card import TrainingCard
 from geosoil.models.store import save_model
 from geosoil.report.page import write_report
 from geosoil.samples.splits import split_k_fold
-from geosoil.studies.results import CompareResult, TrainResult, no_progress, table_path, writable, write_table
+from geosoil.studies.results import (
+    CompareResult,
+    TrainResult,
+    known_figures,
+    model_folder,
+    no_progress,
+    table_path,
+    write_comparison,
+)
 from geosoil.studies.soc_by_depth import report
 from geosoil.studies.soc_by_depth.candidates import MODELS, Trainer
-from geosoil.studies.soc_by_depth.protocols import METRICS, Outcome, nested, published, spatial
+from geosoil.studies.soc_by_depth.protocols import METRICS, PROTOCOLS, Outcome, nested, published, spatial
 from geosoil.studies.soc_by_depth.recipe import read_recipe
 from geosoil.studies.soc_by_depth.training_data import layer_name, read_training_data
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from geosoil.report.page import Section
-    from geosoil.studies.recipe import LoadedRecipe
+    from geosoil.studies.recipe import LoadedRecipe, Property
     from geosoil.studies.results import Progress
-    from geosoil.studies.soc_by_depth.recipe import Property, Recipe
+    from geosoil.studies.soc_by_depth.recipe import Recipe
     from geosoil.studies.soc_by_depth.training_data import TrainingData
 
 STUDY = "soc_by_depth"
-FEWEST_OF_A_LAYER = (
-    20  # values; with fewer a layer is refused. Half of them, in a training fold, are what a network needs
-)
+FEWEST_OF_A_LAYER = 20  # values; half of them, in a training fold, are what a network needs
 
 
 def train(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> TrainResult:
@@ -50,12 +57,11 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     """
     loaded = read_recipe(recipe)
     wanted = loaded.recipe
-    folder = writable(Path(output) if output is not None else Path("models") / wanted.name)
+    folder = model_folder(output, wanted.name)
     data, refused = known_layers(read_training_data(loaded), wanted.target)
-    protocol = spatial if wanted.validation.split == "spatial" else nested
-    outcome = protocol(wanted, data, wanted.target, [wanted.model.kind], progress)
+    outcome = PROTOCOLS[wanted.validation.split](wanted, data, wanted.target, [wanted.model.kind], progress)
     progress("final model", 0, 1)
-    trainer = _trainer(wanted, data, np.arange(len(data.ids)))
+    trainer = Trainer(wanted, data, wanted.target.column, np.arange(len(data.ids)))
     fitted = trainer.fit(wanted.model.kind)
     targets = tuple(
         Target(f"{wanted.target.name} {layer_name(layer)}", wanted.target.unit, wanted.target.valid_range)
@@ -103,28 +109,20 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
     protocols = [nested, *([spatial] if data.projected else []), published]
     outcomes = [protocol(wanted, data, wanted.target, kinds, progress) for protocol in protocols]
     sections = [report.data_section(data, wanted.target)]
-    trainer = _trainer(wanted, data, np.arange(len(data.ids)))
+    trainer = Trainer(wanted, data, wanted.target.column, np.arange(len(data.ids)))
     sections.append(report.covariates_section(trainer, wanted.target.unit))
     sections += [report.validation_section(outcome, data) for outcome in outcomes]
     sections.append(_ablation(wanted, data, progress))
     if wanted.second is not None:
         other, _ = known_layers(everything, wanted.second)
-        protocol = spatial if wanted.validation.split == "spatial" else nested
-        outcomes.append(protocol(wanted, other, wanted.second, kinds, progress))
+        outcomes.append(PROTOCOLS[wanted.validation.split](wanted, other, wanted.second, kinds, progress))
         sections.append(report.validation_section(outcomes[-1], other))
     table = pd.concat([outcome.table for outcome in outcomes], ignore_index=True)
-    write_table(table, path)
-    page = write_report(path.with_suffix(""), title=_title(loaded), sections=sections)
-    return CompareResult(table, path, page, refused=tuple(refused))
+    return write_comparison(table, path, title=_title(loaded), sections=sections, refused=refused)
 
 
 def _title(loaded: LoadedRecipe[Recipe]) -> str:
     return f"{loaded.recipe.target.name} by depth: {loaded.recipe.name}"
-
-
-def _trainer(recipe: Recipe, data: TrainingData, rows: np.ndarray) -> Trainer:
-    names = [feature.name for feature in data.features]
-    return Trainer(recipe, data.patches, data.values[recipe.target.column], names, data.layers, rows)
 
 
 def known_layers(data: TrainingData, prop: Property) -> tuple[TrainingData, list[str]]:
@@ -165,7 +163,7 @@ def known_layers(data: TrainingData, prop: Property) -> tuple[TrainingData, list
 def _ablation(recipe: Recipe, data: TrainingData, progress: Progress) -> Section:
     """Fine-tune the transfer network with 1 to 6 layers frozen on one training fold, and test it on the rest."""
     train_rows, test = split_k_fold(len(data.ids), recipe.validation.n_folds, seed=recipe.seed)[0]
-    trainer = _trainer(recipe, data, train_rows)
+    trainer = Trainer(recipe, data, recipe.target.column, train_rows)
     observed = data.values[recipe.target.column][test]
     rmse = {}
     for number in range(1, 7):
@@ -184,6 +182,6 @@ def _ablation(recipe: Recipe, data: TrainingData, progress: Progress) -> Section
 def _metrics(outcome: Outcome) -> dict[str, Any]:
     """Return the figures of an outcome's one model, by layer, for the model's card."""
     return {
-        row["layer"]: {name: float(row[name]) for name in ("n", *METRICS) if np.isfinite(row[name])}
+        row["layer"]: known_figures({name: row[name] for name in ("n", *METRICS)})
         for _, row in outcome.table.iterrows()
     }

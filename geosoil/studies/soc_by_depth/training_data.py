@@ -11,51 +11,41 @@ import numpy as np
 
 from geosoil.errors import SamplesError
 from geosoil.io.rasters import open_raster
-from geosoil.io.stack import open_stack
 from geosoil.io.tables import read_samples
 from geosoil.models.base import Feature
 from geosoil.raster.grid import Grid
 from geosoil.samples.depths import harmonise, layer_columns, read_horizons
 from geosoil.samples.extract import extract_spectra
 from geosoil.samples.patches import extract_patches
-from geosoil.studies.covariate_data import covariate_paths
+from geosoil.studies.covariate_data import Places, open_covariates
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
 
-    from geosoil.studies.recipe import LoadedRecipe
-    from geosoil.studies.soc_by_depth.recipe import Property, Recipe
+    from geosoil.studies.recipe import LoadedRecipe, Property
+    from geosoil.studies.soc_by_depth.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """The rows that a study learns from, a profile each, all in one order.
+class TrainingData(Places):
+    """The rows that a study learns from, a profile each.
 
     patches `(n, covariate, size, size)` float32, NaN in gaps; values `(n, layer)` of each property by its column, in
-    its own unit, NaN where a layer is not known; layers (top, bottom) in cm; x, y `(n,)` in the covariates' CRS,
-    in metres where `projected`; grid of the covariates; zones `(n,)` text, or None; notes what was done to the input,
-    to be told to the user.
+    its own unit, NaN where a layer is not known; layers (top, bottom) in cm; zones `(n,)` text, or None.
     """
 
-    ids: np.ndarray
     patches: np.ndarray
     values: dict[str, np.ndarray]
     layers: tuple[tuple[float, float], ...]
-    x: np.ndarray
-    y: np.ndarray
-    projected: bool
-    grid: Grid
     zones: np.ndarray | None
     features: tuple[Feature, ...]
-    notes: list[str]
-    sha256: str
 
-    @property
-    def centres(self) -> np.ndarray:
-        """Covariates at the profiles themselves, `(n, covariate)`."""
-        half = self.patches.shape[2] // 2
-        return self.patches[:, :, half, half]
+
+def centres(patches: np.ndarray) -> np.ndarray:
+    """Return the covariates of the middle cells `(n, covariate)` of patches `(n, covariate, size, size)`."""
+    half = patches.shape[2] // 2
+    return patches[:, :, half, half]
 
 
 def layer_name(layer: tuple[float, float]) -> str:
@@ -75,12 +65,7 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
     recipe, data = loaded.recipe, loaded.recipe.data
     wanted = [recipe.target, *([recipe.second] if recipe.second else [])]
     sites, notes = _sites(loaded, wanted)
-    paths = covariate_paths(loaded)
-    stack = open_stack(
-        paths,
-        like=loaded.path(data.like) if data.like else None,
-        classes={band: loaded.path(table) for band, table in data.classes.items()},
-    )
+    stack = open_covariates(loaded)
     notes += stack.attrs.get("notes", ())
     cut = extract_patches(
         stack, sites, size=recipe.network.patch, sample_id=data.profile_id, on_missing=data.on_missing
@@ -89,7 +74,7 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
     sites = sites.set_index(data.profile_id).loc[cut.ids]
     grid = Grid.of(stack)
     points = sites.geometry.to_crs(grid.crs)
-    centre = cut.patches[:, :, recipe.network.patch // 2, recipe.network.patch // 2]
+    centre = centres(cut.patches)
     features = tuple(
         Feature(str(name), training_low=float(low), training_high=float(high))
         for name, low, high in zip(cut.bands, centre.min(axis=0), centre.max(axis=0), strict=True)
@@ -108,7 +93,6 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
         layers=data.layers,
         x=points.x.to_numpy(),
         y=points.y.to_numpy(),
-        projected=grid.crs is not None and grid.crs.is_projected,
         grid=grid,
         zones=_zones(loaded, sites, stack),
         features=features,

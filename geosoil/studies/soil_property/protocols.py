@@ -7,15 +7,15 @@ spatial   square blocks of the map dealt to folds: what it is worth away from th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import RecipeError
 from geosoil.evaluate.metrics import regression_metrics
-from geosoil.raster.blocks import one_thread_each
-from geosoil.samples.splits import split_k_fold, split_spatial_blocks
+from geosoil.samples.splits import split_k_fold
+from geosoil.studies.folds import Split, rmse_by_fold, run_folds
 from geosoil.studies.results import no_progress
 from geosoil.studies.soil_property.candidates import MODELS, fit_model
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from geosoil.studies.soil_property.training_data import TrainingData
 
 METRICS = ("r2", "rmse", "mae", "rpd", "ccc", "bias")
-Split = tuple[np.ndarray, np.ndarray]  # training rows, test rows
 
 
 @dataclass(frozen=True)
@@ -57,24 +56,13 @@ class Outcome:
             row["n"] = int(known.sum())
             row |= {metric: float(np.mean([one[metric] for one in each])) for metric in METRICS}
             row["r2_sd"] = float(np.std([one["r2"] for one in each], ddof=1)) if len(each) > 1 else np.nan
-            row["rmse_sd"] = float(np.std(self.fold_rmse(kind), ddof=1))
+            row["rmse_sd"] = float(np.std(rmse_by_fold(predicted, self.observed, self.folds), ddof=1))
             if self.wanted.log != "none":
                 of_ln = [_r2(np.log(self.observed[known]), np.log(one[known])) for one in predicted]
                 row["r2_ln"] = float(np.mean(of_ln))
                 row["r2_ln_sd"] = float(np.std(of_ln, ddof=1)) if len(of_ln) > 1 else np.nan
             rows.append(row)
         return pd.DataFrame(rows)
-
-    def fold_rmse(self, kind: str) -> np.ndarray:
-        """RMSE `(fold,)` of a model in the target's unit; folds without a known value are left out."""
-        squared = (self.predicted[kind] - self.observed) ** 2
-        each = [squared[self.folds == fold] for fold in range(int(self.folds.max()) + 1)]
-        return np.array([np.sqrt(np.nanmean(own)) for own in each if np.isfinite(own).any()])
-
-    @property
-    def mean_predicted(self) -> dict[str, np.ndarray]:
-        """The mean of the repeats `(n,)` of each model."""
-        return {kind: predicted.mean(axis=0) for kind, predicted in self.predicted.items()}
 
 
 def validate(
@@ -84,55 +72,37 @@ def validate(
 
     Raises RecipeError for spatial blocks on a grid in degrees, and what the models raise.
     """
-    from joblib import Parallel, delayed
-
     splits = _splits(protocol, recipe, data)
     shape = (recipe.validation.n_repeats, len(data.ids))
     predicted = {kind: np.full(shape, np.nan) for kind in kinds}
     folds = np.full(shape, -1)
-    # Folds are independent and each is a sequence of small steps: processes, a fold each, and one thread inside.
-    tasks = (delayed(_fold)(i, recipe, data, *split, kinds) for i, split in enumerate(splits))
-    n_processes = min(recipe.validation.processes, len(splits))
+    fold = partial(_fold, recipe, data, kinds)
     what = f"{protocol} validation, {recipe.target.name}"
-    progress(what, 0, len(splits))
-    for done, (i, own) in enumerate(Parallel(n_jobs=n_processes, return_as="generator_unordered")(tasks), start=1):
-        repeat, test = i // recipe.validation.n_folds, splits[i][1]
+    for i, own in run_folds(fold, splits, processes=recipe.validation.processes, what=what, progress=progress):
+        repeat, _, test = splits[i]
         for kind in kinds:
             predicted[kind][repeat, test] = own[kind]
         folds[repeat, test] = i
-        progress(what, done, len(splits))
     return Outcome(protocol, recipe.target, data.target, predicted, folds)
 
 
 def _splits(protocol: str, recipe: Recipe, data: TrainingData) -> list[Split]:
     """Return the splits, repeat by repeat."""
     wanted = recipe.validation
-    if protocol == "random":
-        return split_k_fold(len(data.ids), wanted.n_folds, n_repeats=wanted.n_repeats, seed=recipe.seed)
-    if not data.projected:
-        raise RecipeError(
-            recipe.name,
-            found="covariates in degrees",
-            expected="a grid in metres for spatial blocks",
-            way_out="set data.like to a projected raster",
-        )
-    return [
-        split
-        for repeat in range(wanted.n_repeats)
-        for split in split_spatial_blocks(data.x, data.y, wanted.block_m, wanted.n_folds, seed=recipe.seed + repeat)
-    ]
+    if protocol == "spatial":
+        return data.spatial_splits(wanted, seed=recipe.seed, recipe=recipe.name)
+    # scikit-learn's repeats, so that figures can be laid beside those of others
+    folds = split_k_fold(len(data.ids), wanted.n_folds, n_repeats=wanted.n_repeats, seed=recipe.seed)
+    return [Split(i // wanted.n_folds, train, test) for i, (train, test) in enumerate(folds)]
 
 
-@one_thread_each()  # in this process as in others: a sum rounds by its threads
-def _fold(
-    number: int, recipe: Recipe, data: TrainingData, train: np.ndarray, test: np.ndarray, kinds: list[str]
-) -> tuple[int, dict[str, np.ndarray]]:
+def _fold(recipe: Recipe, data: TrainingData, kinds: list[str], split: Split) -> dict[str, np.ndarray]:
     """Fit every model on the training rows of one fold and predict its test rows, as the map does."""
     own = {}
     for kind in kinds:
-        model = fit_model(kind, recipe, data, train)
-        own[kind] = model.predict_rows(data.X[test][:, model.used])[:, 0]
-    return number, own
+        model = fit_model(kind, recipe, data, split.train)
+        own[kind] = model.predict_rows(data.X[split.test][:, model.used])[:, 0]
+    return own
 
 
 def _r2(observed: np.ndarray, predicted: np.ndarray) -> float:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from geosoil.studies.covariate_data import Selection
-from geosoil.studies.recipe import NAME, LoadedRecipe, Part, TargetColumn
+from geosoil.studies.covariate_data import CovariateFiles, Folds, Selection
+from geosoil.studies.recipe import LoadedRecipe, Part, StudyRecipe, TargetColumn
 from geosoil.studies.recipe import read_recipe as read_any_recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Data(Part):
+class Data(CovariateFiles):
     """Where the points and the covariates are."""
 
     samples: str = Field(description="points with their measured properties; an empty cell is unknown")
@@ -22,12 +22,6 @@ class Data(Part):
     x: str | None = Field(None, description="columns of a table without geometry, with its crs")
     y: str | None = None
     crs: str | None = None
-    covariates: list[str] = Field(min_length=1, description="rasters; * stands for many")
-    like: str | None = Field(None, description="the raster whose grid all take; default the first")
-    classes: dict[str, str | list[int]] = Field(
-        default_factory=dict, description="class band -> CSV with its codes, or the codes"
-    )
-    on_missing: Literal["stop", "drop"] = Field("stop", description="points off the covariates, or in their gaps")
 
 
 class Model(Part):
@@ -58,22 +52,16 @@ class Network(Part):
     freeze: list[str] | None = Field(None, description="layers kept from the source; default all but the last two")
 
 
-class Validation(Part):
+class Validation(Folds):
     """How honest figures are made; everything is fitted again inside each training fold."""
 
     split: Literal["random", "spatial"] = "random"
-    n_folds: int = Field(10, ge=2)
-    n_repeats: int = Field(1, ge=1)
-    block_m: float = Field(1000.0, gt=0, description="side of a spatial block in metres")
-    processes: int = Field(2, ge=1, description="folds at once")
 
 
-class Recipe(Part):
+class Recipe(StudyRecipe):
     """One model: points, covariates, property, model and validation."""
 
     study: Literal["soil_property"]
-    name: str = Field(pattern=NAME)
-    seed: int = Field(0, ge=0, lt=2**31)
     data: Data
     target: TargetColumn
     source: TargetColumn | None = Field(None, description="the property learned first: transfer and cascade")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geosoil.evaluate.metrics import descriptive_statistics
 from geosoil.evaluate.retransformation import retransformation_bias
 from geosoil.report.figures import predicted_measured_figure
 from geosoil.report.page import Section
+from geosoil.studies.folds import mean_and_error, mean_of_repeats, rmse_by_fold
+from geosoil.studies.report_parts import RETRANSFORMATION, statistics_table
 from geosoil.studies.soil_property.candidates import MODELS
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ PROTOCOLS = {
     "what the map is worth between the samples.",
     "spatial": "'spatial': the same, with square blocks of the map dealt to folds: what to expect away from samples.",
 }
-RETRANSFORM = {
-    "naive": "Models learn ln(y) and give exp back: the median of a log-normal, below its mean.",
-    "smearing": "Models learn ln(y) and give exp back, multiplied by Duan's smearing factor: the mean.",
-}
 
 
 def data_section(data: TrainingData, recipe: Recipe) -> Section:
@@ -35,14 +32,10 @@ def data_section(data: TrainingData, recipe: Recipe) -> Section:
     wanted = [(recipe.target, data.target)]
     if recipe.source is not None and data.source is not None:
         wanted.append((recipe.source, data.source))
-    rows = []
-    for one, values in wanted:
-        known = pd.DataFrame({f"{one.name} ({one.unit})": values[np.isfinite(values)]})
-        if len(known) > 1:
-            rows.append(descriptive_statistics(known, list(known)))
+    statistics = statistics_table({f"{one.name} ({one.unit})": values for one, values in wanted})
     names = ", ".join(feature.name for feature in data.inputs)
     text = [f"{len(data.ids)} points, {len(data.inputs)} covariates: {names}.", *data.notes]
-    return Section("Data", text, [], [("Measured properties", pd.concat(rows))] if rows else [])
+    return Section("Data", text, [], [("Measured properties", statistics)])
 
 
 def model_section(model: Model, kind: str, recipe: Recipe) -> Section:
@@ -64,15 +57,15 @@ def validation_section(outcome: Outcome) -> Section:
     wanted, table = outcome.wanted, outcome.table.set_index("model")
     known = np.isfinite(outcome.observed)
     panels, texts, bias = {}, {}, []
-    for kind, mean in outcome.mean_predicted.items():
-        name = MODELS[kind]
+    for kind, predicted in outcome.predicted.items():
+        name, mean = MODELS[kind], mean_of_repeats(predicted)
         panels[name] = (outcome.observed[known], mean[known])
         texts[name] = f"R² {table.r2[name]:.2f}  RMSE {table.rmse[name]:.3g}"
         if wanted.log != "none":
             texts[name] += f"\nR² of ln {table.r2_ln[name]:.2f}"
             bias.append({"model": name} | retransformation_bias(outcome.observed[known], mean[known]))
     scatter = predicted_measured_figure(panels, unit=wanted.unit, texts=texts, name=wanted.name)
-    text = [PROTOCOLS[outcome.protocol], *([RETRANSFORM[wanted.log]] if wanted.log != "none" else [])]
+    text = [PROTOCOLS[outcome.protocol], *([RETRANSFORMATION[wanted.log]] if wanted.log != "none" else [])]
     tables = [("Test figures; r2_sd over repeats, rmse_sd over folds", outcome.table)]
     if bias:
         tables.append((f"Bias of coming back from ln(y), {wanted.log}", pd.DataFrame(bias)))
@@ -86,13 +79,13 @@ def validation_section(outcome: Outcome) -> Section:
 
 def paired_differences(outcome: Outcome) -> pd.DataFrame:
     """Return how much each model's RMSE is above the forest's, paired by fold: mean, standard error, share of wins."""
+    fold_rmse = {
+        kind: rmse_by_fold(predicted, outcome.observed, outcome.folds) for kind, predicted in outcome.predicted.items()
+    }
+    forest = fold_rmse.pop("forest")
     rows = []
-    for kind in outcome.predicted:
-        if kind != "forest":
-            change = outcome.fold_rmse(kind) - outcome.fold_rmse("forest")
-            error = change.std(ddof=1) / np.sqrt(change.size)
-            rows.append(
-                {"model": MODELS[kind], "minus_forest": float(change.mean()), "standard_error": float(error)}
-                | {"folds_better": float((change < 0).mean())}
-            )
+    for kind, own in fold_rmse.items():
+        mean, error = mean_and_error(own - forest)
+        row = {"model": MODELS[kind], "minus_forest": mean, "standard_error": error}
+        rows.append(row | {"folds_better": float((own < forest).mean())})
     return pd.DataFrame(rows)

@@ -6,7 +6,6 @@ that gives the second model the predicted other property.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,15 @@ import pandas as pd
 from geosoil.models.card import TrainingCard
 from geosoil.models.store import save_model
 from geosoil.report.page import write_report
-from geosoil.studies.results import CompareResult, TrainResult, no_progress, table_path, writable, write_table
+from geosoil.studies.results import (
+    CompareResult,
+    TrainResult,
+    known_figures,
+    model_folder,
+    no_progress,
+    table_path,
+    write_comparison,
+)
 from geosoil.studies.soil_property import report
 from geosoil.studies.soil_property.candidates import MODELS, fit_model, kinds_for
 from geosoil.studies.soil_property.protocols import validate
@@ -23,6 +30,8 @@ from geosoil.studies.soil_property.recipe import read_recipe
 from geosoil.studies.soil_property.training_data import read_training_data
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from geosoil.studies.recipe import LoadedRecipe
     from geosoil.studies.results import Progress
     from geosoil.studies.soil_property.protocols import Outcome
@@ -41,7 +50,7 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     """
     loaded = read_recipe(recipe)
     wanted, kind = loaded.recipe, loaded.recipe.model.kind
-    folder = writable(Path(output) if output is not None else Path("models") / wanted.name)
+    folder = model_folder(output, wanted.name)
     data = read_training_data(loaded)
     outcome = validate(wanted.validation.split, wanted, data, [kind], progress)
     progress("final model", 0, 1)
@@ -85,10 +94,8 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
     protocols = ["random", *(["spatial"] if data.projected else [])]
     outcomes = [validate(protocol, wanted, data, kinds_for(wanted), progress) for protocol in protocols]
     table = pd.concat([outcome.table for outcome in outcomes], ignore_index=True)
-    write_table(table, path)
     sections = [report.data_section(data, wanted), *(report.validation_section(outcome) for outcome in outcomes)]
-    page = write_report(path.with_suffix(""), title=_title(loaded), sections=sections)
-    return CompareResult(table, path, page)
+    return write_comparison(table, path, title=_title(loaded), sections=sections)
 
 
 def _title(loaded: LoadedRecipe[Recipe]) -> str:
@@ -97,5 +104,4 @@ def _title(loaded: LoadedRecipe[Recipe]) -> str:
 
 def _metrics(outcome: Outcome) -> dict[str, Any]:
     """Return the figures of an outcome's one model, for the model's card."""
-    numbers = outcome.table.select_dtypes("number").iloc[0]
-    return {str(name): float(value) for name, value in numbers.items() if np.isfinite(value)}
+    return known_figures(outcome.table.select_dtypes("number").iloc[0])

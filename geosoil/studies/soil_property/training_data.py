@@ -9,44 +9,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.errors import SamplesError
-from geosoil.io.stack import open_stack
 from geosoil.io.tables import read_samples
 from geosoil.models.base import Feature
+from geosoil.models.regressor import FEW_SAMPLES, FEWEST_SAMPLES
 from geosoil.raster.grid import Grid
 from geosoil.samples.extract import extract_spectra
-from geosoil.studies.covariate_data import covariate_paths
+from geosoil.studies.contents import check_contents
+from geosoil.studies.covariate_data import Places, open_covariates
 
 if TYPE_CHECKING:
     from geosoil.studies.recipe import LoadedRecipe, TargetColumn
     from geosoil.studies.soil_property.recipe import Recipe
 
-FEWEST_SAMPLES, FEW_SAMPLES = 10, 20
-
 
 @dataclass(frozen=True)
-class TrainingData:
-    """The rows that the study learns from, a point each, all in one order.
+class TrainingData(Places):
+    """The rows that the study learns from, a point each.
 
     X `(n, covariate)` float32, without NaN; inputs what its columns are; target and source `(n,)` in their own units,
-    NaN where not known (source: None without one); x, y `(n,)` in the covariates' CRS, in metres where `projected`;
-    grid of the covariates; notes what was done to the input, to be told to the user.
+    NaN where not known (source: None without one).
     """
 
-    ids: np.ndarray
     X: np.ndarray
     inputs: tuple[Feature, ...]
     target: np.ndarray
     source: np.ndarray | None
-    x: np.ndarray
-    y: np.ndarray
-    grid: Grid
-    notes: list[str]
-    sha256: str
-
-    @property
-    def projected(self) -> bool:
-        """Whether x and y are in metres."""
-        return self.grid.crs is not None and bool(self.grid.crs.is_projected)
 
 
 def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
@@ -60,12 +47,8 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
     columns = list(dict.fromkeys(one.column for one in wanted))
     points = read_samples(path, sample_id=data.sample_id, columns=columns, x=data.x, y=data.y, crs=data.crs)
     for one in wanted:
-        _check_values(path, one, points[one.column].to_numpy())
-    stack = open_stack(
-        covariate_paths(loaded),
-        like=loaded.path(data.like) if data.like else None,
-        classes={band: loaded.path(of) if isinstance(of, str) else of for band, of in data.classes.items()},
-    )
+        check_contents(path, one, points[data.sample_id].to_numpy(), points[one.column].to_numpy(np.float64))
+    stack = open_covariates(loaded)
     _check_names(path, recipe, [str(name) for name in stack["band"].values])
     found = extract_spectra(stack, points, sample_id=data.sample_id, on_missing=data.on_missing)
     points = points.set_index(data.sample_id).loc[found.ids]
@@ -88,16 +71,6 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
         notes=notes,
         sha256=digest.hexdigest(),
     )
-
-
-def _check_values(path: str, wanted: TargetColumn, values: np.ndarray) -> None:
-    if wanted.log != "none" and (values <= 0).any():
-        raise SamplesError(
-            path,
-            found=f"{int((values <= 0).sum())} values of zero or less in {wanted.column}",
-            expected="positive values under a logarithm",
-            way_out="mend these values or set log = 'none' in the recipe",
-        )
 
 
 def _check_names(path: str, recipe: Recipe, names: list[str]) -> None:

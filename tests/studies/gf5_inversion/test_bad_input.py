@@ -31,7 +31,7 @@ def study(tmp_path):
 
 def test_the_sound_study_trains_and_its_model_answers(study):
     result = study.train()
-    model = load_model(study.folder / "out" / "cu")
+    model = load_model(study.folder / "out" / "model")
     block = study.reflectance.transpose(2, 0, 1)[model.used[model.used < 40]].astype(np.float32)
     predicted = model.predict(block)[0, study.rows, study.columns]
     assert np.corrcoef(predicted, study.points.cu_mg_kg)[0, 1] > 0.9
@@ -293,7 +293,7 @@ def test_a_senseless_recipe_is_refused_by_its_key(study, changes, said):
 # The output
 
 
-@pytest.mark.parametrize("place", ["out", "out/cu"])
+@pytest.mark.parametrize("place", ["out", "out/model"])
 def test_an_output_folder_that_is_a_file_is_refused_before_anything_is_read(study, place):
     (study.folder / "cube.tif").unlink()
     path = study.folder / place

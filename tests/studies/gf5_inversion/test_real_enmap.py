@@ -15,7 +15,8 @@ from geosoil.io.spectra import read_spectra
 from geosoil.mapping.mapper import map_model
 from geosoil.mapping.match import match_bands
 from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.estimators import PartialLeastSquares, SupportVectors
+from geosoil.models.estimators import PartialLeastSquares
+from geosoil.models.support_vectors import SupportVectors
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.cars import CARS

@@ -12,8 +12,9 @@ from geosoil.evaluate.metrics import regression_metrics
 from geosoil.models.state import regressor_of
 from geosoil.models.store import load_model, model_sha256, read_card
 from geosoil.studies.catalogue import compare
+from geosoil.studies.folds import Split
 from geosoil.studies.lead_transfer.candidates import KINDS, Source, Trainer
-from geosoil.studies.lead_transfer.protocols import Outcome, Split, groups, nested, published, random_splits, spatial
+from geosoil.studies.lead_transfer.protocols import Outcome, groups, nested, published, random_splits, spatial
 from geosoil.studies.lead_transfer.tables import comparison_table, paired_differences, transfer_gain
 
 
@@ -89,7 +90,7 @@ def test_spectra_of_the_samples_in_the_library_teach_no_split_that_tests_them(st
     assert set(data.own[rows]) == {-1} | set(range(N)) - set(test)
     kinds = ("transfer", "source_pls")
     first = nested(recipe, data, kinds)
-    [one] = [split for split in first.splits if split.round == 0]
+    [one] = [split for split in first.splits if split.repeat == 0]
     data.y_library[90 + one.test] = 99.0  # whoever learned from these rows would predict otherwise
     second = nested(recipe, data, kinds)
     for kind in kinds:

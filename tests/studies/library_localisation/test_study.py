@@ -23,7 +23,7 @@ from geosoil.studies.library_localisation.protocols import (
     kennard_stone_test,
     random_test,
 )
-from geosoil.studies.library_localisation.study import AUTO
+from geosoil.studies.library_localisation.study import AUTO, auto_models
 
 
 @pytest.fixture
@@ -118,10 +118,31 @@ def test_the_choice_of_the_model_sees_the_n_rows_only(study):
 def test_auto_takes_the_model_with_the_least_cross_validated_rmse(study):
     result = study.train(('kind = "rs_local_plsr"', 'kind = "auto"'))
     recipe, data = study.loaded().recipe, study.data()
-    figures = cross_validated(recipe, data, list(AUTO), choose_local(recipe, data)).figures
-    best = min(AUTO, key=lambda kind: figures[kind].rmse.iloc[0])
+    outcome = cross_validated(recipe, data, list(AUTO), choose_local(recipe, data))
+    best = min(AUTO, key=lambda kind: outcome.figures[kind].rmse.iloc[0])
+    assert outcome.best == best
     assert read_card(result.folder).preprocessing[-1] == MODELS[best]
     assert best == "rs_local_plsr"  # four epochs make no network
+
+
+def test_the_model_of_the_logarithm_is_what_a_recipe_under_a_logarithm_gives(study):
+    recipe, data, chosen = study.loaded().recipe, study.data(), np.arange(12)
+    logarithmic = study.loaded(('title = "SOC"', 'title = "SOC"\nlog = "naive"')).recipe
+    one = Trainer(recipe, data, chosen).fit("rs_local_plsr_ln")
+    other = Trainer(logarithmic, data, chosen).fit("rs_local_plsr")
+    np.testing.assert_array_equal(one.predict(data.site.X), other.predict(data.site.X))
+    np.testing.assert_array_equal(one.library_rows, other.library_rows)
+    assert (
+        np.ptp(one.predict(data.site.X) - Trainer(recipe, data, chosen).fit("rs_local_plsr").predict(data.site.X)) > 0
+    )
+    assert (one.kind, auto_models(recipe, data)) == ("rs_local_plsr_ln", list(AUTO))
+
+
+def test_auto_tries_no_logarithm_under_a_logarithm_or_of_a_content_of_zero(study):
+    recipe, data = study.loaded().recipe, study.data()
+    logarithmic = study.loaded(('title = "SOC"', 'title = "SOC"\nlog = "naive"')).recipe
+    none = replace(data, library=replace(data.library, y=np.append(data.library.y[1:], 0.0)))
+    assert auto_models(logarithmic, data) == auto_models(recipe, none) == ["rs_local_plsr", "dtl_i"]
 
 
 def test_a_network_is_saved_and_answers_as_before(study):

@@ -1,5 +1,7 @@
 """SOC by depth end to end on a small study: what is trained, validated, saved and mapped."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,14 +88,13 @@ def test_the_layers_of_a_profile_are_never_on_both_sides_of_a_split(study):
 @pytest.mark.parametrize("kind", list(MODELS))
 def test_what_is_fitted_does_not_know_the_test_rows(study, kind):
     recipe, data = study.loaded().recipe, study.data()
-    names = [feature.name for feature in data.features]
     train_rows, test = np.arange(40), np.arange(40, len(data.ids))
-    values = data.values["soc_g_kg"]
-    first = Trainer(recipe, data.patches, values, names, data.layers, train_rows).fit(kind)
-    changed, scrambled = data.patches.copy(), values.copy()
+    first = Trainer(recipe, data, "soc_g_kg", train_rows).fit(kind)
+    changed, scrambled = data.patches.copy(), data.values["soc_g_kg"].copy()
     changed[test] += 3
     scrambled[test] = 1e3
-    second = Trainer(recipe, changed, scrambled, names, data.layers, train_rows).fit(kind)
+    other = replace(data, patches=changed, values={"soc_g_kg": scrambled})
+    second = Trainer(recipe, other, "soc_g_kg", train_rows).fit(kind)
     np.testing.assert_array_equal(first.predict(data.patches), second.predict(data.patches))
 
 
@@ -105,7 +106,7 @@ def test_only_the_published_protocol_lets_test_rows_choose_covariates(study):
     noise[:] = np.random.default_rng(0).normal(size=noise.shape)
     honest = nested(recipe, data, recipe.target, ["forest"]).selections
     leaking = published(recipe, data, recipe.target, ["forest"]).selections
-    everything = Trainer(recipe, data.patches, data.values["soc_g_kg"], names, data.layers, np.arange(len(data.ids)))
+    everything = Trainer(recipe, data, "soc_g_kg", np.arange(len(data.ids)))
     assert sorted(leaking[0].kept) == list(everything.kept)
     assert len(honest) == 3
 

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner
+from study_on_disk import StudyOnDisk
 from written_rasters import TRANSFORM, UTM, write_raster
 
-from geosoil.errors import GeosoilError, RasterError, RecipeError, SamplesError
+from geosoil.errors import RasterError, RecipeError, SamplesError
 from geosoil.io.stack import open_stack
 from geosoil.models.compose import Cascade, Ensemble
 from geosoil.models.store import load_model, read_card
 from geosoil.report.explained_map import explain_covariates_map
 from geosoil.report.maps import map_covariates
-from geosoil.studies.catalogue import compare, recipe_template, train
+from geosoil.studies.catalogue import compare, recipe_template
 from geosoil.studies.soil_property.candidates import MODELS, fit_model
 from geosoil.studies.soil_property.protocols import validate
 from geosoil.studies.soil_property.recipe import read_recipe
-from geosoil.studies.soil_property.training_data import read_training_data
 
 SIDE, N_POINTS = 24, 70
 RECIPE = """
@@ -54,12 +54,14 @@ processes = 1
 """
 
 
-class Landscape:
+class Landscape(StudyOnDisk):
     """PH follows `wet` and land use, Pb follows pH; half of the points have no Pb; `wet` has a gap without a point."""
 
-    def __init__(self, folder, seed=0):
-        self.folder = folder
-        rng = np.random.default_rng(seed)
+    package, text = "soil_property", RECIPE
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        rng = np.random.default_rng(0)
         rows, columns = np.mgrid[:SIDE, :SIDE] / SIDE
         wet = np.sin(6 * rows) + np.cos(5 * columns) + rng.normal(0, 0.1, rows.shape)
         slope, landuse = rng.uniform(1, 9, rows.shape), 1 + (columns > 0.5)
@@ -86,23 +88,8 @@ class Landscape:
     def covariates(self):
         return sorted(self.folder.glob("*.tif"))
 
-    def recipe(self, *changes):
-        text = RECIPE
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
-        (self.folder / "recipe.toml").write_text(text)
-        return self.folder / "recipe.toml"
-
     def train(self, kind="forest", *changes):
-        return train(self.recipe(('kind = "forest"', f'kind = "{kind}"'), *changes), self.folder / "models" / kind)
-
-    def refusal(self, *changes):
-        """The one line that training is refused with."""
-        with pytest.raises(GeosoilError) as caught:
-            train(self.recipe(*changes), self.folder / "models" / "x")
-        assert "\n" not in str(caught.value)
-        return caught.value
+        return super().train(('kind = "forest"', f'kind = "{kind}"'), *changes)
 
 
 @pytest.fixture
@@ -143,8 +130,7 @@ def test_classes_without_training_samples_are_refused(landscape):
 
 @pytest.mark.parametrize("kind", ["transfer", "cascade"])
 def test_nothing_measured_at_a_test_point_reaches_its_prediction(landscape, kind):
-    loaded = read_recipe(landscape.recipe())
-    data = read_training_data(loaded)
+    loaded, data = landscape.loaded(), landscape.data()
     train_rows, test = np.arange(0, 60), np.arange(60, N_POINTS)
 
     def predicted(known):
@@ -157,8 +143,7 @@ def test_nothing_measured_at_a_test_point_reaches_its_prediction(landscape, kind
 
 
 def test_points_without_the_target_teach_the_source(landscape):
-    loaded = read_recipe(landscape.recipe())
-    data = read_training_data(loaded)
+    loaded, data = landscape.loaded(), landscape.data()
     rows = np.arange(N_POINTS)
     cascade = fit_model("cascade", loaded.recipe, data, rows)
     assert cascade.first.inputs[0].training_low == data.X[:, 0].min()
@@ -170,8 +155,7 @@ def test_points_without_the_target_teach_the_source(landscape):
 
 
 def test_every_known_point_is_tested_once_a_repeat(landscape):
-    loaded = read_recipe(landscape.recipe(("n_folds = 3", "n_folds = 3\nn_repeats = 2")))
-    data = read_training_data(loaded)
+    loaded, data = landscape.loaded(("n_folds = 3", "n_folds = 3\nn_repeats = 2")), landscape.data()
     for protocol in ("random", "spatial"):
         outcome = validate(protocol, loaded.recipe, data, ["forest"])
         assert outcome.predicted["forest"].shape == (2, N_POINTS)
@@ -220,40 +204,37 @@ def test_a_map_of_attributions_sums_to_the_prediction(landscape, kind):
 
 
 def test_bad_input_gets_one_line(landscape):
-    assert "needs a table [source]" in str(
-        landscape.refusal(
-            ('[source]\ncolumn = "ph"\nunit = "1"\ntitle = "pH"\n', ""), ('kind = "forest"', 'kind = "cascade"')
-        )
+    no_source = ('[source]\ncolumn = "ph"\nunit = "1"\ntitle = "pH"\n', "")
+    assert "needs a table [source]" in landscape.refusal(
+        RecipeError, no_source, ('kind = "forest"', 'kind = "cascade"')
     )
-    assert isinstance(landscape.refusal(("n_trees", "n_tree")), RecipeError)
-    assert "did you mean pb_mg_kg" in str(landscape.refusal(("pb_mg_kg", "pb_mgkg")))
-    assert "names that differ" in str(landscape.refusal(('title = "pH"', 'title = "wet"')))
-    assert "no such file" in str(landscape.refusal(('["*.tif"]', '["*.img"]')))
+    assert "did you mean n_trees?" in landscape.refusal(RecipeError, ("n_trees", "n_tree"))
+    assert "did you mean pb_mg_kg" in landscape.refusal(SamplesError, ("pb_mg_kg", "pb_mgkg"))
+    assert "names that differ" in landscape.refusal(SamplesError, ('title = "pH"', 'title = "wet"'))
+    assert "no such file" in landscape.refusal(RecipeError, ('["*.tif"]', '["*.img"]'))
     landscape.points.loc[3, "pb_mg_kg"] = 0.0
     landscape.write_points()
-    refusal = landscape.refusal()
-    assert isinstance(refusal, SamplesError)
-    assert "points.gpkg: found 1 values of zero or less in pb_mg_kg" in str(refusal)
+    line = landscape.refusal(SamplesError)
+    assert "points.gpkg: found pb_mg_kg of zero or less for p3" in line
 
 
 def test_few_samples_are_told_and_fewer_refused(landscape):
     known = np.flatnonzero(landscape.points.pb_mg_kg.notna())
     landscape.points.loc[known[15:], "pb_mg_kg"] = np.nan
     landscape.write_points()
-    notes = read_training_data(read_recipe(landscape.recipe())).notes
+    notes = landscape.data().notes
     assert any(note.startswith("15 values of pb_mg_kg: with fewer than 20") for note in notes)
     landscape.points.loc[known[9:], "pb_mg_kg"] = np.nan
     landscape.write_points()
-    assert "found 9 values of pb_mg_kg on the covariates; expected at least 10" in str(landscape.refusal())
+    assert "found 9 values of pb_mg_kg on the covariates; expected at least 10" in landscape.refusal(SamplesError)
 
 
 def test_a_point_in_a_gap_stops_or_is_dropped(landscape):
     x, y = rasterio.transform.xy(TRANSFORM, [0], [0])
     landscape.points.loc[0, "geometry"] = gpd.points_from_xy(x, y)[0]
     landscape.write_points()
-    assert "p0" in str(landscape.refusal())
-    loaded = read_recipe(landscape.recipe(('"*.tif"]', '"*.tif"]\non_missing = "drop"')))
-    data = read_training_data(loaded)
+    assert "p0" in landscape.refusal(SamplesError)
+    data = landscape.data(('"*.tif"]', '"*.tif"]\non_missing = "drop"'))
     assert len(data.ids) == N_POINTS - 1
     assert any("dropped 1 of 70 points" in note for note in data.notes)
 
