@@ -14,9 +14,9 @@ def command(recipe: str, output: Path | None) -> None:
     """Make the comparison table of a recipe's study, by every protocol that the study has, with a report."""
     from geosoil.studies.catalogue import compare
     from geosoil_cli.main import refuse
-    from geosoil_cli.progress import progress_bar
+    from geosoil_cli.progress import progress_of
 
-    with progress_bar() as progress:
+    with progress_of() as progress:
         result = compare(recipe, output, progress=progress)
     click.echo(result.summary())
     refuse(result.refused)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from geosoil.studies.catalogue import DEMOS, run_demo
-from geosoil_cli.progress import progress_bar
+from geosoil_cli.progress import progress_of
 
 
 @click.command()
@@ -17,6 +17,6 @@ from geosoil_cli.progress import progress_bar
 )
 def command(study: str, output: Path) -> None:
     """Run the whole chain on the sample data: train, map, report."""
-    with progress_bar() as progress:
+    with progress_of() as progress:
         result = run_demo(study, output, progress=progress)
     click.echo(result.summary())

@@ -53,6 +53,8 @@ def command(
         limits = [float(limit) for limit in layers.split(",")]
     except ValueError as error:
         raise click.UsageError(f"--layers {layers}: expected limits in cm such as 0,5,15,30") from error
+    if clip is not None and not clip[0] < clip[1]:
+        raise click.UsageError(f"--clip {clip[0]:g} {clip[1]:g}: expected the lower end first")
     if coarse_fragments and not density:
         raise click.UsageError("--coarse-fragments goes with --density")
     if density and properties:

@@ -23,7 +23,9 @@ from geosoil_cli.many import ManyCommand
 @click.option("--like", metavar="GRID.tif", help="Grid of covariates; default that of the first.")
 @click.option("--bands", metavar="CSV", help="Wavelengths of a cube that has none.")
 @click.option("--scale", type=float, help="Reflectance = stored value x SCALE, where the file does not say so.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn: background, samples.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn: background, samples."
+)
 def command(
     model: str,
     samples: Path | None,

@@ -22,14 +22,14 @@ import click
 @click.option(
     "--retention", type=click.Choice(["proportion", "probability"]), default="proportion", help="What leaves."
 )
-@click.option("--seed", default=0, help="The same seed chooses the same rows.")
-@click.option("--device", default="cpu", help="cpu or cuda; the rows do not depend on it.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="The same seed chooses the same rows.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="The rows do not depend on it.")
 @click.option("--resume", "journal", type=Path, metavar="JOURNAL.json", help="Kept pass by pass; a killed run goes on.")
 def command(library: str, site: str, output: Path, **settings: Any) -> None:
     """Choose the rows of a spectral library that best serve one site (RS-LOCAL)."""
     from geosoil.report.library_rows import localise
-    from geosoil_cli.progress import progress_bar
+    from geosoil_cli.progress import progress_of
 
-    with progress_bar() as progress:
+    with progress_of() as progress:
         result = localise(library, site, output, progress=progress, **settings)
     click.echo(result.summary())

@@ -63,9 +63,9 @@ import click
 def command(dem: str, output: str, **options: Any) -> None:
     """Compute slope, aspect, curvatures, catchment area, TWI, LS-factor and streams of a DEM."""
     from geosoil.report.terrain import map_terrain
-    from geosoil_cli.progress import progress_bar
+    from geosoil_cli.progress import progress_of
 
-    with progress_bar() as progress:
+    with progress_of() as progress:
         result = map_terrain(dem, output, **options, progress=progress)
     for note in result.notes:
         click.echo(note)

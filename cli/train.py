@@ -14,9 +14,9 @@ def command(recipe: str, output: Path | None) -> None:
     """Fit, validate and save the model of a recipe, with a report."""
     from geosoil.studies.catalogue import train
     from geosoil_cli.main import refuse
-    from geosoil_cli.progress import progress_bar
+    from geosoil_cli.progress import progress_of
 
-    with progress_bar() as progress:
+    with progress_of() as progress:
         result = train(recipe, output, progress=progress)
     click.echo(result.summary())
     refuse(result.refused)

@@ -8,16 +8,62 @@ GeosoilError
 ├── SamplesError      a table of samples or spectra cannot be used
 ├── RecipeError       a recipe has an unknown key or a value that makes no sense
 ├── ModelFileError    a model folder is not one, or not to be trusted
-└── OutputError       a place cannot be written
+├── OutputError       a place cannot be written
+├── ClusterError      a dask cluster is not there, or lost its workers
+└── MemoryPromiseError  a promise of memory is too small to begin with
 """
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any
+from urllib.parse import quote
+
+_HIDDEN = "***"
+_LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")
+# Parameters of signed addresses: AWS, Google, CloudFront, SAS of Azure, and what services call their keys.
+_PARAMETER = re.compile(
+    r"""((?:[?&;]|%3F|%26)
+    (?:X-(?:Amz|Goog)-[\w-]+|AWSAccessKeyId|GoogleAccessId|Signature|Policy|Key-Pair-Id|sig|se|sp|sv
+      |(?:[\w-]*[_-])?(?:token|password|secret|credentials?|key)|apikey|accesskey|auth)
+    (?:=|%3D))(?:(?!%26|:\s|:$)[^&;,)\s"'<>])+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_KEY_ID = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
+_SECRET_VARIABLES = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_ACCESS_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "GDAL_HTTP_BEARER",
+    "GDAL_HTTP_USERPWD",
+    "GS_SECRET_ACCESS_KEY",
+)
+_SHORTEST = 8  # characters: a shorter value is no secret, and hiding it would tear words apart
+
+
+def without_secrets(text: str) -> str:
+    """Return a text that may be shown: logins, signatures, tokens and keys in it are hidden.
+
+    text: anything that may hold addresses: an error of a library, a path for a tag or a manifest. Hidden are
+        `user:password@`, the parameters of signed addresses, AWS key ids, and secrets found in the environment.
+
+    >>> without_secrets("https://me:word@example.org/a.tif?sig=c2VjcmV0&x=1")
+    'https://***@example.org/a.tif?sig=***&x=1'
+    """
+    for name in _SECRET_VARIABLES:
+        value = os.environ.get(name, "")
+        if len(value) >= _SHORTEST:
+            text = text.replace(value, _HIDDEN).replace(quote(value, safe=""), _HIDDEN)
+    text = _LOGIN.sub(f"{_HIDDEN}@", text)
+    text = _PARAMETER.sub(rf"\g<1>{_HIDDEN}", text)
+    return _KEY_ID.sub(_HIDDEN, text)
 
 
 class GeosoilError(Exception):
-    """Say in one line where it went wrong, what was found, what was expected, and the way out.
+    """Say in one line where it went wrong, what was found, what was expected, and the way out; never a secret.
 
     >>> print(GeosoilError("a.tif", found="no CRS", expected="a CRS", way_out="assign one with gdal_edit"))
     a.tif: found no CRS; expected a CRS; assign one with gdal_edit
@@ -25,7 +71,7 @@ class GeosoilError(Exception):
 
     def __init__(self, where: object, *, found: str, expected: str, way_out: str) -> None:
         message = f"{where}: found {found}; expected {expected}; {way_out}"
-        super().__init__(" ".join(message.split()))
+        super().__init__(without_secrets(" ".join(message.split())))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let an error come back as itself from the process of a fold."""
@@ -68,3 +114,11 @@ class ModelFileError(GeosoilError):
 
 class OutputError(GeosoilError):
     """A place cannot be written."""
+
+
+class ClusterError(GeosoilError):
+    """A dask cluster is not there, or lost its workers."""
+
+
+class MemoryPromiseError(GeosoilError):
+    """A promise of memory is too small to begin with."""

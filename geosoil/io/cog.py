@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import xarray as xr
-    from rasterio import DatasetReader
+    from rasterio.io import DatasetReader, DatasetWriter
 
 BINS = 65_536  # of the histogram that percentiles are read from
 TILE = 512  # pixels
@@ -74,7 +74,6 @@ class CogSummary:
         return tuple(band.name for band in self.bands if band.valid_count == 0)
 
 
-@bounded_cache()
 def write_cog(
     raster: xr.DataArray,
     path: str | os.PathLike[str],
@@ -109,52 +108,84 @@ def write_cog(
     >>> band.name, band.unit, band.mean, band.std, band.valid_count
     ('soc', '%', 2.0, 1.0, 2)
     """
-    path = Path(path)
     check_raster(raster)
+    names = [str(name) for name in raster["band"].values]
+    units = list(band_units) if band_units is not None else [raster.attrs.get("units", "")] * len(names)
     grid = Grid.of(raster)
+    source = raster.attrs.get("source") or ""
+    with cog_writer(path, grid, names, units, tags=tags, overviews=overviews, threads=threads, source=source) as writer:
+        stream_blocks(raster, writer.put, threads=threads, progress=progress)
+    return writer.summary
+
+
+@contextmanager
+def cog_writer(
+    path: str | os.PathLike[str],
+    grid: Grid,
+    names: Sequence[str],
+    units: Sequence[str],
+    *,
+    tags: Mapping[str, str] | None = None,
+    overviews: Literal["average", "nearest"] = "average",
+    threads: int = 2,
+    source: str = "",
+) -> Iterator[CogWriter]:
+    """Yield a writer that takes blocks in any order, one at a time; the COG stands there once the `with` is left.
+
+    grid, names, units: of the map and its bands. source: named where the grid has no CRS. The rest, and what is raised,
+    as for `write_cog`; the writer has its `summary` after the `with`.
+    """
+    path = Path(path)
     if grid.crs is None:
         raise GridError(
-            raster.attrs.get("source") or path,
+            source or path,
             found="a raster without CRS",
             expected="a map in a coordinate reference system",
             way_out="georeference its source, or assign a CRS with raster.rio.write_crs",
         )
-    names = [str(name) for name in raster["band"].values]
-    units = list(band_units) if band_units is not None else [raster.attrs.get("units", "")] * len(names)
     if len(units) != len(names):
         raise ValueError(f"{len(units)} band_units for {len(names)} bands")
-    with atomic_path(path) as temporary:
-        _require_room(path, 3 * 4 * raster.size)  # blocks, their pyramid, and a map that may not shrink
+    with bounded_cache(), atomic_path(path) as temporary:
+        _require_room(path, 3 * 4 * len(names) * grid.height * grid.width)  # blocks, pyramid, a map that may not shrink
         blocks = temporary.with_name(f"{temporary.name}.blocks.tif")  # removed by atomic_path, as all of that name
-        valid_counts = np.zeros(len(names), dtype=np.int64)
-        infinite_count = 0
         with _output_errors(path):
             target = rasterio.open(blocks, "w", **_profile(grid, len(names)))
-
-        def store(y0: int, x0: int, block: np.ndarray) -> None:
-            nonlocal infinite_count
-            infinite = np.isinf(block)
-            if infinite.any():
-                infinite_count += int(infinite.sum())
-                block = np.where(infinite, np.float32(np.nan), block)
-            valid_counts[:] += np.count_nonzero(~np.isnan(block), axis=(1, 2))
-            with _output_errors(path):
-                target.write(block, window=Window(x0, y0, block.shape[2], block.shape[1]))
-
+        writer = CogWriter(path, target)
         try:
             for number, (name, unit) in enumerate(zip(names, units, strict=True), start=1):
                 target.set_band_description(number, name)
                 target.set_band_unit(number, unit)
-            stream_blocks(raster, store, threads=threads, progress=progress)
+            yield writer
         finally:
             with _output_errors(path):
                 target.close()
         bands = tuple(_statistics(blocks, path))
-        if [band.valid_count for band in bands] != valid_counts.tolist():
+        if [band.valid_count for band in bands] != writer.valid_counts.tolist():
             # GDAL reads a tile that never reached the disk as no data, and closing a file reports nothing.
             raise _cannot_write(path, "blocks that did not reach the disk")
         _copy_to_cog(blocks, temporary, bands, tags=tags or {}, overviews=overviews, threads=threads, named=path)
-    return CogSummary(path, (len(names), grid.height, grid.width), bands, infinite_count)
+        writer.summary = CogSummary(path, (len(names), grid.height, grid.width), bands, writer.infinite_count)
+
+
+class CogWriter:
+    """Takes the blocks of a map that is being written."""
+
+    summary: CogSummary
+
+    def __init__(self, path: Path, target: DatasetWriter) -> None:
+        self.path, self.target = path, target
+        self.valid_counts = np.zeros(target.count, dtype=np.int64)
+        self.infinite_count = 0
+
+    def put(self, y0: int, x0: int, block: np.ndarray) -> None:
+        """Write a block `(band, y, x)` float32 whose first pixel lies in row y0, column x0; infinity is no data."""
+        infinite = np.isinf(block)
+        if infinite.any():
+            self.infinite_count += int(infinite.sum())
+            block = np.where(infinite, np.float32(np.nan), block)
+        self.valid_counts += np.count_nonzero(~np.isnan(block), axis=(1, 2))
+        with _output_errors(self.path):
+            self.target.write(block, window=Window(x0, y0, block.shape[2], block.shape[1]))
 
 
 def _profile(grid: Grid, bands: int) -> dict[str, Any]:

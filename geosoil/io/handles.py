@@ -17,8 +17,18 @@ from typing import TYPE_CHECKING, Any
 import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.session import DummySession
 
 from geosoil.errors import RasterError
+from geosoil.io.remote import (
+    WAY_OUT,
+    UnreadError,
+    is_remote,
+    patiently,
+    remote_options,
+    require_side_files,
+    whole_answers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +41,11 @@ KEPT_PER_THREAD = 32
 # A VRT may name other files, but must not run code that it brings along.
 # GDAL keeps decoded blocks, up to 5 % of the machine's memory; blocks here are read once, so a few are enough.
 # What the user has set in the environment stands. rasterio takes this one in bytes.
-_CACHE: dict[str, Any] = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": 128 * 2**20}
+CACHE_BYTES = 128 * 2**20
+_CACHE: dict[str, Any] = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE_BYTES}
 _OPTIONS: dict[str, Any] = {"GDAL_VRT_ENABLE_PYTHON": "NO", **_CACHE}
-# Of a remote file, ask for side files one by one: listing a bucket may take minutes.
-_REMOTE_OPTIONS = {**_OPTIONS, "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
+# Without one, rasterio looks for credentials, for 15 ms, whenever an environment is made; opening s3:// does so anyway.
+_NO_SESSION = DummySession()
 
 _opening = threading.Lock()  # for the warnings filter below, which is global; never held while reading
 _own = threading.local()
@@ -50,7 +61,7 @@ def bounded_cache() -> Iterator[None]:
     >>> with bounded_cache():
     ...     pass
     """
-    with rasterio.Env(**_CACHE):
+    with rasterio.Env(_NO_SESSION, **_CACHE):
         yield
 
 
@@ -73,14 +84,22 @@ def dataset(path: str, stamp: tuple[int, int] | None = None) -> Iterator[Dataset
     3
     """
     kept: OrderedDict[tuple[str, Any], DatasetReader] = _own.__dict__.setdefault("kept", OrderedDict())
-    with rasterio.Env(**(_REMOTE_OPTIONS if is_remote(path) else _OPTIONS)):
+    with rasterio.Env(_NO_SESSION, **_OPTIONS, **remote_options(path)):
         key = (path, stamp)
         if key not in kept:
             kept[key] = _open(path)
             while len(kept) > KEPT_PER_THREAD:
                 kept.popitem(last=False)[1].close()
         kept.move_to_end(key)
-        yield kept[key]
+        try:
+            with whole_answers(path):
+                yield kept[key]
+        except RasterioError:
+            # What GDAL holds of it may be the half of an answer: its next reader opens it anew.
+            broken = kept.pop(key, None)
+            if broken is not None:
+                broken.close()
+            raise
 
 
 def located(path: str | os.PathLike[str]) -> str:
@@ -91,15 +110,6 @@ def located(path: str | os.PathLike[str]) -> str:
     """
     text = os.fspath(path)
     return str(Path(text).absolute()) if _is_plain(text) else text
-
-
-def is_remote(path: str) -> bool:
-    """Tell whether GDAL reads the path over a network.
-
-    >>> is_remote("s3://bucket/a.tif"), is_remote("a.tif")
-    (True, False)
-    """
-    return "://" in path or path.startswith(("/vsicurl", "/vsis3", "/vsigs", "/vsiaz"))
 
 
 def stamp_of(path: str) -> tuple[int, int] | None:
@@ -131,14 +141,14 @@ def _open(path: str) -> DatasetReader:
     if plain and not Path(path).exists():
         raise RasterError(path, found="no such file", expected="a raster", way_out="check the path")
     try:
-        # A cube in sensor geometry has no geotransform: that is said by its CRS, not by a warning.
-        with _opening, warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            source = rasterio.open(path)
-    except (RasterioError, ValueError) as error:
-        found = "a folder" if plain and Path(path).is_dir() else f"no raster ({_first_line(error)})"
+        source = patiently(path, lambda: _opened(path))
+    except (UnreadError, ValueError) as error:
+        found = "a folder" if plain and Path(path).is_dir() else f"no raster ({error})"
         raise RasterError(
-            path, found=found, expected="a raster that GDAL can open", way_out="check the file"
+            path,
+            found=found,
+            expected="a raster that GDAL can open",
+            way_out=WAY_OUT if is_remote(path) else "check the file",
         ) from error
     inner = source.subdatasets
     if source.count == 0:
@@ -152,8 +162,17 @@ def _open(path: str) -> DatasetReader:
     return source
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _opened(path: str) -> DatasetReader:
+    # A cube in sensor geometry has no geotransform: that is said by its CRS, not by a warning.
+    with _opening, warnings.catch_warnings(), whole_answers(path):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        source = rasterio.open(path)
+    try:
+        require_side_files(source, path)
+    except RasterioError:
+        source.close()
+        raise
+    return source
 
 
 def _forget() -> None:

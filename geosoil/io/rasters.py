@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -14,9 +14,10 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 from xarray.core import indexing
 
-from geosoil.errors import RasterError
+from geosoil.errors import RasterError, without_secrets
 from geosoil.io.handles import dataset, located, stamp_of, value_bands
 from geosoil.io.pixel_tiles import byte_order, read_pixels
+from geosoil.io.remote import WAY_OUT, UnreadError, is_remote, patiently
 from geosoil.io.windows import WindowArray
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
@@ -24,6 +25,9 @@ from geosoil.raster.layout import make_raster
 if TYPE_CHECKING:
     import numpy.typing as npt
     import xarray as xr
+    from rasterio.io import DatasetReader
+
+    Reader = Callable[["_File", DatasetReader, list[int], Window], np.ndarray]
 
 PathLike = str | os.PathLike[str]
 
@@ -72,7 +76,7 @@ def open_raster(
         names=names if names is not None else _unique_names(described),
         crs=grid.crs,
         transform=grid.transform,
-        source=where,
+        source=without_secrets(where),
         units=units if units is not None else found_units.pop() if len(found_units) == 1 else "",
         preferred_chunks=described[0].block,
     )
@@ -90,6 +94,7 @@ class _File:
     scale: tuple[float, ...]
     offset: tuple[float, ...]
     masked: bool  # by an alpha band or a mask of the dataset
+    block_rows: int  # of the file's own blocks
     byte_order: str | None = None  # of a file whose pixels can be read without GDAL
 
 
@@ -138,21 +143,54 @@ def _read_file(file: _File, bands: np.ndarray, window: Window, out: np.ndarray, 
 
 def _read_stored(file: _File, numbers: list[int], window: Window) -> tuple[np.ndarray, np.ndarray | None]:
     try:
-        with dataset(file.path, file.stamp) as source:
-            mask = source.read_masks(numbers[0], window=window) if file.masked else None
-            stored = None
-            if file.byte_order is not None:
-                stored = read_pixels(source, file.path, file.stamp, file.byte_order, numbers, window)
-            return stored if stored is not None else source.read(numbers, window=window), mask
-    except RasterioError as error:
-        cause = str(error.__cause__ or error).splitlines()[0]
+        mask = _read_patiently(file, numbers[:1], window, _masks) if file.masked else None
+        return _read_patiently(file, numbers, window, _pixels), None if mask is None else mask[0]
+    except (UnreadError, RasterError) as error:
+        remote = is_remote(file.path)
+        if isinstance(error, RasterError) and not remote:
+            raise
+        why = error.__cause__ if isinstance(error, RasterError) else error  # it could not even be opened anew
         raise RasterError(
             file.path,
             found=f"a window that cannot be read, row {window.row_off}, column {window.col_off}, "
-            f"{window.height} x {window.width} pixels ({cause})",
+            f"{window.height} x {window.width} pixels ({why})",
             expected="a whole file",
-            way_out="fetch or write the file again",
-        ) from error
+            way_out=WAY_OUT if remote else "fetch or write the file again",
+        ) from (None if remote else error)
+
+
+def _read_patiently(file: _File, numbers: list[int], window: Window, read: Reader) -> np.ndarray:
+    """Read `(band, y, x)`; over a network, in halves where it failed: of a thousand answers one may always be cut."""
+
+    def once() -> np.ndarray:
+        with dataset(file.path, file.stamp) as source:
+            return read(file, source, numbers, window)
+
+    rows = window.height // 2
+    if not is_remote(file.path) or (len(numbers) == 1 and rows < file.block_rows):
+        return patiently(file.path, once)
+    try:
+        return once()
+    except RasterioError:
+        if len(numbers) > 1:
+            middle = len(numbers) // 2
+            parts = [_read_patiently(file, some, window, read) for some in (numbers[:middle], numbers[middle:])]
+            return np.concatenate(parts)
+        upper = Window(window.col_off, window.row_off, window.width, rows)
+        lower = Window(window.col_off, window.row_off + rows, window.width, window.height - rows)
+        return np.concatenate([_read_patiently(file, numbers, one, read) for one in (upper, lower)], axis=1)
+
+
+def _pixels(file: _File, source: DatasetReader, numbers: list[int], window: Window) -> np.ndarray:
+    if file.byte_order is not None:
+        stored = read_pixels(source, file.path, file.stamp, file.byte_order, numbers, window)
+        if stored is not None:
+            return stored
+    return source.read(numbers, window=window)
+
+
+def _masks(file: _File, source: DatasetReader, numbers: list[int], window: Window) -> np.ndarray:
+    return source.read_masks(numbers, window=window)
 
 
 def _convert(stored: np.ndarray, out: np.ndarray, nodata: float | None, scale: float, offset: float) -> None:
@@ -186,6 +224,7 @@ def _describe(path: str, nodata: float | None) -> _Described:
                 expected=f"a type that can hold the no-data value {nodata:g}",
                 way_out="give the value as it is stored",
             )
+        rows, columns = source.block_shapes[bands[0] - 1]
         file = _File(
             path=path,
             stamp=stamp,
@@ -198,9 +237,9 @@ def _describe(path: str, nodata: float | None) -> _Described:
             scale=tuple(source.scales[band - 1] for band in bands),
             offset=tuple(source.offsets[band - 1] for band in bands),
             masked=MaskFlags.per_dataset in source.mask_flag_enums[bands[0] - 1],
+            block_rows=int(rows),
             byte_order=byte_order(path, stamp, source),
         )
-        rows, columns = source.block_shapes[bands[0] - 1]
         stem = PurePath(path.partition("?")[0]).stem if len(bands) == 1 else ""
         return _Described(
             file=file,

@@ -132,6 +132,35 @@ class StackArray(WindowArray):
         return out
 
 
+def join_bands(rasters: Sequence[xr.DataArray]) -> xr.DataArray:
+    """Return the bands of rasters of one grid as one lazy raster; a name that is taken already gets a `'` behind it.
+
+    It reads as the first does: grid, wavelengths (none for the bands of the others), source, preferred chunks.
+
+    >>> from affine import Affine
+    >>> ones = make_raster(np.ones((1, 1, 2), "float32"), names=["a"], crs=None, transform=Affine.identity())
+    >>> joined = join_bands([ones, ones * 2])
+    >>> joined.band.values.tolist(), joined.values.tolist()
+    (['a', "a'"], [[[1.0, 1.0]], [[2.0, 2.0]]])
+    """
+    first, grid = rasters[0], Grid.of(rasters[0])
+    names: list[str] = []
+    for name in (str(name) for raster in rasters for name in raster["band"].values):
+        while name in names:
+            name += "'"
+        names.append(name)
+    places = [(part, band) for part, raster in enumerate(rasters) for band in range(raster.sizes["band"])]
+    return make_raster(
+        indexing.LazilyIndexedArray(StackArray(tuple(raster.variable for raster in rasters), np.array(places), grid)),
+        names=names,
+        crs=grid.crs,
+        transform=grid.transform,
+        source=first.attrs.get("source", ""),
+        units=first.attrs.get("units", ""),
+        preferred_chunks=first.encoding.get("preferred_chunks"),
+    )
+
+
 def as_grid(like: PathLike | Grid | xr.DataArray) -> Grid:
     """Return the grid of a file, of a raster, or the grid itself."""
     if isinstance(like, Grid):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.raster.blocks import choose_block, map_blocks
+from geosoil.io.stack import join_bands
+from geosoil.raster.blocks import Blocks, choose_block, cut_blocks, lazy_raster
 from geosoil.raster.grid import Grid
 
 if TYPE_CHECKING:
@@ -17,6 +18,47 @@ if TYPE_CHECKING:
 
     from geosoil.mapping.masks import BareSoil
     from geosoil.models.base import Block, Model
+
+BATCH_BYTES = 24 * 2**20  # of the layers of a net for one batch of pixels
+DENSE_BYTES = 112 * 2**20  # of the maps of a patch network over one strip (`networks/dense_patches.py`)
+WRITING_BYTES, WRITING_BYTES_A_BAND = 64 * 2**20, 16 * 2**20  # two windows are compared, all bands of each
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """What is to be mapped: a model, the bands it reads, and what it leaves out.
+
+    source `(band, y, x)`: the model's bands in its order, then those of the bare-soil test and of the mask that it does
+    not read itself; only these are ever asked of the file.
+    """
+
+    source: xr.DataArray
+    predict: PredictBlock
+
+    def working_bytes(self, window: tuple[int, int]) -> int:
+        """Return the most that one block whose window is (y, x) pixels, halo included, holds in memory at a time."""
+        model = self.predict.model
+        # Values as stored, as float32, and those with a halo added; a result, and its bytes on the way to the store.
+        each = 12 * self.source.sizes["band"] + 12 * len(model.targets) + model.bytes_a_pixel
+        return each * window[0] * window[1] + (DENSE_BYTES if model.halo else BATCH_BYTES)
+
+    @property
+    def writing_bytes(self) -> int:
+        """The most that statistics and the copy to a COG hold in memory at a time."""
+        return WRITING_BYTES + len(self.predict.model.targets) * WRITING_BYTES_A_BAND
+
+    def blocks(self, block: int | tuple[int, int] | None = None) -> Blocks:
+        """Cut it into blocks, in pixels a side or (y, x); by default as suits the file. No value depends on it."""
+        model = self.predict.model
+        return cut_blocks(
+            self.predict,
+            self.source,
+            names=[target.name for target in model.targets],
+            halo=model.halo,
+            block=choose_block(self.source, halo=model.halo) if block is None else block,
+            units=model.targets[0].unit,
+            edge="reflect" if model.halo else "nan",
+        )
 
 
 def map_model(
@@ -36,46 +78,48 @@ def map_model(
 
     Raises GridError where the mask lies on another grid.
     """
+    wanted = prepare_map(model, raster, bands=bands, bare_soil=bare_soil, mask=mask)
+    return lazy_raster(wanted.blocks(block), wanted.source)
+
+
+def prepare_map(
+    model: Model,
+    raster: xr.DataArray,
+    *,
+    bands: Sequence[str] | None = None,
+    bare_soil: BareSoil | None = None,
+    mask: xr.DataArray | None = None,
+) -> Mapping:
+    """Bring together what `map_model` maps, arguments as there, without cutting it into blocks yet."""
     names = list(bands if bands is not None else [feature.name for feature in model.features])
     extra = list(bare_soil.bands(raster)) if bare_soil is not None else []
     read = [*names, *(name for name in dict.fromkeys(extra) if name not in names)]
-    place = [read.index(name) for name in extra]
-    function = _PredictBlock(model, len(names), bare_soil, tuple(place))
+    places = tuple(read.index(name) for name in extra)
     source = raster.sel(band=read)
-    side = choose_block(source, halo=model.halo) if block is None else (block, block)
-    predicted = map_blocks(
-        function,
-        source,
-        names=[target.name for target in model.targets],
-        halo=model.halo,
-        block=side,
-        units=model.targets[0].unit,
-        edge="reflect" if model.halo else "nan",
-    )
-    if mask is None:
-        return predicted
-    Grid.of(mask).require_same(Grid.of(raster), where=mask.attrs.get("source", "mask"), than="the cube")
-    kept = map_blocks(_is_kept, mask.isel(band=[0]), names=["kept"], block=side)
-    return predicted.where(kept.isel(band=0, drop=True) > 0).assign_attrs(predicted.attrs)
-
-
-def _is_kept(block: Block) -> Block:
-    return (np.nan_to_num(block) != 0).astype(np.float32)
+    if mask is not None:
+        Grid.of(mask).require_same(Grid.of(raster), where=mask.attrs.get("source", "mask"), than="the cube")
+        source = join_bands([source, mask.isel(band=[0])])
+    return Mapping(source, PredictBlock(model, len(names), bare_soil, places, masked=mask is not None))
 
 
 @dataclass(frozen=True)
-class _PredictBlock:
-    """What runs on every block: the model, and the bare-soil test on the bands behind its own."""
+class PredictBlock:
+    """What runs on every block: the model on its bands; the bare-soil test and the mask on those behind them."""
 
     model: Model
     n_features: int
-    bare_soil: BareSoil | None
-    bare_soil_bands: tuple[int, ...]
+    bare_soil: BareSoil | None = None
+    bare_soil_bands: tuple[int, ...] = ()
+    masked: bool = False  # by the last band
 
     def __call__(self, block: Block) -> Block:
-        predicted = self.model.predict(block[: self.n_features])
+        halo = self.model.halo
+        inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]
+        left_out = np.zeros(inner.shape[1:], bool)
         if self.bare_soil is not None:
-            halo = self.model.halo
-            inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo] if halo else block
-            predicted[:, ~self.bare_soil.is_bare(inner[list(self.bare_soil_bands)])] = np.nan
+            left_out |= ~self.bare_soil.is_bare(inner[list(self.bare_soil_bands)])
+        if self.masked:
+            left_out |= np.nan_to_num(inner[-1]) == 0
+        predicted = self.model.predict(block[: self.n_features])
+        predicted[:, left_out] = np.nan
         return predicted

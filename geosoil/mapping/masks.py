@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.errors import WavelengthError
+from geosoil.errors import RecipeError, WavelengthError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,6 +31,17 @@ class BareSoil:
     ndvi_max: float = 0.27
     nbr2_max: float = 0.3
     reflectance_min: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuse thresholds that compare with nothing, NaN first; raises RecipeError."""
+        for name, value in vars(self).items():
+            if not -1 <= value <= 1:
+                raise RecipeError(
+                    "bare soil",
+                    found=f"{name} {value:g}",
+                    expected="-1 to 1, as indices of reflectance are",
+                    way_out="correct it, or leave it out",
+                )
 
     def __str__(self) -> str:
         return (

@@ -64,6 +64,10 @@ class Model(Protocol):
     def halo(self) -> int:
         """Pixels of context that it needs on every side; 0 for a pixel model."""
 
+    @property
+    def bytes_a_pixel(self) -> int:
+        """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
+
     def predict(self, block: Block) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x); NaN in any feature gives NaN."""
 
@@ -118,6 +122,13 @@ class PixelModel:
     def is_lowered(self) -> bool:
         """Whether blocks run as one float32 program instead of the estimator's own `predict`."""
         return self._lowered is not None
+
+    @property
+    def bytes_a_pixel(self) -> int:
+        """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
+        sums = 8 * len(self.targets) + 8
+        # An estimator's own predict has the rows, their float64 and a step's copy of them.
+        return sums if self.is_lowered else sums + 4 * len(self.features) + 20 * len(self.inputs)
 
     def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> PixelModel:
         """Return the same model for the bands of another sensor: matrix `(n_used, n_features)`."""

@@ -71,6 +71,11 @@ class Composed(ABC):
         read = {feature.name for member in self.members for feature in member.features}
         return np.flatnonzero([feature.name in read for feature in self.inputs])
 
+    @property
+    def bytes_a_pixel(self) -> int:
+        """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
+        return sum(4 * len(m.features) + 8 * len(m.targets) + m.bytes_a_pixel for m in self.members)
+
     @abstractmethod
     def predict(self, block: Block) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x); NaN in any feature gives NaN."""

@@ -46,6 +46,11 @@ class PatchModel:
         return self.patch_size // 2
 
     @property
+    def bytes_a_pixel(self) -> int:
+        """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
+        return 12 * len(self.features) + 24 * len(self.targets)  # scaled covariates; sums over members
+
+    @property
     def features(self) -> tuple[Feature, ...]:
         """The covariates it reads, in this order."""
         return tuple(self.inputs[i] for i in self.used)

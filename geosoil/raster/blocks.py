@@ -35,27 +35,51 @@ BLOCK_BYTES = 64 * 2**20  # of one float32 input block
 
 
 @dataclass(frozen=True)
-class _Run:
-    """All that the blocks of one run share; it travels to a worker once, not with every block."""
+class Blocks:
+    """A function over the blocks of a raster: all that computing any one of them takes, on any thread or machine.
+
+    rows, cols: where blocks begin and end in pixels, the first 0, the last the height or width. A block is named by its
+    place `(i, j)`. `names` and `units` are those of the bands that the function writes.
+    """
 
     function: Callable[[Block], Block]
     source: xr.Variable | None  # None: the windows are blocks of another lazy raster
-    rows: tuple[int, ...]  # where blocks begin and end, first 0, last the height
+    rows: tuple[int, ...]
     cols: tuple[int, ...]
-    halo: int
-    edge: Edge
-    bands_out: int
+    names: tuple[str, ...]
+    units: str = ""
+    halo: int = 0
+    edge: Edge = "nan"
+
+    @property
+    def places(self) -> Iterator[tuple[int, int]]:
+        """The place of every block, row by row."""
+        return product(range(len(self.rows) - 1), range(len(self.cols) - 1))
+
+    def __len__(self) -> int:
+        return (len(self.rows) - 1) * (len(self.cols) - 1)
+
+    def inner(self, i: int, j: int) -> tuple[slice, slice]:
+        """Return the rows and columns that block (i, j) fills."""
+        return slice(self.rows[i], self.rows[i + 1]), slice(self.cols[j], self.cols[j + 1])
 
     def window(self, i: int, j: int) -> tuple[slice, slice, tuple[tuple[int, int], ...]]:
         """Return the rows and columns that block (i, j) reads, and what is missing of its halo on every side."""
         slices, missing = [], [(0, 0)]
-        for edges, k in ((self.rows, i), (self.cols, j)):
-            start, stop = edges[k] - self.halo, edges[k + 1] + self.halo
+        for edges, own in ((self.rows, self.inner(i, j)[0]), (self.cols, self.inner(i, j)[1])):
+            start, stop = own.start - self.halo, own.stop + self.halo
             slices.append(slice(max(start, 0), min(stop, edges[-1])))
             missing.append((max(-start, 0), max(stop - edges[-1], 0)))
         return slices[0], slices[1], tuple(missing)
 
+    def read(self, i: int, j: int) -> Block:
+        """Read what block (i, j) needs of the source."""
+        rows, cols, _ = self.window(i, j)
+        assert self.source is not None
+        return np.asarray(self.source[:, rows, cols].values)
+
     def apply(self, values: Block, i: int, j: int) -> Block:
+        """Run the function on what was read for block (i, j); raises ValueError where it returns another shape."""
         values = np.asarray(values, dtype=np.float32)
         _, _, missing = self.window(i, j)
         if np.any(missing):
@@ -66,13 +90,41 @@ class _Run:
         elif not values.flags.owndata:
             values = values.copy()  # the function may work in place, and must not reach the caller's raster
         result = np.asarray(self.function(values), dtype=np.float32)
-        expected = (self.bands_out, self.rows[i + 1] - self.rows[i], self.cols[j + 1] - self.cols[j])
+        expected = (len(self.names), *(own.stop - own.start for own in self.inner(i, j)))
         if result.shape != expected:
             raise ValueError(
                 f"the function returned a block of shape {result.shape} for one of shape {values.shape}; "
                 f"expected {expected} (band, y, x), the halo of {self.halo} cut off"
             )
         return result
+
+
+def cut_blocks(
+    function: Callable[[Block], Block],
+    raster: xr.DataArray,
+    *,
+    names: Sequence[str],
+    halo: int = 0,
+    block: int | tuple[int, int] | None = None,
+    units: str = "",
+    edge: Edge = "nan",
+) -> Blocks:
+    """Cut a raster into blocks for a function; all arguments, and what is raised, as for `map_blocks`.
+
+    >>> import numpy as np, xarray as xr
+    >>> raster = xr.DataArray(np.ones((2, 3, 4), "float32"), dims=("band", "y", "x"), coords={"band": ["a", "b"]})
+    >>> blocks = cut_blocks(lambda block: block.sum(axis=0, keepdims=True), raster, names=["total"], block=2)
+    >>> len(blocks), blocks.apply(blocks.read(1, 1), 1, 1).tolist()
+    (4, [[[2.0, 2.0]]])
+    """
+    check_raster(raster)
+    if halo < 0:
+        raise ValueError(f"halo is {halo}; expected 0 or more pixels")
+    if edge not in ("nan", "reflect"):
+        raise ValueError(f"edge is {edge!r}; expected 'nan' or 'reflect'")
+    rows, cols = _edges(raster, block, halo)
+    source = None if raster.chunks else raster.variable
+    return Blocks(function, source, rows, cols, tuple(names), units, halo, edge)
 
 
 def map_blocks(
@@ -104,46 +156,36 @@ def map_blocks(
     >>> total.sizes["band"], total.chunks[1:], float(total.max())
     (1, ((2, 1), (2, 2)), 2.0)
     """
-    check_raster(raster)
-    if halo < 0:
-        raise ValueError(f"halo is {halo}; expected 0 or more pixels")
-    if edge not in ("nan", "reflect"):
-        raise ValueError(f"edge is {edge!r}; expected 'nan' or 'reflect'")
-    rows, cols = _edges(raster, block, halo)
-    run = _Run(
-        function=function,
-        source=None if raster.chunks else raster.variable,
-        rows=rows,
-        cols=cols,
-        halo=halo,
-        edge=edge,
-        bands_out=len(names),
-    )
+    blocks = cut_blocks(function, raster, names=names, halo=halo, block=block, units=units, edge=edge)
+    return lazy_raster(blocks, raster)
+
+
+def lazy_raster(blocks: Blocks, raster: xr.DataArray) -> xr.DataArray:
+    """Return the blocks of a raster as a lazy raster `(names, y, x)` on its grid."""
     coords = {name: c for name, c in raster.coords.items() if set(c.dims) <= {"y", "x"}}
-    attrs = {"units": units} | ({"source": raster.attrs["source"]} if "source" in raster.attrs else {})
-    result = xr.DataArray(_lazy(run, raster), dims=DIMS, coords=coords, attrs=attrs)
-    return result.assign_coords(band=list(names))
+    attrs = {"units": blocks.units} | ({"source": raster.attrs["source"]} if "source" in raster.attrs else {})
+    result = xr.DataArray(_lazy(blocks, raster), dims=DIMS, coords=coords, attrs=attrs)
+    return result.assign_coords(band=list(blocks.names))
 
 
-def _lazy(run: _Run, raster: xr.DataArray) -> da.Array:
+def _lazy(blocks: Blocks, raster: xr.DataArray) -> da.Array:
     name = f"geosoil-{uuid4().hex}"
     # One key holds the function, and the model inside it; the task of a block is that key and two numbers.
-    graph: dict[Any, Any] = {f"run-{name}": run}
-    blocks = product(range(len(run.rows) - 1), range(len(run.cols) - 1))
-    if run.source is not None:
-        graph |= {(name, 0, i, j): (_block_of_file, f"run-{name}", i, j) for i, j in blocks}
+    graph: dict[Any, Any] = {f"run-{name}": blocks}
+    if blocks.source is not None:
+        graph |= {(name, 0, i, j): (_block_of_file, f"run-{name}", i, j) for i, j in blocks.places}
         dependencies = []
     else:
         dependencies = [raster.data]
         row_edges, col_edges = ((0, *np.cumsum(chunks).tolist()) for chunks in raster.data.chunks[1:])
-        for i, j in blocks:
-            row_slice, col_slice, _ = run.window(i, j)
+        for i, j in blocks.places:
+            row_slice, col_slice, _ = blocks.window(i, j)
             rows, cols = _overlapping(row_edges, row_slice), _overlapping(col_edges, col_slice)
             bands = range(raster.data.numblocks[0])
             parts = [[[(raster.data.name, band, r, c) for c in cols] for r in rows] for band in bands]
             offset = (row_edges[rows[0]], col_edges[cols[0]])
             graph[name, 0, i, j] = (_block_of_blocks, f"run-{name}", i, j, offset, parts)
-    chunks = ((run.bands_out,), tuple(np.diff(run.rows).tolist()), tuple(np.diff(run.cols).tolist()))
+    chunks = ((len(blocks.names),), tuple(np.diff(blocks.rows).tolist()), tuple(np.diff(blocks.cols).tolist()))
     layers = HighLevelGraph.from_collections(name, graph, dependencies=dependencies)
     return da.Array(layers, name, chunks=chunks, meta=np.empty((0, 0, 0), dtype=np.float32))
 
@@ -153,17 +195,15 @@ def _overlapping(edges: tuple[int, ...], within: slice) -> range:
     return range(int(first), int(last) + 1)
 
 
-def _block_of_file(run: _Run, i: int, j: int) -> Block:
-    rows, cols, _ = run.window(i, j)
-    assert run.source is not None
-    return run.apply(np.asarray(run.source[:, rows, cols].values), i, j)
+def _block_of_file(blocks: Blocks, i: int, j: int) -> Block:
+    return blocks.apply(blocks.read(i, j), i, j)
 
 
-def _block_of_blocks(run: _Run, i: int, j: int, offset: tuple[int, int], parts: list[list[list[Block]]]) -> Block:
-    rows, cols, _ = run.window(i, j)
+def _block_of_blocks(blocks: Blocks, i: int, j: int, offset: tuple[int, int], parts: list[list[list[Block]]]) -> Block:
+    rows, cols, _ = blocks.window(i, j)
     values = np.block(parts)
     y0, x0 = offset
-    return run.apply(values[:, rows.start - y0 : rows.stop - y0, cols.start - x0 : cols.stop - x0], i, j)
+    return blocks.apply(values[:, rows.start - y0 : rows.stop - y0, cols.start - x0 : cols.stop - x0], i, j)
 
 
 def choose_block(raster: xr.DataArray, *, halo: int = 0, memory_bytes: int = BLOCK_BYTES) -> tuple[int, int]:
@@ -249,7 +289,7 @@ def stream_blocks(
     data: Any = raster.data.rechunk({0: -1})
     sink: Any = _Sink(store, progress, data.npartitions)
     # A pool of our own: leaving it waits for blocks in flight, so nothing runs on behind the caller's back.
-    with one_thread_each(), ThreadPoolExecutor(threads, initializer=_one_thread_here) as pool:
+    with one_thread_each(), ThreadPoolExecutor(threads, initializer=one_thread_here) as pool:
         try:
             da.store(data, sink, lock=False, scheduler="threads", pool=pool, num_workers=threads)
         finally:
@@ -296,6 +336,6 @@ def one_thread_each() -> Iterator[None]:
                 torch.set_num_threads(before)
 
 
-def _one_thread_here() -> None:
+def one_thread_here() -> None:
     # OpenMP counts per calling thread: what the main thread has set does not reach the pool.
     threadpool_limits(limits=1, user_api="openmp")

@@ -1,6 +1,7 @@
 """Bands picked from a pixel-interleaved file by hand are those that GDAL reads, or GDAL reads them."""
 
 import os
+import struct
 
 import numpy as np
 import pytest
@@ -81,6 +82,19 @@ def test_a_tile_that_was_never_written_is_left_to_gdal(tmp_path):
     values = open_raster(path).values
     np.testing.assert_array_equal(values[:, :16, :32], data[:, :16, :32])
     assert np.isnan(values[:, 16:]).all()
+
+
+def test_a_tile_said_to_be_shorter_than_its_pixels_is_left_to_gdal(tmp_path):
+    path, _ = written(tmp_path / "a.tif", **TILED)
+    with rasterio.open(path) as source:
+        size = int(source.get_tag_item("BLOCK_SIZE_0_0", "TIFF", bidx=1))
+    counts = struct.pack("<H", size) * 15  # one for each tile
+    assert counts in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(counts, struct.pack("<H", size - 2) + counts[2:]))
+    with rasterio.open(path) as source:
+        for window, is_read in ((Window(0, 0, 5, 5), False), (Window(40, 0, 5, 5), True)):
+            read = read_pixels(source, str(path), stamp_of(str(path)), "<", [1], window)
+            assert (read is not None) == is_read
 
 
 def test_a_file_that_was_cut_off_names_its_window(tmp_path):

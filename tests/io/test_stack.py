@@ -142,6 +142,27 @@ def test_no_data_of_one_band_is_never_averaged_into_it(tmp_path):
     np.testing.assert_array_equal(open_stack(tmp_path / "gaps.tif", like=grid).values, 10.0)
 
 
+@pytest.mark.parametrize("nodata", [-9999.0, float(np.finfo("float32").min), float(np.finfo("float64").min)])
+def test_no_data_of_doubles_is_never_averaged_and_takes_no_neighbour_along(tmp_path, nodata):
+    values = np.full((1, 8, 8), 10.0)
+    values[0, ::2] = nodata
+    write_raster(tmp_path / "double.tif", values, nodata=nodata)
+    grid = grid_of(Affine(60, 0, 600_000, 0, -60, 5_800_000), (4, 4))
+    stack = open_stack(tmp_path / "double.tif", like=grid)
+    assert stack.dtype == stack.values.dtype == np.float32
+    np.testing.assert_array_equal(stack.values, 10.0)
+
+
+def test_infinity_is_no_data_on_another_grid_too(tmp_path):
+    values = np.full((1, 8, 8), 10.0, "float32")
+    values[0, 2, 2], values[0, 5, 5] = np.inf, -np.inf
+    write_raster(tmp_path / "infinite.tif", values)
+    stack = open_stack(tmp_path / "infinite.tif", like=grid_of(Affine(31, 0, 600_000, 0, -31, 5_800_000), (7, 7)))
+    assert set(np.unique(stack.values[np.isfinite(stack.values)])) == {10.0}
+    assert not np.isinf(stack.values).any()
+    assert np.isnan(stack.values).any()
+
+
 def test_scale_offset_and_mask_band_are_applied_before_warping(tmp_path):
     values = np.arange(64, dtype="int16").reshape(1, 8, 8)
     path = write_raster(tmp_path / "scaled.tif", values, scales=(0.5,), offsets=(-3.0,))
@@ -219,6 +240,7 @@ def test_a_colour_table_is_said_and_never_averaged(folder, tmp_path):
         ("code,label\n1,a\n1,b\n", "the code 1 twice"),
         ("code,label\nA1,a\n", "the code 'A1'"),
         ("code,label\n", "no code"),
+        ("code,label\n16777217,a\n", "the code '16777217'; expected whole numbers from -16777216"),
     ],
 )
 def test_a_table_of_classes_that_is_none_is_refused(folder, tmp_path, text, said):

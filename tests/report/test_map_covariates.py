@@ -107,7 +107,7 @@ def test_gdals_cache_is_bounded_while_a_map_is_written_and_read_back(folder, pat
     def look(*_):
         seen.add(get_gdal_config("GDAL_CACHEMAX"))
 
-    for module, name in ((cog, "_statistics"), (cog, "_copy_to_cog"), (maps, "_at_the_limits")):
+    for module, name in ((cog, "_statistics"), (cog, "_copy_to_cog"), (map_files, "_at_the_limits")):
         work = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, work=work, **k: (look(), work(*a, **k))[1])
     set_gdal_config("GDAL_CACHEMAX", own)

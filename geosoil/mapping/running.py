@@ -1,0 +1,173 @@
+"""One map from its first block to its COG: planned, computed on lanes, kept in a scratch store, then assembled.
+
+The COG appears when all blocks are there, checked; only then is the scratch store removed. Whatever ends a run before,
+`resume` goes on behind it. The values depend on none of this.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from geosoil.errors import OutputError
+from geosoil.io.cog import CogSummary, cog_writer
+from geosoil.mapping.lanes import BlockTask, Lanes, ThreadLanes
+from geosoil.mapping.plan import Plan, default_promise, plan_map
+from geosoil.mapping.scratch import Done, Scratch, cut_of, open_scratch
+from geosoil.raster.grid import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Mapping as Names
+    from pathlib import Path
+
+    from distributed import Client
+
+    from geosoil.mapping.mapper import Mapping
+
+    Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a map is run; what it holds depends on none of this.
+
+    threads: blocks computed at once, default all cores. workers: so many processes of this machine instead, a block at
+    a time each. cluster: the address of a dask scheduler, the file it wrote, or a client. memory_bytes: the most to
+    take, all processes of this machine together (each worker, on a cluster elsewhere); default half of what is free.
+    block: side of a block in pixels, default what fits. mode: what to do with an unfinished map: "new" refuses it,
+    "resume" goes on with it, "restart" begins anew. on_error: a window of the input that cannot be read stops the run,
+    or is "nodata". device: where networks and kernels compute: "cpu", "cuda", or "auto", which takes what is there.
+    """
+
+    threads: int | None = None
+    workers: int | None = None
+    cluster: str | Client | None = None
+    memory_bytes: int | None = None
+    block: int | None = None
+    mode: Literal["new", "resume", "restart"] = "new"
+    on_error: Literal["stop", "nodata"] = "stop"
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+
+    def plan(self, mapping: Mapping, output: str, *, probe: bool = True) -> Plan:
+        """Plan a map; raises MemoryPromiseError where the promise is too small."""
+        promise = self.memory_bytes
+        threads = self.threads or os.cpu_count() or 1
+        if self.workers is not None or self.cluster is not None:
+            threads = 1
+            if self.workers is not None:  # they share the promise with this process
+                promise = (promise or default_promise()) // (self.workers + 1)
+        cut = cut_of(output) if self.mode == "resume" else None
+        return plan_map(
+            mapping, threads=threads, memory_bytes=promise, block=self.block, cut=cut, where=output, probe=probe
+        )
+
+    @contextmanager
+    def lanes(self, plan: Plan) -> Iterator[Lanes]:
+        """Yield the place where blocks are computed."""
+        if self.workers is None and self.cluster is None:
+            yield ThreadLanes(plan.threads, plan.lanes)
+            return
+        from geosoil.mapping.cluster import ClusterLanes, local_cluster, remote_cluster
+
+        if self.workers is not None:
+            with local_cluster(self.workers) as client:
+                yield ClusterLanes(client)
+        elif isinstance(self.cluster, str):
+            with remote_cluster(self.cluster) as client:
+                yield ClusterLanes(client)
+        else:
+            assert self.cluster is not None
+            yield ClusterLanes(self.cluster)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run made. unread: blocks that are no data because their input could not be read."""
+
+    cog: CogSummary
+    unread: tuple[Done, ...]
+    resumed: int  # blocks that were there already
+    damaged: int  # blocks that were there and broken
+
+
+def run_map(
+    mapping: Mapping,
+    path: Path,
+    *,
+    output: str,
+    identity: Names[str, str],
+    tags: Names[str, str],
+    units: Sequence[str],
+    running: Running,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Map to a COG at `path`; `output` is what the user calls it, with its unfinished blocks beside it.
+
+    identity: what the map is made of, by name, for a run that goes on. tags, units: of the COG and its bands.
+    progress: called as `progress("map", pixels done, pixels in all)`.
+
+    Raises GeosoilErrors of reading, planning and writing; finished blocks are kept then, and on an interruption.
+    """
+    plan = running.plan(mapping, output)
+    with open_scratch(output, identity, plan.blocks, mode=running.mode) as scratch:
+        unread = tuple(_compute(plan, scratch, running, progress))
+        _require_some(scratch, unread, output)
+        grid, names = Grid.of(mapping.source), plan.blocks.names
+        if unread:
+            windows = "; ".join(_window_text(plan, one.place) for one in unread)
+            tags = {**tags, "GEOSOIL_UNREAD_WINDOWS": windows}
+            scratch.note(unread={_window_text(plan, one.place): one.error or "" for one in unread})
+        threads = plan.threads if running.workers is None else running.workers
+        source = mapping.source.attrs.get("source", "")
+        with cog_writer(path, grid, names, units, tags=tags, threads=threads, source=source) as writer:
+            for y0, x0, values in scratch.blocks():
+                writer.put(y0, x0, values)
+        if not unread:  # kept otherwise: a run with --resume tries those windows again
+            scratch.remove()
+        return RunResult(writer.summary, unread, len(scratch.done), scratch.damaged)
+
+
+def _compute(plan: Plan, scratch: Scratch, running: Running, progress: Progress | None) -> Iterator[Done]:
+    """Compute the blocks that are not there yet; yield those that could not be read."""
+    blocks = plan.blocks
+    there = {one.place for one in scratch.done}
+
+    def pixels_of(i: int, j: int) -> int:
+        rows, cols = blocks.inner(i, j)
+        return (rows.stop - rows.start) * (cols.stop - cols.start)
+
+    total = blocks.rows[-1] * blocks.cols[-1]
+    pixels = sum(pixels_of(*place) for place in there)
+    todo = [place for place in blocks.places if place not in there]
+    if progress is not None:
+        progress("map", pixels, total)
+    if not todo:
+        return
+    task = BlockTask(blocks, scratch.store, no_data_on_error=running.on_error == "nodata")
+    with running.lanes(plan) as lanes:
+        for done in lanes.run(task, todo):
+            pixels += pixels_of(*done.place)
+            if progress is not None:
+                progress("map", pixels, total)
+            if done.error is not None:
+                yield done
+
+
+def _require_some(scratch: Scratch, unread: Sequence[Done], output: str) -> None:
+    """Refuse to write a map of nothing."""
+    n_blocks = (len(scratch.rows) - 1) * (len(scratch.cols) - 1)
+    if len(unread) == n_blocks:
+        raise OutputError(
+            output,
+            found=f"no window that could be read ({unread[0].error})",
+            expected="one or more",
+            way_out="mend the input",
+        )
+
+
+def _window_text(plan: Plan, place: tuple[int, int]) -> str:
+    rows, cols = plan.blocks.inner(*place)
+    return f"row {rows.start}, column {cols.start}, {rows.stop - rows.start} x {cols.stop - cols.start} pixels"

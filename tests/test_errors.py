@@ -1,0 +1,72 @@
+"""What a user reads never holds what only he should know."""
+
+import pickle
+
+import pytest
+
+from geosoil.errors import GeosoilError, OutputError, without_secrets
+
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("https://me:word@example.org/a.tif", "https://***@example.org/a.tif"),
+        ("https://me:p@ss@example.org/a.tif", "https://***@example.org/a.tif"),
+        ("https://ghp_token@example.org/a@2.tif", "https://***@example.org/a@2.tif"),
+        ("/vsicurl/http://me:word@host:8080/a.tif: 403", "/vsicurl/http://***@host:8080/a.tif: 403"),
+        (
+            "https://b.s3.amazonaws.com/a.tif?X-Amz-Algorithm=AWS4&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F2026"
+            "&X-Amz-Signature=0f1e&x=1",
+            "https://b.s3.amazonaws.com/a.tif?X-Amz-Algorithm=***&X-Amz-Credential=***&X-Amz-Signature=***&x=1",
+        ),
+        ("http://h/a?AWSAccessKeyId=AB&Signature=vj%2Bx%3D&Expires=9", "http://h/a?AWSAccessKeyId=***&Signature=***&Expires=9"),
+        ("https://h/a.tif?sv=2024-01-01&se=2027&sr=b&sp=r&sig=a%2Fb%3D", "https://h/a.tif?sv=***&se=***&sr=b&sp=***&sig=***"),
+        ("https://h/a.tif?token=abc; next.tif", "https://h/a.tif?token=***; next.tif"),
+        ("no raster (https://h/a.tif?access_token=abc)", "no raster (https://h/a.tif?access_token=***)"),
+        ("https://h/a.tif?band=3&api_key=abc#part", "https://h/a.tif?band=3&api_key=***"),
+        ("/vsicurl?url=https%3A%2F%2Fh%3Fsig%3Dabc%26x%3D1", "/vsicurl?url=https%3A%2F%2Fh%3Fsig%3D***%26x%3D1"),
+        ("https://h/a.tif?sig=a:b: found no raster", "https://h/a.tif?sig=***: found no raster"),
+        ("<a>https://h/a.tif?x=1&amp;sig=abc</a>", "<a>https://h/a.tif?x=1&amp;sig=***</a>"),
+        ("the key AKIAIOSFODNN7EXAMPLE is unknown", "the key *** is unknown"),
+    ],
+)  # fmt: skip
+def test_logins_signatures_and_key_ids_are_hidden(said, shown):
+    assert without_secrets(said) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s3://bucket/a.tif",
+        "https://example.org/a.tif?year=2020&monkey=3",
+        "a.tif: found no CRS; expected a CRS; assign one with gdal_edit",
+        "C:\\data\\key=value.tif; mail me@example.org",
+        "band=3; key=4",
+    ],
+)
+def test_a_text_without_secrets_stays_as_it_is(text):
+    assert without_secrets(text) == text
+
+
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+def test_secrets_of_the_environment_are_hidden_wherever_they_stand(monkeypatch, name):
+    monkeypatch.setenv(name, SECRET)
+    said = f"signed with {SECRET} and wJalrXUtnFEMI%2FK7MDENG%2BbPxRfiCYEXAMPLEKEY"
+    assert without_secrets(said) == "signed with *** and ***"
+
+
+def test_an_empty_or_short_variable_hides_nothing(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a")
+    assert without_secrets("a map of arsenic") == "a map of arsenic"
+
+
+def test_no_part_of_an_error_shows_a_secret_even_from_another_process():
+    address = "https://me:word@example.org/a.tif?sig=abcdef"
+    error = OutputError(address, found=f"no {address}", expected=f"a {address}", way_out=f"see {address}")
+    for one in (error, pickle.loads(pickle.dumps(error))):
+        assert isinstance(one, GeosoilError)
+        assert "word" not in str(one) and "abcdef" not in str(one) and "word" not in repr(one)
+        assert str(one).count("https://***@example.org/a.tif?sig=***") == 4
