@@ -4,16 +4,15 @@ The limit for 61 x 420, 10 components is the 0.6 s that libPLS 1.98 takes in Oct
 thread). The scikit-learn side is timed here in full and at its best: one `PLSRegression` per run and one per fold,
 the errors for fewer components read from its rotations instead of fitting again for each number of components.
 
-    python benchmarks/cars.py [--quick]
+    python benchmarks/cars.py [--quick]    (the smaller case only)
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 import numpy as np
-from measure import median_seconds, report
+from measure import asked_quick, median_seconds, report
 from sklearn.cross_decomposition import PLSRegression
 from threadpoolctl import threadpool_limits
 
@@ -50,9 +49,7 @@ def scikit_learn_loop(X: np.ndarray, y: np.ndarray, subsets: np.ndarray, n_compo
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Time CARS against a loop of scikit-learn fits.")
-    parser.add_argument("--quick", action="store_true", help="the smaller case only, timed twice")
-    quick = parser.parse_args().quick
+    quick = asked_quick(__doc__)
     held = []
     with threadpool_limits(1):
         for n_bands, n_components, limit in [(420, 10, 0.6), (570, 15, 1.2)][: 1 if quick else 2]:

@@ -8,7 +8,6 @@ but the claims tells the same for a patch by patch that shares the frozen convol
 
 from __future__ import annotations
 
-import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -16,14 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from affine import Affine
-from measure import median_seconds, report
+from measure import asked_quick, median_seconds, report
 from scipy.ndimage import gaussian_filter
 
 from geosoil.mapping.mapper import map_model
 from geosoil.models.base import Feature, Target
 from geosoil.models.depth_nets import TransferCNN
 from geosoil.models.patch_model import PatchModel
-from geosoil.models.patch_regressor import LAYERS_CM
+from geosoil.numerics.depth_spline import STANDARD_LAYERS_CM
 from geosoil.raster.blocks import one_thread_each, stream_blocks
 from geosoil.raster.layout import make_raster
 
@@ -56,7 +55,7 @@ def trained_model(values: np.ndarray) -> PatchModel:
     y = centre[:, [0]] + np.arange(6) / 6 * centre[:, [1]] + 0.3 * centre[:, [2]] ** 2
     estimator = TransferCNN(epochs=10, fine_tuning_epochs=2, learning_rate=3e-3).fit(X, y)
     features = tuple(Feature(f"c{i}") for i in range(N_COVARIATES))
-    return PatchModel(estimator, features, tuple(Target(f"SOC {a}-{b} cm", "%") for a, b in LAYERS_CM))
+    return PatchModel(estimator, features, tuple(Target(f"SOC {a}-{b} cm", "%") for a, b in STANDARD_LAYERS_CM))
 
 
 def on_all_threads(work: Callable[[int], object], n: int) -> None:
@@ -67,9 +66,7 @@ def on_all_threads(work: Callable[[int], object], n: int) -> None:
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    quick = asked_quick(__doc__)
     side, n_sampled = (250, 2048) if quick else (1000, 20_000)
     values = covariates(side)
     model = trained_model(values)

@@ -8,10 +8,9 @@ prospectr keeps an n x n matrix: 200 MB for the first, 20 GB for the second; wha
 from __future__ import annotations
 
 import sys
-import time
 import tracemalloc
 
-from measure import report
+from measure import report, seconds_of
 from soil_library import soil_library
 
 from geosoil.samples.kennard_stone import kennard_stone
@@ -25,11 +24,7 @@ def main() -> bool:
         ("kennard_stone_large", 50_422, 211, 30, 3),
     ):
         X = soil_library(n, n_bands)[0]
-        seconds = []
-        for _ in range(5):
-            start = time.perf_counter()
-            kennard_stone(X, k)
-            seconds.append(time.perf_counter() - start)
+        seconds = seconds_of(lambda: kennard_stone(X, k), 5)  # noqa: B023
         tracemalloc.start()
         kennard_stone(X, k)
         held.append(report(f"{name}_memory_over_X", tracemalloc.get_traced_memory()[1] / X.nbytes, "x", 4))

@@ -3,11 +3,11 @@
     python benchmarks/localise_truth.py [--target soc_pct|clay_pct|ph] [--random SEED] [--quick] [--processes 2]
 
 Sites of `../shared/data/spectra/multisite_*`: each in turn is the farm, 30 of its samples (Kennard-Stone; --random: at
-random) are local, all others of it test, the other sites are the library. Cross-validation in the 30, RS-LOCAL and
-training again in each fold, picks among RS-LOCAL + PLSR of y, of ln(y), and DTL-I; no test row takes part. The
-reference is the PLSR of the 30, of y, with its components by cross-validation. DTL-I searches two architectures
-(--quick: leaves it out); the paper's searched hundreds. Said beside it, not picked from: local PLSR of ln(y), spiking,
-memory-based learning, the library alone.
+random) are local, all others of it test, the other sites are the library. As kind = "auto" does: cross-validation in
+the 30, RS-LOCAL and training again in each fold, picks among RS-LOCAL + PLSR of y, of ln(y), and DTL-I; no test row
+takes part. The reference is the PLSR of the 30, of y, with its components by cross-validation. DTL-I searches two
+architectures (--quick: leaves it out); the paper's searched hundreds. Said beside it, not picked from: local PLSR of
+ln(y), spiking, memory-based learning, the library alone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from measure import report
+from measure import report, shared
 
 from geosoil.evaluate.metrics import regression_metrics
 from geosoil.io.spectra import read_spectra
@@ -29,12 +28,12 @@ from geosoil.samples.libraries import contents_of, localisation_space
 from geosoil.studies.library_localisation.candidates import MODELS, Trainer
 from geosoil.studies.library_localisation.protocols import choose_local, cross_validated
 from geosoil.studies.library_localisation.recipe import Recipe
+from geosoil.studies.library_localisation.study import auto_models
 from geosoil.studies.library_localisation.training_data import Rows, TrainingData
 
-FOLDER = Path(__file__).parents[2] / "shared" / "data" / "spectra"
+FOLDER = shared("spectra")
 FILES = ("multisite_nir_1100_2390", "multisite_visnir_450_2450")
 LIMIT, WORST = 15.0, -5.0
-PICKED_FROM = (("rs_local_plsr", "none"), ("rs_local_plsr", "naive"), ("dtl_i", "none"))
 BESIDE = (
     ("local_plsr", "naive"),
     ("spiked_plsr", "none"),
@@ -45,7 +44,7 @@ BESIDE = (
 
 
 def recipe(target: str, log: str, seed: int) -> Recipe:
-    """The study's recipe with small budgets."""
+    """The study's recipe, with a small budget for nets."""
     return Recipe.model_validate(
         {
             "study": "library_localisation",
@@ -53,7 +52,6 @@ def recipe(target: str, log: str, seed: int) -> Recipe:
             "seed": seed,
             "data": {"library": "", "site": ""},
             "target": {"column": target, "unit": "", "log": log},
-            "rs_local": {"b": 10, "r": 0.1},
             "network": {"n_trials": 2, "n_folds": 3, "epochs": 60, "patience": 10, "final": "folds"},
             "validation": {"processes": 1},
         }
@@ -85,28 +83,23 @@ def judge(name: str, data: TrainingData, target: str, seed: int | None, quick: b
         return regression_metrics(data.site.y[test], trainers[log].fit(kind).predict(data.site.X[test]))["rmse"]
 
     with one_thread_each(), warnings.catch_warnings(action="ignore", category=UserWarning):
-        offered = [one for one in PICKED_FROM if not (quick and one[0] == "dtl_i")]
-        inside = {}
-        for log, one in recipes.items():
-            kinds = [kind for kind, how in offered if how == log]
-            figures = cross_validated(one, data, kinds, chosen).figures
-            inside |= {(kind, log): float(figures[kind].rmse.iloc[0]) for kind in kinds}
+        offered = [kind for kind in auto_models(recipes["none"], data) if not (quick and kind == "dtl_i")]
+        picked = cross_validated(recipes["none"], data, offered, chosen).best
         local = rmse("local_plsr", "none")
-        change = {one: 100 * (1 - rmse(*one) / local) for one in (*offered, *BESIDE)}
-    picked = min(inside, key=lambda one: inside[one])
+        tried = [*((kind, "none") for kind in offered), *BESIDE]
+        change = {label(*one): 100 * (1 - rmse(*one) / local) for one in tried}
     row: dict[str, object] = {
         "site": name,
         "n_test": len(test),
         "sd": float(data.site.y[test].std()),
         "local_rmse": local,
     }
-    row |= {"picked": label(*picked), "change": change[picked]}
-    return row | {label(*one): value for one, value in change.items()}
+    return row | {"picked": label(picked, "none"), "change": change[label(picked, "none")]} | change
 
 
 def label(kind: str, log: str) -> str:
     """Name a model and its target."""
-    return MODELS[kind].removesuffix(", library") + (" ln" if log == "naive" else "")
+    return MODELS[kind].removesuffix(", library") + (", ln" if log == "naive" else "")
 
 
 def main() -> bool:
@@ -117,9 +110,6 @@ def main() -> bool:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--processes", type=int, default=2)
     asked = parser.parse_args()
-    if not FOLDER.is_dir():
-        print(f"localise_truth: no {FOLDER}, nothing to measure on")
-        return True
     tasks = [
         delayed(judge)(f"{file.split('_')[1]} {name}", data, asked.target, asked.random, asked.quick)
         for file in FILES

@@ -7,17 +7,15 @@ The peak is that of a process of its own. `--quick`: 200 x 200 cells, 50 trees.
 from __future__ import annotations
 
 import argparse
-import resource
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
-from measure import median_seconds, report
+from measure import median_seconds, own_peak_mib, report, told_by_own_process
 from rasterio.transform import from_origin
-from scene import scratch_folder
+from scene import made_once, scratch_folder
 from scipy.ndimage import gaussian_filter
 
 from geosoil.io.cog import write_cog
@@ -34,22 +32,20 @@ THREADS, N_COVARIATES, N_ROWS, TILE = 2, 24, 800, 256
 
 def make_stack(side: int) -> Path:
     """Return a stack of smooth covariates with some noise, as terrain and climate are; made if it is not there yet."""
-    path = scratch_folder() / f"covariates_{side}x{side}.tif"
-    if path.exists():
-        return path
+    return made_once(f"covariates_{side}x{side}.tif", lambda path: _write_stack(path, side))
+
+
+def _write_stack(path: Path, side: int) -> None:
     rng = np.random.default_rng(3)
     profile = {"driver": "GTiff", "height": side, "width": side, "count": N_COVARIATES, "dtype": "float32",
                "crs": "EPSG:32652", "transform": from_origin(450_000, 4_800_000, 90, 90), "nodata": -9999.0,
                "tiled": True, "blockxsize": TILE, "blockysize": TILE}  # fmt: skip
-    unfinished = path.with_suffix(".part.tif")
-    with rasterio.open(unfinished, "w", **profile) as target:
+    with rasterio.open(path, "w", **profile) as target:
         for band in range(1, N_COVARIATES + 1):
             smooth = gaussian_filter(rng.normal(size=(side, side)), 3 * rng.uniform(1, 5))
             covariate = smooth / smooth.std() + rng.normal(0, 0.1, smooth.shape)
             target.write(covariate.astype(np.float32), band)
             target.set_band_description(band, f"covariate_{band:02d}")
-    unfinished.rename(path)
-    return path
 
 
 def training_rows() -> tuple[np.ndarray, np.ndarray]:
@@ -99,15 +95,13 @@ def main() -> None:
     output, peer_output = (scratch_folder() / f"map_forest{of}.tif" for of in ("", "_peer"))
     map_stack(model, stack, output)
     if arguments.map:
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(own_peak_mib())
         return
-    repeats = 3
-    ours = median_seconds(lambda: map_stack(model, stack, output), repeats)
+    ours = median_seconds(lambda: map_stack(model, stack, output), 3)
     peer = peer_seconds(model, stack, peer_output)
     with rasterio.open(output) as first, rasterio.open(peer_output) as second:
         equal = np.array_equal(first.read(1), second.read(1).astype(np.float32), equal_nan=True)
-    command = [sys.executable, __file__, "--map", *(["--quick"] if arguments.quick else [])]
-    peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    (peak,) = told_by_own_process(__file__, "--map", *(["--quick"] if arguments.quick else []))
     print(f"map {ours:.2f} s, sklearn-raster {peer:.2f} s, {THREADS} threads, maps {'equal' if equal else 'DIFFER'}")
     held = [report("map_forest_memory", peak, "MiB", 1536)]
     held.append(report("map_forest", peer / ours, "x-faster", 1.0, at_most=False))

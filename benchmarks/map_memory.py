@@ -6,19 +6,11 @@ Each map runs in a process of its own, and the operating system tells its peak. 
 from __future__ import annotations
 
 import argparse
-import resource
-import subprocess
 import sys
 from pathlib import Path
 
-from measure import report
+from measure import own_peak_mib, report, told_by_own_process
 from scene import COLUMNS, ROWS, make_scene, scratch_folder
-
-
-def peak_mib(kind: str, scene: Path) -> float:
-    """Map a scene in a fresh process and return its peak resident memory in MiB."""
-    command = [sys.executable, __file__, "--map", kind, str(scene)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def map_and_tell(kind: str, scene: Path) -> None:
@@ -28,7 +20,7 @@ def map_and_tell(kind: str, scene: Path) -> None:
 
     model = svr_model() if kind == "svr" else vae_model()
     map_scene(model, scene, scratch_folder() / f"map_memory_{kind}.tif")
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(own_peak_mib())
 
 
 def main() -> None:
@@ -44,7 +36,7 @@ def main() -> None:
     scene, tall = make_scene(rows, columns), make_scene(2 * rows, columns)
     held = []
     for kind in ("svr", "vae"):
-        once, twice = peak_mib(kind, scene), peak_mib(kind, tall)
+        once, twice = (told_by_own_process(__file__, "--map", kind, one)[0] for one in (scene, tall))
         held.append(report(f"map_memory_{kind}", once, "MiB", 1536))
         held.append(report(f"map_memory_{kind}_twice_as_tall", twice / once, "x", 1.05))
     sys.exit(not all(held))

@@ -6,14 +6,12 @@ Against the multiply-adds that its layers need at the float32 matrix speed of th
 from __future__ import annotations
 
 import argparse
-import resource
-import subprocess
 import sys
 import time
 
 from map_svr import features, map_scene, training_rows
 from map_vae import matrix_speed
-from measure import report
+from measure import own_peak_mib, report, told_by_own_process
 from scene import COLUMNS, ROWS, make_scene, scratch_folder
 
 from geosoil.models.base import PixelModel, Target
@@ -43,7 +41,7 @@ def map_and_tell(rows: int, columns: int) -> None:
     start = time.perf_counter()
     map_scene(model, scene, scratch_folder() / "map_resnet.tif")
     seconds = time.perf_counter() - start
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(seconds, own_peak_mib())
 
 
 def main() -> None:
@@ -60,9 +58,7 @@ def main() -> None:
     model = resnet_model()
     needed = needed_multiply_adds(len(model.features), model.estimator.pool_bands_)
     speed = matrix_speed()
-    command = [sys.executable, __file__, "--map", str(rows), str(columns)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    seconds, mib = map(float, told.split())
+    seconds, mib = told_by_own_process(__file__, "--map", rows, columns)
     speed = max(speed, matrix_speed())  # the machine's speed drifts: take it before and after, and the harder one
     arithmetic = rows * columns * needed / speed
     print(

@@ -6,7 +6,6 @@ scikit-learn pipeline. `--quick`: a small scene and no peer.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import threading
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
-from measure import median_seconds, report
+from measure import asked_quick, median_seconds, report
 from scene import BAD_NM, WAVELENGTH_NM, make_scene, scratch_folder, spectra_of
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -25,7 +24,7 @@ from geosoil.io.cog import write_cog
 from geosoil.mapping.mapper import map_model
 from geosoil.mapping.match import match_bands
 from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.estimators import SupportVectors
+from geosoil.models.support_vectors import SupportVectors
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.cars import CARS
 
@@ -122,9 +121,7 @@ def peer_seconds(model: PixelModel, scene: Path, output: Path) -> float:
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    quick = asked_quick(__doc__)
     scene = make_scene(512, 512) if quick else make_scene()
     output = scratch_folder() / "map_svr.tif"
     model = svr_model()

@@ -6,7 +6,6 @@ matrix speed of the same run. `--quick`: a small scene.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 import warnings
@@ -23,14 +22,14 @@ from map_svr import (
     read_blocks,
     training_rows,
 )
-from measure import median_seconds, report
+from measure import asked_quick, median_seconds, report
 from scene import COLUMNS, ROWS, make_scene, scratch_folder
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from geosoil.fusion.vae import SpectralVAE
 from geosoil.models.base import PixelModel, Target
-from geosoil.models.estimators import SupportVectors
+from geosoil.models.support_vectors import SupportVectors
 from geosoil.raster.blocks import one_thread_each
 
 N_SELECTED = 64  # of 570 mixed bands, as the paper's As
@@ -73,9 +72,7 @@ def matrix_speed(threads: int = THREADS, seconds: float = 3.0) -> float:
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    quick = asked_quick(__doc__)
     shape = (512, 512) if quick else (ROWS, COLUMNS)
     scene = make_scene(*shape)
     output = scratch_folder() / "map_vae.tif"

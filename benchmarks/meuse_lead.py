@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import rasterio
-from measure import report
+from measure import report, shared
 from rasterio.transform import xy
 from sklearn.ensemble import RandomForestRegressor
 
@@ -29,7 +29,7 @@ from geosoil.studies.soil_property.protocols import validate
 from geosoil.studies.soil_property.recipe import read_recipe
 from geosoil.studies.soil_property.training_data import TrainingData, read_training_data
 
-MEUSE = Path(__file__).resolve().parents[2] / "shared" / "data" / "rasters" / "meuse"
+MEUSE = shared("rasters", "meuse")
 COVARIATES = MEUSE / "meuse_covariates_40m.tif"
 TREES = 200
 RECIPE = """
@@ -112,9 +112,6 @@ def main() -> None:
     parser.add_argument("--all", action="store_true")
     parser.add_argument("-o", "--output", type=Path)
     wanted = parser.parse_args()
-    if not MEUSE.exists():
-        print("meuse_lead skipped: the reference material (../shared/data) is not beside this checkout")
-        return
     with TemporaryDirectory() as scratch:
         folder = wanted.output or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,10 +7,9 @@ it has no limit. `--quick`: one repeat and two regressors.
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 import pandas as pd
+from measure import asked_quick
 from real_pairs import moisture_pairs
 
 from geosoil.models.base import Feature
@@ -44,9 +43,7 @@ def training_data() -> TrainingData:
 
 def main() -> None:
     """Compare and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    quick = asked_quick(__doc__)
     recipe = Recipe.model_validate(
         {
             "study": "gf5_inversion",

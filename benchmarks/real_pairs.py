@@ -9,13 +9,12 @@ Needs ../shared (data/README.md there names the source, soilspec `datEPO`, MIT).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 import pandas as pd
+from measure import shared
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 WATER_VAPOUR_NM = ((1342.0, 1451.0), (1771.0, 1977.0))  # left out by Ou et al. (2025), section 2.2.2
 SENTINEL_ABSORBANCE = 5.0  # three scans hold 5.1 to 9.99 at 350 nm, where their neighbours hold 1.5
 FWHM_TO_SD = 1 / (2 * np.sqrt(2 * np.log(2)))
@@ -33,7 +32,7 @@ class Pairs(TypedDict):
 
 def gf5_bands() -> pd.DataFrame:
     """Give the bands used: without water vapour, without the second detector's overlap, wholly inside 350-2500 nm."""
-    bands = pd.read_csv(SHARED / "rasters" / "gf5_ahsi_bands.csv")
+    bands = pd.read_csv(shared("rasters", "gf5_ahsi_bands.csv"))
     centre, three_sd = bands["centre_nm"], 3 * FWHM_TO_SD * bands["fwhm_nm"]
     vapour = np.logical_or.reduce([centre.between(low, high) for low, high in WATER_VAPOUR_NM])
     overlap = (bands["detector"] == "SW") & (centre <= centre[bands["detector"] == "VN"].max())
@@ -66,7 +65,7 @@ def moisture_pairs(seed: int = 0) -> Pairs:
     satellite, laboratory `(soil, band)` reflectance as a fraction; total_c_pct `(soil,)`; wavelength_nm
     `(band,)`. The three soils with a sentinel value in one of their scans are left out.
     """
-    table = pd.read_parquet(SHARED / "spectra" / "geeves_moisture_epo.parquet")
+    table = pd.read_parquet(shared("spectra", "geeves_moisture_epo.parquet"))
     columns = [name for name in table.columns if name.replace(".", "", 1).isdigit()]
     wavelength_nm = np.array([float(name) for name in columns])
     spoilt = table.loc[(table[columns] > SENTINEL_ABSORBANCE).any(axis=1), "sample_id"]

@@ -15,7 +15,6 @@ reference material beside the checkout; says so where it is absent.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +22,14 @@ import click
 import numpy as np
 import pandas as pd
 import rasterio
+from measure import shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Writer = Callable[[Path, dict[str, object]], tuple[Path, list[str]]]
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "rasters"
+SHARED = shared("rasters")
 N_EBERG = 400
 RECIPE = """
 study = "soc_by_depth"
@@ -164,9 +164,6 @@ def main(places: tuple[str, ...], folds: int, network: str, variants: bool, outp
     """Compare the four models on real profiles, train the transfer network and map it."""
     from geosoil import compare, map_covariates, train
 
-    if not SHARED.exists():
-        click.echo("the reference material is not beside this checkout: nothing to compare")
-        sys.exit(0)
     for place in places or ("edgeroi", "eberg"):
         folder = output / place
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,14 +15,14 @@ material beside the checkout; says so where it is absent.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import click
 import numpy as np
+from measure import shared
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "spectra"
+SHARED = shared("spectra")
 N_BANDS = 200
 CASES = {
     "yamsys_cu": ("yamsys_west_africa_mir", "ph_h2o", "cu_total_mg_kg", "mg/kg", "Cu", "site"),
@@ -106,9 +106,6 @@ def main(cases: tuple[str, ...], rounds: int, labels: int, epochs: int, patience
     from geosoil.studies.lead_transfer.training_data import read_training_data
     from geosoil.studies.results import table_text
 
-    if not SHARED.exists():
-        click.echo("the reference material is not beside this checkout: nothing to compare")
-        sys.exit(0)
     for name in cases or CASES:
         folder = output / name
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,14 +5,13 @@ Same net, same batches, same run; both on one thread and on all, the faster of e
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
 
 import numpy as np
 import torch
-from measure import report
+from measure import asked_quick, report
 
 from geosoil.models.networks.dense import squared_error
 from geosoil.models.networks.resnet1d import ResidualNet
@@ -51,9 +50,7 @@ def our_epoch(X: np.ndarray, y: np.ndarray, threads: int) -> None:
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    n = 1000 if parser.parse_args().quick else 4000
+    n = 1000 if asked_quick(__doc__) else 4000
     rng = np.random.default_rng(0)
     X = rng.normal(0.4, 0.1, (n, N_BANDS)).astype(np.float32)
     y = rng.normal(6, 1, n).astype(np.float32)

@@ -7,11 +7,10 @@ About 400,000 regressions of 10 components; the paper: 7 to 8 minutes on 50 core
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 
-from measure import report
+from measure import own_peak_mib, report
 from soil_library import soil_library
 
 from geosoil.samples.rs_local import rs_local
@@ -23,11 +22,10 @@ def main() -> bool:
     start, worked = time.perf_counter(), time.process_time()
     result = rs_local(X, y, X_site, y_site)
     seconds, worked = time.perf_counter() - start, time.process_time() - worked
-    gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     n_fits = int(result.passes.n_subsets.sum())
     print(f"{n_fits} regressions in {len(result.passes)} passes, {seconds / n_fits * 1e6:.0f} us each")
     print(f"{worked:.0f} s of processor time: what it takes on two idle cores is half of that")
-    small = report("rs_local_full_memory", gib, "GiB", 2)
+    small = report("rs_local_full_memory", own_peak_mib() / 1024, "GiB", 2)
     return report("rs_local_full", seconds, "s", 180) and small
 
 

@@ -13,7 +13,7 @@ import sys
 import time
 
 import numpy as np
-from measure import report
+from measure import report, seconds_of
 from sklearn.cross_decomposition import PLSRegression
 from soil_library import soil_library
 
@@ -46,11 +46,11 @@ def scikit_learn_loop(
 def main() -> bool:
     """Time the whole run, then choose by scikit-learn on a part and compare."""
     X, y, X_site, y_site = soil_library(5000, 210)
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        result = rs_local(X, y, X_site, y_site, k=K, b=B, r=R, n_components=N_COMPONENTS)
-        seconds.append(time.perf_counter() - start)
+    runs = []
+    seconds = seconds_of(
+        lambda: runs.append(rs_local(X, y, X_site, y_site, k=K, b=B, r=R, n_components=N_COMPONENTS)), 3
+    )
+    result = runs[0]
     n_fits = int(result.passes.n_subsets.sum())
     print(f"{n_fits} regressions in {len(result.passes)} passes, {min(seconds) / n_fits * 1e6:.0f} us each")
     start = time.perf_counter()

@@ -1,6 +1,6 @@
-"""A full GF-5 scene for the benchmarks: 2083 x 2008 pixels x 330 bands int16, tiled, pixel-interleaved, uncompressed.
+"""What benchmarks make for themselves, once a machine, in $GEOSOIL_BENCHMARK_FOLDER (else the system's scratch folder).
 
-Made once a machine into a scratch folder ($GEOSOIL_BENCHMARK_FOLDER, else the system's), 2.8 GB; later runs find it.
+Here is also a full GF-5 scene: 2083 x 2008 pixels x 330 bands int16, tiled, pixel-interleaved, uncompressed; 2.8 GB.
 """
 
 from __future__ import annotations
@@ -8,11 +8,15 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROWS, COLUMNS, TILE = 2083, 2008, 256
 WAVELENGTH_NM = np.concatenate([np.linspace(390, 1029, 150), 1009 + 8.4166 * np.arange(180)])
@@ -26,6 +30,16 @@ def scratch_folder() -> Path:
     folder = Path(os.environ.get("GEOSOIL_BENCHMARK_FOLDER", Path(tempfile.gettempdir()) / "geosoil-benchmarks"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def made_once(name: str, write: Callable[[Path], None]) -> Path:
+    """Return a file of the scratch folder, written if it is not there yet; a file that is there is whole."""
+    path = scratch_folder() / name
+    if not path.exists():
+        unfinished = path.with_suffix(f".part{path.suffix}")
+        write(unfinished)
+        unfinished.rename(path)
+    return path
 
 
 def endmembers() -> np.ndarray:
@@ -49,10 +63,10 @@ def spectra_of(n: int, seed: int = 0) -> np.ndarray:
 
 def make_scene(rows: int = ROWS, columns: int = COLUMNS) -> Path:
     """Return a scene of that size, made if it is not there yet."""
-    path = scratch_folder() / f"gf5_{rows}x{columns}.tif"
-    if path.exists():
-        return path
-    unfinished = path.with_suffix(".part.tif")
+    return made_once(f"gf5_{rows}x{columns}.tif", lambda path: _write_scene(path, rows, columns))
+
+
+def _write_scene(path: Path, rows: int, columns: int) -> None:
     profile = {
         "driver": "GTiff",
         "height": rows,
@@ -68,7 +82,7 @@ def make_scene(rows: int = ROWS, columns: int = COLUMNS) -> Path:
         "interleave": "pixel",
         "BIGTIFF": "YES",
     }
-    with rasterio.Env(GDAL_CACHEMAX=512 * 2**20), rasterio.open(unfinished, "w", **profile) as target:
+    with rasterio.Env(GDAL_CACHEMAX=512 * 2**20), rasterio.open(path, "w", **profile) as target:
         target.scales = (1e-4,) * target.count
         for band, (centre, fwhm) in enumerate(zip(WAVELENGTH_NM, FWHM_NM, strict=True), start=1):
             target.update_tags(band, wavelength=f"{centre:.3f}", wavelength_units="nm", fwhm=f"{fwhm:.3f}")
@@ -77,5 +91,3 @@ def make_scene(rows: int = ROWS, columns: int = COLUMNS) -> Path:
             values = spectra_of(height * columns, seed=i) * 1e4
             block = np.rint(values).astype(np.int16).reshape(height, columns, -1).transpose(2, 0, 1)
             target.write(block, window=Window(0, row, columns, height))
-    unfinished.rename(path)
-    return path

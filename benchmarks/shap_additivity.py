@@ -5,7 +5,6 @@ On samples and on a sub-grid of a scene, the largest of all; shap's GradientExpl
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from map_svr import features
-from measure import report
+from measure import asked_quick, report
 from scene import WAVELENGTH_NM, make_scene, spectra_of
 from sklearn.pipeline import make_pipeline
 
@@ -40,9 +39,7 @@ def trained_model() -> tuple[PixelModel, np.ndarray]:
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    quick = asked_quick(__doc__)
     n, n_background, n_pixels = (30, 40, 100) if quick else (100, 100, 600)
     model, X = trained_model()
     samples = explain_rows(model, X[:n], X, n_background=n_background)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import argparse
 import resource
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import rasterio
-from measure import report
+from measure import own_peak_mib, report, told_by_own_process
 from rasterio.windows import Window
-from scene import scratch_folder
+from scene import made_once, scratch_folder
 
 ROWS, COLUMNS, TILE = 8192, 512, 256  # tall enough at 1 x for GDAL's cache to fill
 N_FINE, N_COARSE, N_CLASSES = 8, 2, 4
@@ -35,25 +35,23 @@ def make_stack(rows: int, columns: int) -> list[Path]:
     left, bottom, right, top = transform_bounds("EPSG:32633", "EPSG:3035", *bounds)
     coarse = rasterio.Affine(90, 0, left - 900, 0, -90, top + 900)
     height, width = int((top - bottom) / 90) + 20, int((right - left) / 90) + 20
+    kinds = {
+        "fine": (N_FINE, (rows, columns), "EPSG:32633", fine),
+        "coarse": (N_COARSE, (height, width), "EPSG:3035", coarse),
+        "landform": (1, (rows, columns), "EPSG:32633", fine),
+    }
     return [
-        _write(f"fine_{rows}x{columns}", N_FINE, (rows, columns), "EPSG:32633", fine),
-        _write(f"coarse_{rows}x{columns}", N_COARSE, (height, width), "EPSG:3035", coarse),
-        _write(f"landform_{rows}x{columns}", 1, (rows, columns), "EPSG:32633", fine, classes=True),
+        made_once(f"soc_{name}_{rows}x{columns}.tif", partial(_write, name, *layout)) for name, layout in kinds.items()
     ]
 
 
-def _write(
-    name: str, count: int, shape: tuple[int, int], crs: str, transform: rasterio.Affine, *, classes: bool = False
-) -> Path:
-    path = scratch_folder() / f"soc_{name}.tif"
-    if path.exists():
-        return path
-    unfinished = path.with_suffix(".part.tif")
+def _write(name: str, count: int, shape: tuple[int, int], crs: str, transform: rasterio.Affine, path: Path) -> None:
+    classes = name == "landform"
     profile = {"driver": "GTiff", "height": shape[0], "width": shape[1], "count": count, "crs": crs}
     profile |= {"transform": transform, "tiled": True, "blockxsize": TILE, "blockysize": TILE}
     profile |= {"dtype": "uint8", "nodata": 0} if classes else {"dtype": "float32", "nodata": -9999}
     rng = np.random.default_rng(3)
-    with rasterio.open(unfinished, "w", **profile) as target:
+    with rasterio.open(path, "w", **profile) as target:
         for row in range(0, shape[0], TILE):
             height = min(TILE, shape[0] - row)
             if classes:
@@ -62,8 +60,7 @@ def _write(
                 values = rng.normal(0, 1, (count, height, shape[1])).astype("float32")
             target.write(values, window=Window(0, row, shape[1], height))
         for number in range(1, count + 1):
-            target.set_band_description(number, "landform" if classes else f"{name.partition('_')[0]}_{number}")
-    return unfinished.rename(path)
+            target.set_band_description(number, name if classes else f"{name}_{number}")
 
 
 def save_model_of(kind: str) -> Path:
@@ -74,9 +71,9 @@ def save_model_of(kind: str) -> Path:
     from geosoil.models.base import Feature, PixelModel, Target
     from geosoil.models.card import TrainingCard
     from geosoil.models.depth_nets import PlainCNN
-    from geosoil.models.estimators import SupportVectors
     from geosoil.models.patch_model import PatchModel
     from geosoil.models.store import save_model
+    from geosoil.models.support_vectors import SupportVectors
 
     names = [f"fine_{k + 1}" for k in range(N_FINE)] + [f"coarse_{k + 1}" for k in range(N_COARSE)]
     inputs = [Feature(name, training_low=-3.0, training_high=3.0) for name in names]
@@ -112,15 +109,15 @@ def map_and_tell(kind: str, paths: list[str]) -> None:
 
     model = scratch_folder() / f"soc_memory_{kind}"
     map_covariates(paths, model, scratch_folder() / f"soc_memory_{kind}.tif", threads=2, progress=note)
-    print(*(f"{one:.0f}" for one in series), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(*(f"{one:.0f}" for one in series), own_peak_mib())
 
 
 def peak_mib(kind: str, paths: list[Path]) -> float:
     """Map a stack in a fresh process, print its series, and return its peak resident memory in MiB."""
-    command = [sys.executable, __file__, "--map", kind, *map(str, paths)]
-    *series, peak = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
-    print(f"{kind} model, {paths[0].stem}: resident {' '.join(series)} MiB, peak {float(peak):.0f} MiB", flush=True)
-    return float(peak)
+    *series, peak = told_by_own_process(__file__, "--map", kind, *paths)
+    resident = " ".join(f"{mib:.0f}" for mib in series)
+    print(f"{kind} model, {paths[0].stem}: resident {resident} MiB, peak {peak:.0f} MiB", flush=True)
+    return peak
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -19,17 +18,18 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import rasterio.shutil
-from measure import report
-from scene import scratch_folder
+from measure import own_peak_mib, report, told_by_own_process
+from scene import made_once
 
 SIDE, CELL_M, THREADS = 4000, 25.0, 2
 
 
 def make_dem(side: int) -> Path:
     """Write a seeded DEM, spectral noise of a fractal surface with many sinks, and return its path."""
-    path = scratch_folder() / f"terrain_{side}.tif"
-    if path.exists():
-        return path
+    return made_once(f"terrain_{side}.tif", lambda path: _write_dem(path, side))
+
+
+def _write_dem(path: Path, side: int) -> None:
     rng = np.random.default_rng(4)
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     frequency[0, 0] = np.inf
@@ -40,7 +40,6 @@ def make_dem(side: int) -> Path:
     place = {"crs": "EPSG:32650", "transform": rasterio.Affine(CELL_M, 0, 5e5, 0, -CELL_M, 4.7e6), "tiled": True}
     with rasterio.open(path, "w", **profile, **place) as made:
         made.write(heights, 1)
-    return path
 
 
 def run_here(dem: Path) -> None:
@@ -49,14 +48,7 @@ def run_here(dem: Path) -> None:
 
     start = time.perf_counter()
     map_terrain(dem, dem.with_name("terrain_out.tif"), slope_method="zevenbergen_thorne", threads=THREADS)
-    print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
-def own_figures(dem: Path) -> tuple[float, float]:
-    """Return seconds and peak MiB of a run in a fresh process."""
-    command = [sys.executable, __file__, "--here", str(dem)]
-    seconds, mib = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return float(seconds), float(mib)
+    print(time.perf_counter() - start, own_peak_mib())
 
 
 def saga_seconds(dem: Path) -> float:
@@ -90,12 +82,12 @@ def main() -> None:
     if arguments.here:
         run_here(arguments.here)
         return
-    own_figures(make_dem(200))  # numba compiles once and keeps the result
+    told_by_own_process(__file__, "--here", make_dem(200))  # numba compiles once and keeps the result
     dem = make_dem(1000 if arguments.quick else SIDE)
     peer = shutil.which("saga_cmd") is not None and not arguments.quick
     own, saga = [], []
     for _ in range(3):  # in turns, so that both meet the same machine
-        own.append(own_figures(dem))
+        own.append(told_by_own_process(__file__, "--here", dem))
         if peer:
             saga.append(saga_seconds(dem))
     seconds, mib = min(seconds for seconds, _ in own), max(mib for _, mib in own)

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import rasterio
-from measure import report
+from measure import asked_quick, report
 
 from geosoil.evaluate.metrics import regression_metrics
 from geosoil.report.maps import map_cube
@@ -36,9 +35,7 @@ def accuracy(model: str, column: str) -> dict[str, float]:
 
 def main() -> None:
     """Measure and report; the limit is arsenic's, the others are told."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+    quick = asked_quick(__doc__)
     for model, column in MODELS.items():
         if model != "as_svr" and not quick:
             figures = accuracy(model, column)

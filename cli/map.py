@@ -71,7 +71,7 @@ def command(cube: str | None, covariates: tuple[str, ...], **options: Any) -> No
 
     if (cube is None) == (not covariates):
         raise click.UsageError("give either --cube CUBE or --covariates A.tif B.tif ...")
-    options = {name: value for name, value in options.items() if value not in (None, False)}
+    options = {name: value for name, value in options.items() if value is not None and value is not False}
     if {"workers", "cluster"} <= options.keys():
         raise click.UsageError("give either --workers or --cluster")
     strange = [name for name in (OF_COVARIATES if cube else OF_A_CUBE) if name in options]

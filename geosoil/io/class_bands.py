@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Unseen = Literal["stop", "nodata"]
 
+LARGEST_CODE = 2**24  # rasters are float32: beyond it two codes may be one number
+
 
 @dataclass(frozen=True)
 class ClassTable:
@@ -37,7 +39,7 @@ class ClassTable:
 def class_table(given: ClassTable | str | os.PathLike[str] | Sequence[int], band: str) -> ClassTable:
     """Return the classes of a band from a CSV file with a column `code`, or from the codes themselves.
 
-    Raises RasterError for a table without codes, with one twice, or with one that is no whole number.
+    Raises RasterError for a table without codes, with one twice, or with one that is no whole number of float32.
 
     >>> class_table([1, 2, 7], "landform").codes
     (1, 2, 7)
@@ -56,8 +58,13 @@ def class_table(given: ClassTable | str | os.PathLike[str] | Sequence[int], band
             number = float(text)
         except ValueError:
             number = np.nan
-        if not number.is_integer():
-            raise RasterError(where, found=f"the code {text!r}", expected="whole numbers", way_out=way_out)
+        if not number.is_integer() or abs(number) > LARGEST_CODE:
+            raise RasterError(
+                where,
+                found=f"the code {text!r}",
+                expected=f"whole numbers from -{LARGEST_CODE} to {LARGEST_CODE}",
+                way_out=way_out,
+            )
         codes.append(int(number))
     if not codes or len(set(codes)) < len(codes):
         twice = next((code for code in codes if codes.count(code) > 1), None)

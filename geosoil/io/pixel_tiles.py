@@ -45,7 +45,6 @@ def byte_order(path: str, stamp: tuple[int, int] | None, source: DatasetReader) 
         and source.count > 1
         and source.interleaving == Interleaving.pixel
         and source.compression is None
-        and len(set(source.dtypes)) == 1
         and np.dtype(source.dtypes[0]).itemsize > 1  # bytes may be colours that GDAL converts
         and "NBITS" not in source.tags(1, ns="IMAGE_STRUCTURE")  # packed
     )

@@ -3,7 +3,7 @@
 Four habits of GDAL would make values depend on the window that is read, or mix no data in, and are switched off:
 the approximate transformer (an eighth of a pixel by default), the kernel width guessed anew for each chunk, the rule
 that a pixel is no data only where all bands are, and nodata codes kept beside NaN. The last goes through a VRT in
-memory, which turns every band into float32 with NaN, scaled, before it is warped.
+memory, which turns every band into floating numbers with NaN, scaled, before it is warped.
 """
 
 from __future__ import annotations
@@ -166,6 +166,8 @@ class WarpedArray(WindowArray):
                 expected="a whole file",
                 way_out="fetch or write the file again",
             ) from error
+        with np.errstate(over="ignore"):  # beyond float32 is infinity, and that is no data
+            values = values.astype(np.float32, copy=False)
         np.copyto(values, np.nan, where=np.isinf(values))
         return values[np.searchsorted(together, bands)]
 
@@ -206,8 +208,10 @@ class WarpedArray(WindowArray):
 
 
 def _band_xml(source: DatasetReader, path: str, band: int) -> str:
-    """Say in a VRT's words how a band becomes float32 with NaN as no data."""
-    element = ElementTree.Element("VRTRasterBand", dataType="Float32")
+    """Say in a VRT's words how a band becomes floating numbers with NaN as no data."""
+    # As float32 the usual no data of doubles, -1.8e308, would be infinite and no longer told from values.
+    kind = "Float64" if source.dtypes[band - 1] == "float64" else "Float32"
+    element = ElementTree.Element("VRTRasterBand", dataType=kind)
     ElementTree.SubElement(element, "NoDataValue").text = "nan"
     part = ElementTree.SubElement(element, "ComplexSource")
     ElementTree.SubElement(part, "SourceFilename", relativeToVRT="0").text = path

@@ -99,7 +99,8 @@ def drain(
     their outlet, in degrees; 0 leaves lakes level. degrees: see `cell_sizes`.
 
     Source: priority flood from the edges, Wang and Liu (2006), Barnes et al. (2014).
-    Raises GridError as `cell_sizes` does, and for more than 2^31 cells; RasterError for several bands, or no data.
+    Raises GridError as `cell_sizes` does, and for more than 2^31 cells; RasterError for several bands, no data,
+    or a z_factor that is not above 0.
 
     >>> from affine import Affine
     >>> bowl = np.full((1, 5, 5), 9, "float32"); bowl[0, 2, 2] = 1; bowl[0, 0, 0] = 7; bowl[0, 1, 1] = 8
@@ -121,6 +122,13 @@ def drain(
             found=f"{dem.size} cells",
             expected=f"at most {MOST_CELLS}, flow runs over all of them at once",
             way_out="cut the DEM by catchments, or coarsen it",
+        )
+    if not 0 < z_factor < np.inf:
+        raise RasterError(
+            source or "DEM",
+            found=f"a z-factor of {z_factor:g}",
+            expected="a number above 0",
+            way_out="give what heights are multiplied by to be metres",
         )
     dem_m = np.array(dem.values[0], dtype=np.float32)
     if z_factor != 1:

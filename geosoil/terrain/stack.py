@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geosoil.errors import GridError
 from geosoil.raster.layout import make_raster
 from geosoil.terrain.cells import Degrees, map_cells
 from geosoil.terrain.flow import Drainage, FlowMethod, drain
@@ -53,7 +54,7 @@ def terrain_stack(
     Flow is computed at once, on the whole DEM in memory; the rest lazily, block by block. Slope, aspect and curvatures
     are those of the DEM as it came; wetness and LS take slope and aspect of the filled one, as SAGA's Basic Terrain
     Analysis. Returns a raster with the bands and units of `UNITS`; NaN = no data, and no direction (aspect of flats).
-    Raises as `drain` does.
+    Raises as `drain` and `stream_cells` do, GridError for a single row or column, whose cells have no slope.
 
     >>> from affine import Affine
     >>> plane = np.add.outer(np.arange(9), np.arange(9))[None] * 3.0
@@ -67,8 +68,17 @@ def terrain_stack(
         raise ValueError(f"ls is {ls!r}; expected 'moore', 'desmet_govers' or 'boehner_selige'")
     if ls_convention not in ("paper", "saga"):
         raise ValueError(f"ls_convention is {ls_convention!r}; expected 'paper' or 'saga'")
+    if 1 in drainage.dem_m.shape:
+        raise GridError(
+            drainage.source or "DEM",
+            found=f"{drainage.grid.height} x {drainage.grid.width} cells",
+            expected="at least 2 x 2, a slope has two directions",
+            way_out="give a larger DEM",
+        )
     area_m2, _ = drainage.areas(flow)
-    streams = stream_cells(drainage, stream_area_m2 or default_stream_area_m2(drainage)).values[0]
+    streams = stream_cells(
+        drainage, default_stream_area_m2(drainage) if stream_area_m2 is None else stream_area_m2
+    ).values[0]
     east, north = drainage.sizes.to_east, drainage.sizes.to_north
     whole = make_raster(
         np.stack([drainage.dem_m, drainage.filled_m, area_m2.astype(np.float32), streams]),

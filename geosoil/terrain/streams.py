@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geosoil.errors import RasterError
+
 if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
@@ -33,7 +35,8 @@ def default_stream_area_m2(drainage: Drainage) -> float:
 def stream_cells(drainage: Drainage, stream_area_m2: float) -> xr.DataArray:
     """Mark the cells through which at least `stream_area_m2` drains, by D8: what lies below a stream's head is one too.
 
-    Returns a raster of one band `stream`: 1 on a stream, 0 elsewhere, NaN = no data.
+    Returns a raster of one band `stream`: 1 on a stream, 0 elsewhere, NaN = no data. Raises RasterError for an area
+    that is not above 0.
 
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
@@ -44,6 +47,13 @@ def stream_cells(drainage: Drainage, stream_area_m2: float) -> xr.DataArray:
     >>> stream_cells(drain(dem), 4).values[0, :, 2]
     array([0., 0., 1., 1.], dtype=float32)
     """
+    if not stream_area_m2 > 0:
+        raise RasterError(
+            drainage.source or "DEM",
+            found=f"{stream_area_m2:g} m2 where a stream begins",
+            expected="an area above 0",
+            way_out="give the catchment area of a stream's head (--stream-area-m2), or leave it out",
+        )
     area_m2, _ = drainage.areas("d8")
     with np.errstate(invalid="ignore"):
         cells = (area_m2 >= stream_area_m2).astype(np.float32)
@@ -55,7 +65,8 @@ def stream_lines(drainage: Drainage, streams: xr.DataArray) -> gpd.GeoDataFrame:
     """Draw the lines of the streams, one from each head or junction to the next junction or to the edge.
 
     streams: of `stream_cells`. Returns a table with the CRS of the DEM: `strahler_order` (1 = a head), `length_m`
-    on the ground, and lines through the centres of cells, downstream. A DEM without streams gives an empty table.
+    on the ground, and lines through the centres of cells, downstream. A DEM without streams gives an empty table, and
+    so does one whose streams are single cells at the edge.
 
     Source: Strahler (1957), by pyflwdir.
 
@@ -71,13 +82,13 @@ def stream_lines(drainage: Drainage, streams: xr.DataArray) -> gpd.GeoDataFrame:
     """
     import geopandas as gpd
 
+    from geosoil.terrain import _kernels
+
     mask = streams.values[0] == 1
-    if not mask.any():
+    if not (mask & (drainage.directions != _kernels.OUTLET)).any():  # pyflwdir takes no network of a single cell
         return gpd.GeoDataFrame({"strahler_order": [], "length_m": []}, geometry=[], crs=drainage.grid.crs)
     import pyflwdir
     from shapely import LineString
-
-    from geosoil.terrain import _kernels
 
     # A graph of the stream cells alone: that of all cells would take a GiB at 4000 x 4000.
     cells = np.flatnonzero(mask)

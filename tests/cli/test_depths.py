@@ -68,6 +68,8 @@ def test_density_without_a_measured_bulk_density_is_refused(tmp_path):
     assert not (tmp_path / "sites.gpkg").exists()
 
 
-@pytest.mark.parametrize("arguments", [("--layers", "0-5"), ("--coarse-fragments", "stones")])
+@pytest.mark.parametrize(
+    "arguments", [("--layers", "0-5"), ("--coarse-fragments", "stones"), ("--clip", "10", "0"), ("--clip", "nan", "1")]
+)
 def test_options_that_do_not_fit_are_usage_errors(tmp_path, arguments):
     assert depths(tmp_path, HEADER + GOOD, *arguments).exit_code == 2

@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from small_cube import save_trained_model, write_cube
 from written_rasters import write_raster
 
-from geosoil_cli.main import VERBS
+from geosoil_cli.main import VERBS, group
 
 
 def geosoil(*arguments, cwd, **options):
@@ -80,8 +81,17 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(folder, arguments, s
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
-def test_an_unknown_option_is_exit_code_2(folder):
-    assert geosoil("map", "--cubes", "x", cwd=folder).returncode == 2
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("map", "--cubes", "x"),
+        ("localise", "a", "b", "--target", "c", "--seed", "-1"),
+        ("localise", "a", "b", "--target", "c", "--device", "tpu"),
+        ("explain", "--model", "m", "--samples", "a", "-o", "b", "--seed", "-1"),
+    ],
+)
+def test_an_unknown_option_or_value_is_exit_code_2(arguments):
+    assert CliRunner().invoke(group, arguments).exit_code == 2
 
 
 def test_info_tells_what_a_cube_a_model_and_a_table_of_spectra_hold(folder):

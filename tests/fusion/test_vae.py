@@ -10,6 +10,7 @@ import torch
 from geosoil.errors import ModelFileError, RecipeError, SamplesError
 from geosoil.fusion.generator import members_of
 from geosoil.fusion.vae import LOSS_VARIANTS, SpectralVAE
+from geosoil.models import training
 from geosoil.models.lowering import compile_program
 from geosoil.models.networks.vae import VariationalAutoencoder
 
@@ -182,6 +183,21 @@ def test_neighbours_join_only_if_they_are_like_their_sample(pairs):
     alone = SpectralVAE(output="vae", n_members=1, **SMALL).fit(satellite, laboratory=laboratory)
     moved = [np.abs(m.transform(1.2 * satellite) - m.transform(satellite)).mean() for m in (vae, alone)]
     assert moved[0] < 0.8 * moved[1]
+
+
+def test_members_differ_and_neighbours_make_batches_larger_instead_of_steps_more(pairs, monkeypatch):
+    sizes, train = [], training.train
+
+    def noted(*arguments, **options):
+        sizes.append(options["batch_size"])
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(training, "train", noted)
+    satellite, laboratory, _ = pairs
+    vae = SpectralVAE(epochs=1, n_members=2, batch_size=20, **SMALL)
+    vae.fit(satellite, laboratory=laboratory, neighbours=satellite[:, None])
+    assert not np.array_equal(vae.weights_["0.mu.weight"], vae.weights_["1.mu.weight"])
+    assert sizes == [40, 40]
 
 
 def test_each_variant_of_the_loss_has_no_paired_term_unless_asked_for(pairs):

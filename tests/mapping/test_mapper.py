@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
 from small_cube import WAVELENGTH_NM, spectra, trained_model, write_cube
-from written_rasters import write_raster
+from written_rasters import TRANSFORM, write_raster
 
-from geosoil.errors import GridError
+from geosoil.errors import GridError, RecipeError, WavelengthError
 from geosoil.io.rasters import open_raster
 from geosoil.mapping.mapper import map_model
 from geosoil.mapping.masks import BareSoil
 from geosoil.mapping.match import match_bands
 from geosoil.models.estimators import Forest
 from geosoil.raster.grid import Grid
+from geosoil.raster.layout import make_raster
 from geosoil.sensors.cube import open_cube
 
 
@@ -118,15 +119,33 @@ def test_a_mask_on_another_grid_is_refused(tmp_path, model):
         mapped(model, cube, mask=mask)
 
 
-def test_bare_soil_leaves_out_plants_and_water_and_keeps_the_values_of_soil(tmp_path, model):
+def test_bare_soil_leaves_out_plants_residue_and_water_and_keeps_the_values_of_soil(tmp_path, model):
     values = np.rint(spectra((6, 7))[0] * 1e4).astype(np.int16).transpose(2, 0, 1)
     plant = np.interp(WAVELENGTH_NM, [420, 550, 680, 760, 1300, 1650, 2200, 2400], [3, 9, 4, 45, 45, 25, 12, 8]) * 100
-    values[:, 4] = plant[:, None]
+    straw = (
+        np.interp(WAVELENGTH_NM, [420, 550, 680, 760, 1300, 1650, 2200, 2400], [5, 10, 15, 20, 30, 40, 15, 15]) * 100
+    )
+    values[:, 3], values[:, 4] = straw[:, None], plant[:, None]
     values[:, 5] = 200
     cube = open_cube(write_cube(tmp_path / "c.tif", values=values, shape=(6, 7)))
     plain, bare = mapped(model, cube).values[0], mapped(model, cube, bare_soil=BareSoil()).values[0]
-    assert np.isnan(bare[4:]).all()
-    np.testing.assert_array_equal(bare[:4], plain[:4])
+    assert np.isnan(bare[3:]).all()
+    np.testing.assert_array_equal(bare[:3], plain[:3])
+
+
+def test_bare_soil_needs_bands_near_those_it_compares():
+    wavelength_nm = [665.0, 865.0, 1610.0, 2240.0]
+    cube = make_raster(
+        np.ones((4, 1, 1), "float32"), names=list("abcd"), crs=None, transform=TRANSFORM, wavelength_nm=wavelength_nm
+    )
+    with pytest.raises(WavelengthError, match="no band within 30 nm of 2200 nm"):
+        BareSoil().bands(cube)
+
+
+@pytest.mark.parametrize("threshold", [{"ndvi_max": float("nan")}, {"nbr2_max": 30.0}, {"reflectance_min": 5.0}])
+def test_a_threshold_of_bare_soil_that_means_nothing_is_refused(threshold):
+    with pytest.raises(RecipeError, match=f"{next(iter(threshold))} .*; expected -1 to 1"):
+        BareSoil(**threshold)
 
 
 def test_predictions_outside_the_valid_range_are_set_to_its_end(tmp_path, model):

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from small_cube import WAVELENGTH_NM, trained_model, write_cube
-from written_rasters import write_raster
+from written_rasters import TRANSFORM, UTM, write_raster
 
 from geosoil.errors import GridError, UnitsError, WavelengthError
 from geosoil.mapping.mapper import map_model
 from geosoil.mapping.match import match_bands
+from geosoil.models.base import Feature, PixelModel, Target
+from geosoil.raster.layout import make_raster
 from geosoil.sensors.cube import open_cube
 
 
@@ -75,6 +77,30 @@ def test_percent_and_digital_numbers_are_refused(tmp_path, model, scale, name):
 def test_a_darker_scene_is_not_mistaken_for_another_unit(tmp_path, model):
     cube = open_cube(write_cube(tmp_path / "c.tif", scales=(0.4e-4,) * 100))
     assert match_bands(model, cube).bands
+
+
+def reading(*features):
+    """A model that reads these features and is never run."""
+    model = PixelModel(None, features, (Target("y", ""),))
+    model.__dict__["features"] = features
+    return model
+
+
+def cube_of(names, wavelength_nm):
+    values = np.full((len(names), 2, 2), 0.3, np.float32)
+    return make_raster(values, names=names, crs=UTM, transform=TRANSFORM, wavelength_nm=wavelength_nm)
+
+
+def test_bands_of_one_wavelength_are_told_apart_by_their_names():
+    names = ("993.081 nm (band 144)", "993.081 nm (band 151)")
+    match = match_bands(reading(*(Feature(name, 993.081) for name in names[::-1])), cube_of(names, [993.081, 993.081]))
+    assert match.bands == names[::-1]
+
+
+def test_one_band_never_stands_for_two():
+    model = reading(Feature("a", 999.6), Feature("b", 1000.4))
+    match = match_bands(model, cube_of(["x", "y", "z"], [990.0, 1000.0, 1010.0]))
+    assert "interpolated linearly" in match.notes[0]
 
 
 def test_radiance_is_refused(tmp_path, model):

@@ -3,7 +3,7 @@ import pytest
 from written_rasters import write_gf5
 
 from geosoil.errors import GridError, RasterError, WavelengthError
-from geosoil.sensors import SENSORS
+from geosoil.sensors import SENSORS, gf5
 from geosoil.sensors.gf5 import RADIANCE_UNITS, open_product
 
 
@@ -87,6 +87,12 @@ def test_a_product_that_is_not_whole_is_refused(tmp_path, pattern, content, erro
         path.write_text(content)
     with pytest.raises(error, match=said):
         open_product(folder)
+
+
+def test_an_xml_that_is_too_large_is_not_even_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(gf5, "_LARGEST_XML", 10)
+    with pytest.raises(RasterError, match="an XML of over"):
+        open_product(write_gf5(tmp_path / "product"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

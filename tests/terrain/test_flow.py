@@ -141,6 +141,12 @@ def test_a_dem_of_several_bands_or_of_no_data_is_refused():
         fill_sinks(dem_of(np.full((3, 3), np.nan)))
 
 
+@pytest.mark.parametrize("z_factor", [0, -1, float("nan"), float("inf")])
+def test_a_z_factor_that_makes_no_metres_is_refused(z_factor):
+    with pytest.raises(RasterError, match=r"a z-factor of .*; expected a number above 0"):
+        drain(rough(), z_factor=z_factor)
+
+
 def test_the_dem_that_came_is_not_changed():
     dem = rough()
     before = dem.values.copy()

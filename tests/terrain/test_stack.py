@@ -5,6 +5,7 @@ import pytest
 from dems import dem_of, rough
 from shared_material import shared
 
+from geosoil.errors import GridError
 from geosoil.io.rasters import open_raster
 from geosoil.terrain.flow import drain
 from geosoil.terrain.stack import UNITS, terrain_stack
@@ -83,6 +84,13 @@ def test_choices_that_do_not_exist_are_refused():
     for wrong in ({"ls": "renard"}, {"ls_convention": "grass"}, {"flow": "dinf"}):
         with pytest.raises(ValueError, match="expected"):
             terrain_stack(rough(), **wrong)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
+def test_a_single_row_or_column_is_refused(shape):
+    with pytest.raises(GridError, match=f"{shape[0]} x {shape[1]} cells; expected at least 2 x 2"):
+        terrain_stack(dem_of(np.ones(shape)))
+    assert np.isfinite(terrain_stack(dem_of([[1, 2], [3, 5]])).values).all()
 
 
 def test_a_real_flat_dem_drains_and_stays_finite():

@@ -5,7 +5,9 @@ import pytest
 from affine import Affine
 from dems import dem_of, rough
 
+from geosoil.errors import RasterError
 from geosoil.terrain.flow import drain
+from geosoil.terrain.stack import terrain_stack
 from geosoil.terrain.streams import default_stream_area_m2, stream_cells, stream_lines
 
 
@@ -57,6 +59,21 @@ def test_a_dem_that_no_stream_reaches_gives_an_empty_table():
     assert len(lines) == 0
     assert {"strahler_order", "length_m"} <= set(lines.columns)
     assert (cells.values == 0).all()
+
+
+def test_a_stream_of_one_cell_at_the_edge_makes_no_line():
+    plane = dem_of(-np.arange(9.0)[:, None] - np.abs(np.arange(-2.0, 3)), cell_m=1.0)
+    outlet = drain(plane).areas("d8")[0].max()
+    for dem, area_m2 in ((plane, outlet), (dem_of([[1.0]]), 1)):
+        _, cells, lines = network(dem, area_m2)
+        assert (cells.values == 1).any()
+        assert len(lines) == 0
+
+
+@pytest.mark.parametrize("area_m2", [0, -1, float("nan")])
+def test_a_stream_begins_where_an_area_above_0_drains(area_m2):
+    with pytest.raises(RasterError, match="m2 where a stream begins; expected an area above 0"):
+        terrain_stack(rough(), stream_area_m2=area_m2)
 
 
 def test_lines_in_degrees_are_measured_in_metres():
