@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from geosoil.errors import WavelengthError
-from geosoil.io.handles import dataset, is_remote, located, stamp_of, value_bands
+from geosoil.io.handles import dataset, located, stamp_of, value_bands
+from geosoil.io.remote import is_remote
 
 if TYPE_CHECKING:
     import os
