@@ -70,6 +70,20 @@ def is_remote(path: str) -> bool:
     )
 
 
+def gdal_name(path: str) -> str:
+    """Return what GDAL itself calls a path, where it stands inside of a VRT.
+
+    >>> gdal_name("s3://bucket/a.tif"), gdal_name("https://example.org/a.tif"), gdal_name("/data/a.tif")
+    ('/vsis3/bucket/a.tif', '/vsicurl/https://example.org/a.tif', '/data/a.tif')
+    """
+    scheme, found, rest = path.partition("://")
+    if not found or path.startswith("/"):
+        return path
+    if scheme in ("http", "https", "ftp"):
+        return f"/vsicurl/{path}"
+    return f"/vsi{scheme}/{rest}"  # s3, gs, az
+
+
 def remote_options(path: str) -> dict[str, str]:
     """Return GDAL's options for a file over a network, without those that are set already; none for a local file.
 

@@ -26,6 +26,7 @@ from xarray.core import indexing
 
 from geosoil.errors import GridError, RasterError
 from geosoil.io.handles import dataset, located, stamp_of, value_bands
+from geosoil.io.remote import WAY_OUT, UnreadError, gdal_name, is_remote, patiently
 from geosoil.io.windows import WindowArray
 from geosoil.raster.grid import TOLERANCE_PIXELS, Grid
 from geosoil.raster.layout import make_raster
@@ -154,18 +155,22 @@ class WarpedArray(WindowArray):
         # A band alone is warped by another rule: there bilinear leaves a gap wherever the nearest pixel is one.
         together = wanted.repeat(2) if wanted.size == 1 else wanted
         window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
-        try:
+
+        def once() -> np.ndarray:
             with self._open(tuple(together.tolist())) as source:
-                values = source.read(window=window)
-        except RasterioError as error:
-            cause = str(error.__cause__ or error).splitlines()[0]
+                warped: np.ndarray = source.read(window=window)
+                return warped
+
+        try:
+            values = patiently(self.path, once)
+        except UnreadError as error:
             raise RasterError(
                 self.path,
                 found=f"a window that cannot be read, row {rows.start}, column {columns.start}, "
-                f"{window.height} x {window.width} pixels of the grid it is brought to ({cause})",
+                f"{window.height} x {window.width} pixels of the grid it is brought to ({error})",
                 expected="a whole file",
-                way_out="fetch or write the file again",
-            ) from error
+                way_out=WAY_OUT if is_remote(self.path) else "fetch or write the file again",
+            ) from (None if is_remote(self.path) else error)
         with np.errstate(over="ignore"):  # beyond float32 is infinity, and that is no data
             values = values.astype(np.float32, copy=False)
         np.copyto(values, np.nan, where=np.isinf(values))
@@ -185,7 +190,12 @@ class WarpedArray(WindowArray):
                     for one in reversed(kept.popitem(last=False)[1]):
                         one.close()
             kept.move_to_end(key)
-            yield kept[key][1]
+            try:
+                yield kept[key][1]
+            except RasterioError:
+                for one in reversed(kept.pop(key)):  # it may keep what an answer cut short has taught it
+                    one.close()
+                raise
 
     def _made(self, source: DatasetReader, bands: tuple[int, ...]) -> tuple[DatasetReader, WarpedVRT]:
         text = _vrt_xml(source, [self.bands[band] for band in bands])
@@ -214,7 +224,7 @@ def _band_xml(source: DatasetReader, path: str, band: int) -> str:
     element = ElementTree.Element("VRTRasterBand", dataType=kind)
     ElementTree.SubElement(element, "NoDataValue").text = "nan"
     part = ElementTree.SubElement(element, "ComplexSource")
-    ElementTree.SubElement(part, "SourceFilename", relativeToVRT="0").text = path
+    ElementTree.SubElement(part, "SourceFilename", relativeToVRT="0").text = gdal_name(path)
     ElementTree.SubElement(part, "SourceBand").text = str(band)
     nodata, scale, offset = source.nodatavals[band - 1], source.scales[band - 1], source.offsets[band - 1]
     if MaskFlags.per_dataset in source.mask_flag_enums[band - 1]:

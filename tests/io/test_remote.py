@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from s3_server import s3_server
 from written_rasters import write_raster
 
 from geosoil.errors import RasterError
 from geosoil.io import remote
 from geosoil.io.rasters import open_raster
+from geosoil.io.warped import warp_raster
+from geosoil.raster.grid import Grid
 from geosoil.sensors.cube import open_cube
 
 TILED = {"tiled": True, "blockxsize": 32, "blockysize": 32}
@@ -121,6 +124,17 @@ def test_a_server_that_dies_while_a_map_is_made_is_one_line_with_the_window(serv
     ):
         for row, column in itertools.product((0, 32, 64), repeat=2):
             _ = raster[:, row : row + 32, column : column + 32].values
+
+
+@pytest.mark.parametrize("fault", ["503", "drop", "cut"])
+def test_a_covariate_of_another_grid_is_warped_as_from_the_disk(server, folder, fault):
+    local = open_raster(folder / "bands.tif")
+    own = Grid.of(local)
+    grid = Grid(own.crs, own.transform @ Affine.scale(2.5), 30, 30)
+    expected = warp_raster(folder / "bands.tif", grid, "average").values
+    for number in range(1, 17, 3):
+        warped = warp_raster(at(server, f"{fault}@{number}", "bands.tif"), grid, "average")
+        np.testing.assert_array_equal(warped.values, expected, err_msg=f"request {number}")
 
 
 def test_an_absent_file_is_not_asked_for_again(server, monkeypatch):
