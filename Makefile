@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-BENCHMARKS := $(filter-out benchmarks/measure.py benchmarks/scene.py benchmarks/real_pairs.py,$(wildcard benchmarks/*.py))
+SHARED_BY_BENCHMARKS := measure real_pairs saved_models scene soil_library
+BENCHMARKS := $(filter-out $(SHARED_BY_BENCHMARKS:%=benchmarks/%.py),$(wildcard benchmarks/*.py))
 
 .PHONY: demo test check bench clean
 

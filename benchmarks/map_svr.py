@@ -56,6 +56,10 @@ def chosen_bands(n: int, p: int) -> CARS:
     selector.n_features_in_ = p
     selector.support_ = np.zeros(p, bool)
     selector.support_[np.random.default_rng(2).choice(p, n, replace=False)] = True
+    selector.selection_frequency_ = selector.support_.astype(float)
+    selector.rmsecv_, selector.n_bands_ = np.ones(1), np.array([n])
+    selector.coefficient_path_ = np.zeros((1, p), np.float32)
+    selector.best_run_, selector.n_components_ = 0, 1
     return selector
 
 

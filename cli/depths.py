@@ -47,18 +47,19 @@ def command(
     on_error: Literal["stop", "drop"],
 ) -> None:
     """Bring soil horizons to the means of standard depths by equal-area splines."""
+    from geosoil.io.atomic import require_writable
+    from geosoil.io.endings import require_output
     from geosoil.samples.depths import carbon_density, harmonise, read_horizons, write_sites
 
     try:
         limits = [float(limit) for limit in layers.split(",")]
     except ValueError as error:
         raise click.UsageError(f"--layers {layers}: expected limits in cm such as 0,5,15,30") from error
-    if clip is not None and not clip[0] < clip[1]:
-        raise click.UsageError(f"--clip {clip[0]:g} {clip[1]:g}: expected the lower end first")
     if coarse_fragments and not density:
         raise click.UsageError("--coarse-fragments goes with --density")
     if density and properties:
         properties = (*properties, "bulk_density_g_cm3", *([coarse_fragments] if coarse_fragments else ()))
+    require_writable(require_output(output, (".gpkg",), "SITES.gpkg", inputs=[horizons]))
     table = read_horizons(
         horizons,
         profile_id=profile_id,

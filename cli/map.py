@@ -74,16 +74,16 @@ def command(cube: str | None, covariates: tuple[str, ...], **options: Any) -> No
     options = {name: value for name, value in options.items() if value is not None and value is not False}
     if {"workers", "cluster"} <= options.keys():
         raise click.UsageError("give either --workers or --cluster")
-    strange = [name for name in (OF_COVARIATES if cube else OF_A_CUBE) if name in options]
+    strange = [name for name in (OF_COVARIATES if cube is not None else OF_A_CUBE) if name in options]
     if strange:
         flag = "--unseen-classes" if strange[0] == "unseen" else f"--{strange[0].replace('_', '-')}"
-        raise click.UsageError(f"{flag} goes with {'--covariates' if cube else '--cube'}")
+        raise click.UsageError(f"{flag} goes with {'--covariates' if cube is not None else '--cube'}")
     running = {"device": "auto"} | {name: options.pop(name) for name in RUNNING if name in options}
     only_plan, how_told = options.pop("plan", False), options.pop("how_told", None)
     options = _with_thresholds(options)
     with progress_of(how_told) as progress:
         try:
-            if cube and _is_many(cube):
+            if cube is not None and _is_many(cube):
                 refused = _map_many(cube, running, options, only_plan=only_plan, progress=progress)
             else:
                 refused = _map_one(cube, covariates, running, options, only_plan=only_plan, progress=progress)
@@ -108,7 +108,7 @@ def _map_one(
     from geosoil.mapping.running import Running
     from geosoil.report.maps import prepare_covariates, prepare_cube
 
-    prepared = prepare_cube(cube, **options) if cube else prepare_covariates(covariates, **options)
+    prepared = prepare_cube(cube, **options) if cube is not None else prepare_covariates(covariates, **options)
     if only_plan:
         progress.say(prepared.plan(Running(**running)).summary(), result=True)
         return ()

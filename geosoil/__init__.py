@@ -46,7 +46,7 @@ _HOME = {
     "CovariateSelection": "geosoil.samples.covariates",
     # models
     "PartialLeastSquares": "geosoil.models.estimators",
-    "SupportVectors": "geosoil.models.estimators",
+    "SupportVectors": "geosoil.models.support_vectors",
     "Forest": "geosoil.models.estimators",
     "DenseNet": "geosoil.models.estimators",
     "LogTarget": "geosoil.models.estimators",

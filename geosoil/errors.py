@@ -10,6 +10,7 @@ GeosoilError
 ├── ModelFileError    a model folder is not one, or not to be trusted
 ├── OutputError       a place cannot be written
 ├── ClusterError      a dask cluster is not there, or lost its workers
+├── DeviceError       a GPU is not there, or has too little memory
 └── MemoryPromiseError  a promise of memory is too small to begin with
 """
 
@@ -118,6 +119,10 @@ class OutputError(GeosoilError):
 
 class ClusterError(GeosoilError):
     """A dask cluster is not there, or lost its workers."""
+
+
+class DeviceError(GeosoilError):
+    """A GPU is not there, or has too little memory."""
 
 
 class MemoryPromiseError(GeosoilError):

@@ -1,6 +1,8 @@
 """The house stands as docs/architecture.md draws it: imports point down, files are short, names are not doubled."""
 
 import ast
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +102,13 @@ def test_every_folder_of_the_package_is_installed():
     packages = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
     folders = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES if path.name == "__init__.py"}
     assert {name.replace("cli", "geosoil_cli") if name == "cli" else name for name in folders} <= packages
+
+
+def test_make_bench_runs_every_benchmark_and_nothing_else():
+    if shutil.which("make") is None:
+        pytest.skip("no make here")
+    told = subprocess.run(["make", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    ran = set(re.findall(r"benchmarks/\w+\.py", told))
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "benchmarks").glob("*.py")}
+    assert ran >= {path for path, text in texts.items() if re.search(r"^from measure import .*\breport\b", text, re.M)}
+    assert not {path for path in ran if "__main__" not in texts[path]}

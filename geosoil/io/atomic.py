@@ -100,25 +100,6 @@ def _beside(final: Path) -> Path:
     return final.with_name(f".{final.stem}.{secrets.token_hex(4)}{final.suffix}")
 
 
-def require_place(final: Path) -> Path:
-    """Return a free name beside `final`, once a file could be made there; raises OutputError where it could not.
-
-    A map of an hour must not find out at its end that its place is read-only.
-    """
-    try:
-        if final.is_dir():
-            raise OutputError(final, found="a folder", expected="a file name", way_out="name a file inside it")
-        if not final.parent.is_dir():
-            found = "a file where its folder should be" if final.parent.exists() else "no such folder"
-            raise OutputError(final, found=found, expected=f"the folder {final.parent}", way_out="make it first")
-        temporary = final.with_name(f".{final.stem}.{secrets.token_hex(4)}{final.suffix}")
-        temporary.touch(exist_ok=False)
-        temporary.unlink()
-    except OSError as error:
-        raise _unwritable(final, error) from error
-    return temporary
-
-
 def remove_left(final: Path) -> None:
     """Remove what runs that were killed left half-written beside `final`; no other may be writing it."""
     ours = re.compile(rf"\.{re.escape(final.stem)}\.[0-9a-f]{{8}}{re.escape(final.suffix)}")

@@ -14,6 +14,7 @@ from xarray.core import indexing
 
 from geosoil.errors import RasterError
 from geosoil.io.windows import WindowArray
+from geosoil.raster.layout import STORED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,6 +133,8 @@ def one_hot(
     others = {name: one for name, one in raster.coords.items() if "band" not in one.dims}
     result = xr.DataArray(data, dims=raster.dims, coords={**others, "band": names}, attrs=raster.attrs)
     result.encoding.update(raster.encoding)
+    if STORED_BYTES in raster.encoding:  # one band is read for all of its classes
+        result.encoding[STORED_BYTES] *= raster.sizes["band"] / len(names)
     return result
 
 

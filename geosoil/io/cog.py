@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 BINS = 65_536  # of the histogram that percentiles are read from
 TILE = 512  # pixels
+WINDOW_BYTES = 8 * 2**20  # read back at once
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ def _statistics(path: Path, named: Path) -> Iterator[BandStatistics]:
 
 def _band_statistics(source: DatasetReader, number: int, name: str, unit: str) -> BandStatistics:
     def valid() -> Iterator[np.ndarray]:
-        for window in _windows(source):
+        for window in _windows(source, 1):
             values = source.read(number, window=window)
             values = values[~np.isnan(values)]
             if values.size:
@@ -244,11 +245,12 @@ def _band_statistics(source: DatasetReader, number: int, name: str, unit: str) -
     return BandStatistics(name, unit, minimum, maximum, mean, (squares / count) ** 0.5, float(p2), float(p98), count)
 
 
-def _windows(source: DatasetReader) -> Iterator[Window]:
-    """Cut a dataset into windows of whole tiles that hold a few million pixels at most."""
-    wide = 8 * TILE
-    for y0, x0 in product(range(0, source.height, TILE), range(0, source.width, wide)):
-        yield Window(x0, y0, min(wide, source.width - x0), min(TILE, source.height - y0))
+def _windows(source: DatasetReader, bands: int) -> Iterator[Window]:
+    """Cut a dataset into windows of whole tiles, with at most `WINDOW_BYTES` of `bands` of its bands, or one tile."""
+    high, wide = source.block_shapes[0]
+    wide *= max(WINDOW_BYTES // (4 * bands * high * wide), 1)
+    for y0, x0 in product(range(0, source.height, high), range(0, source.width, wide)):
+        yield Window(x0, y0, min(wide, source.width - x0), min(high, source.height - y0))
 
 
 def _copy_to_cog(
@@ -287,7 +289,7 @@ def _copy_to_cog(
             NUM_THREADS=max(threads, 1),
         )
         with rasterio.open(source) as expected, rasterio.open(target, NUM_THREADS=max(threads, 1)) as written:
-            for window in _windows(written):
+            for window in _windows(written, written.count):
                 # GDAL's copy says nothing when the disk fills up within its last tiles.
                 if not np.array_equal(written.read(window=window), expected.read(window=window), equal_nan=True):
                     raise _cannot_write(named, "a copy that did not reach the disk")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rasterio
+from rasterio._err import stack_errors  # the one way to GDAL's CPLErrorReset
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.session import DummySession
@@ -41,7 +42,7 @@ KEPT_PER_THREAD = 32
 # A VRT may name other files, but must not run code that it brings along.
 # GDAL keeps decoded blocks, up to 5 % of the machine's memory; blocks here are read once, so a few are enough.
 # What the user has set in the environment stands. rasterio takes this one in bytes.
-CACHE_BYTES = 128 * 2**20
+CACHE_BYTES = 32 * 2**20
 _CACHE: dict[str, Any] = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE_BYTES}
 _OPTIONS: dict[str, Any] = {"GDAL_VRT_ENABLE_PYTHON": "NO", **_CACHE}
 # Without one, rasterio looks for credentials, for 15 ms, whenever an environment is made; opening s3:// does so anyway.
@@ -53,7 +54,7 @@ _own = threading.local()
 
 @contextmanager
 def bounded_cache() -> Iterator[None]:
-    """Hold GDAL's block cache at 128 MiB for as long as anything runs inside, in whatever thread.
+    """Hold GDAL's block cache at 32 MiB for as long as anything runs inside, in whatever thread.
 
     The limit is the process's, but an environment of rasterio sets it back when it is left: threads that read by turns
     would lift it for each other to GDAL's own, 5 % of the machine's memory, and so would all that is read in between.
@@ -63,6 +64,25 @@ def bounded_cache() -> Iterator[None]:
     """
     with rasterio.Env(_NO_SESSION, **_CACHE):
         yield
+
+
+def cache_bytes() -> int:
+    """Return what GDAL's block cache may take: what the user has set in the environment, else 32 MiB.
+
+    >>> cache_bytes() > 0
+    True
+    """
+    import psutil
+
+    text = os.environ.get("GDAL_CACHEMAX", str(CACHE_BYTES)).strip()
+    share = text.endswith("%")
+    try:
+        number = float(text.rstrip("%"))
+    except ValueError:  # GDAL takes it for 0
+        return 0
+    if share:
+        return int(number / 100 * psutil.virtual_memory().total)
+    return int(number if number >= 100_000 else number * 2**20)  # GDAL takes small numbers for megabytes
 
 
 @contextmanager
@@ -99,6 +119,8 @@ def dataset(path: str, stamp: tuple[int, int] | None = None) -> Iterator[Dataset
             broken = kept.pop(key, None)
             if broken is not None:
                 broken.close()
+            with stack_errors():  # else rasterio raises it once more, at a next call of this thread that succeeds
+                pass
             raise
 
 

@@ -16,7 +16,7 @@ from xarray.core import indexing
 
 from geosoil.errors import RasterError, without_secrets
 from geosoil.io.handles import dataset, located, stamp_of, value_bands
-from geosoil.io.pixel_tiles import byte_order, read_pixels
+from geosoil.io.pixel_tiles import Layout, plain_layout, read_pixels
 from geosoil.io.remote import WAY_OUT, UnreadError, is_remote, patiently
 from geosoil.io.windows import WindowArray
 from geosoil.raster.grid import Grid
@@ -79,6 +79,7 @@ def open_raster(
         source=without_secrets(where),
         units=units if units is not None else found_units.pop() if len(found_units) == 1 else "",
         preferred_chunks=described[0].block,
+        stored_bytes=np.mean([np.dtype(dtype).itemsize for file in files for dtype in file.dtypes]),
     )
 
 
@@ -95,7 +96,7 @@ class _File:
     offset: tuple[float, ...]
     masked: bool  # by an alpha band or a mask of the dataset
     block_rows: int  # of the file's own blocks
-    byte_order: str | None = None  # of a file whose pixels can be read without GDAL
+    layout: Layout | None = None  # of a file whose pixels can be read without GDAL
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,8 @@ def _read_patiently(file: _File, numbers: list[int], window: Window, read: Reade
 
 
 def _pixels(file: _File, source: DatasetReader, numbers: list[int], window: Window) -> np.ndarray:
-    if file.byte_order is not None:
-        stored = read_pixels(source, file.path, file.stamp, file.byte_order, numbers, window)
+    if file.layout is not None:
+        stored = read_pixels(source, file.path, file.stamp, file.layout, numbers, window)
         if stored is not None:
             return stored
     return source.read(numbers, window=window)
@@ -238,7 +239,7 @@ def _describe(path: str, nodata: float | None) -> _Described:
             offset=tuple(source.offsets[band - 1] for band in bands),
             masked=MaskFlags.per_dataset in source.mask_flag_enums[bands[0] - 1],
             block_rows=int(rows),
-            byte_order=byte_order(path, stamp, source),
+            layout=plain_layout(path, stamp, source),
         )
         stem = PurePath(path.partition("?")[0]).stem if len(bands) == 1 else ""
         return _Described(

@@ -22,7 +22,7 @@ from geosoil.io.rasters import open_raster
 from geosoil.io.warped import WARPED_BLOCK, choose_method, is_shifted, warp_raster
 from geosoil.io.windows import WindowArray
 from geosoil.raster.grid import Grid
-from geosoil.raster.layout import make_raster
+from geosoil.raster.layout import STORED_BYTES, make_raster
 
 if TYPE_CHECKING:
     from geosoil.io.warped import Method
@@ -84,6 +84,7 @@ def open_stack(
             )
     grid = Grid.of(opened[0]) if like is None else as_grid(like)
     parts: list[xr.Variable] = []
+    stored_bytes = 0.0
     places = np.empty((len(every), 2), np.intp)  # of each band: which part, which band of it
     chunks = opened[0].encoding["preferred_chunks"]
     first = 0
@@ -97,6 +98,7 @@ def open_stack(
         for members, part in groups:
             places[first + members] = np.stack([np.full(members.size, len(parts)), members], axis=1)
             parts.append(part.variable)
+            stored_bytes += part.encoding.get(STORED_BYTES, 4.0) * members.size / len(every)
         untold = [name for name, is_painted in zip(own, painted, strict=True) if is_painted and name not in tables]
         notes += [f"{_short(path)}: {name} has a colour table, as classes have; read as numbers" for name in untold]
         first += len(own)
@@ -109,6 +111,7 @@ def open_stack(
         transform=grid.transform,
         source="; ".join(os.fspath(path) for path in paths),
         preferred_chunks=chunks,
+        stored_bytes=stored_bytes,
     )
     stack.attrs["notes"] = tuple(notes)
     files = {name: os.fspath(path) for path, own in zip(paths, bands, strict=True) for name in own}
@@ -158,6 +161,7 @@ def join_bands(rasters: Sequence[xr.DataArray]) -> xr.DataArray:
         source=first.attrs.get("source", ""),
         units=first.attrs.get("units", ""),
         preferred_chunks=first.encoding.get("preferred_chunks"),
+        stored_bytes=sum(one.encoding.get(STORED_BYTES, 4.0) * one.sizes["band"] for one in rasters) / len(places),
     )
 
 

@@ -81,6 +81,8 @@ def warp_raster(path: str | os.PathLike[str], grid: Grid, method: Method) -> xr.
         array = WarpedArray(name, stamp_of(name), tuple(_band_xml(source, name, band) for band in bands), grid, method)
         names = [source.descriptions[band - 1] or "" for band in bands]
         units = {source.units[band - 1] or "" for band in bands}
+        itemsize = np.mean([np.dtype(source.dtypes[band - 1]).itemsize for band in bands])
+        ratio = pixel_ratio(Grid(source.crs, source.transform, source.height, source.width), grid)
     if len(set(names)) < len(names) or "" in names:
         names = [f"band_{number}" for number in range(1, len(bands) + 1)]
     return make_raster(
@@ -91,6 +93,7 @@ def warp_raster(path: str | os.PathLike[str], grid: Grid, method: Method) -> xr.
         source=os.fspath(path),
         units=units.pop() if len(units) == 1 else "",
         preferred_chunks={"y": WARPED_BLOCK, "x": WARPED_BLOCK},
+        stored_bytes=itemsize * ratio**2,  # for a pixel of the grid
     )
 
 

@@ -9,10 +9,11 @@ its memory does not grow with the scene.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ from distributed import Client, LocalCluster, WorkerPlugin, wait
 from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from geosoil.errors import ClusterError
+from geosoil.errors import ClusterError, GeosoilError
+from geosoil.io.handles import bounded_cache
 from geosoil.raster.blocks import one_thread_each, one_thread_here
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 TASKS_A_THREAD = 4  # in flight, so that no worker waits for the scheduler
 MOST_BLOCKS_A_TASK = 64
 PATIENCE_SECONDS = 120.0  # for a scheduler or for workers that went away
+ASK_SECONDS = 10.0  # between two questions who works
+MOST_LOSSES = 5  # of the scheduler in turn, with nothing done in between
 _LOST = (CommClosedError, CancelledError, AsyncCancelledError, TimeoutError, OSError)
 
 _tasks: dict[str, BlockTask] = {}  # in a worker: by hash
@@ -62,14 +66,25 @@ class _Carry(WorkerPlugin):
 def _run(key: str, places: list[Place]) -> list[Done]:
     """Compute blocks in a worker."""
     one_thread_here()
-    return [_tasks[key](place) for place in places]
+    task = _tasks[key]
+    try:
+        with bounded_cache():
+            return [task(place) for place in places]
+    except GeosoilError as error:
+        error.__cause__ = error.__context__ = None  # an error of rasterio's behind it would not survive the journey
+        raise
 
 
-@dataclass
+class _FailedError(Exception):
+    """Carries what a task raised, so that it is not taken for the loss of the scheduler."""
+
+
+@dataclass(frozen=True)
 class ClusterLanes:
-    """The workers of a client; given again by its address where the scheduler went away and came back."""
+    """The workers of a client. where: the scheduler's address or file, to find it again by; default the client's."""
 
     client: Client
+    where: str = ""
 
     def run(self, task: BlockTask, places: Iterable[Place]) -> Iterator[Done]:
         """Yield what is done; the blocks of a worker that died are computed by another.
@@ -77,63 +92,109 @@ class ClusterLanes:
         Raises ClusterError where no worker comes, the scheduler stays away, or a block kills every worker it is given.
         """
         waiting = list(places)[::-1]  # taken from the end
-        key = _content_hash(task)
-        while waiting:
-            self._require_workers()
-            self.client.register_plugin(_Carry(key, task))
-            flying: dict[Future, list[Place]] = {}
-            try:
-                yield from self._until_lost(key, waiting, flying)
-            except KilledWorker as error:
-                raise ClusterError(
-                    "cluster",
-                    found="a block that ended every worker it was given to",
-                    expected="workers with room for a block",
-                    way_out="give workers more memory, or a smaller --block",
-                ) from error
-            except _LOST as error:
-                for places_of_task in flying.values():
-                    waiting += places_of_task
-                self._reconnect(error)
-            finally:
-                for future in flying:
-                    future.release()
-        self.client.unregister_worker_plugin(f"geosoil-{key}")
+        key, client, losses = _content_hash(task), self.client, 0
+        where = self.where or _address(client)
+        with ExitStack() as opened:
+            while waiting:
+                flying: dict[Future, list[Place]] = {}
+                try:
+                    with _carried(client, key, task), _released(flying):
+                        for done in _finished(client, key, waiting, flying):
+                            losses = 0
+                            yield from done
+                except _FailedError as failed:
+                    raise _cause(failed) from None
+                except _LOST as error:
+                    waiting += [place for own in flying.values() for place in own]
+                    losses += 1
+                    if losses > MOST_LOSSES:
+                        raise _no_scheduler(where, f"lost {losses} times in turn ({type(error).__name__})") from error
+                    client = _again(where, opened)
 
-    def _until_lost(self, key: str, waiting: list[Place], flying: dict[Future, list[Place]]) -> Iterator[Done]:
-        n_threads = sum(self.client.nthreads().values())
-        batch = min(max(len(waiting) // (50 * n_threads), 1), MOST_BLOCKS_A_TASK)
-        while waiting or flying:
-            while waiting and len(flying) < TASKS_A_THREAD * n_threads:
-                own = [waiting.pop() for _ in range(min(batch, len(waiting)))]
-                flying[self.client.submit(_run, key, own, pure=False)] = own
-            finished = wait(list(flying), return_when="FIRST_COMPLETED").done
-            for future in finished:
-                done = future.result()
-                del flying[future]
-                future.release()
-                yield from done
 
-    def _require_workers(self) -> None:
+@contextmanager
+def _carried(client: Client, key: str, task: BlockTask) -> Iterator[None]:
+    """Have the task on every worker for as long as anything runs inside."""
+    client.register_plugin(_Carry(key, task))
+    try:
+        yield
+    finally:
+        if client.status == "running":  # else it is gone with the scheduler
+            with suppress(*_LOST, ValueError):
+                client.unregister_worker_plugin(f"geosoil-{key}")
+
+
+@contextmanager
+def _released(flying: Iterable[Future]) -> Iterator[None]:
+    """Let go of what is not done at the end, so that no worker begins with it."""
+    try:
+        yield
+    finally:
+        for future in flying:
+            future.release()
+
+
+def _finished(
+    client: Client, key: str, waiting: list[Place], flying: dict[Future, list[Place]]
+) -> Iterator[list[Done]]:
+    """Yield what is done, task by task; raises what _LOST names where the scheduler went away."""
+    threads, asked, n_places = _threads_of(client), time.monotonic(), len(waiting)
+    while waiting or flying:
+        if time.monotonic() - asked > ASK_SECONDS:  # workers come and go
+            threads, asked = max(sum(client.nthreads().values()), 1), time.monotonic()
+        batch = min(max(n_places // (50 * threads), 1), MOST_BLOCKS_A_TASK)
+        while waiting and len(flying) < TASKS_A_THREAD * threads:
+            own = [waiting.pop() for _ in range(min(batch, len(waiting)))]
+            flying[client.submit(_run, key, own, pure=False)] = own
         try:
-            self.client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
-        except TimeoutError as error:
-            raise ClusterError(
-                _address(self.client), found="no worker", expected="one or more", way_out="start `dask worker ADDRESS`"
-            ) from error
+            finished = wait(list(flying), timeout=ASK_SECONDS, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            if not client.nthreads():
+                _threads_of(client)
+            continue
+        for future in finished:
+            if future.status == "error":
+                raise _FailedError(future.exception())
+            done = future.result()
+            del flying[future]
+            future.release()
+            yield done
 
-    def _reconnect(self, error: BaseException) -> None:
-        """Find the scheduler again at its address: it was restarted, perhaps, with new workers."""
-        address, deadline = _address(self.client), time.monotonic() + PATIENCE_SECONDS
-        _close_quietly(self.client)
-        while time.monotonic() < deadline:
-            try:
-                self.client = Client(address, timeout=5)
-            except OSError:
-                time.sleep(1)
-                continue
-            return
-        raise _no_scheduler(address, f"gone since ({type(error).__name__})") from error
+
+def _threads_of(client: Client) -> int:
+    """Return how many threads the workers have, once there is one; raises ClusterError where none comes."""
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
+    except TimeoutError as error:
+        raise ClusterError(
+            _address(client), found="no worker", expected="one or more", way_out="start `dask worker ADDRESS`"
+        ) from error
+    return max(sum(client.nthreads().values()), 1)
+
+
+def _cause(failed: _FailedError) -> BaseException:
+    """Return what a task raised, as it may be shown."""
+    cause: BaseException = failed.args[0]
+    if not isinstance(cause, KilledWorker):
+        return cause
+    return ClusterError(
+        "cluster",
+        found="a block that ended every worker it was given to",
+        expected="workers with room for a block",
+        way_out="give workers more memory, or a smaller --block, then run again with --resume",
+    )
+
+
+def _again(where: str, opened: ExitStack) -> Client:
+    """Find the scheduler again: it was restarted, perhaps, with new workers."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return opened.enter_context(remote_cluster(where, timeout=min(5.0, PATIENCE_SECONDS)))
+        except ClusterError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
 
 
 @contextmanager
@@ -148,7 +209,7 @@ def local_cluster(n_workers: int, *, memory_bytes: int | None = None) -> Iterato
             threads_per_worker=1,
             processes=True,
             memory_limit=memory_bytes or 0,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None is port 8787, and the second run complains
             silence_logs=50,
         ) as cluster,
         Client(cluster) as client,
@@ -157,19 +218,31 @@ def local_cluster(n_workers: int, *, memory_bytes: int | None = None) -> Iterato
 
 
 @contextmanager
-def remote_cluster(where: str) -> Iterator[Client]:
+def remote_cluster(where: str, *, timeout: float = 20) -> Iterator[Client]:
     """Connect to a scheduler by its address (tcp://HOST:PORT) or by the file it wrote; it is left running.
 
-    Raises ClusterError where none answers.
+    timeout: to wait for an answer, in seconds. Raises ClusterError where none comes.
     """
     try:
-        client = Client(scheduler_file=where, timeout=20) if Path(where).is_file() else Client(where, timeout=20)
+        client = Client(_address_in(where), timeout=timeout)
     except (OSError, ValueError) as error:
-        raise _no_scheduler(where, f"no answer ({str(error).splitlines()[0]})") from error
+        raise _no_scheduler(where, f"no answer ({' '.join(str(error).split()) or type(error).__name__})") from error
     try:
         yield client
     finally:
-        _close_quietly(client)
+        with suppress(*_LOST):  # that it cannot be reached is why it is closed
+            client.close(timeout=2)
+
+
+def _address_in(where: str) -> str:
+    """Return an address; that in the file, where it is one."""
+    file = Path(where)
+    if "://" in where or not file.is_file():
+        return where
+    try:
+        return str(json.loads(file.read_bytes())["address"])
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError("not the file of a scheduler") from error
 
 
 def _content_hash(task: BlockTask) -> str:
@@ -181,11 +254,6 @@ def _content_hash(task: BlockTask) -> str:
 def _address(client: Client) -> str:
     """Return where the scheduler is, or was."""
     return str(client.cluster.scheduler_address if client.cluster is not None else client._start_arg)
-
-
-def _close_quietly(client: Client) -> None:
-    with suppress(*_LOST):  # that it cannot be reached is why it is closed
-        client.close(timeout=2)
 
 
 def _no_scheduler(where: str, found: str) -> ClusterError:

@@ -16,13 +16,12 @@ import numpy as np
 
 from geosoil.errors import RasterError
 from geosoil.io.handles import bounded_cache
-from geosoil.mapping.scratch import Done, Place, write_block
 from geosoil.raster.blocks import one_thread_each, one_thread_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from geosoil.io.objects import Store
+    from geosoil.mapping.scratch import BlockStore, Done, Place
     from geosoil.raster.blocks import Blocks
 
 READ_AHEAD = 1  # lanes more than blocks computed at once, for files
@@ -37,7 +36,7 @@ class BlockTask:
     """
 
     blocks: Blocks
-    store: Store
+    done: BlockStore
     no_data_on_error: bool = False
 
     def __call__(self, place: Place, gate: AbstractContextManager[object] | None = None) -> Done:
@@ -47,13 +46,11 @@ class BlockTask:
         except RasterError as error:
             if not self.no_data_on_error:
                 raise
-            rows, cols = self.blocks.inner(*place)
-            nothing = np.full((len(self.blocks.names), rows.stop - rows.start, cols.stop - cols.start), np.nan)
-            return write_block(self.store, place, nothing, str(error))
+            return self.done.write(place, np.full(self.blocks.shape(*place), np.nan, np.float32), str(error))
         with gate or nullcontext():
             result = self.blocks.apply(values, *place)
         del values
-        return write_block(self.store, place, result)
+        return self.done.write(place, result)
 
 
 class Lanes(Protocol):

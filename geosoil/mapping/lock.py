@@ -7,16 +7,18 @@ import os
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from geosoil.errors import OutputError
 from geosoil.io.objects import is_object, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import IO
 
     from geosoil.io.objects import Store
 
@@ -44,47 +46,67 @@ def _held_folder(folder: Path, output: str) -> Iterator[None]:
             raise OutputError(
                 output, found="no such folder", expected=f"the folder {folder.parent}", way_out="make it first"
             )
-        folder.mkdir(exist_ok=True)
-        file = path.open("a+")
+        file = _locked(path)
+    except BlockingIOError as error:
+        who = ""
+        with suppress(OSError):  # it may be done by now
+            who = path.read_text(errors="replace")
+        raise _taken(output, who) from error
     except OSError as error:
         raise unwritable(output, error) from error
     with file:
-        if not _lock(file):
-            file.seek(0)
-            raise _taken(output, file.read())
-        file.truncate(0)
-        file.write(_who())
-        file.flush()
         try:
             yield
         finally:
-            if [one.name for one in folder.iterdir()] == [LOCK]:  # all that was kept here is gone
-                path.unlink()
-                folder.rmdir()
+            with suppress(OSError):  # not empty: blocks are kept, or it is not ours alone
+                if [one.name for one in folder.iterdir()] == [LOCK]:
+                    path.unlink()
+                    folder.rmdir()
 
 
-def _lock(file: IO[str]) -> bool:
-    """Take the lock if nobody has it."""
-    try:
-        if os.name == "nt":
-            import msvcrt
+def _locked(path: Path) -> FileIO:
+    """Return the lock file, made and locked; raises BlockingIOError where another run has it."""
+    while True:
+        path.parent.mkdir(exist_ok=True)
+        try:  # not through a link: a stranger's must not empty the file it points to
+            file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666), "r+")
+        except FileNotFoundError:
+            continue  # the folder went with a run that was done
+        try:
+            _lock(file.fileno())
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                with suppress(OSError):  # it is held all the same, on a disk that is full
+                    file.truncate(0)
+                    file.write(_who().encode())
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # of a run that was done, and removed it, just before we got it
 
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        else:
-            import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def _lock(number: int) -> None:
+    """Take the lock of an open file; raises BlockingIOError where another run has it."""
+    if os.name == "nt":
+        import msvcrt
+
+        try:
+            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError as error:
+            raise BlockingIOError(*error.args) from error
+    else:
+        import fcntl
+
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextmanager
 def _held_object(store: Store, output: str) -> Iterator[None]:
     try:
         other = json.loads(store.read(LOCK))
-        alive = time.time() - float(other["seen"]) < DEAD_SECONDS and not _is_dead_here(other)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        # Clocks differ by seconds; a sign from a far future is of a clock that was wrong.
+        alive = abs(time.time() - float(other["seen"])) < DEAD_SECONDS and not _is_dead_here(other)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         alive = False
     if alive:
         raise _taken(output, f"process {other['process']} on {other['machine']}")
@@ -92,7 +114,8 @@ def _held_object(store: Store, output: str) -> Iterator[None]:
 
     def beat() -> None:
         while not stop.wait(BEAT_SECONDS):
-            store.write(LOCK, _sign_of_life())
+            with suppress(OutputError):  # the next one may arrive: there is time for nine to fail
+                store.write(LOCK, _sign_of_life())
 
     store.write(LOCK, _sign_of_life())
     thread = threading.Thread(target=beat, daemon=True)
@@ -107,15 +130,7 @@ def _held_object(store: Store, output: str) -> Iterator[None]:
 
 def _is_dead_here(other: dict[str, object]) -> bool:
     """Tell whether the other run was on this machine, and its process is gone."""
-    if other["machine"] != socket.gethostname():
-        return False
-    try:
-        os.kill(int(str(other["process"])), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return other["machine"] == socket.gethostname() and not psutil.pid_exists(int(str(other["process"])))
 
 
 def _sign_of_life() -> bytes:

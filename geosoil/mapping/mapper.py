@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from geosoil.io.stack import join_bands
 from geosoil.raster.blocks import Blocks, choose_block, cut_blocks, lazy_raster
 from geosoil.raster.grid import Grid
+from geosoil.raster.layout import STORED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 24 * 2**20  # of the layers of a net for one batch of pixels
 DENSE_BYTES = 112 * 2**20  # of the maps of a patch network over one strip (`networks/dense_patches.py`)
-WRITING_BYTES, WRITING_BYTES_A_BAND = 64 * 2**20, 16 * 2**20  # two windows are compared, all bands of each
+WRITING_BYTES = 256 * 2**20  # statistics, the copy to a COG, and most of it the quicklook
+WRITING_BYTES_A_BAND, MOST_BANDS_WRITTEN = 4 * 2**20, 16  # the tiles of a COG hold all bands, 16 MiB at most
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Mapping:
     source: xr.DataArray
     predict: PredictBlock
 
+    def on(self, device: str) -> Mapping:
+        """Return the same with its model on "cpu" or "cuda"."""
+        model = self.predict.model
+        return self if device == "cpu" else replace(self, predict=replace(self.predict, model=model.on(device)))
+
     def working_bytes(self, window: tuple[int, int]) -> int:
         """Return the most that one block whose window is (y, x) pixels, halo included, holds in memory at a time."""
         model = self.predict.model
@@ -44,8 +51,13 @@ class Mapping:
 
     @property
     def writing_bytes(self) -> int:
-        """The most that statistics and the copy to a COG hold in memory at a time."""
-        return WRITING_BYTES + len(self.predict.model.targets) * WRITING_BYTES_A_BAND
+        """The most that statistics, the copy to a COG and the quicklook hold in memory at a time."""
+        return WRITING_BYTES + min(len(self.predict.model.targets), MOST_BANDS_WRITTEN) * WRITING_BYTES_A_BAND
+
+    @property
+    def stored_bytes_a_pixel(self) -> float:
+        """Bytes that the files store of the bands of a pixel, before compression; where they do not say, as float32."""
+        return float(self.source.encoding.get(STORED_BYTES, 4.0) * self.source.sizes["band"])
 
     def blocks(self, block: int | tuple[int, int] | None = None) -> Blocks:
         """Cut it into blocks, in pixels a side or (y, x); by default as suits the file. No value depends on it."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from geosoil.errors import OutputError
+from geosoil.errors import DeviceError, OutputError, RasterError
+from geosoil.io.atomic import remove_left, require_writable
 from geosoil.io.cog import CogSummary, cog_writer
 from geosoil.mapping.lanes import BlockTask, Lanes, ThreadLanes
-from geosoil.mapping.plan import Plan, default_promise, plan_map
-from geosoil.mapping.scratch import Done, Scratch, cut_of, open_scratch
+from geosoil.mapping.plan import Plan, plan_map
+from geosoil.mapping.scratch import Done, Scratch, cut_of, held_store, open_scratch
+from geosoil.models.gpu import CPU, CUDA, gpu_names, no_gpu
 from geosoil.raster.grid import Grid
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ class Running:
     take, all processes of this machine together (each worker, on a cluster elsewhere); default half of what is free.
     block: side of a block in pixels, default what fits. mode: what to do with an unfinished map: "new" refuses it,
     "resume" goes on with it, "restart" begins anew. on_error: a window of the input that cannot be read stops the run,
-    or is "nodata". device: where networks and kernels compute: "cpu", "cuda", or "auto", which takes what is there.
+    or is "nodata". device: where networks and kernels compute: "cpu"; "cuda", one block at a time on each GPU; "auto",
+    which takes a GPU of this machine where there is one and the model can use it, but not with workers or a cluster.
     """
 
     threads: int | None = None
@@ -51,18 +54,54 @@ class Running:
     on_error: Literal["stop", "nodata"] = "stop"
     device: Literal["auto", "cpu", "cuda"] = "cpu"
 
-    def plan(self, mapping: Mapping, output: str, *, probe: bool = True) -> Plan:
-        """Plan a map; raises MemoryPromiseError where the promise is too small."""
-        promise = self.memory_bytes
+    def plan(self, mapping: Mapping, output: str, *, probe: bool = True, timed: bool = False) -> Plan:
+        """Plan a map; see `plan_map`.
+
+        Raises MemoryPromiseError where the promise is too small, DeviceError where there is no GPU as asked.
+        """
+        device, notes = self._chosen_device(mapping)
+        mapping = mapping.on(device)
         threads = self.threads or os.cpu_count() or 1
-        if self.workers is not None or self.cluster is not None:
+        if self.cluster is not None:  # each of its workers has a promise of its own
             threads = 1
-            if self.workers is not None:  # they share the promise with this process
-                promise = (promise or default_promise()) // (self.workers + 1)
         cut = cut_of(output) if self.mode == "resume" else None
-        return plan_map(
-            mapping, threads=threads, memory_bytes=promise, block=self.block, cut=cut, where=output, probe=probe
+        if cut is not None and (cut[0][-1], cut[1][-1]) != mapping.source.shape[1:]:
+            cut = None  # of another raster: said when it is opened
+        probe = probe and (device == CPU or self.cluster is None)  # this machine may have no GPU
+        plan = plan_map(
+            mapping,
+            threads=threads,
+            workers=self.workers or 0,
+            memory_bytes=self.memory_bytes,
+            block=self.block,
+            cut=cut,
+            where=output,
+            probe=probe,
+            timed=timed,
         )
+        return replace(plan, notes=notes)
+
+    def _chosen_device(self, mapping: Mapping) -> tuple[str, tuple[str, ...]]:
+        """Return "cpu" or "cuda", and what is to be said of it."""
+        here = self.workers is None and self.cluster is None
+        if self.device == CPU or (self.device == "auto" and not here):
+            return CPU, ()
+        if self.workers is not None:
+            raise DeviceError(
+                "device",
+                found=f"cuda for {self.workers} processes",
+                expected="one process, whose threads take turns",
+                way_out="leave --workers away",
+            )
+        fit = mapping.predict.model.fit_for_gpu
+        if self.device == "auto" and not any(fit.values()):  # torch is not even loaded for them
+            return CPU, ()
+        if here and not gpu_names():
+            if self.device == "auto":
+                return CPU, ()
+            raise no_gpu()
+        unfit = [kind for kind, is_fit in fit.items() if not is_fit]
+        return CUDA, (f"computed on the CPU, as no GPU can run it: {', '.join(unfit)}",) if unfit else ()
 
     @contextmanager
     def lanes(self, plan: Plan) -> Iterator[Lanes]:
@@ -77,7 +116,7 @@ class Running:
                 yield ClusterLanes(client)
         elif isinstance(self.cluster, str):
             with remote_cluster(self.cluster) as client:
-                yield ClusterLanes(client)
+                yield ClusterLanes(client, self.cluster)
         else:
             assert self.cluster is not None
             yield ClusterLanes(self.cluster)
@@ -85,14 +124,16 @@ class Running:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run made. unread: blocks that are no data because their input could not be read."""
+    """What a run made. unread: blocks that are no data because their input could not be read; notes: of the plan."""
 
     cog: CogSummary
     unread: tuple[Done, ...]
     resumed: int  # blocks that were there already
     damaged: int  # blocks that were there and broken
+    notes: tuple[str, ...] = ()
 
 
+@contextmanager
 def run_map(
     mapping: Mapping,
     path: Path,
@@ -103,31 +144,39 @@ def run_map(
     units: Sequence[str],
     running: Running,
     progress: Progress | None = None,
-) -> RunResult:
-    """Map to a COG at `path`; `output` is what the user calls it, with its unfinished blocks beside it.
+) -> Iterator[RunResult]:
+    """Map to a COG at `path`, and yield what was made; `output` is what the user calls it.
 
+    Its finished blocks are beside it until the `with` is left: what is done inside is done before they are given up.
     identity: what the map is made of, by name, for a run that goes on. tags, units: of the COG and its bands.
     progress: called as `progress("map", pixels done, pixels in all)`.
 
     Raises GeosoilErrors of reading, planning and writing; finished blocks are kept then, and on an interruption.
     """
-    plan = running.plan(mapping, output)
-    with open_scratch(output, identity, plan.blocks, mode=running.mode) as scratch:
-        unread = tuple(_compute(plan, scratch, running, progress))
-        _require_some(scratch, unread, output)
-        grid, names = Grid.of(mapping.source), plan.blocks.names
+    require_writable(path)
+    with held_store(output) as store:
+        remove_left(path)
+        plan = running.plan(mapping, output)
+        scratch = open_scratch(store, identity, plan.blocks, mode=running.mode)
+        try:
+            unread = tuple(_compute(plan, scratch, running, progress))
+        except RasterError as error:
+            scratch.note(unread={"stopped": str(error)})
+            raise
+        windows = {_window_text(plan, one.place): one.error or "" for one in unread}
         if unread:
-            windows = "; ".join(_window_text(plan, one.place) for one in unread)
-            tags = {**tags, "GEOSOIL_UNREAD_WINDOWS": windows}
-            scratch.note(unread={_window_text(plan, one.place): one.error or "" for one in unread})
-        threads = plan.threads if running.workers is None else running.workers
+            tags = {**tags, "GEOSOIL_UNREAD_WINDOWS": "; ".join(windows)}
+            scratch.note(unread=windows)
+        _require_some(plan, unread, output)
+        grid, names = Grid.of(mapping.source), plan.blocks.names
         source = mapping.source.attrs.get("source", "")
-        with cog_writer(path, grid, names, units, tags=tags, threads=threads, source=source) as writer:
-            for y0, x0, values in scratch.blocks():
+        with cog_writer(path, grid, names, units, tags=tags, threads=plan.threads, source=source) as writer:
+            for y0, x0, values in scratch.finished():
                 writer.put(y0, x0, values)
+        notes = (*plan.notes, *scratch.notes)
+        yield RunResult(writer.summary, unread, len(scratch.done), scratch.damaged, notes)
         if not unread:  # kept otherwise: a run with --resume tries those windows again
             scratch.remove()
-        return RunResult(writer.summary, unread, len(scratch.done), scratch.damaged)
 
 
 def _compute(plan: Plan, scratch: Scratch, running: Running, progress: Progress | None) -> Iterator[Done]:
@@ -146,7 +195,7 @@ def _compute(plan: Plan, scratch: Scratch, running: Running, progress: Progress 
         progress("map", pixels, total)
     if not todo:
         return
-    task = BlockTask(blocks, scratch.store, no_data_on_error=running.on_error == "nodata")
+    task = BlockTask(blocks, scratch.blocks, no_data_on_error=running.on_error == "nodata")
     with running.lanes(plan) as lanes:
         for done in lanes.run(task, todo):
             pixels += pixels_of(*done.place)
@@ -156,10 +205,9 @@ def _compute(plan: Plan, scratch: Scratch, running: Running, progress: Progress 
                 yield done
 
 
-def _require_some(scratch: Scratch, unread: Sequence[Done], output: str) -> None:
+def _require_some(plan: Plan, unread: Sequence[Done], output: str) -> None:
     """Refuse to write a map of nothing."""
-    n_blocks = (len(scratch.rows) - 1) * (len(scratch.cols) - 1)
-    if len(unread) == n_blocks:
+    if len(unread) == len(plan.blocks):
         raise OutputError(
             output,
             found=f"no window that could be read ({unread[0].error})",

@@ -4,26 +4,29 @@
         lock                        held by the run that writes here
         geosoil-store/
             manifest.json           what is being mapped, by what, and how it was cut
-            blocks/000012_000003    one block: a line of JSON, and its numbers
+            blocks-1f2e3d4c/000012_000003    one block: a line of JSON, and its numbers
 
 A block's own file is the record that it is done: nothing else could disagree with it. It tells its checksum, so a file
-that was cut short by a dying machine is found and computed again. Nothing here is executed when it is read.
+that was cut short by a dying machine is found and computed again. The folder of the blocks bears a hash of what they
+are made of: a worker that comes late, with a block of a map given up since, writes where nobody reads. Nothing here is
+executed when it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.errors import OutputError
+from geosoil.errors import OutputError, RasterError
 from geosoil.io.objects import Store, open_store
-from geosoil.mapping.lock import LOCK, held
+from geosoil.mapping.lock import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +36,10 @@ if TYPE_CHECKING:
 FORMAT = 1
 MANIFEST = "manifest.json"
 ENDING = ".unfinished"
+FINGERPRINT = " (fingerprint)"  # how names of inputs end in what a map is made of
+COMPARED = 8  # blocks that tell whether an input that was mended is still the same
 Place = tuple[int, int]
+_BLOCK = re.compile(r"blocks-[0-9a-f]{8}/\d{6,}_\d{6,}")
 
 
 @dataclass(frozen=True)
@@ -45,38 +51,64 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Scratch:
-    """The finished blocks of one map.
+class BlockStore:
+    """The finished blocks of one map: the part of its journal that workers write to, on whatever machine."""
 
-    done: those found when it was opened, checked; damaged: how many were there and broken.
+    store: Store
+    folder: str
+
+    def write(self, place: Place, values: Block, error: str | None = None) -> Done:
+        """Write a finished block `(band, y, x)` float32, whole or not at all."""
+        self.store.write(self.name(place), encode_block(values, error))
+        return Done(place, error)
+
+    def read(self, place: Place) -> tuple[Block, str | None]:
+        """Return a block and its error; raises FileNotFoundError or ValueError where it is absent or broken."""
+        return decode_block(self.store.read(self.name(place)))
+
+    def name(self, place: Place) -> str:
+        """Return the name of a block.
+
+        >>> from geosoil.io.objects import open_store
+        >>> BlockStore(open_store("map.tif.unfinished"), "blocks").name((12, 3))
+        'blocks/000012_000003'
+        """
+        return f"{self.folder}/{place[0]:06d}_{place[1]:06d}"
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """What is there of a map.
+
+    done: finished blocks found when it was opened, checked; damaged: how many were there and broken; notes: what is to
+    be said of them.
     """
 
     store: Store
+    blocks: BlockStore
     rows: tuple[int, ...]
     cols: tuple[int, ...]
-    n_bands: int
     done: tuple[Done, ...] = ()
-    damaged: int = field(default=0)
+    damaged: int = 0
+    notes: tuple[str, ...] = ()
 
-    def blocks(self) -> Iterator[tuple[int, int, Block]]:
+    def finished(self) -> Iterator[tuple[int, int, Block]]:
         """Yield (y0, x0, block) of every block, row by row, checked; raises OutputError where one is absent or broken.
 
         Blocks `(band, y, x)` are float32, NaN = no data.
         """
-        for i in range(len(self.rows) - 1):
-            for j in range(len(self.cols) - 1):
-                name = block_name((i, j))
-                try:
-                    values, _ = decode_block(self.store.read(name))
-                except (FileNotFoundError, ValueError) as error:
-                    found = "no such file" if isinstance(error, FileNotFoundError) else f"a broken block ({error})"
-                    raise OutputError(
-                        f"{self.store.where}/{name}",
-                        found=found,
-                        expected="every block of the map",
-                        way_out="run again with --resume; workers on other machines must share this folder",
-                    ) from error
-                yield self.rows[i], self.cols[j], values
+        for place in product(range(len(self.rows) - 1), range(len(self.cols) - 1)):
+            try:
+                values, _ = self.blocks.read(place)
+            except (FileNotFoundError, ValueError) as error:
+                found = "no such file" if isinstance(error, FileNotFoundError) else f"a broken block ({error})"
+                raise OutputError(
+                    f"{self.store.where}/{self.blocks.name(place)}",
+                    found=found,
+                    expected="every block of the map",
+                    way_out="run again with --resume; workers on other machines must share this folder",
+                ) from error
+            yield self.rows[place[0]], self.cols[place[1]], values
 
     def note(self, **more: object) -> None:
         """Write more into the manifest."""
@@ -88,63 +120,53 @@ class Scratch:
         self.store.clear()
 
 
-def write_block(store: Store, place: Place, values: Block, error: str | None = None) -> Done:
-    """Write a finished block `(band, y, x)` float32, whole or not at all."""
-    store.write(block_name(place), encode_block(values, error))
-    return Done(place, error)
-
-
 @contextmanager
-def open_scratch(output: str, identity: Mapping[str, str], blocks: Blocks, *, mode: str = "new") -> Iterator[Scratch]:
-    """Open the scratch store of an output, alone: a second run on it is refused.
-
-    identity: what the map is made of, by name (hashes of the cube, the model, options). blocks: how it would be cut; a
-    run that goes on keeps the cut it began with. mode: "new" refuses one that is there, "resume" goes on with it,
-    "restart" begins anew.
-
-    Raises OutputError where an unfinished map is there, is of something else (the difference is named), or is being
-    written.
-    """
+def held_store(output: str) -> Iterator[Store]:
+    """Yield the scratch store of an output, alone; raises OutputError where another run has it, or it is unwritable."""
     store = open_store(output + ENDING)
     with held(output + ENDING, store, output):
-        known = _read_manifest(store)
-        if known is not None and mode == "restart":
-            for name in list(store.names()):
-                if name != LOCK:
-                    store.delete(name)
-            known = None
-        if known is not None and mode == "new":
-            count = sum(1 for _ in store.names("blocks/"))
-            raise OutputError(
-                store.where,
-                found=f"an unfinished map of {count} blocks",
-                expected="none",
-                way_out="go on with it by --resume, or begin anew by --restart",
-            )
-        if known is None:
-            rows, cols, bands = blocks.rows, blocks.cols, len(blocks.names)
-            content = {"format": FORMAT, "made_of": dict(identity), "rows": rows, "cols": cols, "bands": blocks.names}
-            store.write(MANIFEST, json.dumps(content, indent=1).encode())
-            yield Scratch(store, rows, cols, bands)
-            return
-        _require_same(store, known, identity, blocks)
-        scratch = Scratch(store, tuple(known["rows"]), tuple(known["cols"]), len(known["bands"]))
-        yield _with_done(scratch)
+        yield store
+
+
+def open_scratch(store: Store, identity: Mapping[str, str], blocks: Blocks, *, mode: str = "new") -> Scratch:
+    """Open what a store holds of a map, or begin it.
+
+    identity: what the map is made of, by name (fingerprints of the inputs, hash of the model, options). blocks: how it
+    would be cut; a run that goes on keeps the cut it began with. mode: "new" refuses a map that is there, "resume" goes
+    on with it, "restart" begins anew.
+
+    Raises OutputError where an unfinished map is there, or is of something else (the difference is named).
+    """
+    if mode == "restart":
+        for name in [name for name in store.names() if name == MANIFEST or _BLOCK.fullmatch(name)]:
+            store.delete(name)
+    known = _read_manifest(store)
+    if known is None:
+        manifest = {"format": FORMAT, "made_of": dict(identity), "rows": blocks.rows, "cols": blocks.cols}
+        store.write(MANIFEST, json.dumps(manifest | {"bands": blocks.names}, indent=1).encode())
+        return Scratch(store, _block_store(store, manifest), blocks.rows, blocks.cols)
+    if mode == "new":
+        raise OutputError(
+            store.where,
+            found="an unfinished map",
+            expected="none",
+            way_out="go on with it by --resume, or begin anew by --restart",
+        )
+    mended = _mended_inputs(store, known, identity, blocks)
+    blocks = replace(blocks, rows=tuple(known["rows"]), cols=tuple(known["cols"]))
+    scratch = _with_done(Scratch(store, _block_store(store, known), blocks.rows, blocks.cols), blocks)
+    if not mended:
+        return scratch
+    _require_same_values(scratch, blocks, mended)
+    compared = min(len(scratch.done), COMPARED)
+    note = f"{mended} changed since the map began; {compared} finished blocks, computed again, were the same"
+    return replace(scratch, notes=(note,))
 
 
 def cut_of(output: str) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Return where the blocks of an unfinished map begin and end, rows and columns; None where there is none."""
     known = _read_manifest(open_store(output + ENDING))
     return None if known is None else (tuple(known["rows"]), tuple(known["cols"]))
-
-
-def block_name(place: Place) -> str:
-    """Return the name of a block in the store.
-
-    >>> block_name((12, 3))
-    'blocks/000012_000003'
-    """
-    return f"blocks/{place[0]:06d}_{place[1]:06d}"
 
 
 def encode_block(values: Block, error: str | None = None) -> bytes:
@@ -166,7 +188,7 @@ def decode_block(content: bytes) -> tuple[Block, str | None]:
         head = json.loads(line)
         shape = tuple(int(side) for side in head["shape"])
         checksum, error = head["sha256"], head["error"]
-    except (ValueError, KeyError, TypeError, RecursionError) as cause:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as cause:
         msg = "no header"
         raise ValueError(msg) from cause
     if hashlib.sha256(numbers).hexdigest() != checksum or len(shape) != 3 or len(numbers) != 4 * np.prod(shape):
@@ -175,23 +197,30 @@ def decode_block(content: bytes) -> tuple[Block, str | None]:
     return np.frombuffer(numbers, "<f4").astype(np.float32, copy=False).reshape(shape), error
 
 
-def _with_done(scratch: Scratch) -> Scratch:
+def _block_store(store: Store, manifest: Mapping[str, Any]) -> BlockStore:
+    made_of = json.dumps([manifest["made_of"], manifest["rows"], manifest["cols"]], sort_keys=True)
+    return BlockStore(store, f"blocks-{hashlib.sha256(made_of.encode()).hexdigest()[:8]}")
+
+
+def _with_done(scratch: Scratch, blocks: Blocks) -> Scratch:
     """Return it with the blocks that are whole; those that are not are removed, and so are those without data."""
     done, damaged = [], 0
-    for name in list(scratch.store.names("blocks/")):
+    there = set(scratch.store.names(scratch.blocks.folder + "/"))
+    for place in blocks.places:
+        name = scratch.blocks.name(place)
+        if name not in there:
+            continue
         try:
-            i, j = (int(number) for number in name.removeprefix("blocks/").split("_"))
-            values, error = decode_block(scratch.store.read(name))
-            expected = (scratch.n_bands, scratch.rows[i + 1] - scratch.rows[i], scratch.cols[j + 1] - scratch.cols[j])
-            whole = values.shape == expected
-        except (ValueError, IndexError):
+            values, error = scratch.blocks.read(place)
+            whole = values.shape == blocks.shape(*place)
+        except ValueError:
             whole, error = False, None
         if whole and error is None:
-            done.append(Done((i, j)))
+            done.append(Done(place))
             continue
         damaged += not whole
         scratch.store.delete(name)  # an input that could not be read is tried again
-    return Scratch(scratch.store, scratch.rows, scratch.cols, scratch.n_bands, tuple(done), damaged)
+    return replace(scratch, done=tuple(done), damaged=damaged)
 
 
 def _read_manifest(store: Store) -> dict[str, Any] | None:
@@ -213,20 +242,46 @@ def _read_manifest(store: Store) -> dict[str, Any] | None:
             f"{store.where}/{MANIFEST}",
             found="no manifest of this version",
             expected=f"format {FORMAT}",
-            way_out="begin anew by --restart after removing that folder",
+            way_out="begin anew by --restart",
         )
     return dict(known)
 
 
-def _require_same(store: Store, known: Mapping[str, Any], identity: Mapping[str, str], blocks: Blocks) -> None:
-    """Refuse to go on with a map of something else, and say of what."""
+def _mended_inputs(store: Store, known: Mapping[str, Any], identity: Mapping[str, str], blocks: Blocks) -> str:
+    """Refuse to go on with a map of something else, and say of what; return the inputs that may have been mended.
+
+    Those are inputs that changed since a run said that they could not be read.
+    """
     before = known["made_of"] | {"size": f"{known['rows'][-1]} x {known['cols'][-1]}", "bands": str(known["bands"])}
     now = dict(identity) | {"size": f"{blocks.rows[-1]} x {blocks.cols[-1]}", "bands": str(list(blocks.names))}
+    mended = []
     for name in dict.fromkeys([*before, *now]):
-        if before.get(name) != now.get(name):
-            raise OutputError(
-                store.where,
-                found=f"an unfinished map whose {name} was {before.get(name, 'not given')}",
-                expected=f"{name} {now.get(name, 'not given')}",
-                way_out="give the same again, or begin anew by --restart",
-            )
+        if before.get(name) == now.get(name):
+            continue
+        if name.endswith(FINGERPRINT) and name in before and name in now and known.get("unread"):
+            mended.append(name.removesuffix(FINGERPRINT))
+            continue
+        raise _other(store, f"{name:.80} was {before.get(name, 'not given')!r:.80}", f"{now.get(name, 'not given')!r}")
+    return ", ".join(mended)
+
+
+def _require_same_values(scratch: Scratch, blocks: Blocks, mended: str) -> None:
+    """Compute some finished blocks again, and refuse to go on where an input that changed gives other values."""
+    step = max(len(scratch.done) // COMPARED, 1)
+    for one in scratch.done[::step][:COMPARED]:
+        try:
+            again = blocks.apply(blocks.read(*one.place), *one.place)
+        except RasterError as error:
+            raise _other(scratch.store, f"input {mended} could be read", f"it ({error})") from error
+        # Not to the last bit: it may be another machine.
+        if not np.allclose(again, scratch.blocks.read(one.place)[0], rtol=1e-3, atol=0, equal_nan=True):
+            raise _other(scratch.store, f"input {mended} held other values", "the same input, mended")
+
+
+def _other(store: Store, was: str, now: str) -> OutputError:
+    return OutputError(
+        store.where,
+        found=f"an unfinished map whose {was}",
+        expected=now,
+        way_out="give the same again, or begin anew by --restart",
+    )

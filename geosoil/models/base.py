@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from geosoil.models.lowering import LoweredProgram
 
 Block = np.ndarray  # float32 (band, y, x); NaN = no data
+
+ROWS_BYTES = 24 * 2**20  # of the rows that an estimator predicts at once by itself
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,13 @@ class Model(Protocol):
     def predict(self, block: Block) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x); NaN in any feature gives NaN."""
 
+    def on(self, device: str) -> Model:
+        """Return the same model, computing on the "cpu", or on the GPUs of the machine, "cuda", what can."""
+
+    @property
+    def fit_for_gpu(self) -> dict[str, bool]:
+        """Kinds of the estimators in it, and whether a GPU can run them."""
+
 
 @dataclass(frozen=True)
 class PixelModel:
@@ -81,7 +90,7 @@ class PixelModel:
     Pipeline cannot be lowered, all are.
 
     `inputs` are all columns the estimator was fitted on; `resampling` `(inputs used, features)` leads from
-    another sensor's bands to them (see `mapping.match`).
+    another sensor's bands to them (see `mapping.match`). device: where the lowered program runs, "cpu" or "cuda".
 
     >>> from sklearn.linear_model import LinearRegression
     >>> estimator = LinearRegression().fit(np.array([[0.0], [1.0]]), np.array([1.0, 3.0]))
@@ -96,13 +105,20 @@ class PixelModel:
     resampling: np.ndarray | None = None
     resampled_features: tuple[Feature, ...] = ()
     halo: int = 0
+    device: str = "cpu"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to a worker without what can be made again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def _lowered(self) -> LoweredProgram | None:
         from geosoil.models.lowering import compile_program, lower_estimator
 
         program = lower_estimator(self.estimator)
-        return None if program is None else compile_program(program, len(self.inputs), before=self.resampling)
+        if program is None:
+            return None
+        return compile_program(program, len(self.inputs), before=self.resampling, device=self.device)
 
     @cached_property
     def used(self) -> np.ndarray:
@@ -127,12 +143,23 @@ class PixelModel:
     def bytes_a_pixel(self) -> int:
         """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
         sums = 8 * len(self.targets) + 8
-        # An estimator's own predict has the rows, their float64 and a step's copy of them.
-        return sums if self.is_lowered else sums + 4 * len(self.features) + 20 * len(self.inputs)
+        return sums if self.is_lowered else sums + 8  # the numbers of the pixels with data
 
     def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> PixelModel:
         """Return the same model for the bands of another sensor: matrix `(n_used, n_features)`."""
         return replace(self, resampling=np.asarray(matrix, np.float64), resampled_features=features)
+
+    def on(self, device: str) -> PixelModel:
+        """Return the same model, whose program, if it has one, runs on "cpu" or "cuda"."""
+        return replace(self, device=device)
+
+    @property
+    def fit_for_gpu(self) -> dict[str, bool]:
+        """The estimator's kind, and whether it is lowered."""
+        from geosoil.models.lowering import lower_estimator
+        from geosoil.models.state import regressor_of
+
+        return {type(regressor_of(self.estimator)).__name__: lower_estimator(self.estimator) is not None}
 
     def predict_rows(self, rows: np.ndarray) -> np.ndarray:
         """Predict by the estimator itself: rows `(sample, feature)` -> `(sample, target)` in the targets' units."""
@@ -156,13 +183,17 @@ class PixelModel:
         valid = np.isfinite(np.add.reduce(flat, axis=0))
         out = np.full((len(self.targets), flat.shape[1]), np.nan, np.float32)
         if valid.any():
-            chosen = flat if valid.all() or self.is_lowered else flat[:, valid]
             if self._lowered is not None:
-                out[:] = self._lowered(chosen)
+                out[:] = self._lowered(flat)
                 set_to_range(out, self.targets, axis=0)
                 out[:, ~valid] = np.nan
             else:
-                out[:, valid] = self.predict_rows(chosen.T).T
+                pixels = np.flatnonzero(valid)
+                # An estimator's own predict has the rows, their float64 and a step's copy of them.
+                at_once = max(ROWS_BYTES // (4 * len(flat) + 20 * len(self.inputs)), 1024)
+                for start in range(0, len(pixels), at_once):
+                    here = pixels[start : start + at_once]
+                    out[:, here] = self.predict_rows(flat[:, here].T).T
         return out.reshape(-1, height, width)
 
 

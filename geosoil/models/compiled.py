@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 
 def compile_chain(program: Program) -> Run:
-    """Return the function of a program: `(x, scratch) -> y`; x is left untouched, y stands in the scratch."""
+    """Return the function of a program: `(x, scratch) -> y`; x is left untouched, y stands in the scratch.
+
+    Its weights lie on torch's device of the moment: `with torch.device("cuda:0")`.
+    """
     steps = [_compile_word(word, owns_input=i > 0) for i, word in enumerate(program)]
 
     def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
@@ -62,7 +65,7 @@ def _compile_word(word: Word, *, owns_input: bool) -> Run:
     if isinstance(word, MaxPool):
         return _max_pool(word)
     if isinstance(word, Select):
-        index = torch.from_numpy(np.array(word.index, np.int64))
+        index = torch.as_tensor(np.array(word.index, np.int64))
         own: object = object()
         return lambda x, s: torch.index_select(x, 0, index, out=_kept(s, own, len(index), x))
     if isinstance(word, ScaleChannels):
@@ -215,7 +218,7 @@ def _parallel(word: Parallel) -> Run:
 def _tensor(values: np.ndarray) -> torch.Tensor:
     import torch
 
-    return torch.from_numpy(np.array(values, np.float32))  # a copy that torch owns
+    return torch.as_tensor(np.array(values, np.float32))  # a copy that torch owns
 
 
 def _diagonal(weight: np.ndarray) -> np.ndarray | None:

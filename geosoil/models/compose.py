@@ -72,6 +72,15 @@ class Composed(ABC):
         return np.flatnonzero([feature.name in read for feature in self.inputs])
 
     @property
+    def fit_for_gpu(self) -> dict[str, bool]:
+        """Kinds of its members' estimators, and whether a GPU can run them."""
+        return {kind: fit for member in self.members for kind, fit in member.fit_for_gpu.items()}
+
+    @abstractmethod
+    def on(self, device: str) -> Composed:
+        """Return the same model with its members on "cpu" or "cuda"."""
+
+    @property
     def bytes_a_pixel(self) -> int:
         """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
         return sum(4 * len(m.features) + 8 * len(m.targets) + m.bytes_a_pixel for m in self.members)
@@ -136,6 +145,10 @@ class Ensemble(Composed):
         """Pixels of context that its widest member needs."""
         return max(model.halo for model in self.models)
 
+    def on(self, device: str) -> Ensemble:
+        """Return the same ensemble with its members on "cpu" or "cuda"."""
+        return replace(self, models=tuple(model.on(device) for model in self.models))
+
     def predict(self, block: Block) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x) float32; NaN in any feature gives NaN."""
         bands = self._bands(block)
@@ -190,6 +203,10 @@ class Cascade(Composed):
     def halo(self) -> int:
         """Pixels of context: the second model needs predictions of the first in all of its own."""
         return int(self.first.halo + self.second.halo)
+
+    def on(self, device: str) -> Cascade:
+        """Return the same cascade with its members on "cpu" or "cuda"."""
+        return replace(self, first=self.first.on(device), second=self.second.on(device))
 
     def predict(self, block: Block) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x) float32; NaN in any feature gives NaN."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.models.compiled import compile_chain
+from geosoil.models.gpu import CPU, BatchSize, a_turn
 from geosoil.models.simplify import needed_inputs, output_size, simplify, word_size
 from geosoil.numerics.program import Affine, Convolve, Parallel, Program, RadialBasis, Select, Word
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from sklearn.pipeline import Pipeline
 
-    from geosoil.models.compiled import Scratch
+    from geosoil.models.compiled import Run, Scratch
 
 __all__ = ["LoweredProgram", "compile_program", "lower_estimator", "lower_first_steps", "needed_inputs"]
 
@@ -30,6 +31,8 @@ __all__ = ["LoweredProgram", "compile_program", "lower_estimator", "lower_first_
 PIXELS_AT_ONCE = 2048
 # A convolution keeps every position of every channel: fewer pixels for the same reason.
 PIXELS_CONVOLVED_AT_ONCE = 256
+TIMES_ON_GPU = 32  # as many more on a GPU, which has room for them and wants work
+LEAST_ON_GPU = 256
 
 
 def lower_estimator(estimator: Any) -> Program | None:
@@ -91,15 +94,27 @@ def _lower_steps(pipeline: Pipeline) -> tuple[Program, bool]:
 
 
 class LoweredProgram:
-    """A program ready to run: `(feature, pixel)` float32 in, `(output, pixel)` float32 out."""
+    """A program ready to run: `(feature, pixel)` float32 in, `(output, pixel)` float32 out.
 
-    def __init__(self, program: Program, n_features: int) -> None:
+    device: "cpu", or "cuda" for the GPUs of the machine: one call at a time on each, with larger batches, which are
+    halved where a GPU has no room for them (the last digits may change with that).
+    """
+
+    def __init__(self, program: Program, n_features: int, device: str = CPU) -> None:
         self.program = program
         self.n_features = n_features
         self.n_outputs = output_size(program, n_features)
-        self._run = compile_chain(program)
+        self.device = device
+        self._runs: dict[str, Run] = {}  # by GPU, made by whoever has the first turn on it
+        if device == CPU:
+            self._runs[CPU] = compile_chain(program)
         convolves = any(isinstance(word, Convolve) for word in program)
-        self.pixels_at_once = PIXELS_CONVOLVED_AT_ONCE if convolves else PIXELS_AT_ONCE
+        at_once = PIXELS_CONVOLVED_AT_ONCE if convolves else PIXELS_AT_ONCE
+        self._batch = BatchSize(at_once if device == CPU else TIMES_ON_GPU * at_once, LEAST_ON_GPU, "pixels")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as words: where it arrives it is compiled again."""
+        return LoweredProgram, (self.program, self.n_features, self.device)
 
     def __call__(self, features: np.ndarray, pixels_at_once: int | None = None) -> np.ndarray:
         """Run over columns: features `(n_features, n_pixels)` float32 -> `(n_outputs, n_pixels)` float32.
@@ -107,19 +122,29 @@ class LoweredProgram:
         Always the same number of columns runs together, the last ones filled up: a matrix product rounds by its shape,
         and a pixel's value must not depend, even in its last bit, on how many others were read with it.
         """
+        source = np.asarray(features, np.float32)
+        with a_turn(self.device) as place:
+            if pixels_at_once is not None:
+                return self._run_on(place, source, pixels_at_once)
+            return self._batch.fit(lambda size: self._run_on(place, source, size))
+
+    def _run_on(self, place: str, features: np.ndarray, pixels_at_once: int) -> np.ndarray:
         import torch
 
-        pixels_at_once = pixels_at_once or self.pixels_at_once
         with torch.inference_mode(), _without_denormals():
-            source = torch.from_numpy(np.asarray(features, np.float32))
+            if place not in self._runs:
+                with torch.device(place):
+                    self._runs[place] = compile_chain(self.program)
+            run = self._runs[place]
+            source = torch.from_numpy(features)
             n_pixels = source.shape[1]
-            batch = torch.zeros((source.shape[0], pixels_at_once))
+            batch = torch.zeros((source.shape[0], pixels_at_once), device=place)
             result = torch.empty((self.n_outputs, n_pixels))
             scratch: Scratch = {}
             for start in range(0, n_pixels, pixels_at_once):
                 count = min(pixels_at_once, n_pixels - start)
                 batch[:, :count] = source[:, start : start + count]
-                result[:, start : start + count] = self._run(batch, scratch)[:, :count]
+                result[:, start : start + count] = run(batch, scratch)[:, :count]
             return result.numpy()
 
     @property
@@ -144,8 +169,10 @@ def _without_denormals() -> Iterator[None]:
         torch.set_flush_denormal(before)
 
 
-def compile_program(program: Program, n_features: int, *, before: np.ndarray | None = None) -> LoweredProgram:
-    """Make a program ready to run on the inputs it needs (in their order).
+def compile_program(
+    program: Program, n_features: int, *, before: np.ndarray | None = None, device: str = CPU
+) -> LoweredProgram:
+    """Make a program ready to run on the inputs it needs (in their order); device: as `LoweredProgram` takes it.
 
     `before` `(n_needed, n_new)` leads from other features to those the program needs (resampling between sensors).
     """
@@ -156,7 +183,7 @@ def compile_program(program: Program, n_features: int, *, before: np.ndarray | N
         n_inputs = before.shape[1]
         if len(kept) != n_inputs:
             program = (Select(kept), *program)
-    return LoweredProgram(program, n_inputs)
+    return LoweredProgram(program, n_inputs, device)
 
 
 def _multiply_adds(program: Program, n_features: int) -> int:

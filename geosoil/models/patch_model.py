@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,13 +21,15 @@ class PatchModel:
     covariate is no data; a gap elsewhere in its patch holds the covariate's training mean.
     inputs: the covariates of training. reads: the indices of those in the patches that the estimator was fitted on,
     rising, as a stored model keeps no other order; None: all. targets: one for each depth that the estimator predicts,
-    in its order. Raises ValueError for `reads` that do not rise or are not those of the estimator.
+    in its order. device: where its networks run over blocks, "cpu" or "cuda".
+    Raises ValueError for `reads` that do not rise or are not those of the estimator.
     """
 
     estimator: Any
     inputs: tuple[Feature, ...]
     targets: tuple[Target, ...]
     reads: tuple[int, ...] | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         used = self.used.tolist()
@@ -60,6 +62,15 @@ class PatchModel:
         """Indices of the inputs that it reads, `(n_used,)`."""
         return np.arange(len(self.inputs)) if self.reads is None else np.array(self.reads)
 
+    def on(self, device: str) -> PatchModel:
+        """Return the same model, whose networks run on "cpu" or "cuda"."""
+        return replace(self, device=device)
+
+    @property
+    def fit_for_gpu(self) -> dict[str, bool]:
+        """The networks' kind: a GPU can run them."""
+        return {type(self.estimator).__name__: True}
+
     def predict_rows(self, rows: np.ndarray) -> np.ndarray:
         """Predict patch by patch: `(sample, covariate, size, size)` -> `(sample, target)` in the targets' units."""
         return set_to_range(np.asarray(self.estimator.predict(rows)), self.targets, axis=1)
@@ -69,4 +80,4 @@ class PatchModel:
         halo = self.halo
         inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]
         wanted = np.isfinite(np.add.reduce(inner, axis=0))
-        return set_to_range(self.estimator.predict_block(block, wanted), self.targets, axis=0)
+        return set_to_range(self.estimator.predict_block(block, wanted, self.device), self.targets, axis=0)

@@ -157,11 +157,11 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
                     standard[start : start + _BATCH] += self._run(modules, patches).numpy()
         return self._unstandardised(standard, axis=1)
 
-    def predict_block(self, block: np.ndarray, wanted: np.ndarray | None = None) -> np.ndarray:
+    def predict_block(self, block: np.ndarray, wanted: np.ndarray | None = None, device: str = "cpu") -> np.ndarray:
         """Predict every cell of a block: `(covariate, y + size - 1, x + size - 1)` -> `(depth, y, x)` float32.
 
         The same numbers as cutting out each patch, to rounding (see `networks/dense_patches.py`). wanted: `(y, x)`
-        bool; other cells are NaN and cost nothing.
+        bool; other cells are NaN and cost nothing. device: "cpu" or "cuda".
         """
         from geosoil.models.networks.dense_patches import run_over_block
 
@@ -172,7 +172,7 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
         scaled = self._scaled(np.asarray(block, np.float32)[None])[0]
         standard = np.zeros((len(self.depths_), int(wanted.sum())))
         for member in range(self.n_members):
-            standard += run_over_block(self._networks(self._modules(member)), scaled, self.size_, wanted)
+            standard += run_over_block(self._networks(self._modules(member)), scaled, self.size_, wanted, device)
         out = np.full((len(self.depths_), *wanted.shape), np.nan, np.float32)
         out[:, wanted] = self._unstandardised(standard, axis=0)
         return out

@@ -96,7 +96,8 @@ class DepthSplines:
         clip: (lowest, highest), applied to the means; with slices="top" to the slices, as mpspline2 does with 0, 1000.
 
         A layer's coverage is the share of its thickness between the top of the first horizon and the bottom of the
-        last. Raises RecipeError where layers_cm are no layers, or not of whole cm with slices="top".
+        last. Raises RecipeError where layers_cm are no layers, or not of whole cm with slices="top", and
+        where clip does not rise.
 
         >>> spline = fit_depth_splines(np.array([0.0]), np.array([30.0]), np.array([2.4]), np.array([0]))
         >>> spline.layer_means([(0, 5), (15, 45), (60, 100)]).mean.tolist()
@@ -105,6 +106,13 @@ class DepthSplines:
         layers = checked_layers(layers_cm)
         if slices not in (None, "top"):
             raise RecipeError("layers", found=f"slices={slices!r}", expected='None or "top"', way_out="use one of them")
+        if clip is not None and not clip[0] < clip[1]:
+            raise RecipeError(
+                "layers",
+                found=f"clip {clip[0]:g} to {clip[1]:g}",
+                expected="the lower end first",
+                way_out="give the range that the property can have, such as 0 100",
+            )
         if slices == "top":
             integral, covered = self._sum_slices(layers, clip)
         else:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from geosoil.errors import DeviceError
+
 if TYPE_CHECKING:
     import torch
 
@@ -29,6 +31,8 @@ class SubsetPLS:
     X `(n, p)` and y `(n,)` of the library, X_new `(m, p)` and y_new `(m,)` of the site; centred, not scaled.
     y_new may be None where only spectra are judged. device: "cpu", "cuda", ...; `n_workers` threads share the
     subsets of a call on the CPU. No error depends on the number of workers.
+
+    Raises DeviceError where a CUDA device is asked for that torch cannot use.
 
     >>> X = np.array([[1.0, 0.0], [2.0, 1.0], [3.0, 0.0], [4.0, 1.0]])
     >>> pls = SubsetPLS(X, X @ [2.0, -1.0], X[:2] + 1.0, X[:2] @ [2.0, -1.0])
@@ -49,6 +53,13 @@ class SubsetPLS:
         import torch
 
         self.device = torch.device(device)
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise DeviceError(
+                "RS-LOCAL",
+                found="no CUDA device that torch can use",
+                expected=f"one, as device {device} asks",
+                way_out="choose the device cpu, which gives the same rows, or install torch with CUDA",
+            )
         self.n_workers = 1 if self.device.type != "cpu" else n_workers or len(os.sched_getaffinity(0))
         X = np.asarray(X, np.float64)
         shift = X.mean(axis=0)  # with it gone, leaving a subset's own mean to the scores cancels few digits

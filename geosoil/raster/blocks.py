@@ -63,6 +63,11 @@ class Blocks:
         """Return the rows and columns that block (i, j) fills."""
         return slice(self.rows[i], self.rows[i + 1]), slice(self.cols[j], self.cols[j + 1])
 
+    def shape(self, i: int, j: int) -> tuple[int, int, int]:
+        """Return the shape (band, y, x) of what the function returns for block (i, j)."""
+        rows, cols = self.inner(i, j)
+        return len(self.names), rows.stop - rows.start, cols.stop - cols.start
+
     def window(self, i: int, j: int) -> tuple[slice, slice, tuple[tuple[int, int], ...]]:
         """Return the rows and columns that block (i, j) reads, and what is missing of its halo on every side."""
         slices, missing = [], [(0, 0)]
@@ -90,7 +95,7 @@ class Blocks:
         elif not values.flags.owndata:
             values = values.copy()  # the function may work in place, and must not reach the caller's raster
         result = np.asarray(self.function(values), dtype=np.float32)
-        expected = (len(self.names), *(own.stop - own.start for own in self.inner(i, j)))
+        expected = self.shape(i, j)
         if result.shape != expected:
             raise ValueError(
                 f"the function returned a block of shape {result.shape} for one of shape {values.shape}; "

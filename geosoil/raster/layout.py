@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from affine import Affine
 
 DIMS = ("band", "y", "x")
+STORED_BYTES = "stored_bytes_a_value"
+"""Name in `encoding` of what a file takes for one value, before compression, on average over the bands."""
 
 
 def make_raster(
@@ -29,6 +31,7 @@ def make_raster(
     source: str = "",
     units: str = "",
     preferred_chunks: Mapping[str, int] | None = None,
+    stored_bytes: float | None = None,
 ) -> xr.DataArray:
     """Dress an array as a raster, without reading or copying it.
 
@@ -36,7 +39,7 @@ def make_raster(
     names: one unique name a band. crs: whatever `rasterio.crs.CRS.from_user_input` takes, or None.
     transform: from (column, row) of a pixel's corner to (x, y) in the CRS.
     wavelength_nm, fwhm_nm: `(band,)` in nanometres. source: the file it came from. units: of the values.
-    preferred_chunks: the file's own blocks in pixels, `{"y": .., "x": ..}`.
+    preferred_chunks: the file's own blocks in pixels, `{"y": .., "x": ..}`. stored_bytes: that a file takes for a value.
 
     Raises RasterError where the pieces do not fit together.
 
@@ -78,6 +81,8 @@ def make_raster(
     raster.attrs.update(source=str(source), units=units)
     if preferred_chunks is not None:
         raster.encoding["preferred_chunks"] = dict(preferred_chunks)
+    if stored_bytes is not None:
+        raster.encoding[STORED_BYTES] = float(stored_bytes)
     return check_raster(raster)
 
 

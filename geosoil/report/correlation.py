@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from geosoil.errors import RasterError, SamplesError
 from geosoil.evaluate.correlate import CAVEAT, correlation_table, half_zones, polygon_zones, read_polygons
 from geosoil.io.atomic import atomic_path
-from geosoil.io.endings import require_ending
+from geosoil.io.endings import require_output
 from geosoil.io.rasters import open_raster
 from geosoil.io.stack import open_stack
 from geosoil.raster.grid import Grid
@@ -20,8 +20,8 @@ from geosoil.report.look import save_figure
 from geosoil.report.terrain_figures import streams_figure
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import geopandas as gpd
     import pandas as pd
@@ -70,7 +70,16 @@ def correlate_map(
 
     Raises the GeosoilError that says what does not fit; nothing half-written is left then.
     """
-    path = require_ending(Path(output), (".csv",), "TABLE.csv")
+    paths = [terrain] if isinstance(terrain, str | os.PathLike) else terrain
+    inputs = [soil_map, *paths, None if zones == HALVES else zones, streams]
+    path = require_output(output, (".csv",), "TABLE.csv", inputs=inputs, beside=[".png"])
+    if zone_column is not None and zones in (None, HALVES):
+        raise SamplesError(
+            "zones",
+            found=f"a column {zone_column} of {'no zones' if zones is None else 'the halves of the image'}",
+            expected="polygons whose names it holds",
+            way_out="name their file with --zones, or leave --zone-column out",
+        )
     values = _property(soil_map, band)
     grid = Grid.of(values)
     stack = open_stack(terrain, like=values)
@@ -128,15 +137,18 @@ def _chosen(where: object, there: list[str], factors: Sequence[str] | None, note
 def _lines(path: str | os.PathLike[str], grid: Grid) -> gpd.GeoDataFrame:
     import geopandas as gpd
 
+    def refuse(found: str, way_out: str) -> SamplesError:
+        return SamplesError(path, found=found, expected="the streams of `geosoil terrain --streams`", way_out=way_out)
+
     try:
         lines = gpd.read_file(path, engine="pyogrio")
     except (OSError, ValueError, RuntimeError) as error:  # pyogrio's are RuntimeErrors
-        raise SamplesError(
-            path,
-            found=f"no file of lines ({str(error).splitlines()[0]})",
-            expected="the streams of `geosoil terrain --streams`",
-            way_out="check the path",
-        ) from error
+        raise refuse(f"no file of lines ({str(error).splitlines()[0]})", "check the path") from error
+    if not isinstance(lines, gpd.GeoDataFrame):
+        raise refuse("a table without geometry", "give a file of lines")
+    strange = sorted(set(lines.geom_type.dropna()) - {"LineString", "MultiLineString"})
+    if strange:
+        raise refuse(f"{', '.join(strange)} among the lines", "give a file of lines only")
     return lines if lines.crs is None or lines.crs == grid.crs else lines.to_crs(grid.crs)
 
 

@@ -14,8 +14,9 @@ from geosoil import __version__
 from geosoil.errors import ModelFileError, RasterError
 from geosoil.explain.explanation import SAMPLED_BACKGROUND, explain_rows
 from geosoil.explain.windows import region_windows
+from geosoil.io.atomic import require_writable
 from geosoil.io.cog import write_cog
-from geosoil.io.endings import require_ending
+from geosoil.io.endings import require_output
 from geosoil.mapping.covariates import match_covariates
 from geosoil.mapping.match import match_bands
 from geosoil.models.base import PixelModel
@@ -62,7 +63,7 @@ def explain_map(
 
     Raises the GeosoilError that says what does not fit.
     """
-    path, folder = require_ending(Path(output), (".tif", ".tiff"), "OUT.tif"), find_model(os.fspath(model))
+    path, folder = _output(output, [cube, bands]), find_model(os.fspath(model))
     opened = open_cube(cube, bands=bands, scale=scale, nodata=nodata, drop_nm=[])
     loaded = load_pixel_model(folder)
     if not isinstance(loaded, PixelModel):
@@ -94,12 +95,20 @@ def explain_covariates_map(
 
     Raises the GeosoilError that says what does not fit.
     """
-    path, folder = require_ending(Path(output), (".tif", ".tiff"), "OUT.tif"), find_model(os.fspath(model))
+    paths = [covariates] if isinstance(covariates, str | os.PathLike) else covariates
+    path, folder = _output(output, [*paths, like]), find_model(os.fspath(model))
     loaded = load_pixel_model(folder)
     matched = match_covariates(loaded, covariates, like=like, unseen="nodata")
-    paths = [covariates] if isinstance(covariates, str | os.PathLike) else covariates
     tags = {"GEOSOIL_COVARIATES": "; ".join(Path(one).name for one in paths)}
     return _explained(loaded, matched.raster, path, folder, tags, matched.notes, n_pixels, n_background, seed)
+
+
+def _output(output: str | os.PathLike[str], inputs: list[str | os.PathLike[str] | None]) -> Path:
+    """Return where the COG goes; its place and that of the picture can be written, and neither is an input."""
+    path = require_output(output, (".tif", ".tiff"), "OUT.tif", inputs=inputs, beside=[".png"])
+    for one in (path, path.with_suffix(".png")):
+        require_writable(one)
+    return path
 
 
 def _explained(

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import ModelFileError, OutputError, SamplesError, UnitsError, WavelengthError
+from geosoil.errors import ModelFileError, SamplesError, UnitsError, WavelengthError
 from geosoil.explain.absorption_features import features_in
 from geosoil.explain.explanation import BUDGET, Explanation, explain_rows
+from geosoil.io.atomic import require_writable_folder
+from geosoil.io.endings import refuse_inputs
 from geosoil.io.tables import read_ids, read_numbers, read_table
 from geosoil.models.patch_model import PatchModel
 from geosoil.models.store import find_model, load_model, read_card
@@ -59,27 +61,30 @@ def explain_samples(
     default all up to 1000. budget: rows predicted at most, for each model.
 
     Raises SamplesError, WavelengthError or UnitsError where the table does not suit a model, OutputError where the
-    folder cannot be written.
+    folder cannot be written, or samples in it would be overwritten.
     """
-    folder = Path(folder)
-    names, explanations = [], {}
+    folder = require_writable_folder(folder)
     jobs = [(model, samples)] if source_model is None else [(source_model, source_samples or samples), (model, samples)]
+    named: dict[str, tuple[Path, str | os.PathLike[str]]] = {}
     for which, table in jobs:
         place = find_model(os.fspath(which))
         name = read_card(place).name
-        name = name if name not in explanations else f"{name} (transferred)"
+        named[name if name not in named else f"{name} (transferred)"] = place, table
+    refuse_inputs([path for name in named for path in _tables(folder, name)], [samples, source_samples])
+    explanations = {}
+    for name, (place, table) in named.items():
         loaded = load_pixel_model(place)
         rows, ids = read_rows(loaded, table, quantity=read_card(place).quantity)
         explanation = explain_rows(loaded, rows, n_background=n_background, budget=budget, seed=seed)
         explanations[name] = (explanation, [ids[i] for i in explanation.rows])
-        names.append(name)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            folder, found=str(error.strerror), expected="a folder to write", way_out="name another with -o"
-        ) from error
-    return _write(folder, {name: explanations[name] for name in names})
+    folder.mkdir(parents=True, exist_ok=True)
+    return _write(folder, explanations)
+
+
+def _tables(folder: Path, name: str) -> list[Path]:
+    """Return where the windows and the samples of a model go."""
+    stem = name.replace(" ", "_").replace("(", "").replace(")", "")
+    return [folder / f"{stem}_shap_{kind}.csv" for kind in ("windows", "samples")]
 
 
 def _write(folder: Path, explanations: dict[str, tuple[Explanation, list[str]]]) -> ExplainResult:
@@ -90,15 +95,14 @@ def _write(folder: Path, explanations: dict[str, tuple[Explanation, list[str]]])
         other = every[1 - i].importance if comparable else None
         marks = mark_windows(explanation.importance, other)
         panels[f"{name}: {explanation.what}"] = (explanation.windows, explanation.importance, marks)
-        stem = name.replace(" ", "_").replace("(", "").replace(")", "")
         table = window_table(explanation, marks, compared=comparable)
         sums = pd.DataFrame(explanation.values, columns=list(explanation.windows.names))
         sums.insert(0, "sample_id", ids)
         sums["predicted"] = explanation.predicted
         sums["baseline"] = explanation.baseline
-        for kind, frame in (("windows", table), ("samples", sums)):
-            paths.append(folder / f"{stem}_shap_{kind}.csv")
-            frame.to_csv(paths[-1], index=False, float_format="%.6g")
+        for path, frame in zip(_tables(folder, name), (table, sums), strict=True):
+            paths.append(path)
+            frame.to_csv(path, index=False, float_format="%.6g")
         lines += [f"{name}: {line}" for line in (*explanation.notes, check_line(explanation), _top(table))]
     if len(every) == 2 and not comparable:
         lines.append("the two models read different windows: shared ones are not marked")

@@ -145,7 +145,10 @@ def predicted_measured_figure(
         few_ticks(axes)
         style_panel(grid, k, len(panels), title, f"measured {what}({unit})", f"predicted {what}({unit})")
         if texts and title in texts:
-            axes.text(0.04, 0.96, texts[title], transform=axes.transAxes, va="top", linespacing=1.4, fontsize=9)
+            behind = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5}  # points may lie there
+            axes.text(
+                0.04, 0.96, texts[title], transform=axes.transAxes, va="top", linespacing=1.4, fontsize=9, bbox=behind
+            )
     return figure
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.errors import SamplesError
-from geosoil.io.atomic import atomic_path
-from geosoil.io.endings import require_ending
+from geosoil.io.atomic import atomic_path, require_writable
+from geosoil.io.endings import require_output
 from geosoil.io.spectra import read_spectra, write_spectra
 from geosoil.samples.libraries import align_library
 from geosoil.samples.rs_local import rs_local
@@ -75,8 +75,12 @@ def localise(
 
     Raises the GeosoilError that says what does not fit, before anything is computed.
     """
-    output = require_ending(Path(output), (".parquet",), "ROWS.parquet")
-    _require_writable(output)
+    output = require_output(
+        output, (".parquet",), "ROWS.parquet", inputs=[library, site], beside=["_passes.csv", ".png"]
+    )
+    passes_path, figure_path = output.with_name(f"{output.stem}_passes.csv"), output.with_suffix(".png")
+    for path in (output, passes_path, figure_path):
+        require_writable(path)
     ours, theirs = (read_spectra(Path(path), id_column=id_column) for path in (site, library))
     taken = set(ADDED_COLUMNS) & set(map(str, theirs.table.columns))
     if taken:
@@ -93,7 +97,6 @@ def localise(
     table[list(ADDED_COLUMNS)] = np.column_stack([chosen, result.order, result.errors])
     table = table.astype({"library_row": int, "rs_local_order": int})
     rows = replace(theirs, values=theirs.values[chosen], ids=[theirs.ids[i] for i in chosen], table=table)
-    passes_path, figure_path = output.with_name(f"{output.stem}_passes.csv"), output.with_suffix(".png")
     _draw(aligned, result.rows, target, figure_path)
     with atomic_path(passes_path) as temporary:
         numbered = result.passes.set_axis(range(1, len(result.passes) + 1))
@@ -110,14 +113,6 @@ def localise(
         target,
         aligned.notes,
     )
-
-
-def _require_writable(path: Path) -> None:
-    """Ask now: a long choice must not find out at its end that its place is read-only."""
-    asked = path.with_name(f".{path.stem}.asked")
-    with atomic_path(asked) as temporary:
-        temporary.touch()
-    asked.unlink()
 
 
 def _draw(aligned: AlignedLibrary, rows: np.ndarray, target: str, path: Path) -> None:

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from rasterio.enums import Resampling
 
 from geosoil.io.atomic import atomic_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
     from matplotlib.axes import Axes
     from matplotlib.colorbar import Colorbar
     from matplotlib.image import AxesImage
+    from rasterio.io import DatasetReader
 
 Extent = tuple[float, float, float, float]  # left, right, bottom, top, in the unit of the CRS
 
@@ -94,6 +96,18 @@ def colours_of(names: Iterable[str]) -> dict[str, str]:
     """Return a colour for each name: its own where it has one, another in order where not."""
     others = [name for name in dict.fromkeys(names) if name not in NAMED_COLOURS]
     return NAMED_COLOURS | {name: OTHER_COLOURS[k % len(OTHER_COLOURS)] for k, name in enumerate(others)}
+
+
+def read_shrunk(source: DatasetReader, most: float, numbers: Sequence[int] | None = None) -> tuple[np.ndarray, Extent]:
+    """Read bands `(band, y, x)` of an open raster at about `most` pixels on the longer side, and return its extent.
+
+    numbers: of the bands, 1 the first; default all. Nearest, from overviews where there are some: no value is new.
+    """
+    numbers = source.indexes if numbers is None else numbers
+    shrink = max(1.0, max(source.shape) / most)
+    shape = (len(numbers), *(max(1, round(side / shrink)) for side in source.shape))
+    left, bottom, right, top = source.bounds
+    return source.read(list(numbers), out_shape=shape, resampling=Resampling.nearest), (left, right, bottom, top)
 
 
 def draw_map(axes: Axes, array: npt.ArrayLike, *, ramp: str, extent: Extent | None = None, **scale: Any) -> AxesImage:

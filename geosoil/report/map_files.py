@@ -18,9 +18,10 @@ from geosoil.io.fingerprint import fingerprint
 from geosoil.io.handles import bounded_cache
 from geosoil.io.objects import is_object, upload
 from geosoil.mapping.running import Running, run_map
+from geosoil.mapping.scratch import FINGERPRINT
 from geosoil.models.store import model_sha256
 from geosoil.report.figures import map_figure
-from geosoil.report.look import save_figure
+from geosoil.report.look import read_shrunk, save_figure
 from geosoil.report.map_panels import map_panels_figure
 from geosoil.report.qgis import write_qml
 
@@ -85,21 +86,14 @@ class PreparedMap:
 
     def plan(self, running: Running) -> Plan:
         """Say how it would be computed, without computing more than one block."""
-        return running.plan(self.mapping, self.output)
+        return running.plan(self.mapping, self.output, timed=True)
 
     def write(self, running: Running, progress: Progress | None = None) -> MapResult:
         """Compute and write it with where it comes from, its style and quicklook."""
         if not is_object(self.output):
             return self._write(Path(self.output), running, progress)
         with TemporaryDirectory() as folder:
-            made = self._write(Path(folder) / PurePath(self.output).name, running, progress)
-            placed: dict[str, Any] = {}
-            for name in ("style", "quicklook", "path"):  # the map last: what stands there is whole, all of it
-                own = getattr(made, name)
-                if own is not None:
-                    placed[name] = f"{self.output.rpartition('/')[0]}/{own.name}"
-                    upload(own, placed[name])
-            return replace(made, **placed)
+            return self._write(Path(folder) / PurePath(self.output).name, running, progress)
 
     @bounded_cache()
     def _write(self, path: Path, running: Running, progress: Progress | None) -> MapResult:
@@ -110,14 +104,17 @@ class PreparedMap:
             **self.tags,
             "GEOSOIL_VERSION": __version__,
         }
-        identity = {f"{shown_name(one)} (fingerprint)": fingerprint(one) for one in self.inputs}
+        identity = {
+            f"input {number}, {shown_name(one)}{FINGERPRINT}": fingerprint(one)
+            for number, one in enumerate(self.inputs, start=1)
+        }
         tags = provenance | {
             "GEOSOIL_CREATED": datetime.now(UTC).isoformat(timespec="seconds"),
             "TIFFTAG_SOFTWARE": f"geosoil {__version__}",
         }
         if self.notes:
             tags["GEOSOIL_NOTES"] = "; ".join(self.notes)
-        made = run_map(
+        with run_map(
             self.mapping,
             path,
             output=self.output,
@@ -126,18 +123,31 @@ class PreparedMap:
             units=[target.unit for target in targets],
             running=running,
             progress=progress,
-        )
-        notes = [*self.notes, *_at_the_limits(path, targets)]
-        if made.resumed:
-            notes.append(f"went on behind {made.resumed} blocks that were there")
-        if made.damaged:
-            notes.append(f"{made.damaged} blocks that were there were broken, and computed again")
-        style = quicklook = None
-        first = made.cog.bands[0]
-        if first.valid_count:
-            style = write_qml(path, band_name=first.name, unit=first.unit, low=first.p2, high=first.p98)
-            quicklook = _write_quicklook(path, made.cog, self.card.name)
-        return MapResult(path, style, quicklook, made.cog, tuple(notes), tuple(one.error or "" for one in made.unread))
+        ) as made:
+            notes = [*self.notes, *made.notes, *_at_the_limits(path, targets)]
+            if made.resumed:
+                notes.append(f"went on behind {made.resumed} blocks that were there")
+            if made.damaged:
+                notes.append(f"{made.damaged} blocks that were there were broken, and computed again")
+            style = quicklook = None
+            first = made.cog.bands[0]
+            if first.valid_count:
+                style = write_qml(path, band_name=first.name, unit=first.unit, low=first.p2, high=first.p98)
+                quicklook = _write_quicklook(path, made.cog, self.card.name)
+            unread = tuple(one.error or "" for one in made.unread)
+            result = MapResult(path, style, quicklook, made.cog, tuple(notes), unread)
+            return _uploaded(result, self.output) if is_object(self.output) else result
+
+
+def _uploaded(made: MapResult, output: str) -> MapResult:
+    """Copy a map and what goes with it to an object store."""
+    placed: dict[str, Any] = {}
+    for name in ("style", "quicklook", "path"):  # the map last: what stands there is whole, all of it
+        own = getattr(made, name)
+        if own is not None:
+            placed[name] = f"{output.rpartition('/')[0]}/{own.name}"
+            upload(own, placed[name])
+    return replace(made, **placed)
 
 
 def shown_name(path: str | os.PathLike[str]) -> str:
@@ -169,13 +179,10 @@ def _write_quicklook(path: Path, cog: CogSummary, model: str) -> Path:
     """Draw the bands that share the first one's unit, at a size that fits a screen, from the overviews of the COG."""
     shown = [k for k, band in enumerate(cog.bands) if band.valid_count and band.unit == cog.bands[0].unit]
     with rasterio.open(path) as source:
-        shrink = max(1.0, max(source.shape) / (QUICKLOOK_PIXELS if len(shown) == 1 else QUICKLOOK_PIXELS / 2))
-        shape = tuple(max(1, round(side / shrink)) for side in source.shape)
-        numbers = [k + 1 for k in shown]
-        values = source.read(numbers, out_shape=(len(shown), *shape), resampling=rasterio.enums.Resampling.nearest)
-        left, bottom, right, top = source.bounds
+        most = QUICKLOOK_PIXELS if len(shown) == 1 else QUICKLOOK_PIXELS / 2
+        values, extent = read_shrunk(source, most, [k + 1 for k in shown])
     bands = [cog.bands[k] for k in shown]
-    unit, extent = bands[0].unit, (left, right, bottom, top)
+    unit = bands[0].unit
     low, high = min(band.p2 for band in bands), max(band.p98 for band in bands)
     if len(bands) == 1:
         title = f"{bands[0].name} by {model}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from geosoil.errors import ModelFileError, OutputError
-from geosoil.io.endings import require_ending
+from geosoil.errors import ModelFileError
+from geosoil.io.endings import require_output
 from geosoil.io.rasters import open_raster
 from geosoil.io.stack import as_grid, same_grid
 from geosoil.io.warped import warp_raster
@@ -24,6 +24,7 @@ from geosoil.sensors.cube import open_cube
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from geosoil.io.class_bands import Unseen
     from geosoil.models.card import ModelCard
@@ -185,8 +186,5 @@ def _output(
 ) -> str:
     """Return where the map goes; raises OutputError for a name of another kind, and for one of the inputs."""
     path = os.fspath(output) if output is not None else f"{PurePath(shown_name(source)).stem}_{card.name}.tif"
-    require_ending(Path(path), (".tif", ".tiff"), "OUT.tif")
-    for one in [os.fspath(one) for one in inputs]:
-        if path == one or (Path(path).exists() and Path(one).exists() and Path(path).samefile(one)):
-            raise OutputError(path, found="one of the inputs", expected="another file", way_out="choose another output")
+    require_output(path, (".tif", ".tiff"), "OUT.tif", inputs=inputs, beside=(".qml", ".png"))
     return path

@@ -14,11 +14,11 @@ import rasterio
 
 from geosoil import __version__
 from geosoil.errors import RasterError
-from geosoil.io.atomic import atomic_path
+from geosoil.io.atomic import atomic_path, require_writable
 from geosoil.io.cog import CogSummary, write_cog
-from geosoil.io.endings import require_ending
+from geosoil.io.endings import require_output
 from geosoil.io.rasters import open_raster
-from geosoil.report.look import save_figure
+from geosoil.report.look import read_shrunk, save_figure
 from geosoil.report.terrain_figures import terrain_figure
 from geosoil.terrain.flow import Drainage, FlowMethod, drain
 from geosoil.terrain.stack import UNITS, terrain_stack
@@ -93,19 +93,21 @@ def map_terrain(
 
     Raises the GeosoilError that says what does not fit; nothing half-written is left then.
     """
-    path = require_ending(Path(output), (".tif", ".tiff"), "TERRAIN.tif")
-    lines_path = None if streams is None else require_ending(Path(streams), (".gpkg",), "STREAMS.gpkg")
+    path = require_output(output, (".tif", ".tiff"), "TERRAIN.tif", inputs=[dem], beside=[".png"])
+    lines_path = None if streams is None else require_output(streams, (".gpkg",), "STREAMS.gpkg", inputs=[dem])
     report = progress or (lambda what, done, total: None)
     picture = path.with_suffix(".png")
     with ExitStack() as places:
         # All places are asked for before anything is computed, and none is left where another fails.
+        require_writable(path)
         temporary_picture = places.enter_context(atomic_path(picture))
         temporary_lines = None if lines_path is None else places.enter_context(atomic_path(lines_path))
         report("flow", 0, 3)
         drainage = drain(_heights(dem, band), z_factor=z_factor, degrees=degrees)
         report("flow", 1, 3)
         least_m2 = default_stream_area_m2(drainage) if stream_area_m2 is None else stream_area_m2
-        lines = stream_lines(drainage, stream_cells(drainage, least_m2))
+        cells = stream_cells(drainage, least_m2)
+        lines = stream_lines(drainage, cells)
         report("flow", 2, 3)
         stack = terrain_stack(
             drainage, slope_method=slope_method, flow=flow, ls=ls, ls_convention=ls_convention, stream_area_m2=least_m2
@@ -115,7 +117,7 @@ def map_terrain(
             lines.to_file(
                 temporary_lines, driver="GPKG", layer=STREAMS_LAYER, engine="pyogrio", geometry_type="LineString"
             )
-        notes = _notes(drainage, least_m2, lines)
+        notes = _notes(drainage, least_m2, streams_there=bool((cells.values == 1).any()), n_lines=len(lines))
         settings = {
             "GEOSOIL_DEM": Path(dem).name,
             "GEOSOIL_SLOPE": slope_method,
@@ -157,25 +159,21 @@ def _heights(path: str | os.PathLike[str], band: str | None) -> xr.DataArray:
     return opened.isel(band=[names.index(band)])
 
 
-def _notes(drainage: Drainage, least_m2: float, lines: gpd.GeoDataFrame) -> list[str]:
+def _notes(drainage: Drainage, least_m2: float, *, streams_there: bool, n_lines: int) -> list[str]:
     notes = [drainage.sizes.note] if drainage.sizes.note else []
     notes.append(
         f"sinks: {100 * drainage.filled_share:.3g} % of the cells were raised, "
         f"by {float(np.nanmax(drainage.filled_m - drainage.dem_m)):.3g} m at most"
     )
-    found = "" if len(lines) else ", which no cell reaches"
+    alone = ", which only outlets at the edge reach: no line" if streams_there else ", which no cell reaches"
+    found = "" if n_lines else alone
     notes.append(f"a stream begins where {least_m2:.6g} m2 drain, by D8{found}")
     return notes
 
 
 def _quicklook(path: Path, lines: gpd.GeoDataFrame) -> Figure:
     with rasterio.open(path) as source:
-        shrink = max(1.0, max(source.shape) / QUICKLOOK_PIXELS)
-        shape = (source.count, *(max(1, round(side / shrink)) for side in source.shape))
-        values = source.read(out_shape=shape, resampling=rasterio.enums.Resampling.nearest)
-        left, bottom, right, top = source.bounds
+        values, extent = read_shrunk(source, QUICKLOOK_PIXELS)
         bands = dict(zip(source.descriptions, values, strict=True))
         unit = "degrees" if source.crs.is_geographic else source.crs.linear_units
-    return terrain_figure(
-        bands, lines, extent=(left, right, bottom, top), title=path.stem, ground_unit={"metre": "m"}.get(unit, unit)
-    )
+    return terrain_figure(bands, lines, extent=extent, title=path.stem, ground_unit={"metre": "m"}.get(unit, unit))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.io.atomic import atomic_path
-from geosoil.io.endings import require_ending
+from geosoil.io.endings import require_output
 from geosoil.io.tables import named
 from geosoil.numerics.depth_spline import STANDARD_LAYERS_CM, checked_layers, layer_means
 from geosoil.samples.horizons import Horizons, read_horizons
@@ -20,6 +19,7 @@ from geosoil.samples.horizons import Horizons, read_horizons
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     import geopandas as gpd
 
@@ -87,7 +87,8 @@ def harmonise(
         and count as covered; nothing is extrapolated above the first or below the last.
 
     Notes count layer means below 0 or outside the range of their profile's horizons: nothing is clipped unasked.
-    Raises RecipeError for layers, smoothing or coverage that make no sense, SamplesError where no layer gets a value.
+    Raises RecipeError for layers, smoothing, coverage or clip that make no sense, SamplesError where no layer gets a
+    value.
 
     >>> import geopandas as gpd
     >>> table = pd.DataFrame({"profile": [0, 0], "top_cm": [0.0, 10], "bottom_cm": [10.0, 20], "clay_pct": [20.0, 30]})
@@ -206,7 +207,7 @@ def write_sites(result: DepthSites, path: str | os.PathLike[str]) -> Path:
 
     Raises OutputError where the name does not end in `.gpkg` or cannot be written.
     """
-    path = require_ending(Path(path), (".gpkg",), "SITES.gpkg")
+    path = require_output(path, (".gpkg",), "SITES.gpkg")
     with atomic_path(path) as temporary:
         result.sites.to_file(temporary, layer=path.stem, driver="GPKG", engine="pyogrio")
     return path

@@ -54,8 +54,8 @@ def align_library(library: Spectra, site: Spectra, *, target: str) -> AlignedLib
     out; so are rows of the library whose spectrum is that of a site's row, within 1e-4 reflectance: they would leak.
     Absorbance and reflectance may meet where the files say which is which; the result is SNV of absorbance.
 
-    Raises SamplesError (the target absent or in another unit, fewer than 5 samples of the site, nothing left of the
-    library), UnitsError (percent, or absorbance among reflectance), WavelengthError (no common bands).
+    Raises SamplesError (the target absent, constant or in another unit, fewer than 5 samples of the site, nothing left
+    of the library), UnitsError (percent, or absorbance among reflectance), WavelengthError (no common bands).
 
     >>> import pandas as pd
     >>> from pathlib import Path
@@ -95,6 +95,8 @@ def align_library(library: Spectra, site: Spectra, *, target: str) -> AlignedLib
             expected="a library of other soils",
             way_out="choose another library",
         )
+    _refuse_constant(library, target, y_library[library_rows])
+    _refuse_constant(site, target, y_site[site_rows])
     R_library, R_site = R_library[library_rows], R_site[site_rows]
     return AlignedLibrary(
         nm,
@@ -285,6 +287,17 @@ def _complete(spectra: Spectra, R: np.ndarray, y: np.ndarray, name: str, notes: 
         if flags.any():
             notes.append(f"{name}: {int(flags.sum())} of {len(spectra.ids)} rows left out {what}")
     return np.flatnonzero(~no_content & ~no_spectrum)
+
+
+def _refuse_constant(spectra: Spectra, target: str, y: np.ndarray) -> None:
+    """Refuse contents `(n,)` from which nothing can be learned, and by which nothing can be judged."""
+    if np.ptp(y) == 0:
+        raise SamplesError(
+            spectra.source,
+            found=f"the same {target} in all {len(y)} samples, {y[0]:g}",
+            expected="contents that differ",
+            way_out="check the column",
+        )
 
 
 def _refuse_other_unit(library: Spectra, site: Spectra, target: str, y_library: np.ndarray, y_site: np.ndarray) -> None:

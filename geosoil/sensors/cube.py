@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -16,7 +17,6 @@ from geosoil.sensors import SENSORS
 from geosoil.sensors.base import Sensor, in_windows
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     import xarray as xr
@@ -71,6 +71,8 @@ def open_cube(
             expected=f"one of {', '.join(get_args(Overlap))}",
             way_out="choose one of them",
         )
+    if not os.fspath(path):  # Path("") is the working folder
+        raise RasterError("the cube", found="an empty path", expected="a file or a folder", way_out="name one")
     sensor: Sensor | None
     if Path(path).is_dir():
         cube, sensor, good = _from_folder(Path(path), bands, scale, offset, nodata)

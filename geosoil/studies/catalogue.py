@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geosoil.studies.recipe import study_of
+from geosoil.io.atomic import require_writable_folder
+from geosoil.io.endings import refuse_inputs
+from geosoil.studies.recipe import files_named_in, study_of
 from geosoil.studies.results import no_progress
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from geosoil.studies.demo import DemoResult
     from geosoil.studies.results import CompareResult, Progress, TrainResult
 
@@ -37,26 +40,29 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
 
     Raises the GeosoilError that says what is wrong with the recipe or the files it names.
     """
-    result: TrainResult = _part(study_of(recipe, list(STUDIES.values())), "study").train(
-        recipe, output, progress=progress
-    )
+    result: TrainResult = _study(recipe).train(recipe, output, progress=progress)
     return result
 
 
 def compare(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> CompareResult:
     """Make the comparison table of a recipe's study, as CSV with a report in a folder beside it.
 
-    output: the table, by default NAME_comparison.csv. Raises as `train` does.
+    output: the table, by default NAME_comparison.csv. Raises as `train` does, and OutputError where the output is one
+    of the files that the recipe names.
     """
-    result: CompareResult = _part(study_of(recipe, list(STUDIES.values())), "study").compare(
-        recipe, output, progress=progress
-    )
+    study = _study(recipe)
+    if output is not None:
+        refuse_inputs([output], files_named_in(recipe))
+    result: CompareResult = study.compare(recipe, output, progress=progress)
     return result
 
 
 def run_demo(name: str, output: str | Path, *, progress: Progress = no_progress) -> DemoResult:
-    """Run a study (by its short name) end to end on the sample data; output: a folder for all it makes."""
-    result: DemoResult = _part(STUDIES[name], "demo").demo(Path(output), progress=progress)
+    """Run a study (by its short name) end to end on the sample data; output: a folder for all it makes.
+
+    Raises OutputError where the folder cannot be written.
+    """
+    result: DemoResult = _part(STUDIES[name], "demo").demo(require_writable_folder(output), progress=progress)
     return result
 
 
@@ -67,6 +73,10 @@ def recipe_template(name: str) -> str:
     'study = "gf5_inversion"'
     """
     return files(f"geosoil.studies.{STUDIES[name]}").joinpath("recipe.toml").read_text()
+
+
+def _study(recipe: str | Path) -> Any:
+    return _part(study_of(recipe, list(STUDIES.values())), "study")
 
 
 def _part(study: str, module: str) -> Any:

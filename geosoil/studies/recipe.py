@@ -7,15 +7,19 @@ command line, so a recipe from a stranger cannot write anywhere. Each study has 
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from geosoil.errors import RecipeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 
@@ -113,6 +117,21 @@ def study_of(path: str | Path, known: list[str]) -> str:
         expected=f"one of {', '.join(known)}",
         way_out=f"did you mean {near[0]}?" if near else "begin with `geosoil init`",
     )
+
+
+def files_named_in(path: str | Path) -> list[Path]:
+    """Return the files that a recipe of any study names: what it must not overwrite."""
+    path = Path(path)
+    named = [path.parent / text for text in _texts(_toml(path)[1])]
+    return [one for one in named if os.path.isfile(one)]  # noqa: PTH113 - any text: Path asks for one that can be a path
+
+
+def _texts(part: Any) -> Iterator[str]:
+    """Yield all texts of a recipe."""
+    if isinstance(part, str):
+        yield part
+    for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from _texts(one)
 
 
 def _toml(path: Path) -> tuple[bytes, dict[str, Any]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from geosoil.errors import OutputError
-from geosoil.io.atomic import atomic_path
+from geosoil.io.atomic import atomic_path, require_writable, require_writable_folder
+from geosoil.io.endings import require_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,32 +66,19 @@ def table_text(table: pd.DataFrame) -> str:
     return shown.to_string(index=False, float_format=lambda value: f"{value:.3g}")
 
 
-def writable(folder: Path) -> Path:
-    """Say before hours of training whether a folder, yet to be made, can be written; leaves nothing there."""
-    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-    found = "" if there.is_dir() else "a file"
-    try:
-        if not found:
-            TemporaryFile(dir=there).close()
-    except OSError as error:
-        found = f"a place that cannot be written ({error.strerror})"
-    if found:
-        raise OutputError(there, found=found, expected="a folder to write", way_out="name another with -o")
-    return folder
-
-
 def model_folder(output: str | Path | None, name: str) -> Path:
     """Return where a model goes, by default models/NAME; raises OutputError where that cannot be written."""
-    return writable(Path(output) if output is not None else Path("models") / name)
+    return require_writable_folder(Path(output) if output is not None else Path("models") / name)
 
 
 def table_path(output: str | Path | None, name: str) -> Path:
-    """Return where a comparison table goes, by default NAME_comparison.csv; the report's folder will lie beside it."""
-    path = Path(output) if output is not None else Path(f"{name}_comparison.csv")
-    if not path.suffix or path.is_dir():  # the report's folder has the table's name without its suffix
-        raise OutputError(path, found="no name of a table", expected="a file NAME.csv", way_out="give one with -o")
-    writable(path.parent)
-    return path
+    """Return where a comparison table goes, by default NAME_comparison.csv; the report's folder will lie beside it.
+
+    Raises OutputError where it is no `.csv`, or one of the two cannot be written.
+    """
+    path = require_output(output if output is not None else f"{name}_comparison.csv", (".csv",), "TABLE.csv")
+    require_writable_folder(path.with_suffix(""))  # of the report
+    return require_writable(path) if path.parent.exists() else path
 
 
 def write_comparison(

@@ -50,6 +50,8 @@ def test_bad_profiles_stop_or_are_dropped(tmp_path):
         (("--layers", "5"), "top from 0 and above bottom"),
         (("--min-coverage", "50"), "min_coverage 50"),
         (("--lambda", "-1"), "smoothing -1"),
+        (("--clip", "10", "0"), "clip 10 to 0; expected the lower end first"),
+        (("--clip", "nan", "1"), "clip nan to 1"),
     ],
 )
 def test_what_the_user_can_mend_is_said_and_nothing_is_written(tmp_path, arguments, said):
@@ -68,8 +70,14 @@ def test_density_without_a_measured_bulk_density_is_refused(tmp_path):
     assert not (tmp_path / "sites.gpkg").exists()
 
 
-@pytest.mark.parametrize(
-    "arguments", [("--layers", "0-5"), ("--coarse-fragments", "stones"), ("--clip", "10", "0"), ("--clip", "nan", "1")]
-)
+@pytest.mark.parametrize("arguments", [("--layers", "0-5"), ("--coarse-fragments", "stones")])
 def test_options_that_do_not_fit_are_usage_errors(tmp_path, arguments):
     assert depths(tmp_path, HEADER + GOOD, *arguments).exit_code == 2
+
+
+def test_the_output_is_asked_for_before_the_horizons_are_read(tmp_path):
+    for output, said in (("h.gpkg", "one of the inputs"), ("nodir/s.gpkg", "no such folder"), ("s.csv", "ending .csv")):
+        (tmp_path / "h.gpkg").write_text("horizons, as they stand")
+        done = CliRunner().invoke(command, [str(tmp_path / "h.gpkg"), "-o", str(tmp_path / output)])
+        assert said in str(done.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["h.gpkg"]

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import rasterio
 from click.testing import CliRunner
-from small_cube import save_trained_model
+from small_cube import save_trained_model, write_cube
 from small_stack import read, save_covariate_model, trained_on, write_covariates
 from written_rasters import write_raster
 
-from geosoil.errors import GeosoilError
+from geosoil.errors import GeosoilError, RasterError
 from geosoil_cli.main import group
 
 
@@ -86,3 +87,43 @@ def test_options_that_do_not_go_together_are_said(folder, monkeypatch, arguments
     done = run(folder, monkeypatch, *arguments)
     assert done.exit_code == 2
     assert said in done.output
+
+
+def map_of(folder, monkeypatch, name, *arguments):
+    """Map a cube whose pixel (7, 8) holds 0 in every band."""
+    if not (folder / "zero.tif").exists():
+        path = write_cube(folder / "zero.tif")
+        with rasterio.open(path, "r+") as cube:
+            values = cube.read()
+            values[:, 7, 8] = 0
+            cube.write(values)
+    done = run(folder, monkeypatch, "--cube", "zero.tif", "--model", "share", "-o", name, *arguments)
+    assert done.exit_code == 0, done.output
+    with rasterio.open(folder / name) as made:
+        return made.read(1), made.tags()
+
+
+def test_no_data_of_0_is_no_data(folder, monkeypatch):
+    plain, _ = map_of(folder, monkeypatch, "plain.tif")
+    given, tags = map_of(folder, monkeypatch, "given.tif", "--nodata", "0")
+    assert np.isfinite(plain[7, 8]) and np.isnan(given[7, 8])
+    assert float(tags["GEOSOIL_NODATA"]) == 0
+
+
+def test_thresholds_of_0_are_thresholds(folder, monkeypatch):
+    _, tags = map_of(folder, monkeypatch, "bare.tif", "--bare-soil", "--ndvi-max", "0", "--nbr2-max", "0")
+    assert tags["GEOSOIL_BARE_SOIL"].startswith("NDVI <= 0, NBR2 <= 0")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--cube", "zero.tif", "--scale", "0"), "scale 0.0; expected one finite number"),
+        (("--cube", ""), "found an empty path"),
+    ],
+)
+def test_a_scale_of_0_and_an_empty_path_are_refused(folder, monkeypatch, arguments, said):
+    write_cube(folder / "zero.tif")
+    done = run(folder, monkeypatch, *arguments, "--model", "share", "-o", "x.tif")
+    assert isinstance(done.exception, RasterError)
+    assert said in str(done.exception)

@@ -6,14 +6,17 @@ import sys
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyogrio
 import pytest
 import rasterio
 from click.testing import CliRunner
-from dems import rough
-from shapely.geometry import box
+from dems import dem_of, rough
+from shapely.geometry import Point, box
 from written_rasters import write_raster
 
 from geosoil.errors import GridError, OutputError, RasterError, SamplesError
+from geosoil.raster.grid import Grid
+from geosoil.terrain.flow import drain
 from geosoil.terrain.stack import UNITS
 from geosoil_cli import correlate, terrain
 
@@ -79,6 +82,15 @@ def test_a_dem_without_streams_gives_an_empty_layer(folder):
     assert len(gpd.read_file(folder / "s.gpkg", engine="pyogrio")) == 0
 
 
+def test_streams_that_are_single_outlets_are_told_from_none(tmp_path):
+    plane = dem_of(-np.arange(9.0)[:, None] - np.abs(np.arange(-2.0, 3)), cell_m=1.0)
+    largest = float(drain(plane).areas("d8")[0].max())
+    write_raster(tmp_path / "dem.tif", plane.values, transform=Grid.of(plane).transform)
+    for area_m2, said in ((largest, "which only outlets at the edge reach: no line"), (2e9, "which no cell reaches")):
+        done = run(terrain, tmp_path / "dem.tif", "-o", tmp_path / "t.tif", "--stream-area-m2", area_m2)
+        assert said in done.output
+
+
 def test_a_dem_in_degrees_is_refused_by_one_line_and_scaled_on_request(tmp_path):
     dem = write_raster(
         tmp_path / "dem.tif", rough().values, crs="EPSG:4326", transform=rasterio.Affine(0.001, 0, 10, 0, -0.001, 50)
@@ -100,6 +112,9 @@ def test_a_dem_in_degrees_is_refused_by_one_line_and_scaled_on_request(tmp_path)
         (("dem.tif", "-o", "t.png"), OutputError, "ending .png"),
         (("dem.tif", "-o", "t.tif", "--streams", "s.shp"), OutputError, "ending .shp"),
         (("dem.tif", "-o", "t.tif", "--streams", "none/s.gpkg"), OutputError, "no such folder"),
+        (("dem.tif", "-o", "none/t.tif"), OutputError, "none/t.tif: found no such folder"),
+        (("dem.tif", "-o", "dem.tif"), OutputError, "dem.tif: found one of the inputs"),
+        (("dem.tif", "-o", "./dem.tif"), OutputError, "found one of the inputs"),
         (("dem.tif", "-o", "t.tif", "--band", "height"), RasterError, "no band height"),
         (("none.tif", "-o", "t.tif"), RasterError, "no such file"),
     ],
@@ -169,10 +184,19 @@ def test_correlate_takes_zones_from_polygons_and_all_bands_but_aspect(written):
         (("--zones", "none.gpkg"), SamplesError, "no such file"),
         (("--streams", "none.gpkg"), SamplesError, "no file of lines"),
         (("-o", "table.xlsx"), OutputError, "ending .xlsx"),
+        (("--streams", "points.gpkg"), SamplesError, "points.gpkg: found Point among the lines"),
+        (("--streams", "table.gpkg"), SamplesError, "table.gpkg: found a table without geometry"),
+        (("--zones", "halves", "--zone-column", "a"), SamplesError, "a column a of the halves of the image"),
+        (("--zone-column", "a"), SamplesError, "a column a of no zones"),
+        (("--zones", "zones.csv", "-o", "zones.csv"), OutputError, "zones.csv: found one of the inputs"),
+        (("-o", "none/t.csv"), OutputError, "none/t.csv: found no such folder"),
     ],
 )
 def test_correlate_refuses_what_it_cannot_do_and_writes_nothing(written, monkeypatch, arguments, error, said):
     monkeypatch.chdir(written)
+    points = gpd.GeoDataFrame({"a": [1]}, geometry=[Point(600_300, 5_799_700)], crs="EPSG:32633")
+    points.to_file(written / "points.gpkg", driver="GPKG", engine="pyogrio")
+    pyogrio.write_dataframe(pd.DataFrame({"a": [1]}), written / "table.gpkg")
     before = sorted(written.iterdir())
     with pytest.raises(error, match=said):
         run(correlate, "--map", "soc.tif", "--terrain", "terrain.tif", "-o", "table.csv", *arguments)

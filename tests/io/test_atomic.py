@@ -1,7 +1,7 @@
 import pytest
 
 from geosoil.errors import OutputError
-from geosoil.io.atomic import atomic_path
+from geosoil.io.atomic import atomic_path, require_writable, require_writable_folder
 
 
 def test_a_finished_file_replaces_the_old_one_and_leaves_nothing_beside_it(tmp_path):
@@ -39,6 +39,23 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path, mak
     (tmp_path / "file.txt").write_text("")
     with pytest.raises(OutputError, match=said), atomic_path(make(tmp_path)):
         pytest.fail("the work was begun")
+    with pytest.raises(OutputError, match=said):
+        require_writable(make(tmp_path))
+
+
+def test_asking_for_a_place_leaves_what_is_there(tmp_path):
+    (tmp_path / "map.tif").write_text("old")
+    assert require_writable(tmp_path / "map.tif") == tmp_path / "map.tif"
+    assert require_writable_folder(tmp_path / "new" / "maps") == tmp_path / "new" / "maps"
+    assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
+    assert (tmp_path / "map.tif").read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["file.txt", "file.txt/maps", "/proc/maps"])
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, name):
+    (tmp_path / "file.txt").write_text("")
+    with pytest.raises(OutputError, match="expected a folder to write"):
+        require_writable_folder(tmp_path / name)
 
 
 def test_a_body_that_writes_nothing_is_a_fault_of_ours(tmp_path):

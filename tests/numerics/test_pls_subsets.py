@@ -6,6 +6,7 @@ import pytest
 from shared_material import shared
 from sklearn.cross_decomposition import PLSRegression
 
+from geosoil.errors import DeviceError
 from geosoil.numerics.pls import fit_pls
 from geosoil.numerics.pls_subsets import SubsetPLS
 
@@ -65,3 +66,10 @@ def test_a_subset_of_equal_contents_predicts_their_mean():
     X = np.random.default_rng(0).normal(size=(10, 4))
     errors = SubsetPLS(X, np.full(10, 3.0), X[:5], np.full(5, 2.0)).errors(np.array([[0, 2, 4, 6]]), 2)
     assert errors == pytest.approx([1.0])
+
+
+def test_a_cuda_device_that_is_not_there_is_one_line(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    X = np.eye(4)
+    with pytest.raises(DeviceError, match=r"no CUDA device that torch can use; .*choose the device cpu"):
+        SubsetPLS(X, X[0], X, X[0], device="cuda")

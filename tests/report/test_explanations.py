@@ -8,7 +8,7 @@ import rasterio
 from click.testing import CliRunner
 from written_rasters import write_raster
 
-from geosoil.errors import SamplesError, UnitsError, WavelengthError
+from geosoil.errors import OutputError, SamplesError, UnitsError, WavelengthError
 from geosoil.io.spectra import Spectra, write_spectra
 from geosoil.models.base import Feature, PixelModel, Target
 from geosoil.models.card import TrainingCard
@@ -16,7 +16,7 @@ from geosoil.models.estimators import Forest, PartialLeastSquares
 from geosoil.models.resnet import ResNet1D
 from geosoil.models.store import save_model
 from geosoil.models.transfer import fine_tune
-from geosoil.report.explained_map import explain_map
+from geosoil.report.explained_map import explain_covariates_map, explain_map
 from geosoil.report.explanations import explain_samples
 from geosoil.report.shap_figures import mark_windows, window_figure
 from geosoil_cli.explain import command
@@ -122,6 +122,25 @@ def test_spectra_of_another_range_or_quantity_are_refused(place, tmp_path):
     with pytest.raises(UnitsError, match="absorbance"):
         explain_samples(place / "pls", tmp_path / "a.parquet", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_cannot_be_is_told_before_anything_is_computed(place, tmp_path, monkeypatch):
+    def computed(*_, **__):
+        pytest.fail("the work was begun")
+
+    for module in ("explanations", "explained_map"):
+        monkeypatch.setattr(f"geosoil.report.{module}.explain_rows", computed)
+    (tmp_path / "file").write_text("")
+    write_raster(tmp_path / "same.tif", np.ones((1, 2, 2), np.float32))
+    (tmp_path / "pls_shap_samples.csv").write_text("sample_id\n")
+    for output, said in (("file", "a file"), ("file/x", "a file"), ("", "one of the inputs")):
+        with pytest.raises(OutputError, match=said):
+            explain_samples(place / "pls", tmp_path / "pls_shap_samples.csv", tmp_path / output)
+    for output, said in (("no/e.tif", "no/e.tif: found no such folder"), ("same.tif", "one of the inputs")):
+        with pytest.raises(OutputError, match=said):
+            explain_map(place / "pls", tmp_path / "same.tif", tmp_path / output)
+        with pytest.raises(OutputError, match=said):
+            explain_covariates_map(place / "pls", tmp_path / "same.tif", tmp_path / output)
 
 
 def test_the_command_line_says_what_is_missing_and_writes_what_is_asked(place, tmp_path):

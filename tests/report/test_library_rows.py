@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from shared_material import shared
 
-from geosoil.errors import SamplesError
+from geosoil.errors import OutputError, SamplesError
 from geosoil.io.spectra import read_spectra, write_spectra
 from geosoil.report.library_figures import library_figure
 from geosoil.report.library_rows import localise
@@ -64,6 +64,26 @@ def test_the_command_leaves_with_2_and_one_line_where_the_property_is_absent(rea
     assert run.stderr.count("\n") == 1
     assert "but soc_pct, another unit" in run.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("none/rows.parquet", "none/rows.parquet: found no such folder"),
+        ("site.parquet", "site.parquet: found one of the inputs"),
+        ("library.parquet", "library.parquet: found one of the inputs"),
+        ("rows.csv", "ending .csv"),
+    ],
+)
+def test_an_output_that_cannot_be_is_told_by_its_name_before_anything_is_read(tmp_path, monkeypatch, output, said):
+    monkeypatch.chdir(tmp_path)
+    for name in ("library.parquet", "site.parquet"):
+        (tmp_path / name).write_text("as it was")
+    with pytest.raises(OutputError, match=said):
+        localise("library.parquet", "site.parquet", output, target="clay_pct")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("library.parquet", "site.parquet"), "as it was"
+    )
 
 
 def test_the_figure_shows_every_group_and_the_share_of_each_component():

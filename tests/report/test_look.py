@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import rasterio
+from written_rasters import write_raster
 
 from geosoil.report.figures import loss_figure
 from geosoil.report.look import (
@@ -10,6 +12,7 @@ from geosoil.report.look import (
     colours_of,
     ends_beyond,
     panel_grid,
+    read_shrunk,
     save_figure,
     style_panel,
 )
@@ -49,3 +52,15 @@ def test_a_saved_figure_is_a_png_of_150_dpi_and_800_pixels_wide_in_a_page(tmp_pa
     assert imread(tmp_path / "loss.png").shape[1] == 8 * 150
     assert figure.get_figwidth() * figure.dpi == 800
     assert [path.name for path in tmp_path.iterdir()] == ["loss.png"]
+
+
+def test_a_quicklook_reads_a_raster_small_and_no_value_is_new(tmp_path):
+    values = np.arange(2 * 40 * 60, dtype=np.float32).reshape(2, 40, 60)
+    path = write_raster(tmp_path / "a.tif", values, transform=rasterio.Affine(10, 0, 100, 0, -10, 900))
+    with rasterio.open(path) as source:
+        small, extent = read_shrunk(source, 30)
+        second, _ = read_shrunk(source, 1000, [2])
+    assert small.shape == (2, 20, 30)
+    assert np.isin(small, values).all()
+    assert extent == (100, 700, 500, 900)
+    np.testing.assert_array_equal(second, values[1:])

@@ -16,7 +16,7 @@ from geosoil.io import cog, handles
 from geosoil.io.stack import open_stack
 from geosoil.models.base import Feature, Target
 from geosoil.raster.grid import Grid
-from geosoil.report import maps
+from geosoil.report import map_files
 from geosoil.report.map_panels import map_panels_figure
 from geosoil.report.maps import map_covariates, map_cube
 
@@ -40,6 +40,7 @@ class Layers:
     features: tuple[Feature, ...] = (Feature("twi"),)
     targets: tuple[Target, ...] = (Target("SOC 0-5 cm", "%"), Target("SOC 5-15 cm", "%"))
     halo: int = 1
+    bytes_a_pixel: int = 0
 
     def predict(self, block):
         height, width = block.shape[1] - 2, block.shape[2] - 2

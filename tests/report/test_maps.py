@@ -139,3 +139,14 @@ def test_a_mask_of_another_grid_is_refused(folder, tmp_path):
     write_raster(tmp_path / "mask.tif", np.ones((1, 5, 5), np.uint8))
     with pytest.raises(GeosoilError, match=r"mask\.tif"):
         map_cube(folder / "cube.tif", folder / "share", tmp_path / "m.tif", mask=tmp_path / "mask.tif")
+
+
+def test_a_map_and_its_quicklook_overwrite_no_input(folder, tmp_path):
+    cube = write_cube(tmp_path / "soil.png", driver="GTiff")
+    before = cube.read_bytes()
+    for name in ("soil.png.tif", "soil.tif"):
+        (tmp_path / "soil.png.tif").unlink(missing_ok=True)
+        (tmp_path / "soil.png.tif").symlink_to("soil.png")
+        with pytest.raises(OutputError, match="one of the inputs"):
+            map_cube(cube, folder / "share", tmp_path / name)
+    assert cube.read_bytes() == before

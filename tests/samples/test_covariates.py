@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from geosoil.errors import SamplesError
 from geosoil.models.base import Feature, PixelModel, Target
 from geosoil.models.card import TrainingCard
-from geosoil.models.estimators import SupportVectors
 from geosoil.models.store import load_model, save_model
+from geosoil.models.support_vectors import SupportVectors
 from geosoil.report.covariate_figures import batches_figure
 from geosoil.samples.covariates import CovariateSelection, select_covariates
 

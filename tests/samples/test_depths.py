@@ -176,3 +176,9 @@ def test_every_auger_of_ebergoetzen_keeps_its_mean_clay_and_what_none_reaches_is
     kept = full & measured.notna() & whole.notna()
     assert kept.sum() > 2000
     np.testing.assert_allclose(whole[kept], measured[kept], rtol=1e-6)
+
+
+@pytest.mark.parametrize("clip", [(10, 0), (5, 5), (float("nan"), 1)])
+def test_a_range_to_clip_to_must_rise(clip):
+    with pytest.raises(RecipeError, match="the lower end first"):
+        harmonise(horizons(DEEP), clip=clip)

@@ -160,3 +160,13 @@ def test_no_real_library_is_taken_for_a_mixture():
     aligned = align_library(library, farm, target="clay_pct")
     assert len(aligned.y_site) == 93
     assert len(aligned.y_library) > 900
+
+
+def test_contents_that_are_all_the_same_are_refused():
+    library, site = soils(30, "library"), soils(8, "farm", seed=1)
+    same = replace(site, table=site.table.assign(soc_pct=2.0))
+    with pytest.raises(SamplesError, match=r"farm.parquet: found the same soc_pct in all 8 samples, 2; .* that differ"):
+        align_library(library, same, target="soc_pct")
+    same = replace(library, table=library.table.assign(soc_pct=2.0))
+    with pytest.raises(SamplesError, match="found the same soc_pct in all 30 samples"):
+        align_library(same, site, target="soc_pct")

@@ -139,3 +139,8 @@ def test_the_real_enmap_cube_opens_with_its_seam_and_its_empty_bands():
     assert (np.diff(open_cube(path, overlap="swir").wavelength_nm) > 0).all()
     assert open_cube(path, overlap="swir").sizes["band"] == 224 - 12
     assert len(set(cube.band.values)) == 224
+
+
+def test_an_empty_path_is_not_the_working_folder():
+    with pytest.raises(RasterError, match="found an empty path"):
+        open_cube("")

@@ -5,10 +5,11 @@ import pytest
 import rasterio
 from affine import Affine
 
+from geosoil.errors import OutputError
 from geosoil.io.cog import write_cog
 from geosoil.raster.layout import make_raster
 from geosoil.report.maps import MapResult
-from geosoil.studies.catalogue import STUDIES, recipe_template, run_demo
+from geosoil.studies.catalogue import DEMOS, STUDIES, recipe_template, run_demo
 from geosoil.studies.demo import read_beside_truth
 from geosoil.studies.recipe import study_of
 
@@ -28,6 +29,15 @@ def test_the_demo_maps_the_sample_data_close_to_the_truth(name, least_r2, names,
         assert source.descriptions == names
     assert result.report.is_file()
     assert str(result.report) in result.summary()
+
+
+@pytest.mark.parametrize("name", DEMOS)
+@pytest.mark.parametrize("place", ["/proc/x", "file", "file/x"])
+def test_a_demo_that_could_not_be_written_is_refused_at_once(name, place, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="expected a folder to write"):
+        run_demo(name, tmp_path / place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -11,12 +11,14 @@ the same number of rows (`CHUNK`): they round by their shape, and a cell's value
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
+from geosoil.models.gpu import BatchSize, a_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 CHUNK = 1024  # cells of one matrix product: what it reads and writes stays in a core's cache
 _FILTERS = 8  # MKL rounds a product with 5 columns differently in its first and its last rows, with 8 it does not
 STRIP_BYTES = 16 * 2**20  # of the largest map of a strip of rows
+LEAST_STRIP_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class Layer:
     kernel: int
     pooled: bool
     swish: bool
+
+    def on(self, place: str) -> Layer:
+        """Return the same layer with its numbers on a device of torch."""
+        return replace(self, weight=self.weight.to(place), bias=self.bias.to(place))
 
     def is_same(self, other: Layer) -> bool:
         """Whether both compute the same."""
@@ -91,24 +98,37 @@ def lower_network(
     return layers
 
 
-def run_over_block(networks: Sequence[Network], block: np.ndarray, size: int, wanted: np.ndarray) -> np.ndarray:
+def run_over_block(
+    networks: Sequence[Network], block: np.ndarray, size: int, wanted: np.ndarray, device: str = "cpu"
+) -> np.ndarray:
     """Run networks of one shape over a block; whatever is the same in all of them is computed once.
 
     block: `(channel, y + size - 1, x + size - 1)` float32 without NaN, scaled. size: side of a patch in cells.
-    wanted: `(y, x)` bool, the cells to compute. Returns `(network, n_wanted)` float32, cells row by row.
+    wanted: `(y, x)` bool, the cells to compute. device: "cpu", or "cuda" for the GPUs of the machine, one block at a
+    time on each. Returns `(network, n_wanted)` float32, cells row by row.
     """
+    with a_turn(device) as place:
+        here = [[layer.on(place) for layer in network] for network in networks]
+        strip = BatchSize(STRIP_BYTES, LEAST_STRIP_BYTES, "bytes of a layer's map")
+        return strip.fit(lambda strip_bytes: _run_strips(here, block, size, wanted, strip_bytes))
+
+
+def _run_strips(
+    networks: Sequence[Network], block: np.ndarray, size: int, wanted: np.ndarray, strip_bytes: int
+) -> np.ndarray:
     n_channels, _, width = block.shape
     results = []
     widest = max(n_channels, *(layer.weight.shape[1] for layer in networks[0]))
-    step = max(STRIP_BYTES // (4 * width * widest), 16)
+    step = max(strip_bytes // (4 * width * widest), 16)
+    place = networks[0][0].weight.device
     with torch.inference_mode():
         for top in range(0, len(wanted), step):
             rows, columns = np.nonzero(wanted[top : top + step])
             if not rows.size:
                 continue
             strip = block[:, top : top + step + size - 1].reshape(n_channels, -1)
-            cells = _Map(width, strip.shape[1], 1, _padded(strip.T, size * width))
-            results.append(_run_strip(networks, cells, torch.from_numpy(rows * width + columns)))
+            cells = _Map(width, strip.shape[1], 1, _padded(strip.T, size * width).to(place))
+            results.append(_run_strip(networks, cells, torch.from_numpy(rows * width + columns).to(place)))
     return np.concatenate(results, axis=1) if results else np.zeros((len(networks), 0), np.float32)
 
 
@@ -143,20 +163,20 @@ def _run_strip(networks: Sequence[Network], cells: _Map, places: torch.Tensor) -
     """Return `(network, place)`: convolutions over the strip up to the last one, the rest at the places asked for."""
     n_maps = max((i for i, layer in enumerate(networks[0]) if layer.kernel > 1), default=0)
     # The last chunk is filled up with the first cell.
-    index = torch.zeros(_whole_chunks(len(places)), dtype=torch.int64)
+    index = torch.zeros(_whole_chunks(len(places)), dtype=torch.int64, device=places.device)
     index[: len(places)] = places
-    out = torch.empty(len(networks), len(index))
+    out = torch.empty(len(networks), len(index), device=places.device)
     for numbers, reached in _reached_maps(networks, cells, n_maps):
         heads = [networks[number][n_maps:] for number in numbers]
         shifts = reached.shifts(heads[0][0].kernel)
         n_channels = reached.values.shape[1]
-        taps = torch.empty(CHUNK, len(shifts), n_channels)
+        taps = reached.values.new_empty(CHUNK, len(shifts), n_channels)
         for start in range(0, len(index), CHUNK):
             here = index[start : start + CHUNK]
             for tap, shift in enumerate(shifts):
                 taps[:, tap] = reached.values[here + shift]
             _run_heads(heads, taps.view(CHUNK, -1), out, numbers, start)
-    return out[:, : len(places)].numpy()
+    return out[:, : len(places)].cpu().numpy()
 
 
 def _run_heads(
@@ -211,8 +231,8 @@ def _convolved(layer: Layer, cells: _Map) -> _Map:
     shifts = cells.shifts(layer.kernel)
     n_cells = cells.n_cells - shifts[-1]  # the cells behind see beyond the strip
     n_rows, room = _whole_chunks(n_cells), len(cells.values) - _whole_chunks(cells.n_cells)
-    values = torch.zeros(n_rows + room, layer.weight.shape[1])
-    taps = torch.empty(CHUNK, len(shifts), cells.values.shape[1])
+    values = cells.values.new_zeros(n_rows + room, layer.weight.shape[1])
+    taps = cells.values.new_empty(CHUNK, len(shifts), cells.values.shape[1])
     for start in range(0, n_rows, CHUNK):
         for tap, shift in enumerate(shifts):
             taps[:, tap] = cells.values[start + shift : start + shift + CHUNK]

@@ -72,7 +72,8 @@ class Fitted:
     """A fitted model of one site.
 
     estimator predicts the content from SNV of absorbance; library_rows `(n_used,)` of the library and site_rows `(n,)`
-    of the site are what it learned from; said: what it chose.
+    of the site are what it learned from; said: what it chose. valid_range: predictions beyond are set to its ends; a
+    model of ln(y) predicts no more than the largest content that it learned from.
     """
 
     kind: str
@@ -186,15 +187,16 @@ class Trainer:
         if kind == "rs_local_plsr_ln":
             return replace(self.of_logarithm.fit("rs_local_plsr"), kind=kind)
         estimator, rows, said = self._net(kind) if kind in _NETS else getattr(self, f"_{kind}")()
-        log = self.recipe.target.log
+        log, valid_range = self.recipe.target.log, self.recipe.target.valid_range
         if log != "none":
             # Smearing asks how far y lies from exp(prediction): at the site, where rows of the library may lie far off.
             X, y = self.X_site, self.data.site.y[self.chosen]
             if kind in _OF_LIBRARY:
                 X, y = self.data.library.X[rows], self.data.library.y[rows]
             estimator = LogTarget(estimator, retransform=log).keep(estimator, X, y)
+            valid_range = _held(valid_range, max(y.max(), self.data.library.y[rows].max(initial=0.0)))
         site_rows = self.chosen[:0] if kind in _OF_LIBRARY else self.chosen
-        return Fitted(kind, estimator, rows, site_rows, said, self.recipe.target.valid_range)
+        return Fitted(kind, estimator, rows, site_rows, said, valid_range)
 
     @property
     def _pls(self) -> PartialLeastSquares:
@@ -281,3 +283,9 @@ class Trainer:
             return net, whole, describe_net(net)
         net = dtl_i(self.recipe, X, y, self.X_site, self.y_site, progress=self.progress)
         return net, rows, describe_net(net)
+
+
+def _held(valid_range: tuple[float | None, float | None], largest: float) -> tuple[float | None, float | None]:
+    """Return a valid range that ends at the largest content learned from: exp() of a straight line has no bounds."""
+    low, high = valid_range
+    return low, float(largest) if high is None else min(high, float(largest))

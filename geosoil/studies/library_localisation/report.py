@@ -73,7 +73,8 @@ def rs_local_section(trainer: Trainer, data: TrainingData) -> Section:
     if data.country is not None:
         own = int(np.isin(result.rows, data.country).sum())
         text.append(f"{own} of them are of the site's own country, which holds {len(data.country)} rows.")
-    return Section("Rows of the library", text, [], [("Passes; errors are RMSE at the n rows", shown)])
+    of_what = " of ln(y)" if trainer.recipe.target.log != "none" else ""
+    return Section("Rows of the library", text, [], [(f"Passes; errors are RMSE{of_what} at the n rows", shown)])
 
 
 def validation_section(outcome: Outcome, target: TargetColumn) -> Section:

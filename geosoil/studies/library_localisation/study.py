@@ -81,7 +81,7 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     else:
         outcomes = [kennard_stone_test(wanted, data, kinds, progress, bases)]
         outcomes += [random_test(wanted, data, kinds, progress, bases)] if wanted.validation.n_repeats else []
-    target = Target(wanted.target.column, wanted.target.unit, wanted.target.valid_range)
+    target = Target(wanted.target.column, wanted.target.unit, fitted.valid_range)
     model = fitted.as_model(data, target)
     notes = [*data.notes, *_notes(fitted, data, kind)]
     card = TrainingCard(
@@ -99,7 +99,8 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
         training=card,
         metrics={outcome.protocol: _metrics(outcome, kind) for outcome in outcomes},
     )
-    sections = [report.data_section(data, trainer, wanted.target), report.rs_local_section(trainer, data)]
+    of_kind = trainer.of_logarithm if kind == "rs_local_plsr_ln" else trainer
+    sections = [report.data_section(data, of_kind, wanted.target), report.rs_local_section(of_kind, data)]
     sections += [report.choice_section(choice, kind)] if choice is not None else []
     sections += [report.validation_section(outcome, wanted.target) for outcome in outcomes]
     if data.xy is not None:

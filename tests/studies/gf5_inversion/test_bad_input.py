@@ -304,13 +304,24 @@ def test_an_output_folder_that_is_a_file_is_refused_before_anything_is_read(stud
     assert path.read_text() == "in its place"
 
 
-@pytest.mark.parametrize("name", ["table", "folder.csv", "file/table.csv"])
-def test_a_comparison_that_could_not_be_written_is_refused_before_anything_is_read(study, name):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("table", "table: found ending none; expected .csv"),
+        ("table.txt", "table.txt: found ending .txt; expected .csv"),
+        ("folder.csv", "folder.csv: found a folder; expected a file name"),
+        ("file/table.csv", "file: found a file; expected a folder to write; name another with -o"),
+        ("file.csv", "file: found a file; expected a folder to write"),  # where the report goes
+        ("samples.csv", "samples.csv: found one of the inputs"),
+    ],
+)
+def test_a_comparison_that_could_not_be_written_is_refused_before_anything_is_read(study, name, said):
     (study.folder / "cube.tif").unlink()
     (study.folder / "folder.csv").mkdir()
-    (study.folder / "file").write_text("in its place")
-    path = study.recipe()
+    for there in ("file", "samples.csv"):
+        (study.folder / there).write_text("in its place")
+    path = study.recipe(('samples = "samples.gpkg"', 'samples = "samples.csv"'))
     before = study.everything()
-    with pytest.raises(OutputError, match=r"found .*; expected .*; .* -o"):
+    with pytest.raises(OutputError, match=said):
         compare(path, study.folder / name)
     assert study.everything() == before

@@ -199,6 +199,19 @@ def test_a_logarithm_is_undone_in_the_map(study):
     assert 0.5 < predicted.mean() / study.site.table.soc_pct.mean() < 1.5
 
 
+def test_a_logarithm_predicts_no_more_than_the_largest_content_that_was_learned_from(study):
+    result = study.train(('kind = "rs_local_plsr"', 'kind = "rs_local_plsr_ln"'))
+    model, data = load_model(result.folder), study.data()
+    fitted = Trainer(study.loaded().recipe, data, choose_local(study.loaded().recipe, data)).fit("rs_local_plsr_ln")
+    largest = max(data.site.y[fitted.site_rows].max(), data.library.y[fitted.library_rows].max())
+    assert model.targets[0].valid_range == (0.0, largest)
+    # a spectrum far along what darkens with SOC: exp() alone would give thousands of percent
+    coefficients = fitted.estimator.estimator_.coef_
+    beyond = data.site.X[:1] + 20 * coefficients / np.sum(coefficients**2)
+    assert fitted.estimator.predict(beyond)[0] > 1e6
+    assert fitted.predict(beyond)[0] == largest
+
+
 @pytest.mark.slow
 def test_compare_makes_the_table_of_all_models_and_both_choices(study):
     result = compare(study.recipe(("n_repeats = 2", "n_repeats = 1")), study.folder / "table.csv")
