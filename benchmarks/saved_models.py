@@ -29,7 +29,7 @@ def save_made(model: AnyModel, name: str, *, quantity: str) -> Path:
 
 
 def scene_model(kind: str) -> Path:
-    """Return the folder of the model of `map_svr.py` or `map_vae.py` ("svr", "vae") for the GF-5 scene, made once."""
+    """Return the folder of a model for the GF-5 scene, made once: of `map_svr.py` ("svr"), `map_vae.py`, or a forest."""
     folder = scratch_folder() / f"scene_{kind}"
     if not folder.exists():
         subprocess.run([sys.executable, __file__, kind], check=True)
@@ -38,11 +38,18 @@ def scene_model(kind: str) -> Path:
 
 def main() -> None:
     """Make one."""
-    from map_svr import svr_model
+    from map_svr import features, svr_model, training_rows
     from map_vae import vae_model
 
+    from geosoil.models.base import PixelModel, Target
+    from geosoil.models.estimators import Forest
+
+    def forest_model() -> PixelModel:
+        return PixelModel(Forest(n_trees=20).fit(*training_rows()), features(), (Target("as_mg_kg", "mg/kg"),))
+
     (kind,) = sys.argv[1:]
-    save_made(svr_model() if kind == "svr" else vae_model(), f"scene_{kind}", quantity="reflectance")
+    make = {"svr": svr_model, "vae": vae_model, "forest": forest_model}[kind]
+    save_made(make(), f"scene_{kind}", quantity="reflectance")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Peak memory of mapping a stack of covariates, and of mapping one four times as tall: pixel model and patch model.
 
 Eight covariates at 25 m, two at 90 m in another projection and one of classes; the patch model writes six depths, more
-than GDAL's block cache (128 MiB) holds. Each map runs in a process of its own, and the operating system tells its peak;
+than GDAL's block cache holds. Each map runs in a process of its own, and the operating system tells its peak;
 what is resident after each eighth of the blocks is told too, and has to level off. `--quick`: small stacks, for a trial
 only (the cache is not full then, so the ratio says nothing).
 """
@@ -18,6 +18,7 @@ import numpy as np
 import rasterio
 from measure import own_peak_mib, report, told_by_own_process
 from rasterio.windows import Window
+from saved_models import save_made
 from scene import made_once, scratch_folder
 
 ROWS, COLUMNS, TILE = 8192, 512, 256  # tall enough at 1 x for GDAL's cache to fill
@@ -69,10 +70,8 @@ def save_model_of(kind: str) -> Path:
     from sklearn.preprocessing import StandardScaler
 
     from geosoil.models.base import Feature, PixelModel, Target
-    from geosoil.models.card import TrainingCard
     from geosoil.models.depth_nets import PlainCNN
     from geosoil.models.patch_model import PatchModel
-    from geosoil.models.store import save_model
     from geosoil.models.support_vectors import SupportVectors
 
     names = [f"fine_{k + 1}" for k in range(N_FINE)] + [f"coarse_{k + 1}" for k in range(N_COARSE)]
@@ -90,10 +89,7 @@ def save_model_of(kind: str) -> Path:
         net = PlainCNN(layers_cm=DEPTHS, filters=(8, 16, 16), hidden=(16,), epochs=2).fit(patches, y)
         targets = tuple(Target(f"SOC {upper}-{lower} cm", "%") for upper, lower in DEPTHS)
         model = PatchModel(net, tuple(inputs), targets)
-    folder = scratch_folder() / f"soc_memory_{kind}"
-    training = TrainingCard(n_samples=60, recipe_sha256="-", table_sha256="-")
-    save_model(model, folder, name=kind, study="-", preprocessing=[], training=training, quantity="covariates")
-    return folder
+    return save_made(model, f"soc_memory_{kind}", quantity="covariates")
 
 
 def map_and_tell(kind: str, paths: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 
@@ -68,6 +69,7 @@ def main() -> None:
     """Run, and leave with 0 (done), 2 (one line: the user can mend it), 3 (done in part) or 1 (a fault of ours)."""
     from geosoil.errors import GeosoilError
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # of a queue, or of a machine that shuts down: as Ctrl-C
     try:
         group(standalone_mode=False)
     except click.ClickException as error:

@@ -66,7 +66,7 @@ def _bytes(ctx: click.Context, option: click.Parameter, text: str | None) -> int
 )
 def command(cube: str | None, covariates: tuple[str, ...], **options: Any) -> None:
     """Map a cube or covariates with a model: a cloud-optimized GeoTIFF with style and quicklook."""
-    from geosoil_cli.main import refuse
+    from geosoil.errors import GeosoilError
     from geosoil_cli.progress import progress_of
 
     if (cube is None) == (not covariates):
@@ -92,7 +92,15 @@ def command(cube: str | None, covariates: tuple[str, ...], **options: Any) -> No
             progress.say("stopped; finished blocks are kept. Go on with:")
             progress.say(f"geosoil {shlex.join([*again, '--resume'])}")
             sys.exit(130)
-    refuse(refused)
+        except GeosoilError as error:
+            if how_told != "json":
+                raise
+            progress.refuse(str(error))
+            sys.exit(2)
+        for line in refused:  # the rest is done
+            progress.refuse(line)
+    if refused:
+        sys.exit(3)
 
 
 def _map_one(

@@ -26,6 +26,10 @@ class Told:
         """Say a line: a result to standard output, anything else to standard error."""
         click.echo(line, err=not result)
 
+    def refuse(self, line: str) -> None:
+        """Say what could not be done."""
+        click.echo(f"geosoil: {line}", err=True)
+
 
 class Bars(Told):
     """A bar for each `what`, with speed and time left."""
@@ -69,6 +73,10 @@ class JsonLines(Told):
     def say(self, line: str, *, result: bool = False) -> None:
         """Say a line as an event."""
         self._tell({"event": "result" if result else "message", "text": line})
+
+    def refuse(self, line: str) -> None:
+        """Say what could not be done as an event."""
+        self._tell({"event": "error", "text": line})
 
     def _tell(self, event: dict[str, Any]) -> None:
         click.echo(json.dumps({"time": round(time.time(), 3)} | event), err=True)

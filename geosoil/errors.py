@@ -4,7 +4,8 @@ GeosoilError
 ├── WavelengthError   wavelengths are absent, or miss what a model needs
 ├── UnitsError        percent or digital numbers where reflectance is expected, a unit unknown
 ├── GridError         CRS, transform or shape do not fit together
-├── RasterError       a raster cannot be opened or read (a corrupt tile names its window)
+├── RasterError       a raster cannot be opened or read
+│   └── WindowError   a window of it cannot be read: a corrupt tile, a server that does not answer
 ├── SamplesError      a table of samples or spectra cannot be used
 ├── RecipeError       a recipe has an unknown key or a value that makes no sense
 ├── ModelFileError    a model folder is not one, or not to be trusted
@@ -99,6 +100,10 @@ class GridError(GeosoilError):
 
 class RasterError(GeosoilError):
     """A raster cannot be opened or read."""
+
+
+class WindowError(RasterError):
+    """A window of a raster cannot be read; others of it may."""
 
 
 class SamplesError(GeosoilError):

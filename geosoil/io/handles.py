@@ -106,6 +106,7 @@ def dataset(path: str, stamp: tuple[int, int] | None = None) -> Iterator[Dataset
     kept: OrderedDict[tuple[str, Any], DatasetReader] = _own.__dict__.setdefault("kept", OrderedDict())
     with rasterio.Env(_NO_SESSION, **_OPTIONS, **remote_options(path)):
         key = (path, stamp)
+        _forget_errors()  # of a file that was being written
         if key not in kept:
             kept[key] = _open(path)
             while len(kept) > KEPT_PER_THREAD:
@@ -119,8 +120,7 @@ def dataset(path: str, stamp: tuple[int, int] | None = None) -> Iterator[Dataset
             broken = kept.pop(key, None)
             if broken is not None:
                 broken.close()
-            with stack_errors():  # else rasterio raises it once more, at a next call of this thread that succeeds
-                pass
+            _forget_errors()
             raise
 
 
@@ -195,6 +195,12 @@ def _opened(path: str) -> DatasetReader:
         source.close()
         raise
     return source
+
+
+def _forget_errors() -> None:
+    """Forget GDAL's last error in this thread, which rasterio would raise once more, at a call that succeeds."""
+    with stack_errors():
+        pass
 
 
 def _forget() -> None:

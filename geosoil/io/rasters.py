@@ -14,7 +14,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 from xarray.core import indexing
 
-from geosoil.errors import RasterError, without_secrets
+from geosoil.errors import RasterError, WindowError, without_secrets
 from geosoil.io.handles import dataset, located, stamp_of, value_bands
 from geosoil.io.pixel_tiles import Layout, plain_layout, read_pixels
 from geosoil.io.remote import WAY_OUT, UnreadError, is_remote, patiently
@@ -151,7 +151,7 @@ def _read_stored(file: _File, numbers: list[int], window: Window) -> tuple[np.nd
         if isinstance(error, RasterError) and not remote:
             raise
         why = error.__cause__ if isinstance(error, RasterError) else error  # it could not even be opened anew
-        raise RasterError(
+        raise WindowError(
             file.path,
             found=f"a window that cannot be read, row {window.row_off}, column {window.col_off}, "
             f"{window.height} x {window.width} pixels ({why})",

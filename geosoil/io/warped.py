@@ -24,7 +24,7 @@ from rasterio.warp import transform as transform_points
 from rasterio.windows import Window
 from xarray.core import indexing
 
-from geosoil.errors import GridError, RasterError
+from geosoil.errors import GridError, WindowError
 from geosoil.io.handles import dataset, located, stamp_of, value_bands
 from geosoil.io.remote import WAY_OUT, UnreadError, gdal_name, is_remote, patiently
 from geosoil.io.windows import WindowArray
@@ -167,7 +167,7 @@ class WarpedArray(WindowArray):
         try:
             values = patiently(self.path, once)
         except UnreadError as error:
-            raise RasterError(
+            raise WindowError(
                 self.path,
                 found=f"a window that cannot be read, row {rows.start}, column {columns.start}, "
                 f"{window.height} x {window.width} pixels of the grid it is brought to ({error})",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import time
 from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError
@@ -211,10 +212,16 @@ def local_cluster(n_workers: int, *, memory_bytes: int | None = None) -> Iterato
             memory_limit=memory_bytes or 0,
             dashboard_address="127.0.0.1:0",  # None is port 8787, and the second run complains
             silence_logs=50,
+            preload=[__name__],
         ) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+def dask_setup(_worker: Any) -> None:
+    """Begin a process of `local_cluster`; dask calls it. Ctrl-C reaches all of a terminal's, and is for the first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from rasterio.warp import transform as transform_points
 
-from geosoil.errors import GridError, RasterError, UnitsError
+from geosoil.errors import GridError, RasterError, UnitsError, WindowError
 from geosoil.io.class_bands import ClassTable, Unseen, one_hot
 from geosoil.io.stack import PathLike, describe_grid, nearest_names, open_stack
 
@@ -187,11 +189,11 @@ def _compared(raster: xr.DataArray, features: Sequence[Feature], source: str) ->
 
 
 def _some_values(raster: xr.DataArray) -> np.ndarray:
-    """Return the values `(band, n)` of a few small windows spread over a raster."""
+    """Return the values `(band, n)` of a few small windows spread over a raster, of those that can be read."""
     starts = [np.unique(np.linspace(0, max(raster.sizes[axis] - SIDE, 0), WINDOWS).astype(int)) for axis in ("y", "x")]
-    parts = [
-        raster[:, row : row + SIDE, column : column + SIDE].values.reshape(raster.sizes["band"], -1)
-        for row in starts[0]
-        for column in starts[1]
-    ]
+    parts = [np.empty((raster.sizes["band"], 0), np.float32)]
+    for row, column in product(*starts):
+        with suppress(WindowError):  # the map stops there, or goes on without: that is for its run to say
+            few = raster[:, row : row + SIDE, column : column + SIDE].values
+            parts.append(few.reshape(len(few), -1))
     return np.concatenate(parts, axis=1)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from geosoil.errors import RasterError
+from geosoil.errors import WindowError
 from geosoil.io.handles import bounded_cache
 from geosoil.raster.blocks import one_thread_each, one_thread_here
 
@@ -43,7 +43,7 @@ class BlockTask:
         """Do it; `gate` is held while computing, so that no more blocks compute at once than there are cores."""
         try:
             values = self.blocks.read(*place)
-        except RasterError as error:
+        except WindowError as error:
             if not self.no_data_on_error:
                 raise
             return self.done.write(place, np.full(self.blocks.shape(*place), np.nan, np.float32), str(error))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.errors import GridError, UnitsError, WavelengthError
+from geosoil.errors import GridError, UnitsError, WavelengthError, WindowError
 from geosoil.models.base import Feature, PixelModel
 from geosoil.spectra.resample import resampling_matrix
 
@@ -158,11 +160,14 @@ def check_units(match: Match, cube: xr.DataArray) -> None:
 
 
 def _some_values(cube: xr.DataArray, side: int = 32, per_axis: int = 4) -> np.ndarray:
-    """Return the finite values of a few small windows spread over the cube."""
+    """Return the finite values of a few small windows spread over the cube, of those that can be read."""
     height, width = cube.sizes["y"], cube.sizes["x"]
     rows = np.unique(np.linspace(0, max(height - side, 0), per_axis).astype(int))
     columns = np.unique(np.linspace(0, max(width - side, 0), per_axis).astype(int))
     few = cube.isel(band=slice(None, None, max(1, cube.sizes["band"] // 16)))
-    parts = [few.isel(y=slice(r, r + side), x=slice(c, c + side)).values.ravel() for r in rows for c in columns]
+    parts = [np.empty(0, np.float32)]
+    for r, c in product(rows, columns):
+        with suppress(WindowError):  # the map stops there, or goes on without: that is for its run to say
+            parts.append(few.isel(y=slice(r, r + side), x=slice(c, c + side)).values.ravel())
     values = np.concatenate(parts)
     return values[np.isfinite(values)]

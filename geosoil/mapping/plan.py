@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
-from geosoil.errors import MemoryPromiseError, RasterError
-from geosoil.io.handles import cache_bytes
+from geosoil.errors import MemoryPromiseError, WindowError
+from geosoil.io.handles import bounded_cache, cache_bytes
 from geosoil.io.remote import is_remote
 from geosoil.mapping.lanes import READ_AHEAD, READ_AHEAD_REMOTE
-from geosoil.raster.blocks import BLOCK_BYTES, choose_block
+from geosoil.raster.blocks import BLOCK_BYTES, choose_block, one_thread_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 MARGIN = 0.9  # of the promise is planned with: allocators keep some of what is freed
 SMALL_BLOCK_BYTES = 4 * 2**20  # smaller ones read a file's own blocks again and again: rather fewer at once
 LEAST_BLOCK_BYTES = 2**20
-CLUSTER_BYTES = 96 * 2**20  # of dask's scheduler in this process, and of its part in each worker
-LEAST_SLACK_BYTES = 32 * 2**20  # what the same process holds differs from run to run
+CLUSTER_BYTES = 32 * 2**20  # of dask in this process, and in each worker
+SLACK = 1.05  # what the same process holds differs from run to run
 PROBE_SIDE = 64
 TIMED_SECONDS = 0.5
 
@@ -130,7 +130,7 @@ def plan_map(
         if needed <= MARGIN * promise:
             break
     else:
-        least = ceil((needed / MARGIN + LEAST_SLACK_BYTES) / 1e7) * 1e7
+        least = ceil(SLACK * needed / MARGIN / 1e7) * 1e7
         instead = " or a smaller --block" if block is not None else " or fewer --workers" if workers else ""
         raise MemoryPromiseError(
             where,
@@ -182,7 +182,7 @@ def _try(blocks: Blocks) -> float | None:
     start = time.perf_counter()
     try:
         values = blocks.read(i, j)
-    except RasterError:  # what becomes of that window is for the run to say
+    except WindowError:  # what becomes of that window is for the run to say
         return None
     blocks.apply(values, i, j)
     return time.perf_counter() - start

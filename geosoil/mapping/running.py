@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from geosoil.errors import DeviceError, OutputError, RasterError
+from geosoil.errors import DeviceError, OutputError, WindowError
 from geosoil.io.atomic import remove_left, require_writable
 from geosoil.io.cog import CogSummary, cog_writer
 from geosoil.mapping.lanes import BlockTask, Lanes, ThreadLanes
@@ -160,8 +160,8 @@ def run_map(
         scratch = open_scratch(store, identity, plan.blocks, mode=running.mode)
         try:
             unread = tuple(_compute(plan, scratch, running, progress))
-        except RasterError as error:
-            scratch.note(unread={"stopped": str(error)})
+        except BaseException as error:
+            scratch.leave(str(error) if isinstance(error, WindowError) else "")
             raise
         windows = {_window_text(plan, one.place): one.error or "" for one in unread}
         if unread:

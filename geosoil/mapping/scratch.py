@@ -17,14 +17,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.errors import OutputError, RasterError
+from geosoil.errors import OutputError, WindowError
 from geosoil.io.objects import Store, open_store
 from geosoil.mapping.lock import held
 
@@ -115,6 +115,14 @@ class Scratch:
         known = _read_manifest(self.store) or {}
         self.store.write(MANIFEST, json.dumps(known | more, indent=1).encode())
 
+    def leave(self, unread: str = "") -> None:
+        """Leave it to a run that goes on, with the window that could not be read; nothing where no block is done."""
+        with suppress(OutputError):  # what went wrong before is what is to be said
+            if not any(self.store.names(f"{self.blocks.folder}/")):
+                self.remove()
+            elif unread:
+                self.note(unread={"stopped": unread})
+
     def remove(self) -> None:
         """Remove it: the map is whole and in its place."""
         self.store.clear()
@@ -143,7 +151,11 @@ def open_scratch(store: Store, identity: Mapping[str, str], blocks: Blocks, *, m
     known = _read_manifest(store)
     if known is None:
         manifest = {"format": FORMAT, "made_of": dict(identity), "rows": blocks.rows, "cols": blocks.cols}
-        store.write(MANIFEST, json.dumps(manifest | {"bands": blocks.names}, indent=1).encode())
+        try:
+            store.write(MANIFEST, json.dumps(manifest | {"bands": blocks.names}, indent=1).encode())
+        except OutputError:
+            store.clear()  # of the folder, which may be all that the disk had room for
+            raise
         return Scratch(store, _block_store(store, manifest), blocks.rows, blocks.cols)
     if mode == "new":
         raise OutputError(
@@ -155,7 +167,7 @@ def open_scratch(store: Store, identity: Mapping[str, str], blocks: Blocks, *, m
     mended = _mended_inputs(store, known, identity, blocks)
     blocks = replace(blocks, rows=tuple(known["rows"]), cols=tuple(known["cols"]))
     scratch = _with_done(Scratch(store, _block_store(store, known), blocks.rows, blocks.cols), blocks)
-    if not mended:
+    if not (mended and scratch.done):
         return scratch
     _require_same_values(scratch, blocks, mended)
     compared = min(len(scratch.done), COMPARED)
@@ -271,7 +283,7 @@ def _require_same_values(scratch: Scratch, blocks: Blocks, mended: str) -> None:
     for one in scratch.done[::step][:COMPARED]:
         try:
             again = blocks.apply(blocks.read(*one.place), *one.place)
-        except RasterError as error:
+        except WindowError as error:
             raise _other(scratch.store, f"input {mended} could be read", f"it ({error})") from error
         # Not to the last bit: it may be another machine.
         if not np.allclose(again, scratch.blocks.read(one.place)[0], rtol=1e-3, atol=0, equal_nan=True):

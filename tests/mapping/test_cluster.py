@@ -16,9 +16,10 @@ import dask
 import psutil
 import pytest
 from distributed import Client, LocalCluster
-from small_runs import SumModel, blocks_of, make_map, pixels_of, write_small
+from small_runs import SumModel, blocks_of, make_map, patch_model, pixels_of, write_small
+from written_rasters import corrupt_block
 
-from geosoil.errors import ClusterError, OutputError
+from geosoil.errors import ClusterError, OutputError, RasterError
 from geosoil.io.objects import open_store
 from geosoil.io.rasters import open_raster
 from geosoil.mapping import cluster
@@ -66,6 +67,17 @@ def test_a_client_given_from_python_maps_and_stays_as_it_was(tmp_path, source, w
     assert cluster._tasks == {}
 
 
+@pytest.mark.slow
+def test_the_map_depends_on_neither_processes_nor_threads(tmp_path, source, whole, here):
+    make_map(source, tmp_path / "patches.tif", patch_model(), block=40)
+    patches = pixels_of(tmp_path / "patches.tif")
+    for block, where in [(9, {"cluster": here}), (16, {"workers": 1}), (23, {"workers": 2})]:
+        make_map(source, tmp_path / "map.tif", patch_model(), block=block, **where)
+        assert pixels_of(tmp_path / "map.tif") == patches
+    make_map(source, tmp_path / "map.tif", block=5, workers=2)
+    assert pixels_of(tmp_path / "map.tif") == whole
+
+
 def task_of(source, folder, model):
     blocks = prepare_map(model, open_raster(source)).blocks(8)
     return BlockTask(blocks, BlockStore(open_store(folder), "blocks")), list(blocks.places)
@@ -108,10 +120,6 @@ def test_what_a_block_raises_comes_back_as_itself(tmp_path, source, here, error)
 
 
 def test_the_corrupt_window_is_named_by_the_worker_that_read_it(tmp_path, here):
-    from written_rasters import corrupt_block
-
-    from geosoil.errors import RasterError
-
     source = write_small(tmp_path / "a.tif")
     corrupt_block(source, band=3, row=1, column=1)
     with pytest.raises(RasterError, match=r"a\.tif: found a window that cannot be read, row (16|24)") as raised:

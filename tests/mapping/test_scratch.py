@@ -346,3 +346,11 @@ def test_a_file_that_could_not_be_read_does_not_trouble_the_next(tmp_path, sourc
     with pytest.raises(RasterError, match="row 0, column 0"):
         open_raster(broken)[:, :16, :16].load()
     assert open_raster(source).shape == (3, *SHAPE)  # GDAL's last error was still there, and raised once more
+
+
+def test_a_map_that_stops_before_its_first_block_leaves_nothing(tmp_path):
+    source = write_small(tmp_path / "a.tif", shape=(16, 16))
+    corrupt_block(source, band=1)
+    with pytest.raises(RasterError, match="row 0, column 0"):
+        make_map(source, tmp_path / "map.tif", block=16)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]

@@ -1,0 +1,51 @@
+"""What the plan, the journal and its checks cost: `run_map` against the same blocks straight into a COG.
+
+The model of `map_svr.py` on a full GF-5 scene, two threads, the same blocks; in turns, and the least time of each.
+Opening the scene and the model is timed on both sides, style and quicklook on neither. `--quick`: a small scene.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from map_svr import THREADS
+from measure import asked_quick, report, seconds_of
+from saved_models import scene_model
+from scene import COLUMNS, ROWS, make_scene, scratch_folder
+
+from geosoil.io.cog import write_cog
+from geosoil.io.fingerprint import fingerprint
+from geosoil.mapping.running import Running, run_map
+from geosoil.raster.blocks import lazy_raster
+from geosoil.report.maps import prepare_cube
+
+
+def main() -> None:
+    """Measure and report."""
+    quick = asked_quick(__doc__)
+    scene = make_scene(512, 512) if quick else make_scene(ROWS, COLUMNS)
+    output = scratch_folder() / "overhead.tif"
+    running = Running(threads=THREADS, mode="restart")
+    sides = prepare_cube(scene, scene_model("svr"), output).plan(running).blocks
+
+    def with_journal() -> None:
+        mapping = prepare_cube(scene, scene_model("svr"), output).mapping
+        identity = {"cube": fingerprint(scene)}
+        with run_map(mapping, output, output=str(output), identity=identity, tags={}, units=["mg/kg"], running=running):
+            pass
+
+    def without() -> None:
+        mapping = prepare_cube(scene, scene_model("svr"), output).mapping
+        blocks = mapping.blocks((sides.rows[1], sides.cols[1]))
+        write_cog(lazy_raster(blocks, mapping.source), output, threads=THREADS)
+
+    with_journal()
+    without()
+    times = [(*seconds_of(with_journal, 1), *seconds_of(without, 1)) for _ in range(5)]
+    journal, plain = (min(column) for column in zip(*times, strict=True))
+    print(f"with a journal {journal:.2f} s, without {plain:.2f} s, {THREADS} threads, {len(sides)} blocks")
+    sys.exit(not report("overhead", journal / plain, "x", 1.10))
+
+
+if __name__ == "__main__":
+    main()
