@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import rasterio
 from measure import asked_quick, report
@@ -20,7 +21,7 @@ from geosoil.mapping.running import Running
 from geosoil.report.maps import prepare_cube
 
 SIDE = 1024
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "tif": {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256, "interleave": "band"},
     "bsq": {"driver": "ENVI", "interleave": "bsq"},
     "bil": {"driver": "ENVI", "interleave": "bil"},

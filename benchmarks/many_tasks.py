@@ -33,8 +33,9 @@ def main() -> None:
     shape = (down * BLOCK, ACROSS * BLOCK)
     with tempfile.TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None) as folder:
         path = f"{folder}/raster.tif"
-        with rasterio.open(path, "w", driver="GTiff", height=shape[0], width=shape[1], count=1, dtype="float32",
-                           crs="EPSG:32633", transform=rasterio.Affine(30, 0, 0, 0, -30, 0), tiled=True) as made:  # fmt: skip
+        profile = {"driver": "GTiff", "height": shape[0], "width": shape[1], "count": 1, "dtype": "float32"}
+        profile |= {"crs": "EPSG:32633", "transform": rasterio.Affine(30, 0, 0, 0, -30, 0), "tiled": True}
+        with rasterio.open(path, "w", **profile) as made:
             made.write(np.ones((1, *shape), np.float32))
         blocks = cut_blocks(np.negative, open_raster(path), names=["negative"], block=BLOCK)
         task = BlockTask(blocks, BlockStore(open_store(f"{folder}/map"), "blocks"))

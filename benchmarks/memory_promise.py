@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 from measure import own_peak_mib, report
@@ -30,7 +31,9 @@ def map_and_tell(model: str, memory_bytes: int, workers: int, paths: list[str]) 
     from geosoil.errors import MemoryPromiseError
     from geosoil.report.maps import map_covariates, map_cube
 
-    running = {"memory_bytes": memory_bytes, "mode": "restart"} | ({"workers": workers} if workers else {"threads": 2})
+    running: dict[str, Any] = {"memory_bytes": memory_bytes, "mode": "restart"} | (
+        {"workers": workers} if workers else {"threads": 2}
+    )
     output = scratch_folder() / "memory_promise.tif"
     try:
         if Path(model).name == f"soc_memory_{PATCH}":

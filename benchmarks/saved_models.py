@@ -29,7 +29,7 @@ def save_made(model: AnyModel, name: str, *, quantity: str) -> Path:
 
 
 def scene_model(kind: str) -> Path:
-    """Return the folder of a model for the GF-5 scene, made once: of `map_svr.py` ("svr"), `map_vae.py`, or a forest."""
+    """Return the folder of a model for the GF-5 scene, made once: that of `map_svr.py`, `map_vae.py`, or a forest."""
     folder = scratch_folder() / f"scene_{kind}"
     if not folder.exists():
         subprocess.run([sys.executable, __file__, kind], check=True)

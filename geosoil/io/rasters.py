@@ -79,7 +79,7 @@ def open_raster(
         source=without_secrets(where),
         units=units if units is not None else found_units.pop() if len(found_units) == 1 else "",
         preferred_chunks=described[0].block,
-        stored_bytes=np.mean([np.dtype(dtype).itemsize for file in files for dtype in file.dtypes]),
+        stored_bytes=float(np.mean([np.dtype(dtype).itemsize for file in files for dtype in file.dtypes])),
     )
 
 

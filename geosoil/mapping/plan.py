@@ -176,16 +176,17 @@ def _chosen_sides(mapping: Mapping, target: int) -> tuple[int, int]:
     return choose_block(mapping.source, halo=mapping.predict.model.halo, memory_bytes=target)
 
 
-def _try(blocks: Blocks) -> float | None:
-    """Run the middle block and return its seconds; None where it cannot be read."""
-    i, j = (len(blocks.rows) - 1) // 2, (len(blocks.cols) - 1) // 2
-    start = time.perf_counter()
-    try:
-        values = blocks.read(i, j)
-    except WindowError:  # what becomes of that window is for the run to say
-        return None
-    blocks.apply(values, i, j)
-    return time.perf_counter() - start
+def _try(blocks: Blocks) -> tuple[float, int] | None:
+    """Run the middle block on one thread, as a lane does; return its seconds and pixels, None if unreadable."""
+    place = (len(blocks.rows) - 1) // 2, (len(blocks.cols) - 1) // 2
+    with bounded_cache(), one_thread_each():
+        start = time.perf_counter()
+        try:
+            values = blocks.read(*place)
+        except WindowError:  # what becomes of that window is for the run to say
+            return None
+        result = blocks.apply(values, *place)
+        return time.perf_counter() - start, result[0].size
 
 
 def _seconds_a_pixel(mapping: Mapping, planned: Blocks) -> float | None:
@@ -193,12 +194,13 @@ def _seconds_a_pixel(mapping: Mapping, planned: Blocks) -> float | None:
     height, width = planned.rows[1], planned.cols[1]
     side = PROBE_SIDE
     while True:
-        rows, cols = min(side, height), min(side, width)
-        seconds = _try(mapping.blocks((rows, cols)))
-        if seconds is None:
+        sides = min(side, height), min(side, width)
+        tried = _try(mapping.blocks(sides))
+        if tried is None:
             return None
-        if seconds >= TIMED_SECONDS or (rows, cols) == (height, width):
-            return seconds / (rows * cols)
+        seconds, n_pixels = tried
+        if seconds >= TIMED_SECONDS or sides == (height, width):
+            return seconds / n_pixels
         side *= 2
 
 

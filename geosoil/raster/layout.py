@@ -39,7 +39,7 @@ def make_raster(
     names: one unique name a band. crs: whatever `rasterio.crs.CRS.from_user_input` takes, or None.
     transform: from (column, row) of a pixel's corner to (x, y) in the CRS.
     wavelength_nm, fwhm_nm: `(band,)` in nanometres. source: the file it came from. units: of the values.
-    preferred_chunks: the file's own blocks in pixels, `{"y": .., "x": ..}`. stored_bytes: that a file takes for a value.
+    preferred_chunks: the file's own blocks in pixels, `{"y": .., "x": ..}`. stored_bytes: of a value in the file.
 
     Raises RasterError where the pieces do not fit together.
 
