@@ -197,6 +197,7 @@ def test_in_an_object_store_the_second_run_is_refused_and_the_lock_goes_at_the_e
         sign(seen="now"),
         sign(seen=None),
     ],
+    ids="silent future no-process empty no-object nested named huge no-time no-sign".split(),  # none of time or process
 )
 def test_in_an_object_store_a_run_that_died_holds_no_longer(content):
     bucket = Bucket()
