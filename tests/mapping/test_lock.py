@@ -197,7 +197,8 @@ def test_in_an_object_store_the_second_run_is_refused_and_the_lock_goes_at_the_e
         sign(seen="now"),
         sign(seen=None),
     ],
-    ids="silent future no-process empty no-object nested named huge no-time no-sign".split(),  # none of time or process
+    # Without time and process: the workers of pytest-xdist have to collect the same names.
+    ids=["silent", "future", "no-process", "empty", "no-object", "nested", "named", "huge", "no-time", "no-sign"],
 )
 def test_in_an_object_store_a_run_that_died_holds_no_longer(content):
     bucket = Bucket()
