@@ -412,11 +412,18 @@ def test_a_kill_while_assembling_changes_no_pixel(tmp_path, forks):
 
 def begin_cli(scene, *words):
     command = [sys.executable, "-m", "geosoil_cli.main", *MAP, "-o", "map.tif", "--block", "2", *words]
-    started = subprocess.Popen(command, cwd=scene, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    started = subprocess.Popen(
+        command, cwd=scene, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_hear_interrupts
+    )
     while len(blocks_of("map.tif")) < 3:
         assert started.poll() is None
         time.sleep(0.01)
     return started
+
+
+def _hear_interrupts():
+    # A shell that puts the tests into the background has them ignore SIGINT, and they would hand that on.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.slow

@@ -114,7 +114,7 @@ def test_gdals_cache_is_bounded_while_a_map_is_written_and_read_back(folder, pat
     set_gdal_config("GDAL_CACHEMAX", own)
     try:
         map_covariates(paths, folder / "soc", tmp_path / "a.tif", block=20, threads=threads, progress=look)
-        assert seen == {128 * 2**20}
+        assert seen == {handles.CACHE_BYTES}
         assert get_gdal_config("GDAL_CACHEMAX") == own
     finally:
         set_gdal_config("GDAL_CACHEMAX", before)
