@@ -204,7 +204,8 @@ def test_in_an_object_store_a_run_that_died_holds_no_longer(content):
     bucket = Bucket()
     bucket.content[LOCK] = content
     with hold_object(bucket):
-        pass
+        assert json.loads(bucket.content[LOCK])["process"] == os.getpid()
+    assert bucket.content == {}
 
 
 @pytest.mark.parametrize("seconds", [0, -250, 60])
