@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from geosoil.errors import DeviceError, OutputError, WindowError
+from geosoil.errors import DeviceError, OutputError
 from geosoil.io.atomic import remove_left, require_writable
 from geosoil.io.cog import CogSummary, cog_writer
 from geosoil.mapping.lanes import BlockTask, Lanes, ThreadLanes
@@ -160,8 +160,8 @@ def run_map(
         scratch = open_scratch(store, identity, plan.blocks, mode=running.mode)
         try:
             unread = tuple(_compute(plan, scratch, running, progress))
-        except BaseException as error:
-            scratch.leave(str(error) if isinstance(error, WindowError) else "")
+        except BaseException:
+            scratch.leave()
             raise
         windows = {_window_text(plan, one.place): one.error or "" for one in unread}
         if unread:
@@ -173,8 +173,7 @@ def run_map(
         with cog_writer(path, grid, names, units, tags=tags, threads=plan.threads, source=source) as writer:
             for y0, x0, values in scratch.finished():
                 writer.put(y0, x0, values)
-        notes = (*plan.notes, *scratch.notes)
-        yield RunResult(writer.summary, unread, len(scratch.done), scratch.damaged, notes)
+        yield RunResult(writer.summary, unread, len(scratch.done), scratch.damaged, plan.notes)
         if not unread:  # kept otherwise: a run with --resume tries those windows again
             scratch.remove()
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.errors import OutputError, WindowError
+from geosoil.errors import OutputError
 from geosoil.io.objects import Store, open_store
 from geosoil.mapping.lock import held
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 MANIFEST = "manifest.json"
 ENDING = ".unfinished"
-FINGERPRINT = " (fingerprint)"  # how names of inputs end in what a map is made of
-COMPARED = 8  # blocks that tell whether an input that was mended is still the same
 Place = tuple[int, int]
 _BLOCK = re.compile(r"blocks-[0-9a-f]{8}/\d{6,}_\d{6,}")
 
@@ -80,8 +78,7 @@ class BlockStore:
 class Scratch:
     """What is there of a map.
 
-    done: finished blocks found when it was opened, checked; damaged: how many were there and broken; notes: what is to
-    be said of them.
+    done: finished blocks found when it was opened, checked; damaged: how many were there and broken.
     """
 
     store: Store
@@ -90,7 +87,6 @@ class Scratch:
     cols: tuple[int, ...]
     done: tuple[Done, ...] = ()
     damaged: int = 0
-    notes: tuple[str, ...] = ()
 
     def finished(self) -> Iterator[tuple[int, int, Block]]:
         """Yield (y0, x0, block) of every block, row by row, checked; raises OutputError where one is absent or broken.
@@ -115,13 +111,11 @@ class Scratch:
         known = _read_manifest(self.store) or {}
         self.store.write(MANIFEST, json.dumps(known | more, indent=1).encode())
 
-    def leave(self, unread: str = "") -> None:
-        """Leave it to a run that goes on, with the window that could not be read; nothing where no block is done."""
+    def leave(self) -> None:
+        """Leave it to a run that goes on; nothing where no block is done."""
         with suppress(OutputError):  # what went wrong before is what is to be said
             if not any(self.store.names(f"{self.blocks.folder}/")):
                 self.remove()
-            elif unread:
-                self.note(unread={"stopped": unread})
 
     def remove(self) -> None:
         """Remove it: the map is whole and in its place."""
@@ -164,15 +158,9 @@ def open_scratch(store: Store, identity: Mapping[str, str], blocks: Blocks, *, m
             expected="none",
             way_out="go on with it by --resume, or begin anew by --restart",
         )
-    mended = _mended_inputs(store, known, identity, blocks)
+    _require_same(store, known, identity, blocks)
     blocks = replace(blocks, rows=tuple(known["rows"]), cols=tuple(known["cols"]))
-    scratch = _with_done(Scratch(store, _block_store(store, known), blocks.rows, blocks.cols), blocks)
-    if not (mended and scratch.done):
-        return scratch
-    _require_same_values(scratch, blocks, mended)
-    compared = min(len(scratch.done), COMPARED)
-    note = f"{mended} changed since the map began; {compared} finished blocks, computed again, were the same"
-    return replace(scratch, notes=(note,))
+    return _with_done(Scratch(store, _block_store(store, known), blocks.rows, blocks.cols), blocks)
 
 
 def cut_of(output: str) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
@@ -259,41 +247,15 @@ def _read_manifest(store: Store) -> dict[str, Any] | None:
     return dict(known)
 
 
-def _mended_inputs(store: Store, known: Mapping[str, Any], identity: Mapping[str, str], blocks: Blocks) -> str:
-    """Refuse to go on with a map of something else, and say of what; return the inputs that may have been mended.
-
-    Those are inputs that changed since a run said that they could not be read.
-    """
+def _require_same(store: Store, known: Mapping[str, Any], identity: Mapping[str, str], blocks: Blocks) -> None:
+    """Refuse to go on with a map of something else, an input that was mended included, and say of what."""
     before = known["made_of"] | {"size": f"{known['rows'][-1]} x {known['cols'][-1]}", "bands": str(known["bands"])}
     now = dict(identity) | {"size": f"{blocks.rows[-1]} x {blocks.cols[-1]}", "bands": str(list(blocks.names))}
-    mended = []
     for name in dict.fromkeys([*before, *now]):
-        if before.get(name) == now.get(name):
-            continue
-        if name.endswith(FINGERPRINT) and name in before and name in now and known.get("unread"):
-            mended.append(name.removesuffix(FINGERPRINT))
-            continue
-        raise _other(store, f"{name:.80} was {before.get(name, 'not given')!r:.80}", f"{now.get(name, 'not given')!r}")
-    return ", ".join(mended)
-
-
-def _require_same_values(scratch: Scratch, blocks: Blocks, mended: str) -> None:
-    """Compute some finished blocks again, and refuse to go on where an input that changed gives other values."""
-    step = max(len(scratch.done) // COMPARED, 1)
-    for one in scratch.done[::step][:COMPARED]:
-        try:
-            again = blocks.apply(blocks.read(*one.place), *one.place)
-        except WindowError as error:
-            raise _other(scratch.store, f"input {mended} could be read", f"it ({error})") from error
-        # Not to the last bit: it may be another machine.
-        if not np.allclose(again, scratch.blocks.read(one.place)[0], rtol=1e-3, atol=0, equal_nan=True):
-            raise _other(scratch.store, f"input {mended} held other values", "the same input, mended")
-
-
-def _other(store: Store, was: str, now: str) -> OutputError:
-    return OutputError(
-        store.where,
-        found=f"an unfinished map whose {was}",
-        expected=now,
-        way_out="give the same again, or begin anew by --restart",
-    )
+        if before.get(name) != now.get(name):
+            raise OutputError(
+                store.where,
+                found=f"an unfinished map whose {name:.80} was {before.get(name, 'not given')!r:.80}",
+                expected=f"{now.get(name, 'not given')!r}",
+                way_out="give the same again, or begin anew by --restart",
+            )

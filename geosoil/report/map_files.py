@@ -18,7 +18,6 @@ from geosoil.io.fingerprint import fingerprint
 from geosoil.io.handles import bounded_cache
 from geosoil.io.objects import is_object, upload
 from geosoil.mapping.running import Running, run_map
-from geosoil.mapping.scratch import FINGERPRINT
 from geosoil.models.store import model_sha256
 from geosoil.report.figures import map_figure
 from geosoil.report.look import read_shrunk, save_figure
@@ -105,7 +104,7 @@ class PreparedMap:
             "GEOSOIL_VERSION": __version__,
         }
         identity = {
-            f"input {number}, {shown_name(one)}{FINGERPRINT}": fingerprint(one)
+            f"input {number}, {shown_name(one)} (fingerprint)": fingerprint(one)
             for number, one in enumerate(self.inputs, start=1)
         }
         tags = provenance | {
