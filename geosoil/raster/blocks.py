@@ -78,13 +78,18 @@ class Blocks:
         return slices[0], slices[1], tuple(missing)
 
     def read(self, i: int, j: int) -> Block:
-        """Read what block (i, j) needs of the source."""
+        """Read what block (i, j) needs of the source, to be worked on in place."""
         rows, cols, _ = self.window(i, j)
         assert self.source is not None
-        return np.asarray(self.source[:, rows, cols].values)
+        values = np.asarray(self.source[:, rows, cols].values)
+        # What was read of a file is ours; of a raster in memory it is a view, and the caller's.
+        return values.copy() if self.source._in_memory else values
 
     def apply(self, values: Block, i: int, j: int) -> Block:
-        """Run the function on what was read for block (i, j); raises ValueError where it returns another shape."""
+        """Run the function on what was read for block (i, j), perhaps in place.
+
+        Raises ValueError where it returns another shape.
+        """
         values = np.asarray(values, dtype=np.float32)
         _, _, missing = self.window(i, j)
         if np.any(missing):
@@ -92,8 +97,6 @@ class Blocks:
             if self.edge == "nan":
                 how = {"mode": "constant", "constant_values": np.nan}
             values = np.pad(values, missing, **how)
-        elif not values.flags.owndata:
-            values = values.copy()  # the function may work in place, and must not reach the caller's raster
         result = np.asarray(self.function(values), dtype=np.float32)
         expected = self.shape(i, j)
         if result.shape != expected:
