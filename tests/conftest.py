@@ -1,8 +1,42 @@
-"""Shared helpers of the tests are importable by name."""
+"""Shared helpers of the tests are importable by name; and the command line, run in this process."""
 
 import os
+import signal
 import sys
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+class Said(NamedTuple):
+    """What a command left with, and what it wrote to standard error and to standard output."""
+
+    code: int
+    err: str
+    out: str
+
+
+@pytest.fixture
+def geosoil(monkeypatch, capsys):
+    """Run the command line as a pipe would see it, but here: to load its libraries anew takes seconds."""
+    from geosoil_cli.main import main
+
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["geosoil", *map(str, words)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as left:
+            code = left.code
+        told = capsys.readouterr()
+        return Said(code, told.err, told.out)
+
+    yield run
+    signal.signal(signal.SIGTERM, before)

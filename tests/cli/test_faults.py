@@ -28,7 +28,6 @@ from geosoil.mapping.lock import held
 from geosoil.report import map_files
 from geosoil.report.maps import map_cube
 from geosoil_cli import progress
-from geosoil_cli.main import main
 
 TILES = {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate", "interleave": "band"}
 MAP = ("map", "--cube", "cube.tif", "--model", "share", "--threads", "2")
@@ -55,22 +54,9 @@ def scene(folder, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def geosoil(monkeypatch, capsys):
-    """Run the command line in this process; return its exit code and what it said on standard error."""
-    before = signal.getsignal(signal.SIGTERM)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["geosoil", *words])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as left:
-            code = left.code
-        return code, capsys.readouterr().err
-
-    yield run
-    signal.signal(signal.SIGTERM, before)
+def geosoil(geosoil):
+    """Run the command line; return its exit code and what it said on standard error."""
+    return lambda *words: geosoil(*words)[:2]
 
 
 def values_of(path):
@@ -459,13 +445,12 @@ def test_a_stopped_geosoil_map_says_how_to_go_on(scene, folder, geosoil, number,
 
 
 @pytest.mark.slow
-def test_what_a_worker_process_raises_is_one_line(scene):
+def test_what_a_worker_process_raises_is_one_line(scene, geosoil):
     Path("corrupt.tif").replace("cube.tif")
-    command = [sys.executable, "-m", "geosoil_cli.main", *MAP, "--workers", "1", "-o", "map.tif", "--block", "16"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert in_one_line(done.stderr), done.stderr
-    assert "cube.tif: found a window that cannot be read, row 16, column 32" in done.stderr
+    code, said = geosoil(*MAP, "--workers", "1", "-o", "map.tif", "--block", "16")
+    assert code == 2
+    assert in_one_line(said), said
+    assert "cube.tif: found a window that cannot be read, row 16, column 32" in said
 
 
 @pytest.mark.slow

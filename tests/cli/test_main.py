@@ -12,12 +12,6 @@ from written_rasters import write_raster
 from geosoil_cli.main import VERBS, group
 
 
-def geosoil(*arguments, cwd, **options):
-    """Run the installed command line in a process of its own."""
-    command = [sys.executable, "-m", "geosoil_cli.main", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, **options)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
@@ -39,14 +33,15 @@ def test_help_lists_every_verb_and_imports_nothing_heavy(tmp_path):
 
 
 @pytest.mark.parametrize("verb", list(VERBS))
-def test_every_verb_has_help(verb, tmp_path):
-    done = geosoil(verb, "--help", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "Usage: " in done.stdout
+def test_every_verb_has_help(verb, geosoil):
+    done = geosoil(verb, "--help")
+    assert done.code == 0
+    assert "Usage: " in done.out
 
 
 def test_map_by_the_name_of_a_model_writes_the_map_and_is_quiet_in_a_pipe(folder):
-    done = geosoil("map", "--cube", "cube.tif", "--model", "share", cwd=folder)
+    command = [sys.executable, "-m", "geosoil_cli.main", "map", "--cube", "cube.tif", "--model", "share"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert (folder / "cube_share.tif").exists()
@@ -67,17 +62,18 @@ def test_map_by_the_name_of_a_model_writes_the_map_and_is_quiet_in_a_pipe(folder
         (("info", "none.tif"), "none.tif: found no such file"),
     ],
 )
-def test_what_the_user_can_mend_is_one_line_and_exit_code_2(folder, arguments, said):
+def test_what_the_user_can_mend_is_one_line_and_exit_code_2(folder, monkeypatch, geosoil, arguments, said):
+    monkeypatch.chdir(folder)
     (folder / "bad.toml").write_text('study = "gf5_inversion"\nname = "x"\n[dta]\n')
     write_raster(folder / "plain.tif", np.ones((3, 4, 4), np.int16))
     write_raster(folder / "small.tif", np.ones((1, 2, 2), np.uint8))
     before = sorted(path.name for path in folder.iterdir())
-    done = geosoil(*arguments, cwd=folder)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert done.stderr.startswith("geosoil: ")
-    assert said in done.stderr
+    done = geosoil(*arguments)
+    assert done.code == 2
+    assert done.out == ""
+    assert len(done.err.strip().splitlines()) == 1
+    assert done.err.startswith("geosoil: ")
+    assert said in done.err
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
@@ -94,15 +90,16 @@ def test_an_unknown_option_or_value_is_exit_code_2(arguments):
     assert CliRunner().invoke(group, arguments).exit_code == 2
 
 
-def test_info_tells_what_a_cube_a_model_and_a_table_of_spectra_hold(folder):
-    assert "100 bands x 37 rows x 53 columns" in geosoil("info", "cube.tif", cwd=folder).stdout
-    assert "share_pct" in geosoil("info", "share", cwd=folder).stdout
+def test_info_tells_what_a_cube_a_model_and_a_table_of_spectra_hold(folder, monkeypatch, geosoil):
+    monkeypatch.chdir(folder)
+    assert "100 bands x 37 rows x 53 columns" in geosoil("info", "cube.tif").out
+    assert "share_pct" in geosoil("info", "share").out
     (folder / "spectra.csv").write_text("sample_id,400,500,600\na,0.1,0.2,0.3\nb,0.2,0.3,0.4\n")
-    assert "2 x 3 bands of reflectance" in geosoil("info", "spectra.csv", cwd=folder).stdout
+    assert "2 x 3 bands of reflectance" in geosoil("info", "spectra.csv").out
 
 
-def test_init_prints_a_recipe_that_is_one(tmp_path):
+def test_init_prints_a_recipe_that_is_one(tmp_path, geosoil):
     from geosoil.studies.gf5_inversion.recipe import read_recipe
 
-    (tmp_path / "recipe.toml").write_text(geosoil("init", "gf5", cwd=tmp_path).stdout)
+    (tmp_path / "recipe.toml").write_text(geosoil("init", "gf5").out)
     assert read_recipe(tmp_path / "recipe.toml").recipe.name == "as_svr"

@@ -1,7 +1,5 @@
 """`geosoil terrain` and `geosoil correlate`: from a DEM to covariates, and a table of correlations with a map."""
 
-import subprocess
-import sys
 
 import geopandas as gpd
 import numpy as np
@@ -91,16 +89,16 @@ def test_streams_that_are_single_outlets_are_told_from_none(tmp_path):
         assert said in done.output
 
 
-def test_a_dem_in_degrees_is_refused_by_one_line_and_scaled_on_request(tmp_path):
+def test_a_dem_in_degrees_is_refused_by_one_line_and_scaled_on_request(tmp_path, monkeypatch, geosoil):
+    monkeypatch.chdir(tmp_path)
     dem = write_raster(
         tmp_path / "dem.tif", rough().values, crs="EPSG:4326", transform=rasterio.Affine(0.001, 0, 10, 0, -0.001, 50)
     )
-    command = [sys.executable, "-m", "geosoil_cli.main", "terrain", dem, "-o", "t.tif", "--streams", "s.gpkg"]
-    done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "dem.tif: found a grid in degrees" in done.stderr
-    assert "--degrees scale" in done.stderr
+    code, said, _ = geosoil("terrain", dem, "-o", "t.tif", "--streams", "s.gpkg")
+    assert code == 2
+    assert said.count("\n") == 1
+    assert "dem.tif: found a grid in degrees" in said
+    assert "--degrees scale" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == NAMES
     scaled = run(terrain, dem, "-o", tmp_path / "t.tif", "--degrees", "scale")
     assert "cells scaled by latitude" in scaled.output

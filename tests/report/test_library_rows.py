@@ -1,7 +1,5 @@
 """`geosoil localise` writes the rows that RS-LOCAL chose, as a table that can be read back, with passes and figure."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -54,15 +52,12 @@ def test_the_rows_of_a_choice_are_no_library(real, tmp_path):
         localise(tmp_path / "rows.parquet", real / "farm.parquet", tmp_path / "again.parquet", **target)
 
 
-def test_the_command_leaves_with_2_and_one_line_where_the_property_is_absent(real, tmp_path):
-    run = subprocess.run(
-        [sys.executable, "-m", "geosoil_cli.main", "localise", real / "library.parquet", real / "farm.parquet",
-         "--target", "soc_g_kg", "-o", tmp_path / "rows.parquet"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert run.returncode == 2
-    assert run.stderr.count("\n") == 1
-    assert "but soc_pct, another unit" in run.stderr
+def test_the_command_leaves_with_2_and_one_line_where_the_property_is_absent(real, tmp_path, geosoil):
+    tables = real / "library.parquet", real / "farm.parquet"
+    code, said, _ = geosoil("localise", *tables, "--target", "soc_g_kg", "-o", tmp_path / "rows.parquet")
+    assert code == 2
+    assert said.count("\n") == 1
+    assert "but soc_pct, another unit" in said
     assert not list(tmp_path.iterdir())
 
 
