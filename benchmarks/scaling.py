@@ -10,11 +10,11 @@ import sys
 
 from measure import asked_quick, report, seconds_of
 from scene import scratch_folder
-from soc_memory import COLUMNS, make_stack, save_model_of
+from soc_memory import make_stack, save_model_of
 
 from geosoil.report.maps import map_covariates
 
-ROWS = 32768
+ROWS, COLUMNS = 8192, 2048
 
 
 def main() -> None:
