@@ -6,7 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from geosoil.io.handles import is_remote, stamp_of
+from geosoil.errors import RasterError
+from geosoil.io.handles import dataset, is_remote, located, stamp_of
 
 SAMPLES, SAMPLE_BYTES = 16, 2**16
 
@@ -14,8 +15,9 @@ SAMPLES, SAMPLE_BYTES = 16, 2**16
 def fingerprint(path: str | os.PathLike[str]) -> str:
     """Return a hash of a file's size, time of change and of 16 pieces of it; of a folder, that of all its files.
 
-    A file of another server is known by what the server says of it: length, ETag, time of change. Raises OSError where
-    there is no such file.
+    Files that a raster is read with (the header of an ENVI cube, the sources of a VRT, also of a VRT in a VRT) count
+    with size and time of change. A file of another server is known by what the server says of it: length, ETag, time
+    of change. Raises OSError where there is no such file.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +42,20 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
             for k in range(SAMPLES):
                 opened.seek(max(size - SAMPLE_BYTES, 0) * k // (SAMPLES - 1))
                 digest.update(opened.read(SAMPLE_BYTES))
+        for other in sorted(_read_with(text)):
+            digest.update(f"{other} {stamp_of(other)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _read_with(path: str, known: frozenset[str] = frozenset()) -> set[str]:
+    """Return the other files that GDAL reads with a raster; none for what is no raster."""
+    try:
+        with dataset(located(path), stamp_of(path)) as source:
+            files = set(source.files) - {located(path)} - known
+    except RasterError:
+        return set()
+    inside = [one for one in files if one.lower().endswith(".vrt")]
+    return files.union(*(_read_with(one, known | files | {located(path)}) for one in inside))
 
 
 def _told_by_server(url: str) -> str:

@@ -62,6 +62,10 @@ class Store(ABC):
     def delete(self, name: str) -> None:
         """Forget what was written under `name`, if anything was."""
 
+    def swap(self, name: str, old: bytes | None, new: bytes) -> bool:
+        """Write `new` where `old` still stands (None: nothing), in one act; tell whether. For object stores only."""
+        raise NotImplementedError
+
     @abstractmethod
     def clear(self) -> None:
         """Remove all that was written to the store, also what was left half-written, and nothing else.
@@ -241,6 +245,30 @@ class _Bucket(Store):
     def delete(self, name: str) -> None:
         with _s3(self.where) as client:
             client.delete_object(Bucket=self.bucket, Key=self._key(name))
+
+    def swap(self, name: str, old: bytes | None, new: bytes) -> bool:
+        with _s3(self.where) as client:
+            place = {"Bucket": self.bucket, "Key": self._key(name)}
+            condition = {"IfNoneMatch": "*"}
+            try:
+                if old is not None:
+                    condition = {"IfMatch": client.head_object(**place)["ETag"]}
+                    if self.read(name) != old:
+                        return False
+                client.put_object(**place, Body=new, **condition)
+            except client.exceptions.ClientError as error:
+                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                if status == HTTPStatus.NOT_IMPLEMENTED:  # a store without conditions: the last one wins
+                    self.write(name, new)
+                    return True
+                if status == HTTPStatus.NOT_FOUND:
+                    return False
+                if status not in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
+                    raise
+                return self.exists(name) and self.read(name) == new  # ours, if only its answer was lost
+            except FileNotFoundError:
+                return False
+            return True
 
     def clear(self) -> None:
         # One by one: deleting many at once is the request that stores like S3 most often lack.

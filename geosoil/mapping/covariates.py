@@ -27,7 +27,7 @@ OUTSIDE_SHARE = 0.05  # of the cells looked at, outside the range at training: s
 SAME_RESOLUTION = 1e-3  # of the side of a pixel: less is rounding
 SAME_PATCH = 1.1  # ratio of its sides on the ground, from which on a patch is another one than at training
 METRES_A_DEGREE = 111_195.0  # of a sphere as large as the Earth
-WINDOWS, SIDE = 4, 32  # windows along each axis, and their pixels, that are looked at
+WINDOWS, SIDE = 3, 32  # windows along each axis, and their pixels, that are looked at
 
 
 @dataclass(frozen=True)

@@ -102,22 +102,20 @@ def _lock(number: int) -> None:
 
 @contextmanager
 def _held_object(store: Store, output: str) -> Iterator[None]:
-    try:
-        other = json.loads(store.read(LOCK))
-        # Clocks differ by seconds; a sign from a far future is of a clock that was wrong.
-        alive = abs(time.time() - float(other["seen"])) < DEAD_SECONDS and not _is_dead_here(other)
-    except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        alive = False
-    if alive:
-        raise _taken(output, f"process {other['process']} on {other['machine']}")
+    other, mine = _sign_in(store), _sign_of_life()
+    if _is_alive(other) or not store.swap(LOCK, other, mine):  # of two that begin in one moment, one swaps
+        raise _taken(output, _named(_sign_in(store)))
     stop = threading.Event()
 
     def beat() -> None:
+        nonlocal mine
         while not stop.wait(BEAT_SECONDS):
             with suppress(OutputError):  # the next one may arrive: there is time for nine to fail
-                store.write(LOCK, _sign_of_life())
+                sign = _sign_of_life()
+                if not store.swap(LOCK, mine, sign):
+                    return  # another run took us for dead, and it is theirs
+                mine = sign
 
-    store.write(LOCK, _sign_of_life())
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
@@ -125,7 +123,28 @@ def _held_object(store: Store, output: str) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        store.delete(LOCK)
+        if _sign_in(store) == mine:
+            store.delete(LOCK)
+
+
+def _sign_in(store: Store) -> bytes | None:
+    try:
+        return store.read(LOCK)
+    except FileNotFoundError:
+        return None
+
+
+def _is_alive(sign: bytes | None) -> bool:
+    """Tell whether a sign of life is of a run that still is; clocks differ by seconds, one far ahead was wrong."""
+    try:
+        other = json.loads(sign or b"")
+        return abs(time.time() - float(other["seen"])) < DEAD_SECONDS and not _is_dead_here(other)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return False
+
+
+def _named(sign: bytes | None) -> str:
+    return "process {process} on {machine}".format(**json.loads(sign)) if _is_alive(sign) and sign else ""
 
 
 def _is_dead_here(other: dict[str, object]) -> bool:

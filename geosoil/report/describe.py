@@ -11,6 +11,7 @@ from geosoil.errors import GeosoilError, RasterError, WavelengthError
 from geosoil.io.rasters import open_raster
 from geosoil.io.spectra import read_spectra
 from geosoil.models.store import CARD, find_model, read_card
+from geosoil.raster.grid import Grid
 from geosoil.sensors.cube import open_cube
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _cube(cube: xr.DataArray) -> str:
     pairs = [
         ("raster", f"{bands} bands x {height} rows x {width} columns, {cube.attrs.get('source', '')}"),
         ("CRS", str(cube.rio.crs) if cube.rio.crs else "none: orthorectify it before mapping"),
-        ("transform", " ".join(f"{value:g}" for value in cube.rio.transform()[:6])),
+        ("transform", " ".join(f"{value:g}" for value in Grid.of(cube).transform[:6])),
         ("units", cube.attrs.get("units") or "not stated"),
         ("blocks", str(cube.encoding.get("preferred_chunks", "not stated"))),
     ]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int], None]
 
-QUICKLOOK_PIXELS = 1500
+QUICKLOOK_PIXELS = 1000  # on the longer side: what the picture has room for
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """`geosoil terrain` and `geosoil correlate`: from a DEM to covariates, and a table of correlations with a map."""
 
-
 import geopandas as gpd
 import numpy as np
 import pandas as pd

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from s3_server import s3_server
 
 from geosoil.errors import OutputError
 from geosoil.io.objects import Store, open_store
@@ -146,6 +147,12 @@ class Bucket(Store):
             raise OutputError(self.where, found="no network", expected="one", way_out="wait")
         self.content[name] = content
 
+    def swap(self, name, old, new):
+        if self.content.get(name) != old:
+            return False
+        self.write(name, new)
+        return True
+
     def read(self, name):
         if name not in self.content:
             raise FileNotFoundError(name)
@@ -222,10 +229,56 @@ def test_signs_of_life_go_on_behind_one_that_failed(monkeypatch):
     with hold_object(bucket):
         bucket.failing, before = True, bucket.writes
         wait_for(lambda: bucket.writes > before + 2)
-        bucket.failing, bucket.content[LOCK] = False, b""
-        wait_for(lambda: bucket.content[LOCK])
+        bucket.failing, sign = False, bucket.content[LOCK]
+        wait_for(lambda: bucket.content[LOCK] != sign)
     assert bucket.content == {}
     assert threading.active_count() < 20
+
+
+def test_a_run_that_was_taken_for_dead_leaves_the_lock_of_the_other(monkeypatch):
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.01)
+    bucket, others = Bucket(), sign(machine="elsewhere")
+    with hold_object(bucket):
+        bucket.content[LOCK], before = others, bucket.writes
+        time.sleep(0.1)
+        assert bucket.writes == before
+    assert bucket.content == {LOCK: others}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("left", [None, sign(machine="elsewhere", seen=time.time() - 301)], ids=["none", "dead"])
+def test_of_many_that_begin_in_one_moment_in_an_object_store_one_holds(monkeypatch, left):
+    held_by, refused = [], []
+    with s3_server(monkeypatch):
+        store = open_store("s3://sound/map.tif.unfinished")
+        if left is not None:
+            store.write(LOCK, left)
+        begin, end, own = threading.Barrier(6), threading.Barrier(6), threading.local()
+
+        def together(store, sign_in=lock._sign_in):
+            found = sign_in(store)
+            if not hasattr(own, "began"):
+                own.began = begin.wait()
+            return found
+
+        monkeypatch.setattr(lock, "_sign_in", together)
+
+        def run():
+            try:
+                with held("s3://sound/map.tif.unfinished", store, "s3://sound/map.tif"):
+                    held_by.append(1)
+                    end.wait()
+            except OutputError:
+                refused.append(1)
+                end.wait()
+
+        threads = [threading.Thread(target=run) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not store.exists(LOCK)
+    assert (len(held_by), len(refused)) == (1, 5)
 
 
 def wait_for(condition, seconds=10):
