@@ -78,13 +78,13 @@ def prepare_cube(
 ) -> PreparedMap:
     """Check that a cube and a model fit, as `map_cube` does, and return the map that is still to be made."""
     folder, card = _model_for(model, covariates=False)
-    loaded = load_model(folder)
+    # Bad bands were left out by wavelength at training; here a model reads what it needs, whatever the rest is.
+    opened = open_cube(cube, bands=bands, scale=scale, nodata=nodata, drop_nm=[])
+    loaded = load_model(folder)  # a network may need seconds: first what fails at once
     if not isinstance(loaded, PixelModel):
         raise ModelFileError(
             folder, found="a model of patches", expected="a model of spectra", way_out="map it with --covariates"
         )
-    # Bad bands were left out by wavelength at training; here a model reads what it needs, whatever the rest is.
-    opened = open_cube(cube, bands=bands, scale=scale, nodata=nodata, drop_nm=[])
     matched = match_bands(loaded, opened)
     soil = BareSoil() if bare_soil is True else bare_soil or None
     masked = open_raster(mask) if mask is not None else None
