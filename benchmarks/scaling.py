@@ -1,7 +1,7 @@
 """Seconds for a million pixels of maps of 17, 67 and 268 million: the pixel model and the stacks of `soc_memory.py`.
 
-From reading to the COG, two threads, the least of three rounds. Beside them, not counted, 4 million: a map has about one
-second of its own (matching, figures), which a model as fast as this shows there. `--quick`: a sixteenth of all that.
+From reading to the COG, two threads, the least of three rounds. Beside them, not counted, 4 million: a map has about
+one second of its own (matching, figures), which a model as fast as this shows there. `--quick`: a sixteenth of all.
 """
 
 from __future__ import annotations
