@@ -1,14 +1,13 @@
 """What a library is worth at real sites: RS-LOCAL + PLSR or DTL-I, as cross-validation picks, against local PLSR.
 
-    python benchmarks/localise_truth.py [--target soc_pct|clay_pct|ph] [--random SEED] [--quick | --search]
-        [--processes 2]
+    python benchmarks/localise_truth.py [--target soc_pct|clay_pct|ph] [--random SEED] [--quick] [--processes 2]
 
 Sites of `../shared/data/spectra/multisite_*`: each in turn is the farm, 30 of its samples (Kennard-Stone; --random: at
 random) are local, all others of it test, the other sites are the library. As kind = "auto" does: cross-validation in
 the 30, RS-LOCAL and training again in each fold, picks among RS-LOCAL + PLSR of y, of ln(y), and DTL-I; no test row
 takes part. The reference is the PLSR of the 30, of y, with its components by cross-validation. DTL-I searches two
-architectures (--quick: leaves it out; --search: ten, longer, by five folds); the paper's searched hundreds. Said
-beside it, not picked from: local PLSR of ln(y), spiking, memory-based learning, the library alone.
+architectures (--quick: leaves it out); the paper's searched hundreds. Said beside it, not picked from: local PLSR of
+ln(y), spiking, memory-based learning, the library alone.
 """
 
 from __future__ import annotations
@@ -42,12 +41,10 @@ BESIDE = (
     ("mbl", "none"),
     ("library_plsr", "none"),
 )
-SMALL = {"n_trials": 2, "n_folds": 3, "epochs": 60, "patience": 10}
-LONG = {"n_trials": 10, "n_folds": 5, "epochs": 150, "patience": 20}
 
 
-def recipe(target: str, log: str, seed: int, budget: dict[str, int]) -> Recipe:
-    """The study's recipe, with a budget for nets."""
+def recipe(target: str, log: str, seed: int) -> Recipe:
+    """The study's recipe, with a small budget for nets."""
     return Recipe.model_validate(
         {
             "study": "library_localisation",
@@ -55,7 +52,7 @@ def recipe(target: str, log: str, seed: int, budget: dict[str, int]) -> Recipe:
             "seed": seed,
             "data": {"library": "", "site": ""},
             "target": {"column": target, "unit": "", "log": log},
-            "network": budget | {"final": "folds"},
+            "network": {"n_trials": 2, "n_folds": 3, "epochs": 60, "patience": 10, "final": "folds"},
             "validation": {"processes": 1},
         }
     )
@@ -75,11 +72,9 @@ def sites(file: str, target: str) -> dict[str, TrainingData]:
     return found
 
 
-def judge(
-    name: str, data: TrainingData, target: str, seed: int | None, budget: dict[str, int] | None
-) -> dict[str, object]:
-    """One site: what is picked, and the change in RMSE of everything; without a budget, no nets."""
-    recipes = {log: recipe(target, log, seed or 0, budget or SMALL) for log in ("none", "naive")}
+def judge(name: str, data: TrainingData, target: str, seed: int | None, quick: bool) -> dict[str, object]:
+    """One site: what is picked, and the change in RMSE of everything."""
+    recipes = {log: recipe(target, log, seed or 0) for log in ("none", "naive")}
     chosen = choose_local(recipes["none"], data, at_random=seed)
     test = np.setdiff1d(np.arange(len(data.site.y)), chosen)
     trainers = {log: Trainer(one, data, chosen, n_workers=1) for log, one in recipes.items()}
@@ -88,7 +83,7 @@ def judge(
         return regression_metrics(data.site.y[test], trainers[log].fit(kind).predict(data.site.X[test]))["rmse"]
 
     with one_thread_each(), warnings.catch_warnings(action="ignore", category=UserWarning):
-        offered = [kind for kind in auto_models(recipes["none"], data) if budget or kind != "dtl_i"]
+        offered = [kind for kind in auto_models(recipes["none"], data) if not (quick and kind == "dtl_i")]
         picked = cross_validated(recipes["none"], data, offered, chosen).best
         local = rmse("local_plsr", "none")
         tried = [*((kind, "none") for kind in offered), *BESIDE]
@@ -113,12 +108,10 @@ def main() -> bool:
     parser.add_argument("--target", default="soc_pct")
     parser.add_argument("--random", type=int, metavar="SEED")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--search", action="store_true")
     parser.add_argument("--processes", type=int, default=2)
     asked = parser.parse_args()
-    budget = None if asked.quick else LONG if asked.search else SMALL
     tasks = [
-        delayed(judge)(f"{file.split('_')[1]} {name}", data, asked.target, asked.random, budget)
+        delayed(judge)(f"{file.split('_')[1]} {name}", data, asked.target, asked.random, asked.quick)
         for file in FILES
         for name, data in sites(file, asked.target).items()
     ]
