@@ -245,6 +245,17 @@ def test_a_run_that_was_taken_for_dead_leaves_the_lock_of_the_other(monkeypatch)
     assert bucket.content == {LOCK: others}
 
 
+def test_a_store_out_of_reach_at_the_end_hides_no_error():
+    bucket = Bucket()
+
+    def refuse(_name):
+        raise OutputError(bucket.where, found="no network", expected="one", way_out="wait")
+
+    with pytest.raises(KeyError), hold_object(bucket):
+        bucket.read = refuse
+        raise KeyError
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("left", [None, sign(machine="elsewhere", seen=time.time() - 301)], ids=["none", "dead"])
 def test_of_many_that_begin_in_one_moment_in_an_object_store_one_holds(monkeypatch, left):
