@@ -1,9 +1,10 @@
 """Rasters of other CRS, resolution or extent brought to a grid, lazily, by GDAL's warper.
 
-Four habits of GDAL would make values depend on the window that is read, or mix no data in, and are switched off:
-the approximate transformer (an eighth of a pixel by default), the kernel width guessed anew for each chunk, the rule
-that a pixel is no data only where all bands are, and nodata codes kept beside NaN. The last goes through a VRT in
-memory, which turns every band into floating numbers with NaN, scaled, before it is warped.
+Habits of GDAL would make values depend on the window that is read, or mix no data in. The kernel width guessed anew for
+each chunk, and the rule that a pixel is no data only where all bands are, are switched off; nodata codes kept beside
+NaN go through a VRT in memory, which turns every band into floating numbers with NaN, scaled, before it is warped. The
+approximate transformer, an eighth of a pixel off by default and by another curve for each window, is held to a hundred
+thousandth of a pixel, and what is warped at once to tiles of the grid: exactly, it would take three times as long.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree
 
@@ -41,10 +43,11 @@ if TYPE_CHECKING:
 Method = Literal["nearest", "bilinear", "average", "mode"]
 
 COARSER = 1.5  # from this ratio of pixel sides on, a pixel of the grid is made of all the pixels under it
-WARPED_BLOCK = 256  # pixels: the window of a warped file may be any; a multiple of its VRT's blocks saves a little
+WARPED_TILE = 128  # pixels a side of what is warped at once, from the grid's first pixel on
+WARPED_BLOCK = 256  # pixels: the window of a warped file may be any; whole tiles save a little
 KEPT_PER_THREAD = 16
-# In pixels of the source. Zero would be meant, but rasterio makes no transformer of it at all.
-TRANSFORMER_TOLERANCE = 1e-9
+# In pixels of the source.
+TRANSFORMER_TOLERANCE = 1e-5
 
 _own = threading.local()
 
@@ -161,8 +164,7 @@ class WarpedArray(WindowArray):
 
         def once() -> np.ndarray:
             with self._open(tuple(together.tolist())) as source:
-                warped: np.ndarray = source.read(window=window)
-                return warped
+                return _read_tiles(source, rows, columns)
 
         try:
             values = patiently(self.path, once)
@@ -218,6 +220,19 @@ class WarpedArray(WindowArray):
             YSCALE="1",
         )
         return clean, warped
+
+
+def _read_tiles(source: WarpedVRT, rows: slice, columns: slice) -> np.ndarray:
+    """Read a window `(band, y, x)` in tiles that are always the same, whatever the window: each has its own fit."""
+    out = np.empty((source.count, rows.stop - rows.start, columns.stop - columns.start), source.dtypes[0])
+    starts = [range(one.start - one.start % WARPED_TILE, one.stop, WARPED_TILE) for one in (rows, columns)]
+    for y, x in product(*starts):
+        tile = source.read(window=Window(x, y, min(WARPED_TILE, source.width - x), min(WARPED_TILE, source.height - y)))
+        top, left = max(rows.start, y), max(columns.start, x)
+        part = tile[:, top - y : rows.stop - y, left - x : columns.stop - x]
+        into = out[:, top - rows.start :, left - columns.start :]
+        into[:, : part.shape[1], : part.shape[2]] = part
+    return out
 
 
 def _band_xml(source: DatasetReader, path: str, band: int) -> str:

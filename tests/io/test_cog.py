@@ -322,9 +322,9 @@ def test_writing_holds_blocks_and_not_the_map_in_memory(tmp_path):
         """
     )
     peaks = []
-    for side in (600, 5000):
+    for side in (600, 6000):
         command = [sys.executable, "-c", script, tmp_path / "map.tif", str(side)]
         environment = {**os.environ, "GDAL_CACHEMAX": "16"}
         run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         peaks.append(int(run.stdout) * 1024)
-    assert peaks[1] - peaks[0] < 5000 * 5000 * 4 * 0.75
+    assert peaks[1] - peaks[0] < 6000 * 6000 * 4 * 0.6
