@@ -35,6 +35,10 @@ def test_every_command_of_the_readme_runs(checkout, monkeypatch, geosoil):
             continue
         program, *arguments = shlex.split(line.split(">")[0])
         assert program == "geosoil", line
+        if "--memory" in arguments:  # a promise counts what the process holds, and this one holds all of the tests
+            command = [sys.executable, "-m", "geosoil_cli.main", *arguments]
+            subprocess.run(command, check=True, capture_output=True)
+            continue
         done = geosoil(*arguments)
         assert done.code == 0, f"{line}\n{done.err}"
     assert {"as.tif", "as.qml", "as.png"} <= {path.name for path in checkout.iterdir()}
