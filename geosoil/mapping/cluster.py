@@ -8,6 +8,7 @@ its memory does not grow with the scene.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import signal
@@ -204,19 +205,23 @@ def local_cluster(n_workers: int, *, memory_bytes: int | None = None) -> Iterato
 
     memory_bytes: of each; a worker that takes more is restarted, and its block computed again. None: no limit.
     """
-    with (
-        LocalCluster(
-            n_workers=n_workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=memory_bytes or 0,
-            dashboard_address="127.0.0.1:0",  # None is port 8787, and the second run complains
-            silence_logs=50,
-            preload=[__name__],
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    with ExitStack() as opened:
+        with _uncollected():
+            cluster = LocalCluster(
+                n_workers=n_workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=memory_bytes or 0,
+                dashboard_address="127.0.0.1:0",  # None is port 8787, and the second run complains
+                silence_logs=50,
+                preload=[__name__],
+            )
+            client = opened.enter_context(Client(opened.enter_context(cluster)))
+        try:
+            yield client
+        finally:
+            with _uncollected():
+                opened.close()
 
 
 def dask_setup(_worker: Any) -> None:
@@ -230,15 +235,36 @@ def remote_cluster(where: str, *, timeout: float = 20) -> Iterator[Client]:
 
     timeout: to wait for an answer, in seconds. Raises ClusterError where none comes.
     """
+    failed = ""
     try:
-        client = Client(_address_in(where), timeout=timeout)
+        with _uncollected():
+            client = Client(_address_in(where), timeout=timeout)
     except (OSError, ValueError) as error:
-        raise _no_scheduler(where, f"no answer ({' '.join(str(error).split()) or type(error).__name__})") from error
+        failed = " ".join(str(error).split()) or type(error).__name__
+    if failed:
+        gc.collect()  # what is left of that client
+        raise _no_scheduler(where, f"no answer ({failed})")
     try:
         yield client
     finally:
-        with suppress(*_LOST):  # that it cannot be reached is why it is closed
+        with suppress(*_LOST), _uncollected():  # that it cannot be reached is why it is closed
             client.close(timeout=2)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector away while a client is started or closed.
+
+    distributed holds a lock then, and a client that never found its scheduler closes itself when it is collected: in
+    the same thread it would wait for that lock for ever.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _address_in(where: str) -> str:

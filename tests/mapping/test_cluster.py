@@ -1,5 +1,6 @@
 """Blocks on a dask cluster: the same map, whoever computes it and whoever dies meanwhile; nothing left behind."""
 
+import gc
 import os
 import pickle
 import signal
@@ -16,6 +17,7 @@ import dask
 import psutil
 import pytest
 from distributed import Client, LocalCluster
+from distributed.utils import LoopRunner
 from small_runs import SumModel, blocks_of, make_map, patch_model, pixels_of, write_small
 from written_rasters import corrupt_block
 
@@ -162,6 +164,32 @@ def test_a_scheduler_that_is_not_there_is_one_line(tmp_path, monkeypatch, where)
         assert "\n" not in str(raised.value)
         if where != "scheduler.json":
             break
+
+
+def test_a_client_left_behind_is_not_collected_while_another_starts(monkeypatch):
+    """It would close itself, and wait for the lock that its own thread holds: a run stood still for ever."""
+    start, found_free = LoopRunner._start_unlocked, []
+
+    class LeftBehind:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            free = LoopRunner._lock.acquire(timeout=1)
+            found_free.append(free)
+            if free:
+                LoopRunner._lock.release()
+
+    def start_when_the_collector_comes(self):
+        if gc.isenabled():
+            gc.collect()
+        start(self)
+
+    monkeypatch.setattr(LoopRunner, "_start_unlocked", start_when_the_collector_comes)
+    LeftBehind()
+    with pytest.raises(ClusterError, match="expected a dask scheduler"), remote_cluster("tcp://127.0.0.1:1", timeout=1):
+        pass
+    assert found_free == [True]
 
 
 def children():
