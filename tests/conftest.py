@@ -12,6 +12,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 
+LONGEST = ("test_demo", "test_readme")  # begun first, so that no worker is left alone with one at the end
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 class Said(NamedTuple):
     """What a command left with, and what it wrote to standard error and to standard output."""
 
