@@ -62,16 +62,20 @@ class Store(ABC):
     def delete(self, name: str) -> None:
         """Forget what was written under `name`, if anything was."""
 
-    def swap(self, name: str, old: bytes | None, new: bytes) -> bool:
-        """Write `new` where `old` still stands (None: nothing), in one act; tell whether. For object stores only."""
-        raise NotImplementedError
-
     @abstractmethod
     def clear(self) -> None:
         """Remove all that was written to the store, also what was left half-written, and nothing else.
 
         Its own folder goes too, where nothing else is in it.
         """
+
+
+class ObjectStore(Store):
+    """A store that knows no locks, but writes on condition."""
+
+    @abstractmethod
+    def swap(self, name: str, old: bytes | None, new: bytes) -> bool:
+        """Write `new` where `old` still stands (None: nothing), in one act; tell whether it did."""
 
 
 def open_store(where: str | os.PathLike[str]) -> Store:
@@ -201,7 +205,7 @@ class _Folder(Store):
             raise unwritable(self.where, error) from error
 
 
-class _Bucket(Store):
+class _Bucket(ObjectStore):
     def __init__(self, url: str) -> None:
         self.bucket, prefix = _split(url)
         self.where = without_secrets(url.rstrip("/"))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from rasterio.warp import transform as transform_points
 
-from geosoil.errors import GridError, RasterError, UnitsError, WindowError
+from geosoil.errors import GridError, RasterError, UnitsError
 from geosoil.io.class_bands import ClassTable, Unseen, one_hot
 from geosoil.io.stack import PathLike, describe_grid, nearest_names, open_stack
+from geosoil.mapping.look import some_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +26,6 @@ OUTSIDE_SHARE = 0.05  # of the cells looked at, outside the range at training: s
 SAME_RESOLUTION = 1e-3  # of the side of a pixel: less is rounding
 SAME_PATCH = 1.1  # ratio of its sides on the ground, from which on a patch is another one than at training
 METRES_A_DEGREE = 111_195.0  # of a sphere as large as the Earth
-WINDOWS, SIDE = 3, 32  # windows along each axis, and their pixels, that are looked at
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ def _tables(model: Model, names: Sequence[str]) -> dict[str, ClassTable]:
 
 def _compared(raster: xr.DataArray, features: Sequence[Feature], source: str) -> list[str]:
     """Compare values of a few windows with the range at training; say what lies outside."""
-    values = _some_values(raster)
+    values = some_values(raster)
     outside = []
     for feature, own in zip(features, values, strict=True):
         low, high = feature.training_low, feature.training_high
@@ -186,14 +184,3 @@ def _compared(raster: xr.DataArray, features: Sequence[Feature], source: str) ->
     worst = [text for _, text in sorted(outside, reverse=True)]
     more = f", and {len(worst) - 5} more" if len(worst) > 5 else ""
     return [f"cells outside the range at training, of those looked at: {', '.join(worst[:5])}{more}"]
-
-
-def _some_values(raster: xr.DataArray) -> np.ndarray:
-    """Return the values `(band, n)` of a few small windows spread over a raster, of those that can be read."""
-    starts = [np.unique(np.linspace(0, max(raster.sizes[axis] - SIDE, 0), WINDOWS).astype(int)) for axis in ("y", "x")]
-    parts = [np.empty((raster.sizes["band"], 0), np.float32)]
-    for row, column in product(*starts):
-        with suppress(WindowError):  # the map stops there, or goes on without: that is for its run to say
-            few = raster[:, row : row + SIDE, column : column + SIDE].values
-            parts.append(few.reshape(len(few), -1))
-    return np.concatenate(parts, axis=1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from geosoil.errors import OutputError
-from geosoil.io.objects import is_object, unwritable
+from geosoil.io.objects import ObjectStore, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def held(place: str, store: Store, output: str) -> Iterator[None]:
     In a folder the operating system holds the lock, and lets go when the process ends, however it ends. An object store
     knows no locks: there a sign of life is written twice a minute, and one older than five minutes is dead.
     """
-    with _held_object(store, output) if is_object(place) else _held_folder(Path(place), output):
+    with _held_object(store, output) if isinstance(store, ObjectStore) else _held_folder(Path(place), output):
         yield
 
 
@@ -101,7 +101,7 @@ def _lock(number: int) -> None:
 
 
 @contextmanager
-def _held_object(store: Store, output: str) -> Iterator[None]:
+def _held_object(store: ObjectStore, output: str) -> Iterator[None]:
     other, mine = _sign_in(store), _sign_of_life()
     if _is_alive(other) or not store.swap(LOCK, other, mine):  # of two that begin in one moment, one swaps
         raise _taken(output, _named(_sign_in(store)))
@@ -128,7 +128,7 @@ def _held_object(store: Store, output: str) -> Iterator[None]:
                 store.delete(LOCK)
 
 
-def _sign_in(store: Store) -> bytes | None:
+def _sign_in(store: ObjectStore) -> bytes | None:
     try:
         return store.read(LOCK)
     except FileNotFoundError:
@@ -145,7 +145,10 @@ def _is_alive(sign: bytes | None) -> bool:
 
 
 def _named(sign: bytes | None) -> str:
-    return "process {process} on {machine}".format(**json.loads(sign)) if _is_alive(sign) and sign else ""
+    if not sign or not _is_alive(sign):
+        return ""
+    other = json.loads(sign)
+    return f"process {other.get('process')} on {other['machine']}"
 
 
 def _is_dead_here(other: dict[str, object]) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.errors import GridError, UnitsError, WavelengthError, WindowError
+from geosoil.errors import GridError, UnitsError, WavelengthError
+from geosoil.mapping.look import some_values
 from geosoil.models.base import Feature, PixelModel
 from geosoil.spectra.resample import resampling_matrix
 
@@ -145,7 +144,9 @@ def check_units(match: Match, cube: xr.DataArray) -> None:
     ranges = [(f.training_low, f.training_high) for f in match.model.inputs if f.training_high is not None]
     if not ranges:
         return
-    values = _some_values(cube.sel(band=list(match.bands)))
+    used = cube.sel(band=list(match.bands))
+    values = some_values(used.isel(band=slice(None, None, max(1, used.sizes["band"] // 16))))
+    values = values[np.isfinite(values)]
     if not len(values):
         return
     typical = float(np.median(np.abs(values)))
@@ -157,17 +158,3 @@ def check_units(match: Match, cube: xr.DataArray) -> None:
             expected=f"reflectance as at training, around {usual:.3g}",
             way_out="if the file holds percent give --scale 0.01, if reflectance x 10000 give --scale 0.0001",
         )
-
-
-def _some_values(cube: xr.DataArray, side: int = 32, per_axis: int = 4) -> np.ndarray:
-    """Return the finite values of a few small windows spread over the cube, of those that can be read."""
-    height, width = cube.sizes["y"], cube.sizes["x"]
-    rows = np.unique(np.linspace(0, max(height - side, 0), per_axis).astype(int))
-    columns = np.unique(np.linspace(0, max(width - side, 0), per_axis).astype(int))
-    few = cube.isel(band=slice(None, None, max(1, cube.sizes["band"] // 16)))
-    parts = [np.empty(0, np.float32)]
-    for r, c in product(rows, columns):
-        with suppress(WindowError):  # the map stops there, or goes on without: that is for its run to say
-            parts.append(few.isel(y=slice(r, r + side), x=slice(c, c + side)).values.ravel())
-    values = np.concatenate(parts)
-    return values[np.isfinite(values)]

@@ -102,6 +102,16 @@ def test_a_line_that_goes_on_is_said_once_however_often_it_is_stopped(scene, geo
         assert "--restart" not in line
 
 
+def mend_and_begin_anew(sound, folder, geosoil):
+    """A cube that was mended is another one: refused on resume, mapped anew on request."""
+    Path("cube.tif").write_bytes(sound)
+    code, said = geosoil(*MAP, "-o", "map.tif", "--resume")
+    assert code == 2
+    assert "cube.tif (fingerprint) was" in said
+    assert geosoil(*MAP, "-o", "map.tif", "--restart") == (0, "")
+    assert pixels_of("map.tif") == pixels_of(folder / "whole.tif")
+
+
 def test_a_corrupt_tile_stops_the_map_with_its_window_and_once_mended_it_begins_anew(scene, folder, geosoil):
     sound = Path("cube.tif").read_bytes()
     Path("corrupt.tif").replace("cube.tif")
@@ -111,12 +121,7 @@ def test_a_corrupt_tile_stops_the_map_with_its_window_and_once_mended_it_begins_
     assert "cube.tif: found a window that cannot be read, row " in said
     assert blocks_of("map.tif")
     assert not Path("map.tif").exists()
-    Path("cube.tif").write_bytes(sound)
-    code, said = geosoil(*MAP, "-o", "map.tif", "--resume")
-    assert code == 2
-    assert "cube.tif (fingerprint) was" in said
-    assert geosoil(*MAP, "-o", "map.tif", "--restart") == (0, "")
-    assert pixels_of("map.tif") == pixels_of(folder / "whole.tif")
+    mend_and_begin_anew(sound, folder, geosoil)
 
 
 def test_a_corrupt_tile_can_be_no_data_until_it_is_mended(scene, folder, geosoil):
@@ -132,12 +137,7 @@ def test_a_corrupt_tile_can_be_no_data_until_it_is_mended(scene, folder, geosoil
     assert np.isnan(made[0, 16:32, 32:48]).all()
     whole[0, 16:32, 32:48] = np.nan
     np.testing.assert_array_equal(made, whole)
-    Path("cube.tif").write_bytes(sound)
-    code, said = geosoil(*MAP, "-o", "map.tif", "--resume")
-    assert code == 2
-    assert "cube.tif (fingerprint) was" in said
-    assert geosoil(*MAP, "-o", "map.tif", "--restart") == (0, "")
-    assert pixels_of("map.tif") == pixels_of(folder / "whole.tif")
+    mend_and_begin_anew(sound, folder, geosoil)
     assert not store_of("map.tif").exists()
 
 

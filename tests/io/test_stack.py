@@ -124,6 +124,18 @@ def test_values_never_depend_on_the_window_or_the_bands_that_are_read(folder, da
     np.testing.assert_array_equal(window, whole[bands, top : top + height, left : left + width])
 
 
+def test_where_a_projection_bends_values_do_not_depend_on_the_window_either(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 1, (1, 300, 300)).astype("float32")
+    write_raster(tmp_path / "wide.tif", noise, transform=Affine(3000, 0, 100_000, 0, -3000, 6_200_000))
+    corner = Transformer.from_crs(UTM, 3035, always_xy=True).transform(250_000, 6_050_000)
+    grid = grid_of(Affine(700, 0, corner[0], 0, -700, corner[1]), (800, 700), "EPSG:3035")
+    raster = warp_raster(tmp_path / "wide.tif", grid, "bilinear")
+    whole = raster.values
+    for top, left, height, width in ((0, 0, 100, 90), (37, 211, 400, 450), (300, 5, 77, 690), (501, 402, 299, 298)):
+        window = raster[:, top : top + height, left : left + width].values
+        np.testing.assert_array_equal(window, whole[:, top : top + height, left : left + width])
+
+
 def test_threads_read_the_same_values(folder):
     stack = open_stack([folder / "rough.tif", folder / "landform.tif"], like=turned_over(folder))
     whole = stack.values

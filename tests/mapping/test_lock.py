@@ -12,7 +12,7 @@ import pytest
 from s3_server import s3_server
 
 from geosoil.errors import OutputError
-from geosoil.io.objects import Store, open_store
+from geosoil.io.objects import ObjectStore, open_store
 from geosoil.mapping import lock
 from geosoil.mapping.lock import LOCK, held
 
@@ -133,7 +133,7 @@ def test_a_place_that_cannot_be_is_one_line(tmp_path, place, said):
         pass
 
 
-class Bucket(Store):
+class Bucket(ObjectStore):
     """An object store in memory; `failing` names what is refused."""
 
     where = "s3://bucket/map.tif.unfinished"
