@@ -16,9 +16,9 @@ from measure import asked_quick, report
 from saved_models import scene_model
 from scene import FWHM_NM, WAVELENGTH_NM, made_once, make_scene
 
-from geosoil.io.handles import bounded_cache
-from geosoil.mapping.running import Running
-from geosoil.report.maps import prepare_cube
+from geosoil.io.rasters.dataset_cache import limit_gdal_cache
+from geosoil.mapping.run import RunOptions
+from geosoil.workflows.map import prepare_cube
 
 SIDE = 1024
 KINDS: dict[str, dict[str, Any]] = {
@@ -57,9 +57,9 @@ def main() -> None:
         cube = made_once(f"bands_read_{kind}.{'tif' if kind == 'tif' else 'img'}", partial(_write, kind))
         bands = made_once("bands_read.csv", _write_bands)
         prepared = prepare_cube(cube, scene_model("svr"), "bands_read.tif", bands=bands, scale=1e-4)
-        blocks = prepared.plan(Running(threads=2, memory_bytes=4 * 10**9)).blocks
+        blocks = prepared.plan(RunOptions(threads=2, memory_bytes=4 * 10**9)).blocks
         needed = 2 * len(prepared.mapping.predict.model.features) * SIDE * SIDE
-        with bounded_cache():
+        with limit_gdal_cache():
             before = bytes_read()
             for place in blocks.places:
                 blocks.read(*place)

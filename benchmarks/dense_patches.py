@@ -18,12 +18,13 @@ from affine import Affine
 from measure import asked_quick, median_seconds, report
 from scipy.ndimage import gaussian_filter
 
-from geosoil.mapping.mapper import map_model
-from geosoil.models.base import Feature, Target
-from geosoil.models.depth_nets import TransferCNN
-from geosoil.models.patch_model import PatchModel
+from geosoil.estimators.depth_cnn import TransferCNN
+from geosoil.mapping.job import map_model
+from geosoil.models.contract import Feature, Target
+from geosoil.models.patch import PatchModel
 from geosoil.numerics.depth_spline import STANDARD_LAYERS_CM
-from geosoil.raster.blocks import one_thread_each, stream_blocks
+from geosoil.numerics.threads import one_thread_each
+from geosoil.raster.blocks import stream_blocks
 from geosoil.raster.layout import make_raster
 
 if TYPE_CHECKING:

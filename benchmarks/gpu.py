@@ -15,10 +15,10 @@ from map_svr import THREADS, training_rows
 from map_vae import vae_model
 from measure import asked_quick, median_seconds, report
 
-from geosoil.raster.blocks import one_thread_each
+from geosoil.numerics.threads import one_thread_each
 
 if TYPE_CHECKING:
-    from geosoil.models.base import PixelModel
+    from geosoil.models.pixel import PixelModel
 
 BLOCKS = 8
 AGREES = 1e-4  # of the target's standard deviation

@@ -37,7 +37,7 @@ def rounded(path: Path, spreads: list[float]) -> str:
 
 def main() -> None:
     """Map, hash and report."""
-    from geosoil.report.maps import map_covariates, map_cube
+    from geosoil.workflows.map import map_covariates, map_cube
 
     quick = asked_quick(__doc__)
     scene, stack = make_scene(512, 512), make_stack(512, 512)

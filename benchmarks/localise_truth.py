@@ -22,8 +22,8 @@ from joblib import Parallel, delayed
 from measure import report, shared
 
 from geosoil.evaluate.metrics import regression_metrics
-from geosoil.io.spectra import read_spectra
-from geosoil.raster.blocks import one_thread_each
+from geosoil.io.spectra.reader import read_spectra
+from geosoil.numerics.threads import one_thread_each
 from geosoil.samples.libraries import contents_of, localisation_space
 from geosoil.studies.library_localisation.candidates import MODELS, Trainer
 from geosoil.studies.library_localisation.protocols import choose_local, cross_validated

@@ -16,10 +16,10 @@ import numpy as np
 import rasterio
 from measure import asked_quick, own_peak_mib, report
 
-from geosoil.io.objects import open_store
-from geosoil.io.rasters import open_raster
-from geosoil.mapping.cluster import ClusterLanes, local_cluster
-from geosoil.mapping.lanes import BlockTask
+from geosoil.io.rasters.reader import open_raster
+from geosoil.io.remote.objects import open_store
+from geosoil.mapping.cluster import ClusterExecutor, local_cluster
+from geosoil.mapping.executors import BlockTask
 from geosoil.mapping.scratch import BlockStore
 from geosoil.raster.blocks import cut_blocks
 
@@ -42,7 +42,7 @@ def main() -> None:
         with local_cluster(2) as client:
             client.wait_for_workers(2)
             start = time.perf_counter()
-            n_done = sum(1 for _ in ClusterLanes(client).run(task, blocks.places))
+            n_done = sum(1 for _ in ClusterExecutor(client).run(task, blocks.places))
             seconds = time.perf_counter() - start
     assert n_done == len(blocks)
     held = [report("many_tasks_memory", own_peak_mib(), "MiB", 2048)]

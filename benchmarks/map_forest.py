@@ -18,11 +18,12 @@ from rasterio.transform import from_origin
 from scene import made_once, scratch_folder
 from scipy.ndimage import gaussian_filter
 
-from geosoil.io.cog import write_cog
-from geosoil.io.rasters import open_raster
-from geosoil.mapping.mapper import map_model
-from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.estimators import Forest
+from geosoil.estimators.forest import Forest
+from geosoil.io.rasters.cog import write_cog
+from geosoil.io.rasters.reader import open_raster
+from geosoil.mapping.job import map_model
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 
 if TYPE_CHECKING:
     from pathlib import Path

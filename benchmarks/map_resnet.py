@@ -14,8 +14,9 @@ from map_vae import matrix_speed
 from measure import own_peak_mib, report, told_by_own_process
 from scene import COLUMNS, ROWS, make_scene, scratch_folder
 
-from geosoil.models.base import PixelModel, Target
-from geosoil.models.resnet import ResNet1D
+from geosoil.estimators.resnet import ResNet1D
+from geosoil.models.contract import Target
+from geosoil.models.pixel import PixelModel
 
 LIMIT, LIMIT_MIB = 2.5, 2048
 

@@ -20,11 +20,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from geosoil.io.cog import write_cog
-from geosoil.mapping.mapper import map_model
+from geosoil.estimators.support_vectors import SupportVectors
+from geosoil.io.rasters.cog import write_cog
+from geosoil.mapping.job import map_model
 from geosoil.mapping.match import match_bands
-from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.support_vectors import SupportVectors
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.cars import CARS
 

@@ -27,10 +27,11 @@ from scene import COLUMNS, ROWS, make_scene, scratch_folder
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from geosoil.fusion.vae import SpectralVAE
-from geosoil.models.base import PixelModel, Target
-from geosoil.models.support_vectors import SupportVectors
-from geosoil.raster.blocks import one_thread_each
+from geosoil.estimators.fusion.vae import SpectralVAE
+from geosoil.estimators.support_vectors import SupportVectors
+from geosoil.models.contract import Target
+from geosoil.models.pixel import PixelModel
+from geosoil.numerics.threads import one_thread_each
 
 N_SELECTED = 64  # of 570 mixed bands, as the paper's As
 

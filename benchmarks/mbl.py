@@ -13,7 +13,7 @@ import time
 from measure import report
 from soil_library import soil_library
 
-from geosoil.models.memory_based import MemoryBased
+from geosoil.estimators.memory_based import MemoryBased
 
 
 def main() -> bool:

@@ -29,7 +29,7 @@ PATCH = "patch"
 def map_and_tell(model: str, memory_bytes: int, workers: int, paths: list[str]) -> None:
     """Map, and print this process's peak in bytes; leaves with 2 and one line where the promise is refused."""
     from geosoil.errors import MemoryPromiseError
-    from geosoil.report.maps import map_covariates, map_cube
+    from geosoil.workflows.map import map_covariates, map_cube
 
     running: dict[str, Any] = {"memory_bytes": memory_bytes, "mode": "restart"} | (
         {"workers": workers} if workers else {"threads": 2}

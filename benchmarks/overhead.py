@@ -13,11 +13,11 @@ from measure import asked_quick, report, seconds_of
 from saved_models import scene_model
 from scene import COLUMNS, ROWS, make_scene, scratch_folder
 
-from geosoil.io.cog import write_cog
-from geosoil.io.fingerprint import fingerprint
-from geosoil.mapping.running import Running, run_map
+from geosoil.io.rasters.cog import write_cog
+from geosoil.io.remote.fingerprint import fingerprint
+from geosoil.mapping.run import RunOptions, run_map
 from geosoil.raster.blocks import lazy_raster
-from geosoil.report.maps import prepare_cube
+from geosoil.workflows.map import prepare_cube
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     quick = asked_quick(__doc__)
     scene = make_scene(512, 512) if quick else make_scene(ROWS, COLUMNS)
     output = scratch_folder() / "overhead.tif"
-    running = Running(threads=THREADS, mode="restart")
+    running = RunOptions(threads=THREADS, mode="restart")
     sides = prepare_cube(scene, scene_model("svr"), output).plan(running).blocks
 
     def with_journal() -> None:

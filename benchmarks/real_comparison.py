@@ -12,8 +12,8 @@ import pandas as pd
 from measure import asked_quick
 from real_pairs import moisture_pairs
 
-from geosoil.models.base import Feature
-from geosoil.raster.blocks import one_thread_each
+from geosoil.models.contract import Feature
+from geosoil.numerics.threads import one_thread_each
 from geosoil.studies.gf5_inversion.assemble import Choice
 from geosoil.studies.gf5_inversion.protocols import nested, published
 from geosoil.studies.gf5_inversion.recipe import Recipe

@@ -71,7 +71,7 @@ VARIANTS = {
 
 def edgeroi(folder: Path, options: dict[str, object]) -> tuple[Path, list[str]]:
     """Write the recipe of Edgeroi, and its terrain."""
-    from geosoil.report.terrain import map_terrain
+    from geosoil.workflows.terrain import map_terrain
 
     source = SHARED / "edgeroi"
     dem = folder / "edgeroi_dem.tif"

@@ -57,7 +57,7 @@ n_rounds = {rounds}
 
 def write_case(name: str, folder: Path, options: dict[str, object]) -> Path:
     """Write library, samples, bands and recipe of one case."""
-    from geosoil.io.spectra import read_spectra, write_spectra
+    from geosoil.io.spectra.reader import read_spectra, write_spectra
 
     file, source, target, unit, title, group = CASES[name]
     spectra = read_spectra(SHARED / f"{file}.parquet")

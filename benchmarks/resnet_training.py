@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from measure import asked_quick, report
 
-from geosoil.models.networks.dense import squared_error
-from geosoil.models.networks.resnet1d import ResidualNet
-from geosoil.models.training import train
-from geosoil.raster.blocks import one_thread_each
+from geosoil.networks.dense import squared_error
+from geosoil.networks.loop import train
+from geosoil.networks.resnet1d import ResidualNet
+from geosoil.numerics.threads import one_thread_each
 
 BATCH, L2, RATE, N_BANDS, REPEATS = 32, 4e-4, 1e-3, 2100, 3
 

@@ -41,8 +41,9 @@ def main() -> None:
     from map_svr import features, svr_model, training_rows
     from map_vae import vae_model
 
-    from geosoil.models.base import PixelModel, Target
-    from geosoil.models.estimators import Forest
+    from geosoil.estimators.forest import Forest
+    from geosoil.models.contract import Target
+    from geosoil.models.pixel import PixelModel
 
     def forest_model() -> PixelModel:
         return PixelModel(Forest(n_trees=20).fit(*training_rows()), features(), (Target("as_mg_kg", "mg/kg"),))

@@ -14,7 +14,7 @@ from measure import report, seconds_of
 from scene import scratch_folder
 from soc_memory import make_stack, save_model_of
 
-from geosoil.report.maps import map_covariates
+from geosoil.workflows.map import map_covariates
 
 ROWS, COLUMNS = 2048, 2048
 

@@ -14,8 +14,8 @@ from measure import report
 from real_pairs import moisture_pairs
 
 from geosoil import SpectralVAE
-from geosoil.fusion.generator import members_of
-from geosoil.fusion.seeds import search_seeds
+from geosoil.estimators.fusion.generator import members_of
+from geosoil.estimators.fusion.seeds import search_seeds
 
 N_SAMPLES = 91
 

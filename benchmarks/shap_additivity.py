@@ -16,13 +16,14 @@ from measure import asked_quick, report
 from scene import WAVELENGTH_NM, make_scene, spectra_of
 from sklearn.pipeline import make_pipeline
 
+from geosoil.estimators.resnet import ResNet1D
 from geosoil.explain.explanation import explain_rows
-from geosoil.models.base import PixelModel, Target
 from geosoil.models.card import TrainingCard
-from geosoil.models.resnet import ResNet1D
+from geosoil.models.contract import Target
+from geosoil.models.pixel import PixelModel
 from geosoil.models.store import save_model
-from geosoil.report.explained_map import explain_map
 from geosoil.spectra.absorbance import Absorbance
+from geosoil.workflows.explained_map import explain_map
 
 LIMIT_PERCENT = 2.0
 

@@ -69,10 +69,11 @@ def save_model_of(kind: str) -> Path:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from geosoil.models.base import Feature, PixelModel, Target
-    from geosoil.models.depth_nets import PlainCNN
-    from geosoil.models.patch_model import PatchModel
-    from geosoil.models.support_vectors import SupportVectors
+    from geosoil.estimators.depth_cnn import PlainCNN
+    from geosoil.estimators.support_vectors import SupportVectors
+    from geosoil.models.contract import Feature, Target
+    from geosoil.models.patch import PatchModel
+    from geosoil.models.pixel import PixelModel
 
     names = [f"fine_{k + 1}" for k in range(N_FINE)] + [f"coarse_{k + 1}" for k in range(N_COARSE)]
     inputs = [Feature(name, training_low=-3.0, training_high=3.0) for name in names]
@@ -94,7 +95,7 @@ def save_model_of(kind: str) -> Path:
 
 def map_and_tell(kind: str, paths: list[str]) -> None:
     """Map, and print what was resident in MiB: after each eighth of the blocks, and at the peak of the process."""
-    from geosoil.report.maps import map_covariates
+    from geosoil.workflows.map import map_covariates
 
     series = []
 

@@ -19,8 +19,8 @@ from measure import asked_quick, report
 
 from geosoil.evaluate.metrics import regression_metrics
 from geosoil.mapping.covariates import match_covariates
-from geosoil.mapping.mapper import map_model
-from geosoil.models.base import Target
+from geosoil.mapping.job import map_model
+from geosoil.models.contract import Target
 from geosoil.studies.covariate_data import covariate_paths
 from geosoil.studies.soc_by_depth.candidates import MODELS, Trainer
 from geosoil.studies.soc_by_depth.recipe import read_recipe

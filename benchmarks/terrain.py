@@ -44,7 +44,7 @@ def _write_dem(path: Path, side: int) -> None:
 
 def run_here(dem: Path) -> None:
     """Run `geosoil terrain`, and print its seconds and this process's peak in MiB."""
-    from geosoil.report.terrain import map_terrain
+    from geosoil.workflows.terrain import map_terrain
 
     start = time.perf_counter()
     map_terrain(dem, dem.with_name("terrain_out.tif"), slope_method="zevenbergen_thorne", threads=THREADS)

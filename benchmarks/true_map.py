@@ -14,7 +14,7 @@ import rasterio
 from measure import asked_quick, report
 
 from geosoil.evaluate.metrics import regression_metrics
-from geosoil.report.maps import map_cube
+from geosoil.workflows.map import map_cube
 
 GF5 = Path(__file__).resolve().parents[1] / "sample_data" / "gf5"
 MODELS = {"as_svr": "as_mg_kg", "som_svr": "som_g_kg", "cu_plsr": "cu_mg_kg"}

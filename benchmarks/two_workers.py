@@ -14,11 +14,11 @@ from measure import asked_quick, report
 from saved_models import scene_model
 from scene import make_scene, scratch_folder
 
-from geosoil.io.objects import open_store
-from geosoil.mapping.cluster import ClusterLanes, local_cluster
-from geosoil.mapping.lanes import BlockTask
+from geosoil.io.remote.objects import open_store
+from geosoil.mapping.cluster import ClusterExecutor, local_cluster
+from geosoil.mapping.executors import BlockTask
 from geosoil.mapping.scratch import BlockStore
-from geosoil.report.maps import prepare_cube
+from geosoil.workflows.map import prepare_cube
 
 BLOCK, WARMING = 256, 2  # pixels; blocks of each worker
 
@@ -27,7 +27,7 @@ def seconds_of_blocks(task: BlockTask, n_workers: int) -> float:
     """Return the time of all blocks of a task on so many workers."""
     places = list(task.blocks.places)
     with local_cluster(n_workers) as client:
-        lanes = ClusterLanes(client)
+        lanes = ClusterExecutor(client)
         client.wait_for_workers(n_workers)
         list(lanes.run(task, places[: WARMING * n_workers]))
         start = time.perf_counter()

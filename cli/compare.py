@@ -12,11 +12,11 @@ import click
 @click.option("-o", "--output", type=Path, metavar="TABLE.csv", help="The table; default NAME_comparison.csv.")
 def command(recipe: str, output: Path | None) -> None:
     """Make the comparison table of a recipe's study, by every protocol that the study has, with a report."""
-    from geosoil.studies.catalogue import compare
-    from geosoil_cli.main import refuse
-    from geosoil_cli.progress import progress_of
+    from geosoil.studies.registry import compare
+    from geosoil_cli.main import report_failures
+    from geosoil_cli.progress import make_reporter
 
-    with progress_of() as progress:
+    with make_reporter() as progress:
         result = compare(recipe, output, progress=progress)
     click.echo(result.summary())
-    refuse(result.refused)
+    report_failures(result.refused)

@@ -25,7 +25,7 @@ import click
 @click.option("--streams", metavar="STREAMS.gpkg", help="Lines to draw; default: the terrain's band `stream`.")
 def command(factors: tuple[str, ...], all_bands: bool, **options: Any) -> None:
     """Correlate a soil map with terrain, for the whole image and by zone, and draw the streams over it."""
-    from geosoil.report.correlation import PAPER_FACTORS, correlate_map
+    from geosoil.workflows.correlate import PAPER_FACTORS, correlate_map
 
     if factors and all_bands:
         raise click.UsageError("--factor and --all-bands exclude each other")

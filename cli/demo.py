@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from geosoil.studies.catalogue import DEMOS, run_demo
-from geosoil_cli.progress import progress_of
+from geosoil.studies.registry import DEMOS, run_demo
+from geosoil_cli.progress import make_reporter
 
 
 @click.command()
@@ -17,6 +17,6 @@ from geosoil_cli.progress import progress_of
 )
 def command(study: str, output: Path) -> None:
     """Run the whole chain on the sample data: train, map, report."""
-    with progress_of() as progress:
+    with make_reporter() as progress:
         result = run_demo(study, output, progress=progress)
     click.echo(result.summary())

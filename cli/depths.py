@@ -48,7 +48,7 @@ def command(
 ) -> None:
     """Bring soil horizons to the means of standard depths by equal-area splines."""
     from geosoil.io.atomic import require_writable
-    from geosoil.io.endings import require_output
+    from geosoil.io.output_paths import check_output_path
     from geosoil.samples.depths import carbon_density, harmonise, read_horizons, write_sites
 
     try:
@@ -59,7 +59,7 @@ def command(
         raise click.UsageError("--coarse-fragments goes with --density")
     if density and properties:
         properties = (*properties, "bulk_density_g_cm3", *([coarse_fragments] if coarse_fragments else ()))
-    require_writable(require_output(output, (".gpkg",), "SITES.gpkg", inputs=[horizons]))
+    require_writable(check_output_path(output, (".gpkg",), "SITES.gpkg", inputs=[horizons]))
     table = read_horizons(
         horizons,
         profile_id=profile_id,

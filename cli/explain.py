@@ -63,15 +63,15 @@ def command(
         name: value for name, value in {"n_pixels": pixels, "n_background": background}.items() if value is not None
     }
     if cube is not None:
-        from geosoil.report.explained_map import explain_map
+        from geosoil.workflows.explained_map import explain_map
 
         result = explain_map(model, cube, output, bands=bands, scale=scale, seed=seed, **sizes)
     elif covariates:
-        from geosoil.report.explained_map import explain_covariates_map
+        from geosoil.workflows.explained_map import explain_covariates_map
 
         result = explain_covariates_map(model, covariates, output, like=like, seed=seed, **sizes)
     else:
-        from geosoil.report.explanations import explain_samples
+        from geosoil.workflows.explain import explain_samples
 
         assert samples is not None
         result = explain_samples(

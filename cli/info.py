@@ -10,6 +10,6 @@ import click
 @click.option("--bands", metavar="CSV", help="Wavelengths of a cube that has none.")
 def command(path: str, bands: str | None) -> None:
     """Tell what a cube, a table of spectra or a model holds."""
-    from geosoil.report.describe import describe_path
+    from geosoil.workflows.info import describe_path
 
     click.echo(describe_path(path, bands=bands))

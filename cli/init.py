@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from geosoil.studies.catalogue import STUDIES, recipe_template
+from geosoil.studies.registry import STUDIES, recipe_template
 
 
 @click.command()

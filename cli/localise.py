@@ -27,9 +27,9 @@ import click
 @click.option("--resume", "journal", type=Path, metavar="JOURNAL.json", help="Kept pass by pass; a killed run goes on.")
 def command(library: str, site: str, output: Path, **settings: Any) -> None:
     """Choose the rows of a spectral library that best serve one site (RS-LOCAL)."""
-    from geosoil.report.library_rows import localise
-    from geosoil_cli.progress import progress_of
+    from geosoil.workflows.localise import localise
+    from geosoil_cli.progress import make_reporter
 
-    with progress_of() as progress:
+    with make_reporter() as progress:
         result = localise(library, site, output, progress=progress, **settings)
     click.echo(result.summary())

@@ -51,7 +51,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-def refuse(parts: tuple[str, ...]) -> None:
+def report_failures(parts: tuple[str, ...]) -> None:
     """Say which parts of a wish could not be met, and leave with 3: the rest is done."""
     if parts:
         for part in parts:

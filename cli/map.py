@@ -10,9 +10,9 @@ import click
 
 from geosoil_cli.many import ManyCommand
 
-OF_A_CUBE = ("bands", "scale", "nodata", "bare_soil", "ndvi_max", "nbr2_max")
-OF_COVARIATES = ("like", "unseen")
-RUNNING = ("block", "threads", "workers", "cluster", "memory_bytes", "mode", "on_error", "device")
+CUBE_OPTIONS = ("bands", "scale", "nodata", "bare_soil", "ndvi_max", "nbr2_max")
+COVARIATE_OPTIONS = ("like", "unseen")
+RUN_OPTIONS = ("block", "threads", "workers", "cluster", "memory_bytes", "mode", "on_error", "device")
 
 
 def _bytes(ctx: click.Context, option: click.Parameter, text: str | None) -> int | None:
@@ -62,26 +62,26 @@ def _bytes(ctx: click.Context, option: click.Parameter, text: str | None) -> int
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where models compute; default auto.")
 @click.option("--plan", is_flag=True, help="Say how it would be computed (blocks, memory, time), and stop.")
 @click.option(
-    "--progress", "how_told", type=click.Choice(["bar", "json", "none"]), help="Default: a bar on a terminal."
+    "--progress", "progress_style", type=click.Choice(["bar", "json", "none"]), help="Default: a bar on a terminal."
 )
 def command(cube: str | None, covariates: tuple[str, ...], **options: Any) -> None:
     """Map a cube or covariates with a model: a cloud-optimized GeoTIFF with style and quicklook."""
     from geosoil.errors import GeosoilError
-    from geosoil_cli.progress import progress_of
+    from geosoil_cli.progress import make_reporter
 
     if (cube is None) == (not covariates):
         raise click.UsageError("give either --cube CUBE or --covariates A.tif B.tif ...")
     options = {name: value for name, value in options.items() if value is not None and value is not False}
     if {"workers", "cluster"} <= options.keys():
         raise click.UsageError("give either --workers or --cluster")
-    strange = [name for name in (OF_COVARIATES if cube is not None else OF_A_CUBE) if name in options]
+    strange = [name for name in (COVARIATE_OPTIONS if cube is not None else CUBE_OPTIONS) if name in options]
     if strange:
         flag = "--unseen-classes" if strange[0] == "unseen" else f"--{strange[0].replace('_', '-')}"
         raise click.UsageError(f"{flag} goes with {'--covariates' if cube is not None else '--cube'}")
-    running = {"device": "auto"} | {name: options.pop(name) for name in RUNNING if name in options}
-    only_plan, how_told = options.pop("plan", False), options.pop("how_told", None)
+    running = {"device": "auto"} | {name: options.pop(name) for name in RUN_OPTIONS if name in options}
+    only_plan, progress_style = options.pop("plan", False), options.pop("progress_style", None)
     options = _with_thresholds(options)
-    with progress_of(how_told) as progress:
+    with make_reporter(progress_style) as progress:
         try:
             if cube is not None and _is_many(cube):
                 refused = _map_many(cube, running, options, only_plan=only_plan, progress=progress)
@@ -93,12 +93,12 @@ def command(cube: str | None, covariates: tuple[str, ...], **options: Any) -> No
             progress.say(f"geosoil {shlex.join([*again, '--resume'])}")
             sys.exit(130)
         except GeosoilError as error:
-            if how_told != "json":
+            if progress_style != "json":
                 raise
-            progress.refuse(str(error))
+            progress.report_failures(str(error))
             sys.exit(2)
         for line in refused:  # the rest is done
-            progress.refuse(line)
+            progress.report_failures(line)
     if refused:
         sys.exit(3)
 
@@ -113,14 +113,14 @@ def _map_one(
     progress: Any,
 ) -> tuple[str, ...]:
     """Plan or map one cube or stack; return what is to be refused at the end."""
-    from geosoil.mapping.running import Running
-    from geosoil.report.maps import prepare_covariates, prepare_cube
+    from geosoil.mapping.run import RunOptions
+    from geosoil.workflows.map import prepare_covariates, prepare_cube
 
     prepared = prepare_cube(cube, **options) if cube is not None else prepare_covariates(covariates, **options)
     if only_plan:
-        progress.say(prepared.plan(Running(**running)).summary(), result=True)
+        progress.say(prepared.plan(RunOptions(**running)).summary(), result=True)
         return ()
-    result = prepared.write(Running(**running), progress)
+    result = prepared.write(RunOptions(**running), progress)
     for note in result.notes:
         progress.say(note, result=True)
     progress.say(result.summary(), result=True)
@@ -128,7 +128,7 @@ def _map_one(
 
 
 def _is_many(cube: str) -> bool:
-    from geosoil.io.scenes import is_many
+    from geosoil.io.rasters.scenes import is_many
 
     return is_many(cube)
 
@@ -137,7 +137,7 @@ def _map_many(
     cube: str, running: dict[str, Any], options: dict[str, Any], *, only_plan: bool, progress: Any
 ) -> tuple[str, ...]:
     """Map every scene; return those that failed."""
-    from geosoil.report.scenes import map_scenes
+    from geosoil.workflows.scenes import map_scenes
 
     if only_plan:
         raise click.UsageError("--plan goes with one cube: the plan of a scene is that of its size")
@@ -152,7 +152,7 @@ def _map_many(
 
 def _with_thresholds(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a cube, --bare-soil and its thresholds as one."""
-    from geosoil.mapping.masks import BareSoil
+    from geosoil.spectra.bare_soil import BareSoil
 
     thresholds = {name: options.pop(name) for name in ("ndvi_max", "nbr2_max") if name in options}
     if thresholds and not options.get("bare_soil"):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LEAST_SECONDS = 0.2  # between two JSON lines of one task
 
 
-class Told:
+class Reporter:
     """What a verb reports to: `told(what, done, total)`, and lines for the reader by `say`."""
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -26,12 +26,12 @@ class Told:
         """Say a line: a result to standard output, anything else to standard error."""
         click.echo(line, err=not result)
 
-    def refuse(self, line: str) -> None:
+    def report_failures(self, line: str) -> None:
         """Say what could not be done."""
         click.echo(f"geosoil: {line}", err=True)
 
 
-class Bars(Told):
+class BarReporter(Reporter):
     """A bar for each `what`, with speed and time left."""
 
     def __init__(self, bars: Any) -> None:
@@ -48,7 +48,7 @@ class Bars(Told):
         self.bars.update(self.tasks[what], completed=done)
 
 
-class JsonLines(Told):
+class JsonLines(Reporter):
     """One JSON object a line on standard error; what would be said goes into events too."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class JsonLines(Told):
         """Say a line as an event."""
         self._tell({"event": "result" if result else "message", "text": line})
 
-    def refuse(self, line: str) -> None:
+    def report_failures(self, line: str) -> None:
         """Say what could not be done as an event."""
         self._tell({"event": "error", "text": line})
 
@@ -83,13 +83,13 @@ class JsonLines(Told):
 
 
 @contextmanager
-def progress_of(how: str | None = None) -> Iterator[Told]:
+def make_reporter(how: str | None = None) -> Iterator[Reporter]:
     """Yield what a verb reports to: "bar", "json" or "none"; by default bars on a terminal, and nothing elsewhere."""
     if how == "json":
         yield JsonLines()
         return
     if how == "none" or (how is None and not sys.stderr.isatty()):
-        yield Told()
+        yield Reporter()
         return
     from rich.console import Console
     from rich.progress import (
@@ -103,7 +103,7 @@ def progress_of(how: str | None = None) -> Iterator[Told]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(show_speed=True), _done_column())
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bars:
-        yield Bars(bars)
+        yield BarReporter(bars)
 
 
 def _done_column() -> Any:

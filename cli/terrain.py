@@ -62,10 +62,10 @@ import click
 @click.option("--threads", type=click.IntRange(1), help="Blocks computed at once; default: all cores.")
 def command(dem: str, output: str, **options: Any) -> None:
     """Compute slope, aspect, curvatures, catchment area, TWI, LS-factor and streams of a DEM."""
-    from geosoil.report.terrain import map_terrain
-    from geosoil_cli.progress import progress_of
+    from geosoil.workflows.terrain import map_terrain
+    from geosoil_cli.progress import make_reporter
 
-    with progress_of() as progress:
+    with make_reporter() as progress:
         result = map_terrain(dem, output, **options, progress=progress)
     for note in result.notes:
         click.echo(note)

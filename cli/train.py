@@ -12,11 +12,11 @@ import click
 @click.option("-o", "--output", type=Path, metavar="MODEL_DIR", help="Folder of the model; default ./models/NAME.")
 def command(recipe: str, output: Path | None) -> None:
     """Fit, validate and save the model of a recipe, with a report."""
-    from geosoil.studies.catalogue import train
-    from geosoil_cli.main import refuse
-    from geosoil_cli.progress import progress_of
+    from geosoil.studies.registry import train
+    from geosoil_cli.main import report_failures
+    from geosoil_cli.progress import make_reporter
 
-    with progress_of() as progress:
+    with make_reporter() as progress:
         result = train(recipe, output, progress=progress)
     click.echo(result.summary())
-    refuse(result.refused)
+    report_failures(result.refused)

@@ -7,10 +7,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from written_rasters import write_raster
 
-from geosoil.models.base import Feature, PixelModel, Target
+from geosoil.estimators.support_vectors import SupportVectors
 from geosoil.models.card import TrainingCard
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.models.store import save_model
-from geosoil.models.support_vectors import SupportVectors
 from geosoil.spectra.cars import CARS
 
 WAVELENGTH_NM = np.linspace(420, 2400, 100)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from study_on_disk import StudyOnDisk
 
-from geosoil.io.spectra import Spectra, write_spectra
+from geosoil.io.spectra.reader import Spectra, write_spectra
 
 NM = np.arange(400.0, 1000.0, 20.0)
 N_LIBRARY, N_SITE = 120, 40

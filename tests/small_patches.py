@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from geosoil.models.depth_nets import MultiTaskCNN, PlainCNN, TransferCNN
+from geosoil.estimators.depth_cnn import MultiTaskCNN, PlainCNN, TransferCNN
 
 LAYERS_CM = [[0, 5], [5, 15], [60, 100]]
 SMALL = {"layers_cm": LAYERS_CM, "filters": [5, 6, 7], "hidden": [8, 4]}

@@ -12,10 +12,10 @@ import numpy as np
 import rasterio
 from written_rasters import write_raster
 
-from geosoil.io.rasters import open_raster
-from geosoil.mapping.mapper import prepare_map
-from geosoil.mapping.running import Running, run_map
-from geosoil.models.base import Feature, Target
+from geosoil.io.rasters.reader import open_raster
+from geosoil.mapping.job import prepare_map
+from geosoil.mapping.run import RunOptions, run_map
+from geosoil.models.contract import Feature, Target
 
 SHAPE = (40, 56)
 IDENTITY = {"model": "sum", "version": "1"}
@@ -34,9 +34,9 @@ class SumModel:
     mishap: str | BaseException = ""
     mark: str = ""
     names: tuple[str, ...] = ("a", "b", "c")
-    bytes_a_pixel: int = 64
+    bytes_per_pixel: int = 64
     targets = (Target("sum", "%"),)
-    fit_for_gpu: ClassVar = {}
+    gpu_support: ClassVar = {}
 
     @property
     def features(self):
@@ -60,7 +60,7 @@ def patch_model():
     """A network of random weights that reads 15 x 15 pixels, of three depths."""
     from small_patches import random_net  # torch takes seconds
 
-    from geosoil.models.patch_model import PatchModel
+    from geosoil.models.patch import PatchModel
 
     net = random_net("multi")
     targets = tuple(Target(f"soc_{top}_{bottom}", "%") for top, bottom in net.layers_cm)
@@ -86,7 +86,7 @@ def make_map(source, path, model=None, *, identity=IDENTITY, progress=None, **ru
         identity=identity,
         tags={},
         units=["%"] * len(mapping.predict.model.targets),
-        running=Running(**options),
+        running=RunOptions(**options),
         progress=progress,
     ) as made:
         return made

@@ -9,10 +9,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from written_rasters import TRANSFORM, write_raster
 
-from geosoil.io.stack import open_stack
-from geosoil.models.base import Feature, PixelModel, Target
+from geosoil.estimators.pls import PartialLeastSquares
+from geosoil.io.rasters.stack import open_stack
 from geosoil.models.card import TrainingCard
-from geosoil.models.estimators import PartialLeastSquares
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.models.store import save_model
 from geosoil.raster.grid import Grid
 

@@ -7,7 +7,7 @@ import rasterio
 from study_on_disk import StudyOnDisk
 from written_rasters import TRANSFORM, UTM, write_raster
 
-from geosoil.io.spectra import Spectra, write_spectra
+from geosoil.io.spectra.reader import Spectra, write_spectra
 
 SIDE = 20
 N_SAMPLES = 30

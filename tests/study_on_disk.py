@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 
 from geosoil.errors import GeosoilError
-from geosoil.studies.catalogue import train
+from geosoil.studies.registry import train
 
 
 class StudyOnDisk:

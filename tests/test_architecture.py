@@ -13,13 +13,16 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lowest first; folders on one line never import each other.
 LAYERS = [
     {"errors"},
-    {"numerics", "raster"},
-    {"io", "spectra", "terrain"},
-    {"sensors", "samples"},
+    {"numerics"},
+    {"program", "raster"},
+    {"evaluate", "io", "spectra", "terrain"},
+    {"sensors", "samples", "networks"},
+    {"estimators"},
     {"models"},
-    {"fusion"},
-    {"mapping", "evaluate", "explain"},
+    {"training"},
+    {"mapping", "explain"},
     {"report"},
+    {"workflows"},
     {"studies"},
     {"cli"},
 ]

@@ -57,7 +57,7 @@ def expected_gradients(
     """
     import torch
 
-    from geosoil.raster.blocks import one_thread_each
+    from geosoil.numerics.threads import one_thread_each
 
     X = np.asarray(X)
     kind = X.dtype if X.dtype == np.float64 else np.float32

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from geosoil.numerics.program import (
+from geosoil.program.ops import (
     LEAKY_SLOPE,
     Affine,
     Clip,

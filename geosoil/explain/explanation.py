@@ -17,16 +17,16 @@ from geosoil.explain.attributions import (
     tree_attributions,
 )
 from geosoil.explain.windows import Windows, model_windows
-from geosoil.models.base import PixelModel
-from geosoil.models.lowering import lower_estimator
-from geosoil.models.simplify import simplify
+from geosoil.models.pixel import PixelModel
 from geosoil.models.state import regressor_of
-from geosoil.numerics.program import Affine, Parallel, Program, RadialBasis, Select
+from geosoil.program.lower import lower_estimator
+from geosoil.program.ops import Affine, Parallel, Program, RadialBasis, Select
+from geosoil.program.simplify import simplify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from geosoil.models.compose import Composed
+    from geosoil.models.compose import CompositeModel
 
 Method = Literal["auto", "linear", "path", "gradient", "tree", "permutation"]
 MOST_BACKGROUND = 1000  # as the paper takes of its library
@@ -68,7 +68,7 @@ class Explanation:
 
 
 def explain_rows(
-    model: PixelModel | Composed,
+    model: PixelModel | CompositeModel,
     X: np.ndarray,
     background: np.ndarray | None = None,
     *,
@@ -90,7 +90,8 @@ def explain_rows(
     Raises SamplesError for NaN or no rows.
 
     >>> from sklearn.linear_model import LinearRegression
-    >>> from geosoil.models.base import Feature, PixelModel, Target
+    >>> from geosoil.models.contract import Feature, Target
+    >>> from geosoil.models.pixel import PixelModel
     >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]])
     >>> line = LinearRegression().fit(X, X @ [1.0, 2.0])
     >>> model = PixelModel(line, (Feature("a"), Feature("b")), (Target("y", "%"),))
@@ -176,7 +177,7 @@ def _by_gradients(
     return windows.sum(expected_gradients(function, X, background, tolerance=tolerance))
 
 
-def _method(estimator: Any, program: Program | None, model: PixelModel | Composed) -> Method:
+def _method(estimator: Any, program: Program | None, model: PixelModel | CompositeModel) -> Method:
     n_features = len(model.features)
     *steps, (_, last) = getattr(estimator, "steps", [("model", estimator)])
     forest = getattr(last, "forest_", last)
@@ -189,7 +190,7 @@ def _method(estimator: Any, program: Program | None, model: PixelModel | Compose
     return "linear" if len(program) == 1 and isinstance(program[0], Affine) else "path"
 
 
-def _program(model: PixelModel | Composed, estimator: Any) -> Program | None:
+def _program(model: PixelModel | CompositeModel, estimator: Any) -> Program | None:
     """Return the estimator's program on the model's features, simplified."""
     program = lower_estimator(estimator)
     if program is None or not isinstance(model, PixelModel):
@@ -217,7 +218,7 @@ def _has_kernel(program: Program) -> bool:
     )
 
 
-def _predict(model: PixelModel | Composed, estimator: Any) -> Callable[[np.ndarray], np.ndarray]:
+def _predict(model: PixelModel | CompositeModel, estimator: Any) -> Callable[[np.ndarray], np.ndarray]:
     """Return `(row, feature)` -> `(row,)` of the estimator, without the limits of the valid range."""
     if estimator is None:  # several, each with its own limits
         return lambda rows: np.asarray(model.predict_rows(rows)[:, 0], np.float64)
@@ -225,7 +226,7 @@ def _predict(model: PixelModel | Composed, estimator: Any) -> Callable[[np.ndarr
     return lambda rows: np.reshape(estimator.predict(model.estimator_rows(rows)), (len(rows), -1))[:, 0].astype(float)
 
 
-def _checked(model: PixelModel | Composed, X: np.ndarray) -> np.ndarray:
+def _checked(model: PixelModel | CompositeModel, X: np.ndarray) -> np.ndarray:
     X = np.asarray(X, np.float32)
     if X.ndim != 2 or X.shape[1] != len(model.features) or not len(X) or not np.isfinite(X).all():
         found = f"rows of shape {X.shape}" if np.isfinite(X).all() else "NaN among the values"

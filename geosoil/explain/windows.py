@@ -14,7 +14,7 @@ import numpy as np
 from geosoil.models.state import regressor_of, unwrapped
 
 if TYPE_CHECKING:
-    from geosoil.models.base import Feature
+    from geosoil.models.contract import Feature
 
 # Regions for maps and where they end, in nm; bounds as spectroscopists of soil and sensors use them.
 REGION_ENDS_NM = {
@@ -41,7 +41,7 @@ class Windows:
     def sum(self, values: np.ndarray) -> np.ndarray:
         """Sum `(sample, feature)` to `(sample, group)`.
 
-        >>> from geosoil.models.base import Feature
+        >>> from geosoil.models.contract import Feature
         >>> windows = windows_of([Feature("a", 400.0), Feature("b", 410.0), Feature("c", 420.0)], np.array([0, 0, 1]))
         >>> windows.sum(np.array([[1.0, 2.0, 3.0]])).tolist(), windows.names
         ([[3.0, 3.0]], ('400-410 nm', '420 nm'))
@@ -78,7 +78,7 @@ def model_windows(estimator: Any, features: tuple[Feature, ...], *, sampled: boo
     A net that pools: its pooling windows, also behind a step that resamples. The sampler (`sampled`): at most 30 runs
     of neighbouring bands. Everything else, and covariates: single features.
 
-    >>> from geosoil.models.base import Feature
+    >>> from geosoil.models.contract import Feature
     >>> bands = tuple(Feature(f"b{i}", 400.0 + i) for i in range(60))
     >>> model_windows(None, bands, sampled=True).names[:2]
     ('400-401 nm', '402-403 nm')
@@ -104,7 +104,7 @@ def region_windows(features: tuple[Feature, ...]) -> Windows:
 
     The columns of one band of classes (`landform=1`, `landform=7`) are one covariate.
 
-    >>> from geosoil.models.base import Feature
+    >>> from geosoil.models.contract import Feature
     >>> region_windows((Feature("a", 500.0), Feature("b", 2200.0), Feature("c", 2300.0))).names
     ('visible', 'shortwave infrared 2')
     """

@@ -25,15 +25,15 @@ from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from geosoil.errors import ClusterError, GeosoilError
-from geosoil.io.handles import bounded_cache
-from geosoil.raster.blocks import one_thread_each, one_thread_here
+from geosoil.io.rasters.dataset_cache import limit_gdal_cache
+from geosoil.numerics.threads import one_thread_each, one_thread_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from distributed import Future
 
-    from geosoil.mapping.lanes import BlockTask
+    from geosoil.mapping.executors import BlockTask
     from geosoil.mapping.scratch import Done, Place
 
 TASKS_A_THREAD = 4  # in flight, so that no worker waits for the scheduler
@@ -70,7 +70,7 @@ def _run(key: str, places: list[Place]) -> list[Done]:
     one_thread_here()
     task = _tasks[key]
     try:
-        with bounded_cache():
+        with limit_gdal_cache():
             return [task(place) for place in places]
     except GeosoilError as error:
         error.__cause__ = error.__context__ = None  # an error of rasterio's behind it would not survive the journey
@@ -82,7 +82,7 @@ class _FailedError(Exception):
 
 
 @dataclass(frozen=True)
-class ClusterLanes:
+class ClusterExecutor:
     """The workers of a client. where: the scheduler's address or file, to find it again by; default the client's."""
 
     client: Client

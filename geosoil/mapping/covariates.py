@@ -10,15 +10,15 @@ import xarray as xr
 from rasterio.warp import transform as transform_points
 
 from geosoil.errors import GridError, RasterError, UnitsError
-from geosoil.io.class_bands import ClassTable, Unseen, one_hot
-from geosoil.io.stack import PathLike, describe_grid, nearest_names, open_stack
-from geosoil.mapping.look import some_values
+from geosoil.io.rasters.class_bands import ClassTable, Unseen, one_hot
+from geosoil.io.rasters.stack import PathLike, describe_grid, nearest_names, open_stack
+from geosoil.mapping.probe import some_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from geosoil.models.base import Feature, Model
     from geosoil.models.card import GridCard
+    from geosoil.models.contract import Feature, Model
     from geosoil.raster.grid import Grid
 
 UNIT_FACTOR = 8.0  # a covariate that is all so many times beyond its range at training is in another unit
@@ -53,7 +53,8 @@ def match_covariates(
     those of training, GridError for a stack without CRS or smaller than the model's patch.
 
     >>> from affine import Affine
-    >>> from geosoil.models.base import Feature, PixelModel, Target
+    >>> from geosoil.models.contract import Feature, Target
+    >>> from geosoil.models.pixel import PixelModel
     >>> from geosoil.raster.layout import make_raster
     >>> model = PixelModel(None, (Feature("twi"), Feature("landform=7")), (Target("soc_pct", "%"),),
     ...                    resampling=np.eye(2), resampled_features=(Feature("twi"), Feature("landform=7")))

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import psutil
 
 from geosoil.errors import OutputError
-from geosoil.io.objects import ObjectStore, unwritable
+from geosoil.io.remote.objects import ObjectStore, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from geosoil.io.objects import Store
+    from geosoil.io.remote.objects import Store
 
 LOCK = "lock"
 BEAT_SECONDS = 30.0  # between signs of life in an object store

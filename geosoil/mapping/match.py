@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.errors import GridError, UnitsError, WavelengthError
-from geosoil.mapping.look import some_values
-from geosoil.models.base import Feature, PixelModel
+from geosoil.mapping.probe import some_values
+from geosoil.models.contract import Feature
 from geosoil.spectra.resample import resampling_matrix
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from geosoil.models.pixel import PixelModel
 
 # A band is the same band within a quarter of its width: half of the width of GF-5's is already another band.
 TOLERANCE_OF_FWHM = 0.25

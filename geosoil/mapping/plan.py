@@ -16,15 +16,16 @@ import numpy as np
 import psutil
 
 from geosoil.errors import MemoryPromiseError, WindowError
-from geosoil.io.handles import bounded_cache, cache_bytes
-from geosoil.io.remote import is_remote
-from geosoil.mapping.lanes import READ_AHEAD, READ_AHEAD_REMOTE
-from geosoil.raster.blocks import BLOCK_BYTES, choose_block, one_thread_each
+from geosoil.io.rasters.dataset_cache import cache_bytes, limit_gdal_cache
+from geosoil.io.remote.reading import is_remote
+from geosoil.mapping.executors import READ_AHEAD, READ_AHEAD_REMOTE
+from geosoil.numerics.threads import one_thread_each
+from geosoil.raster.blocks import BLOCK_BYTES, choose_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from geosoil.mapping.mapper import Mapping
+    from geosoil.mapping.job import MapJob
     from geosoil.raster.blocks import Blocks
 
 MARGIN = 0.9  # of the promise is planned with: allocators keep some of what is freed
@@ -89,7 +90,7 @@ def default_promise() -> int:
 
 
 def plan_map(
-    mapping: Mapping,
+    mapping: MapJob,
     *,
     threads: int,
     workers: int = 0,
@@ -167,19 +168,19 @@ def _choices(threads: int, ahead: int, workers: int) -> Iterator[tuple[int, int,
         target //= 2
 
 
-def _read_ahead(mapping: Mapping) -> int:
+def _read_ahead(mapping: MapJob) -> int:
     sources = mapping.source.attrs.get("source", "").split("; ")
     return READ_AHEAD_REMOTE if any(is_remote(one.strip()) for one in sources) else READ_AHEAD
 
 
-def _chosen_sides(mapping: Mapping, target: int) -> tuple[int, int]:
+def _chosen_sides(mapping: MapJob, target: int) -> tuple[int, int]:
     return choose_block(mapping.source, halo=mapping.predict.model.halo, memory_bytes=target)
 
 
 def _try(blocks: Blocks) -> tuple[float, int] | None:
     """Run the middle block on one thread, as a lane does; return its seconds and pixels, None if unreadable."""
     place = (len(blocks.rows) - 1) // 2, (len(blocks.cols) - 1) // 2
-    with bounded_cache(), one_thread_each():
+    with limit_gdal_cache(), one_thread_each():
         start = time.perf_counter()
         try:
             values = blocks.read(*place)
@@ -189,7 +190,7 @@ def _try(blocks: Blocks) -> tuple[float, int] | None:
         return time.perf_counter() - start, result[0].size
 
 
-def _seconds_a_pixel(mapping: Mapping, planned: Blocks) -> float | None:
+def _seconds_a_pixel(mapping: MapJob, planned: Blocks) -> float | None:
     """Time windows in the middle, each twice as wide as the one before, until one took long enough or is a block."""
     height, width = planned.rows[1], planned.cols[1]
     side = PROBE_SIDE

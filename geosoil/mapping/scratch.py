@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.errors import OutputError
-from geosoil.io.objects import Store, open_store
+from geosoil.io.remote.objects import Store, open_store
 from geosoil.mapping.lock import held
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class BlockStore:
     def name(self, place: Place) -> str:
         """Return the name of a block.
 
-        >>> from geosoil.io.objects import open_store
+        >>> from geosoil.io.remote.objects import open_store
         >>> BlockStore(open_store("map.tif.unfinished"), "blocks").name((12, 3))
         'blocks/000012_000003'
         """

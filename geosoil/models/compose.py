@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from geosoil.models.base import PixelModel, with_training_range
-from geosoil.models.regressor import refuse_fewer
+from geosoil.estimators.base import refuse_fewer
+from geosoil.models.contract import with_training_range
+from geosoil.models.pixel import PixelModel
 from geosoil.samples.splits import split_k_fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geosoil.models.base import Block, Feature, Target
+    from geosoil.models.contract import Block, Feature, Target
 
 
-class Composed(ABC):
+class CompositeModel(ABC):
     """What models of models share: one list of features, which every member finds by their names."""
 
     @property
@@ -72,18 +73,18 @@ class Composed(ABC):
         return np.flatnonzero([feature.name in read for feature in self.inputs])
 
     @property
-    def fit_for_gpu(self) -> dict[str, bool]:
+    def gpu_support(self) -> dict[str, bool]:
         """Kinds of its members' estimators, and whether a GPU can run them."""
-        return {kind: fit for member in self.members for kind, fit in member.fit_for_gpu.items()}
+        return {kind: fit for member in self.members for kind, fit in member.gpu_support.items()}
 
     @abstractmethod
-    def on(self, device: str) -> Composed:
+    def on(self, device: str) -> CompositeModel:
         """Return the same model with its members on "cpu" or "cuda"."""
 
     @property
-    def bytes_a_pixel(self) -> int:
+    def bytes_per_pixel(self) -> int:
         """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
-        return sum(4 * len(m.features) + 8 * len(m.targets) + m.bytes_a_pixel for m in self.members)
+        return sum(4 * len(m.features) + 8 * len(m.targets) + m.bytes_per_pixel for m in self.members)
 
     @abstractmethod
     def predict(self, block: Block) -> Block:
@@ -109,13 +110,13 @@ class Composed(ABC):
 
 
 @dataclass(frozen=True)
-class Ensemble(Composed):
+class Ensemble(CompositeModel):
     """The mean of models of the same targets: nets of several seeds, or a forest and a net.
 
     Raises ValueError for fewer than two models, or models of different targets.
 
     >>> from sklearn.linear_model import LinearRegression
-    >>> from geosoil.models.base import Feature, Target
+    >>> from geosoil.models.contract import Feature, Target
     >>> lines = [LinearRegression().fit([[0.0], [1.0]], [0.0, slope]) for slope in (1.0, 3.0)]
     >>> model = Ensemble(tuple(PixelModel(line, (Feature("twi"),), (Target("ph", ""),)) for line in lines))
     >>> model.predict(np.full((1, 1, 2), 2.0, np.float32)).round(3).tolist()
@@ -157,7 +158,7 @@ class Ensemble(Composed):
 
 
 @dataclass(frozen=True)
-class Cascade(Composed):
+class Cascade(CompositeModel):
     """Predict a property first, and give it to a second model as a covariate: pH as a covariate of Pb.
 
     The second model reads the first one's targets as features of their names, and covariates of its own.
@@ -166,7 +167,7 @@ class Cascade(Composed):
     Raises ValueError where the second reads none of the first's targets, or a covariate has the name of one.
 
     >>> from sklearn.linear_model import LinearRegression
-    >>> from geosoil.models.base import Feature, Target
+    >>> from geosoil.models.contract import Feature, Target
     >>> line = LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0])
     >>> first = PixelModel(line, (Feature("twi"),), (Target("ph", ""),))
     >>> model = Cascade(first, PixelModel(line, (Feature("ph"),), (Target("pb", "mg/kg"),)))
@@ -241,7 +242,7 @@ def fit_cascade(
     Raises SamplesError with fewer known values of the first property than folds, and what the estimators raise.
 
     >>> from sklearn.linear_model import LinearRegression
-    >>> from geosoil.models.base import Feature, Target
+    >>> from geosoil.models.contract import Feature, Target
     >>> twi = np.arange(12.0)
     >>> model = fit_cascade(LinearRegression(), LinearRegression(), twi[:, None], twi / 2, 3 * twi,
     ...                     inputs=[Feature("twi")], targets=(Target("ph", ""), Target("pb", "mg/kg")))
@@ -277,7 +278,7 @@ def fit_pixel_model(
     inputs: what the columns of X are; the model's features carry their range in X.
 
     >>> from sklearn.linear_model import LinearRegression
-    >>> from geosoil.models.base import Feature, Target
+    >>> from geosoil.models.contract import Feature, Target
     >>> model = fit_pixel_model(LinearRegression(), np.array([[1.0], [3.0]]), np.array([2.0, 6.0]),
     ...                         inputs=[Feature("twi")], target=Target("ph", ""))
     >>> model.features[0].training_high, model.predict_rows([[2.0]]).tolist()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from geosoil.numerics.step import Stateful
+from geosoil.program.step import Stateful
 
 # name in the file -> where the class stands; the only classes that a model file can ask for.
 TYPES: dict[str, str] = {
@@ -24,19 +24,19 @@ TYPES: dict[str, str] = {
     "ResampleSpectra": "geosoil.spectra.resample:ResampleSpectra",
     "CARS": "geosoil.spectra.cars:CARS",
     "CovariateSelection": "geosoil.samples.covariates:CovariateSelection",
-    "SpectralVAE": "geosoil.fusion.vae:SpectralVAE",
-    "PartialLeastSquares": "geosoil.models.estimators:PartialLeastSquares",
-    "SpikedPLS": "geosoil.models.spiking:SpikedPLS",
-    "SupportVectors": "geosoil.models.support_vectors:SupportVectors",
-    "Forest": "geosoil.models.estimators:Forest",
-    "DenseNet": "geosoil.models.estimators:DenseNet",
-    "LogTarget": "geosoil.models.estimators:LogTarget",
-    "PerTarget": "geosoil.models.per_target:PerTarget",
-    "PlainCNN": "geosoil.models.depth_nets:PlainCNN",
-    "MultiTaskCNN": "geosoil.models.depth_nets:MultiTaskCNN",
-    "TransferCNN": "geosoil.models.depth_nets:TransferCNN",
-    "ResNet1D": "geosoil.models.resnet:ResNet1D",
-    "SpectralCNN": "geosoil.models.spectral_cnn:SpectralCNN",
+    "SpectralVAE": "geosoil.estimators.fusion.vae:SpectralVAE",
+    "PartialLeastSquares": "geosoil.estimators.pls:PartialLeastSquares",
+    "SpikedPLS": "geosoil.estimators.spiked_pls:SpikedPLS",
+    "SupportVectors": "geosoil.estimators.support_vectors:SupportVectors",
+    "Forest": "geosoil.estimators.forest:Forest",
+    "DenseNet": "geosoil.estimators.dense_net:DenseNet",
+    "LogTarget": "geosoil.estimators.log_target:LogTarget",
+    "PerTarget": "geosoil.estimators.multi_target:PerTarget",
+    "PlainCNN": "geosoil.estimators.depth_cnn:PlainCNN",
+    "MultiTaskCNN": "geosoil.estimators.depth_cnn:MultiTaskCNN",
+    "TransferCNN": "geosoil.estimators.depth_cnn:TransferCNN",
+    "ResNet1D": "geosoil.estimators.resnet:ResNet1D",
+    "SpectralCNN": "geosoil.estimators.spectral_cnn:SpectralCNN",
     "StandardScaler": "sklearn.preprocessing:StandardScaler",
     "MinMaxScaler": "sklearn.preprocessing:MinMaxScaler",
 }

@@ -16,13 +16,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from geosoil.errors import GeosoilError, ModelFileError, OutputError
+from geosoil.estimators.forest_files import read_forests, write_forests
+from geosoil.estimators.patch_regressor import PatchRegressor
 from geosoil.io.atomic import atomic_path
-from geosoil.models.base import Feature, PixelModel, Target
 from geosoil.models.card import DescentCard, FeatureCard, GridCard, MemberCard, ModelCard, TargetCard, TrainingCard
-from geosoil.models.compose import Cascade, Composed, Ensemble
-from geosoil.models.forests import read_forests, write_forests
-from geosoil.models.patch_model import PatchModel
-from geosoil.models.patch_regressor import PatchRegressor
+from geosoil.models.compose import Cascade, CompositeModel, Ensemble
+from geosoil.models.contract import Feature, Target
+from geosoil.models.patch import PatchModel
+from geosoil.models.pixel import PixelModel
 from geosoil.models.state import describe, rebuild, regressor_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 MOST_JSON_BYTES = 20 * 1024**2
 CARD, WEIGHTS, FOREST = "model.json", "weights.safetensors", "forest.skops"
 _WAY_OUT = "name a folder that `geosoil train` wrote"
-AnyModel = PixelModel | PatchModel | Composed
+AnyModel = PixelModel | PatchModel | CompositeModel
 
 
 def save_model(
@@ -92,7 +93,7 @@ def _member_card(model: AnyModel, arrays: dict[str, np.ndarray], forests: dict[s
     used = set(model.used.tolist())
     features = [FeatureCard(**vars(feature), used=i in used) for i, feature in enumerate(model.inputs)]
     targets = [TargetCard(**vars(target)) for target in model.targets]
-    if isinstance(model, Composed):
+    if isinstance(model, CompositeModel):
         members = [_member_card(one, arrays, forests, f"{path}{i}/") for i, one in enumerate(model.members)]
         kind: Any = "cascade" if isinstance(model, Cascade) else "ensemble"
         return MemberCard(kind=kind, features=features, targets=targets, members=members)
@@ -102,7 +103,7 @@ def _member_card(model: AnyModel, arrays: dict[str, np.ndarray], forests: dict[s
         features=features,
         targets=targets,
         estimator=describe(model.estimator, arrays, forests, path),
-        descent=[DescentCard(**source) for source in getattr(regressor_of(model.estimator), "descent_", [])],
+        descent=[DescentCard(**source) for source in getattr(regressor_of(model.estimator), "ancestry_", [])],
     )
 
 
@@ -150,7 +151,7 @@ def load_model(folder: str | Path) -> AnyModel:
                 folder / file, found="a link out of the folder", expected="a file", way_out="copy the file there"
             )
     try:
-        model = _rebuilt(card, _read_arrays(folder / WEIGHTS), _read_forests(folder / FOREST))
+        model = _build(card, _read_arrays(folder / WEIGHTS), _read_forests(folder / FOREST))
     except GeosoilError:
         raise
     # Whatever a crafted file makes numpy, scikit-learn or torch say, the user gets one line and nothing is returned.
@@ -182,17 +183,17 @@ def _read_forests(path: Path) -> dict[str, Any]:
     return read_forests(path) if path.exists() else {}
 
 
-def _rebuilt(card: MemberCard, arrays: dict[str, np.ndarray], forests: dict[str, Any]) -> AnyModel:
+def _build(card: MemberCard, arrays: dict[str, np.ndarray], forests: dict[str, Any]) -> AnyModel:
     """Return the model that a card describes, once it is seen to be of that kind and to answer."""
     if card.members:
-        members = tuple(_rebuilt(member, arrays, forests) for member in card.members)
+        members = tuple(_build(member, arrays, forests) for member in card.members)
         model = _composed(members, card)
     else:
         estimator = rebuild(card.estimator, arrays, forests)
-        model = _dressed(estimator, card)
+        model = _wrap_estimator(estimator, card)
         if card.descent:
-            regressor_of(estimator).descent_ = [source.model_dump() for source in card.descent]
-    _try_out(model, card)
+            regressor_of(estimator).ancestry_ = [source.model_dump() for source in card.descent]
+    _smoke_test(model, card)
     return model
 
 
@@ -212,7 +213,7 @@ def _columns(card: MemberCard) -> tuple[tuple[Feature, ...], tuple[Target, ...]]
     return inputs, tuple(Target(**target.model_dump()) for target in card.targets)
 
 
-def _dressed(estimator: Any, card: MemberCard) -> PixelModel | PatchModel:
+def _wrap_estimator(estimator: Any, card: MemberCard) -> PixelModel | PatchModel:
     """Return the model of a card's kind, once its estimator is seen to be of that kind."""
     inputs, targets = _columns(card)
     of_patches = isinstance(estimator, PatchRegressor)
@@ -225,7 +226,7 @@ def _dressed(estimator: Any, card: MemberCard) -> PixelModel | PatchModel:
     return PatchModel(estimator, inputs, targets, used) if of_patches else PixelModel(estimator, inputs, targets)
 
 
-def _try_out(model: AnyModel, card: MemberCard) -> None:
+def _smoke_test(model: AnyModel, card: MemberCard) -> None:
     """Let the rebuilt model answer for the middle of its training range, by both its ways."""
     if [i for i, feature in enumerate(card.features) if feature.used] != model.used.tolist():
         msg = "the bands marked as used are not those that the estimator reads"

@@ -6,9 +6,7 @@ run is that of the blocks in flight, and the result cannot depend on how the ras
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from math import ceil, isqrt
@@ -20,8 +18,8 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.highlevelgraph import HighLevelGraph
-from threadpoolctl import threadpool_limits
 
+from geosoil.numerics.threads import one_thread_each, one_thread_here
 from geosoil.raster.layout import DIMS, check_raster
 
 if TYPE_CHECKING:
@@ -323,27 +321,3 @@ class _Sink:
             except BaseException:
                 self.open = False
                 raise
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Hold BLAS, OpenMP and torch (if it is loaded) to one thread each; what was set before comes back at the end.
-
-    >>> with one_thread_each():
-    ...     pass
-    """
-    torch = sys.modules.get("torch")  # never imported here: it costs seconds, and a run without nets does without
-    before = torch.get_num_threads() if torch is not None else 0
-    with threadpool_limits(limits=1):
-        try:
-            if torch is not None:
-                torch.set_num_threads(1)
-            yield
-        finally:
-            if torch is not None:
-                torch.set_num_threads(before)
-
-
-def one_thread_here() -> None:
-    # OpenMP counts per calling thread: what the main thread has set does not reach the pool.
-    threadpool_limits(limits=1, user_api="openmp")

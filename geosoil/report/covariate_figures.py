@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FixedLocator
 
-from geosoil.report.look import BLUE, LEGEND, VERMILION, new_figure, style_axes
+from geosoil.report.figure_style import BLUE, LEGEND, VERMILION, new_figure, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.report.look import LINES, WIDTH, add_legend, colours_of, new_figure, panel_grid, style_axes, style_panel
+from geosoil.report.figure_style import (
+    LINES,
+    WIDTH,
+    add_legend,
+    colours_of,
+    new_figure,
+    panel_grid,
+    style_axes,
+    style_panel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

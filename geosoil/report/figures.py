@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from geosoil.report.look import (
+from geosoil.report.figure_style import (
     BLUE,
     LEGEND,
     LINES,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from geosoil.report.look import Extent
+    from geosoil.report.figure_style import Extent
 
 GAP = 4.0  # a step of wavelength this many times the median is a gap, not a band
 

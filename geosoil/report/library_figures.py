@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import gaussian_kde
 
-from geosoil.report.look import BLUE, GREY, LEGEND, SKY, VERMILION, new_figure, style_axes
+from geosoil.report.figure_style import BLUE, GREY, LEGEND, SKY, VERMILION, new_figure, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

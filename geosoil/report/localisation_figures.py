@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.report.look import BLUE, LEGEND, VERMILION, colour_bar, new_figure, style_axes
+from geosoil.report.figure_style import BLUE, LEGEND, VERMILION, colour_bar, new_figure, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

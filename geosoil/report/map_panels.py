@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.report.look import WIDTH, colour_bar, draw_map, ends_beyond, new_figure
+from geosoil.report.figure_style import WIDTH, colour_bar, draw_map, ends_beyond, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.figure import Figure
 
-    from geosoil.report.look import Extent
+    from geosoil.report.figure_style import Extent
 
 
 def map_panels_figure(

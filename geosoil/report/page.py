@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from geosoil.io.atomic import atomic_path
-from geosoil.report.look import DPI, save_figure
+from geosoil.report.figure_style import DPI, save_figure
 
 if TYPE_CHECKING:
     import os

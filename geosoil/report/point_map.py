@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geosoil.io.atomic import atomic_path
+from geosoil.report.figure_style import save_figure
 from geosoil.report.localisation_figures import points_figure
-from geosoil.report.look import save_figure
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.report.look import BLUE, LEGEND, VERMILION, new_figure, panel_grid, style_axes
+from geosoil.report.figure_style import BLUE, LEGEND, VERMILION, new_figure, panel_grid, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

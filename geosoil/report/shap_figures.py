@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.explain.absorption_features import ABSORPTION_FEATURES
-from geosoil.report.look import BLUE, GREEN, GREY, VERMILION, WIDTH, add_legend, new_figure, style_axes
+from geosoil.report.figure_style import BLUE, GREEN, GREY, VERMILION, WIDTH, add_legend, new_figure, style_axes
+from geosoil.spectra.absorption_features import ABSORPTION_FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ def window_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike, npt.ArrayLi
     in grey above. unit: of the importance, where all panels have the same.
 
     >>> from geosoil.explain.windows import windows_of
-    >>> from geosoil.models.base import Feature
+    >>> from geosoil.models.contract import Feature
     >>> windows = windows_of([Feature("a", 2200.0), Feature("b", 2210.0)], np.array([0, 1]))
     >>> figure = window_figure({"pH": (windows, [0.1, 0.2], ["shared", ""])})
     >>> figure.axes[1].get_xlabel()
@@ -68,7 +68,7 @@ def covariate_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike]], *, uni
     panels: title -> (windows, importance `(window,)`).
 
     >>> from geosoil.explain.windows import windows_of
-    >>> from geosoil.models.base import Feature
+    >>> from geosoil.models.contract import Feature
     >>> figure = covariate_figure({"Pb": (windows_of([Feature("dist"), Feature("elev")], np.arange(2)), [0.1, 0.2])})
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
     ['elev', 'dist']

@@ -13,7 +13,7 @@ from rasterio.warp import transform_geom
 
 from geosoil.errors import GridError, OutputError, RasterError
 from geosoil.io.atomic import atomic_path
-from geosoil.io.mosaic import OVERLAPS
+from geosoil.io.rasters.mosaic import OVERLAPS
 
 if TYPE_CHECKING:
     import os

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LightSource, LogNorm, Normalize, TwoSlopeNorm
 
+from geosoil.report.figure_style import WIDTH, colour_bar, draw_map, few_ticks, new_figure, style_axes
 from geosoil.report.figures import map_figure
-from geosoil.report.look import WIDTH, colour_bar, draw_map, few_ticks, new_figure, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from geosoil.report.look import Extent
+    from geosoil.report.figure_style import Extent
 
 STREAM_COLOUR = "#0B3C8C"
 # Band -> title, unit, colours, and how values become colours.

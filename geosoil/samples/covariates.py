@@ -16,9 +16,9 @@ from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils.validation import check_is_fitted
 
 from geosoil.errors import SamplesError
-from geosoil.io.tables import named
-from geosoil.numerics.program import Program, Select
-from geosoil.numerics.step import Step
+from geosoil.io.tables.reader import named
+from geosoil.program.ops import Program, Select
+from geosoil.program.step import Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ import pandas as pd
 
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.io.atomic import atomic_path
-from geosoil.io.endings import require_output
-from geosoil.io.tables import named
+from geosoil.io.output_paths import check_output_path
+from geosoil.io.tables.reader import named
 from geosoil.numerics.depth_spline import STANDARD_LAYERS_CM, checked_layers, layer_means
 from geosoil.samples.horizons import Horizons, read_horizons
 
@@ -207,7 +207,7 @@ def write_sites(result: DepthSites, path: str | os.PathLike[str]) -> Path:
 
     Raises OutputError where the name does not end in `.gpkg` or cannot be written.
     """
-    path = require_output(path, (".gpkg",), "SITES.gpkg")
+    path = check_output_path(path, (".gpkg",), "SITES.gpkg")
     with atomic_path(path) as temporary:
         result.sites.to_file(temporary, layer=path.stem, driver="GPKG", engine="pyogrio")
     return path

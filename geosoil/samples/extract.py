@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from geosoil.errors import SamplesError
-from geosoil.io.tables import named
+from geosoil.io.tables.reader import named
 from geosoil.raster.grid import Grid
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from geosoil.errors import SamplesError
-from geosoil.io.tables import as_numbers, filled, named, read_ids, read_points, read_table, require_column
+from geosoil.io.tables.reader import as_numbers, filled, named, read_ids, read_points, read_table, require_column
 from geosoil.numerics.depth_spline import DEPTH_TOLERANCE_CM
 
 if TYPE_CHECKING:

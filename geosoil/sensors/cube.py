@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from geosoil.errors import RasterError, WavelengthError
-from geosoil.io.handles import dataset, located, stamp_of
-from geosoil.io.rasters import open_raster
-from geosoil.io.wavelengths import Bands, find_bands, read_band_table
+from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp
+from geosoil.io.rasters.reader import open_raster
+from geosoil.io.rasters.wavelengths import Bands, find_bands, read_band_table
 from geosoil.sensors import SENSORS
 from geosoil.sensors.base import Sensor, in_windows
 
@@ -132,8 +132,8 @@ def _from_file(
     offset: float | None,
     nodata: float | None,
 ) -> tuple[xr.DataArray, Sensor | None, np.ndarray | None]:
-    local = located(path)
-    with dataset(local, stamp_of(local)) as source:
+    local = absolute_path(path)
+    with dataset(local, file_stamp(local)) as source:
         tags, header = source.tags(), source.tags(ns="ENVI")
         scaled = any(value != 1.0 for value in source.scales)
     units, notes = None, []

@@ -52,8 +52,8 @@ def open_product(folder: Path, *, nodata: float | None = None) -> xr.DataArray:
     Traceback (most recent call last):
     geosoil.errors.RasterError: ...: found no files that could be the VN image; expected one; unpack one whole ...
     """
-    from geosoil.io.rasters import open_raster
-    from geosoil.io.wavelengths import HIGHEST_NM, LOWEST_NM
+    from geosoil.io.rasters.reader import open_raster
+    from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM
 
     images = {detector: _one(folder, f"the {detector} image", rf"[_-]{detector}$", _IMAGES) for detector in _DETECTORS}
     tables = {detector: _texts(folder, detector) for detector in _DETECTORS}

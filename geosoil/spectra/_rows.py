@@ -9,7 +9,7 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from geosoil.errors import RecipeError, WavelengthError
-from geosoil.numerics.step import Step
+from geosoil.program.step import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from geosoil.numerics.program import Elementwise, Program
+from geosoil.program.ops import Elementwise, Program
 from geosoil.spectra._rows import RowStep, checked_rows
 
 

@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.numerics.pls import cross_validated_predictions, fit_pls
-from geosoil.numerics.program import Program, Select
-from geosoil.numerics.step import Step
+from geosoil.program.ops import Program, Select
+from geosoil.program.step import Step
 from geosoil.spectra._rows import checked_rows, one_of
 
 

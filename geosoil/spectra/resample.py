@@ -8,7 +8,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from geosoil.errors import WavelengthError
-from geosoil.numerics.program import Affine, Program
+from geosoil.program.ops import Affine, Program
 from geosoil.spectra._rows import RowStep, checked_rows, increasing_wavelengths, one_of, wavelengths_of
 
 if TYPE_CHECKING:

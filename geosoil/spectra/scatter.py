@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from geosoil.errors import RecipeError, SamplesError
-from geosoil.numerics.program import Affine, Program, Standardise
+from geosoil.program.ops import Affine, Program, Standardise
 from geosoil.spectra._rows import RowStep, checked_rows, on_complete_rows, wavelengths_of
 
 if TYPE_CHECKING:

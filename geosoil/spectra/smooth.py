@@ -8,7 +8,7 @@ import numpy as np
 from scipy.signal import savgol_filter
 
 from geosoil.errors import RecipeError
-from geosoil.numerics.program import Affine, Program
+from geosoil.program.ops import Affine, Program
 from geosoil.spectra._rows import RowStep, checked_rows, on_complete_rows, one_of
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from geosoil.errors import RecipeError
-from geosoil.io.stack import open_stack
+from geosoil.io.rasters.stack import open_stack
 from geosoil.samples.covariates import CovariateSelection
 from geosoil.samples.splits import split_spatial_blocks
-from geosoil.studies.folds import Split, repeated
+from geosoil.studies.cross_validation import Split, repeated
 from geosoil.studies.recipe import Part
 
 if TYPE_CHECKING:

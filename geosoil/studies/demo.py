@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from geosoil.report.look import Extent
-    from geosoil.report.maps import MapResult
+    from geosoil.report.figure_style import Extent
     from geosoil.report.point_map import PointMap
     from geosoil.studies.results import TrainResult
+    from geosoil.workflows.map import MapResult
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geosoil.io.atomic import atomic_path, require_writable, require_writable_folder
-from geosoil.io.endings import require_output
+from geosoil.io.output_paths import check_output_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,7 +76,7 @@ def table_path(output: str | Path | None, name: str) -> Path:
 
     Raises OutputError where it is no `.csv`, or one of the two cannot be written.
     """
-    path = require_output(output if output is not None else f"{name}_comparison.csv", (".csv",), "TABLE.csv")
+    path = check_output_path(output if output is not None else f"{name}_comparison.csv", (".csv",), "TABLE.csv")
     require_writable_folder(path.with_suffix(""))  # of the report
     return require_writable(path) if path.parent.exists() else path
 

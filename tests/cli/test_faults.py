@@ -22,11 +22,11 @@ from small_stack import save_covariate_model, trained_on, write_covariates
 from written_rasters import corrupt_block, write_raster
 
 from geosoil.errors import OutputError
-from geosoil.io.objects import open_store
-from geosoil.mapping import running
+from geosoil.io.remote.objects import open_store
+from geosoil.mapping import run as running
 from geosoil.mapping.lock import held
-from geosoil.report import map_files
-from geosoil.report.maps import map_cube
+from geosoil.workflows import map_files
+from geosoil.workflows.map import map_cube
 from geosoil_cli import progress
 
 TILES = {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate", "interleave": "band"}
@@ -76,7 +76,7 @@ def stop(geosoil, *words, at=0.5):
             if what == "map" and done > at * total:
                 raise KeyboardInterrupt
 
-        patch.setattr(progress.Told, "__call__", half)
+        patch.setattr(progress.Reporter, "__call__", half)
         return geosoil(*words)
 
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from geosoil.explain import absorption_features
-from geosoil.explain.absorption_features import ABSORPTION_FEATURES, features_in
+from geosoil.spectra import absorption_features
+from geosoil.spectra.absorption_features import ABSORPTION_FEATURES, features_in
 
 
 @pytest.mark.parametrize("feature", ABSORPTION_FEATURES, ids=lambda feature: f"{feature.name} {feature.low_nm}")

@@ -11,6 +11,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from geosoil.errors import SamplesError
+from geosoil.estimators.dense_net import DenseNet
+from geosoil.estimators.forest import Forest
+from geosoil.estimators.log_target import LogTarget
+from geosoil.estimators.pls import PartialLeastSquares
+from geosoil.estimators.resnet import ResNet1D
+from geosoil.estimators.support_vectors import SupportVectors
 from geosoil.explain.attributions import (
     expected_gradients,
     gradient_explainer,
@@ -19,10 +25,8 @@ from geosoil.explain.attributions import (
 )
 from geosoil.explain.explanation import explain_rows
 from geosoil.explain.windows import model_windows, region_windows
-from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares
-from geosoil.models.resnet import ResNet1D
-from geosoil.models.support_vectors import SupportVectors
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.resample import ResampleSpectra
 from geosoil.spectra.scatter import MSC, SNV

@@ -22,12 +22,12 @@ from small_runs import SumModel, blocks_of, make_map, patch_model, pixels_of, wr
 from written_rasters import corrupt_block
 
 from geosoil.errors import ClusterError, OutputError, RasterError
-from geosoil.io.objects import open_store
-from geosoil.io.rasters import open_raster
+from geosoil.io.rasters.reader import open_raster
+from geosoil.io.remote.objects import open_store
 from geosoil.mapping import cluster
-from geosoil.mapping.cluster import ClusterLanes, _Carry, _content_hash, _run, remote_cluster
-from geosoil.mapping.lanes import BlockTask
-from geosoil.mapping.mapper import prepare_map
+from geosoil.mapping.cluster import ClusterExecutor, _Carry, _content_hash, _run, remote_cluster
+from geosoil.mapping.executors import BlockTask
+from geosoil.mapping.job import prepare_map
 from geosoil.mapping.scratch import BlockStore
 
 TESTS = str(Path(__file__).parents[1])
@@ -98,7 +98,7 @@ class Counted(_Carry):
 def test_the_model_reaches_each_worker_once_and_no_task(tmp_path, source, here, monkeypatch):
     task, places = task_of(source, tmp_path, SumModel(names=("a", "b", "c"), mark="x" * 10**6))
     monkeypatch.setattr(cluster, "_Carry", Counted)
-    assert len(list(ClusterLanes(here).run(task, places))) == 35
+    assert len(list(ClusterExecutor(here).run(task, places))) == 35
     assert len(Counted.workers) == len(set(Counted.workers)) == 2
     sent = cloudpickle.dumps((_run, _content_hash(task), places[:64]))
     assert len(sent) < 3000 < 10**6 < len(pickle.dumps(task))

@@ -8,11 +8,12 @@ from small_stack import CLASSES, SHAPE, trained_on, write_covariates
 from written_rasters import write_raster
 
 from geosoil.errors import GridError, RasterError, UnitsError
-from geosoil.io.rasters import open_raster
-from geosoil.io.stack import open_stack
+from geosoil.io.rasters.reader import open_raster
+from geosoil.io.rasters.stack import open_stack
 from geosoil.mapping.covariates import compare_grids, match_covariates
-from geosoil.models.base import Feature, PixelModel, Target
 from geosoil.models.card import GridCard
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.raster.grid import Grid
 
 

@@ -12,11 +12,11 @@ import pytest
 from s3_server import s3_server
 
 from geosoil.errors import OutputError
-from geosoil.io.objects import ObjectStore, open_store
+from geosoil.io.remote.objects import ObjectStore, open_store
 from geosoil.mapping import lock
 from geosoil.mapping.lock import LOCK, held
 
-HOLD = "import sys; from geosoil.mapping.lock import *; from geosoil.io.objects import open_store\n" + (
+HOLD = "import sys; from geosoil.mapping.lock import *; from geosoil.io.remote.objects import open_store\n" + (
     "with held(sys.argv[1], open_store(sys.argv[1]), 'map.tif'): print('held', flush=True); sys.stdin.read()"
 )
 

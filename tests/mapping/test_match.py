@@ -6,9 +6,10 @@ from small_cube import WAVELENGTH_NM, trained_model, write_cube
 from written_rasters import TRANSFORM, UTM, write_raster
 
 from geosoil.errors import GridError, UnitsError, WavelengthError
-from geosoil.mapping.mapper import map_model
+from geosoil.mapping.job import map_model
 from geosoil.mapping.match import match_bands
-from geosoil.models.base import Feature, PixelModel, Target
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.raster.layout import make_raster
 from geosoil.sensors.cube import open_cube
 

@@ -18,15 +18,16 @@ from small_stack import write_covariates
 from xarray.core import indexing
 
 from geosoil.errors import MemoryPromiseError
-from geosoil.io.rasters import open_raster
-from geosoil.io.stack import open_stack
-from geosoil.io.windows import WindowArray
+from geosoil.io.rasters.reader import open_raster
+from geosoil.io.rasters.stack import open_stack
+from geosoil.io.rasters.windows import WindowArray
 from geosoil.mapping import plan as plan_module
-from geosoil.mapping.mapper import prepare_map
+from geosoil.mapping.job import prepare_map
 from geosoil.mapping.match import match_bands
 from geosoil.mapping.plan import MARGIN, plan_map
-from geosoil.models import base
-from geosoil.models.base import Feature, PixelModel, Target
+from geosoil.models import pixel as base
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.raster.layout import STORED_BYTES, make_raster
 from geosoil.sensors.cube import open_cube
 from geosoil_cli.main import group

@@ -13,9 +13,9 @@ from small_runs import IDENTITY, SHAPE, SumModel, blocks_of, make_map, pixels_of
 from written_rasters import corrupt_block
 
 from geosoil.errors import OutputError, RasterError
-from geosoil.io.objects import open_store
-from geosoil.io.rasters import open_raster
-from geosoil.mapping.mapper import prepare_map
+from geosoil.io.rasters.reader import open_raster
+from geosoil.io.remote.objects import open_store
+from geosoil.mapping.job import prepare_map
 from geosoil.mapping.scratch import decode_block, encode_block, open_scratch
 
 

@@ -10,18 +10,22 @@ from sklearn.preprocessing import StandardScaler
 from small_stack import read, save_covariate_model, trained_on, write_covariates
 
 from geosoil.errors import ModelFileError, RasterError, SamplesError
-from geosoil.io.stack import open_stack
-from geosoil.mapping.mapper import map_model
-from geosoil.models.base import Feature, PixelModel, Target
+from geosoil.estimators.dense_net import DenseNet
+from geosoil.estimators.depth_cnn import PlainCNN
+from geosoil.estimators.forest import Forest
+from geosoil.estimators.log_target import LogTarget
+from geosoil.estimators.pls import PartialLeastSquares
+from geosoil.io.rasters.stack import open_stack
+from geosoil.mapping.job import map_model
 from geosoil.models.compose import Cascade, Ensemble, fit_cascade, fit_pixel_model
-from geosoil.models.depth_nets import PlainCNN
-from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares
-from geosoil.models.patch_model import PatchModel
+from geosoil.models.contract import Feature, Target
+from geosoil.models.patch import PatchModel
+from geosoil.models.pixel import PixelModel
 from geosoil.models.store import load_model, model_sha256
-from geosoil.models.transfer import fine_tune
 from geosoil.raster.layout import make_raster
-from geosoil.report.maps import map_covariates
 from geosoil.samples.covariates import CovariateSelection
+from geosoil.training.transfer import fine_tune
+from geosoil.workflows.map import map_covariates
 
 NAMES = ("dem", "twi", "ndvi")
 PH, PB = Target("ph", "1", (0.0, 14.0)), Target("pb", "mg/kg", (0.0, None))
@@ -136,7 +140,7 @@ def test_transferred_members_keep_their_descent(tmp_path):
     card = json.loads((tmp_path / "m" / "model.json").read_text())
     assert [[source["target"] for source in member["descent"]] for member in card["members"]] == [["ph"], ["ph"]]
     again = load_model(tmp_path / "m")
-    assert again.models[0].estimator.estimator_[-1].descent_[0]["frozen"] == ["layers.0"]
+    assert again.models[0].estimator.estimator_[-1].ancestry_[0]["frozen"] == ["layers.0"]
 
 
 def test_a_cascade_computes_the_second_of_the_first():

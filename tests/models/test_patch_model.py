@@ -8,10 +8,10 @@ from safetensors.numpy import load_file, save_file
 from small_patches import LAYERS_CM, cut_patches, random_block, random_net
 
 from geosoil.errors import ModelFileError
-from geosoil.mapping.mapper import map_model
-from geosoil.models.base import Feature, Target
+from geosoil.mapping.job import map_model
 from geosoil.models.card import TrainingCard
-from geosoil.models.patch_model import PatchModel
+from geosoil.models.contract import Feature, Target
+from geosoil.models.patch import PatchModel
 from geosoil.models.store import load_model, read_card, save_model
 from geosoil.raster.layout import make_raster
 

@@ -11,11 +11,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from geosoil.errors import ModelFileError
-from geosoil.models.base import Feature, PixelModel, Target
+from geosoil.estimators.dense_net import DenseNet
+from geosoil.estimators.forest import Forest
+from geosoil.estimators.log_target import LogTarget
+from geosoil.estimators.pls import PartialLeastSquares
+from geosoil.estimators.support_vectors import SupportVectors
 from geosoil.models.card import TrainingCard
-from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.models.store import find_model, load_model, model_sha256, save_model
-from geosoil.models.support_vectors import SupportVectors
 from geosoil.spectra.cars import CARS
 from geosoil.spectra.smooth import SavitzkyGolay
 
@@ -191,7 +195,7 @@ def test_a_forest_with_a_type_that_is_no_forest_is_refused(tmp_path, monkeypatch
 def test_a_tree_that_would_read_outside_its_arrays_is_refused(tmp_path, child):
     from skops import io as skops_io
 
-    from geosoil.models.forests import read_forests
+    from geosoil.estimators.forest_files import read_forests
 
     saved(tmp_path / "m", "forest")
     path = tmp_path / "m" / "forest.skops"

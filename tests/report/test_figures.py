@@ -7,6 +7,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from shared_material import shared
 
+from geosoil.report.figure_style import NAMED_COLOURS, save_figure
 from geosoil.report.figures import (
     break_at_gaps,
     loss_figure,
@@ -16,7 +17,6 @@ from geosoil.report.figures import (
     selected_bands_figure,
     spectra_figure,
 )
-from geosoil.report.look import NAMED_COLOURS, save_figure
 
 RNG = np.random.default_rng(0)
 

@@ -14,7 +14,7 @@ from stac_validator import validate_file
 from written_rasters import TRANSFORM, write_raster
 
 from geosoil.errors import GridError, OutputError, RasterError
-from geosoil.io.cog import write_cog
+from geosoil.io.rasters.cog import write_cog
 from geosoil.raster.layout import make_raster
 from geosoil.report.stac import write_collection
 

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from geosoil.io.spectra import read_spectra
+from geosoil.io.spectra.reader import read_spectra
 
 LEAD = Path(__file__).resolve().parents[2] / "sample_data" / "lead"
 FILES = ("library.parquet", "samples.gpkg", "spectra.parquet", "cube.tif", "truth.tif")
@@ -191,8 +191,8 @@ def test_ph_is_not_linear_in_the_librarys_absorbance(library):
 
 @pytest.mark.slow
 def test_a_net_that_learned_ph_tells_lead_better_than_what_learns_lead_directly(library, laboratory, samples):
-    from geosoil.models.resnet import ResNet1D
-    from geosoil.models.transfer import fine_tune
+    from geosoil.estimators.resnet import ResNet1D
+    from geosoil.training.transfer import fine_tune
 
     X, y = absorbance(laboratory), np.log(samples["pb_mg_kg"].to_numpy())
     source = ResNet1D(output="linear", epochs=50, patience=50).fit(absorbance(library), library.table["ph"])

@@ -8,7 +8,7 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 
-from geosoil.io.spectra import read_spectra
+from geosoil.io.spectra.reader import read_spectra
 
 LIBRARY = Path(__file__).resolve().parents[2] / "sample_data" / "library"
 SITES = {"site_a": 150, "site_b": 120, "site_c": 180}

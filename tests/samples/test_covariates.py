@@ -13,10 +13,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from geosoil.errors import SamplesError
-from geosoil.models.base import Feature, PixelModel, Target
+from geosoil.estimators.support_vectors import SupportVectors
 from geosoil.models.card import TrainingCard
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.models.store import load_model, save_model
-from geosoil.models.support_vectors import SupportVectors
 from geosoil.report.covariate_figures import batches_figure
 from geosoil.samples.covariates import CovariateSelection, select_covariates
 
@@ -176,7 +177,7 @@ def test_the_figure_marks_the_batch_of_least_error():
 def test_meuse_zinc_follows_distance_to_the_river_first():
     import geopandas as gpd
 
-    from geosoil.io.stack import open_stack
+    from geosoil.io.rasters.stack import open_stack
     from geosoil.raster.grid import Grid
 
     stack = open_stack(shared("data/rasters/meuse/meuse_covariates_40m.tif"), classes={"soil": [1, 2, 3]})

@@ -6,7 +6,7 @@ from shared_material import shared
 from written_rasters import TRANSFORM, UTM, corrupt_block, write_raster
 
 from geosoil.errors import SamplesError
-from geosoil.io.rasters import open_raster
+from geosoil.io.rasters.reader import open_raster
 from geosoil.raster.layout import make_raster
 from geosoil.samples.extract import extract_spectra
 from geosoil.sensors.cube import open_cube

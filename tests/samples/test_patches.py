@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from written_rasters import TRANSFORM, UTM, corrupt_block, write_raster
 
 from geosoil.errors import SamplesError
-from geosoil.io.rasters import open_raster
+from geosoil.io.rasters.reader import open_raster
 from geosoil.raster.blocks import map_blocks
 from geosoil.raster.layout import make_raster
 from geosoil.samples.patches import extract_patches

@@ -14,8 +14,8 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
 from geosoil.errors import WavelengthError
-from geosoil.numerics.program import Affine, Elementwise, Standardise
-from geosoil.numerics.step import Step
+from geosoil.program.ops import Affine, Elementwise, Standardise
+from geosoil.program.step import Step
 from geosoil.spectra import STEPS
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.continuum import ContinuumRemoval

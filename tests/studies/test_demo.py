@@ -6,12 +6,12 @@ import rasterio
 from affine import Affine
 
 from geosoil.errors import OutputError
-from geosoil.io.cog import write_cog
+from geosoil.io.rasters.cog import write_cog
 from geosoil.raster.layout import make_raster
-from geosoil.report.maps import MapResult
-from geosoil.studies.catalogue import DEMOS, STUDIES, recipe_template, run_demo
 from geosoil.studies.demo import read_beside_truth
 from geosoil.studies.recipe import study_of
+from geosoil.studies.registry import DEMOS, STUDIES, recipe_template, run_demo
+from geosoil.workflows.map import MapResult
 
 
 @pytest.mark.slow

@@ -134,7 +134,7 @@ def test_aspect_of_the_filled_dem_equals_also_along_the_edges(filled):
 
 
 def test_the_hunter_valley_reference_slope_is_zevenbergen_and_thornes():
-    from geosoil.io.rasters import open_raster
+    from geosoil.io.rasters.reader import open_raster
 
     dem = open_raster(shared("data/rasters/dem/hunter_valley_dem_25m.tif"))
     reference = open_raster(shared("data/rasters/dem/hunter_valley_slope_deg_ref_25m.tif")).values[0]

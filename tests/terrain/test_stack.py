@@ -6,7 +6,7 @@ from dems import dem_of, rough
 from shared_material import shared
 
 from geosoil.errors import GridError
-from geosoil.io.rasters import open_raster
+from geosoil.io.rasters.reader import open_raster
 from geosoil.terrain.flow import drain
 from geosoil.terrain.stack import UNITS, terrain_stack
 

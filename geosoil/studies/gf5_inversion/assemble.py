@@ -13,9 +13,12 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from geosoil.fusion.vae import SpectralVAE
-from geosoil.models.estimators import DenseNet, Forest, LogTarget, PartialLeastSquares, logarithm
-from geosoil.models.support_vectors import SupportVectors
+from geosoil.estimators.dense_net import DenseNet
+from geosoil.estimators.forest import Forest
+from geosoil.estimators.fusion.vae import SpectralVAE
+from geosoil.estimators.log_target import LogTarget, logarithm
+from geosoil.estimators.pls import PartialLeastSquares
+from geosoil.estimators.support_vectors import SupportVectors
 from geosoil.spectra import STEPS
 from geosoil.spectra.cars import CARS
 from geosoil.spectra.smooth import SavitzkyGolay

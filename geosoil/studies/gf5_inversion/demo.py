@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from geosoil.report.maps import map_cube
 from geosoil.report.page import Section, write_report
 from geosoil.studies.demo import DemoResult, agreement, metrics_table, read_beside_truth, sample_data, scatter_figure
 from geosoil.studies.gf5_inversion.recipe import read_recipe
 from geosoil.studies.gf5_inversion.study import train
 from geosoil.studies.results import no_progress
+from geosoil.workflows.map import map_cube
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from geosoil.report.maps import MapResult
     from geosoil.studies.recipe import TargetColumn
     from geosoil.studies.results import Progress
+    from geosoil.workflows.map import MapResult
 
 
 def demo(output: Path, *, progress: Progress = no_progress) -> DemoResult:

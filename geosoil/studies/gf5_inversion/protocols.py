@@ -17,7 +17,7 @@ import pandas as pd
 
 from geosoil.evaluate.metrics import regression_metrics
 from geosoil.samples.splits import split_by_rank, split_k_fold, split_spatial_blocks
-from geosoil.studies.folds import Split, repeated
+from geosoil.studies.cross_validation import Split, repeated
 from geosoil.studies.gf5_inversion.assemble import Choice, Trainer
 from geosoil.studies.results import no_progress
 

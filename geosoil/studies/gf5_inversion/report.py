@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geosoil.estimators.fusion.settings import LOSS_VARIANTS
 from geosoil.evaluate.metrics import correlation_table, descriptive_statistics
-from geosoil.fusion.settings import LOSS_VARIANTS
 from geosoil.report.figures import (
     loss_figure,
     loss_variants_figure,

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from geosoil.errors import RecipeError
-from geosoil.models.base import PixelModel, Target
 from geosoil.models.card import TrainingCard
+from geosoil.models.contract import Target
+from geosoil.models.pixel import PixelModel
 from geosoil.models.store import save_model
 from geosoil.report.page import write_report
 from geosoil.studies.gf5_inversion.assemble import Choice, Trainer

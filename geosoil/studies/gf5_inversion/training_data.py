@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.errors import SamplesError, UnitsError
-from geosoil.io.spectra import LARGEST_MEDIAN_REFLECTANCE, read_spectra
-from geosoil.io.tables import named, read_samples
-from geosoil.models.base import Feature
+from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE, read_spectra
+from geosoil.io.tables.reader import named, read_samples
+from geosoil.models.contract import Feature
 from geosoil.samples.extract import extract_spectra
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.resample import resampling_matrix
-from geosoil.studies.contents import check_contents
+from geosoil.studies.target_checks import check_contents
 
 if TYPE_CHECKING:
     import geopandas as gpd

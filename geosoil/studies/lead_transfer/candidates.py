@@ -16,15 +16,16 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from geosoil.models.estimators import LogTarget, PartialLeastSquares, logarithm
-from geosoil.models.resnet import ResNet1D
-from geosoil.models.support_vectors import SupportVectors
-from geosoil.models.transfer import fine_tune
+from geosoil.estimators.log_target import LogTarget, logarithm
+from geosoil.estimators.pls import PartialLeastSquares
+from geosoil.estimators.resnet import ResNet1D
+from geosoil.estimators.support_vectors import SupportVectors
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.scatter import SNV
+from geosoil.training.transfer import fine_tune
 
 if TYPE_CHECKING:
-    from geosoil.models.base import Target
+    from geosoil.models.contract import Target
     from geosoil.studies.lead_transfer.recipe import Recipe
     from geosoil.studies.lead_transfer.training_data import TrainingData
 

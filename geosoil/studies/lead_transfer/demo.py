@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.report.maps import map_cube
 from geosoil.report.page import Section, write_report
 from geosoil.studies.demo import DemoResult, agreement, metrics_table, read_beside_truth, sample_data, scatter_figure
 from geosoil.studies.lead_transfer.recipe import read_recipe
 from geosoil.studies.lead_transfer.study import train
 from geosoil.studies.results import no_progress
+from geosoil.workflows.map import map_cube
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from geosoil.report.maps import MapResult
     from geosoil.studies.recipe import TargetColumn
     from geosoil.studies.results import Progress
+    from geosoil.workflows.map import MapResult
 
 TEXT = (
     "The hillside is synthetic, so the truth is known at every pixel. Spectra of the samples are of dry soil in a "

@@ -22,7 +22,7 @@ import numpy as np
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.models.state import regressor_of
 from geosoil.samples.splits import split_groups, split_spatial_blocks
-from geosoil.studies.folds import Split, run_folds
+from geosoil.studies.cross_validation import Split, run_folds
 from geosoil.studies.lead_transfer.candidates import DIRECT, KINDS, TRANSFER, Source, Trainer
 from geosoil.studies.results import no_progress
 

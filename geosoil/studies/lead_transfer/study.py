@@ -12,8 +12,9 @@ import pandas as pd
 
 from geosoil.evaluate.metrics import regression_metrics
 from geosoil.explain.explanation import explain_rows
-from geosoil.models.base import PixelModel, Target
 from geosoil.models.card import TrainingCard
+from geosoil.models.contract import Target
+from geosoil.models.pixel import PixelModel
 from geosoil.models.state import regressor_of
 from geosoil.models.store import save_model
 from geosoil.report.page import write_report

@@ -11,20 +11,20 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from geosoil.errors import SamplesError, WavelengthError
-from geosoil.io.spectra import read_spectra
-from geosoil.io.tables import named, read_samples, read_table, require_column
-from geosoil.io.wavelengths import read_band_table
-from geosoil.models.base import Feature
-from geosoil.models.regressor import FEW_SAMPLES, FEWEST_SAMPLES
+from geosoil.estimators.base import FEW_SAMPLES, FEWEST_SAMPLES
+from geosoil.io.rasters.wavelengths import read_band_table
+from geosoil.io.spectra.reader import read_spectra
+from geosoil.io.tables.reader import named, read_samples, read_table, require_column
+from geosoil.models.contract import Feature
 from geosoil.samples.libraries import DUPLICATE_DIFFERENCE, common_grid, contents_of
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.resample import resampling_matrix
-from geosoil.studies.contents import check_contents
+from geosoil.studies.target_checks import check_contents
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from geosoil.io.spectra import Spectra
+    from geosoil.io.spectra.reader import Spectra
     from geosoil.studies.lead_transfer.recipe import Recipe
     from geosoil.studies.recipe import LoadedRecipe
 

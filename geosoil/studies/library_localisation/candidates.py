@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.estimators import LogTarget, PartialLeastSquares, logarithm
-from geosoil.models.memory_based import MemoryBased
-from geosoil.models.spiking import SpikedPLS
+from geosoil.estimators.log_target import LogTarget, logarithm
+from geosoil.estimators.memory_based import MemoryBased
+from geosoil.estimators.pls import PartialLeastSquares
+from geosoil.estimators.spiked_pls import SpikedPLS
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.samples.rs_local import RSLocalResult, rs_local
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.scatter import SNV

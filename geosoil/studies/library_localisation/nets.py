@@ -12,11 +12,11 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from geosoil.models.localised import transfer_instances, transfer_representations
-from geosoil.models.search_space import SearchSpace
-from geosoil.models.spectral_cnn import SpectralCNN
+from geosoil.estimators.spectral_cnn import SpectralCNN
 from geosoil.models.state import regressor_of
-from geosoil.models.tuning import tune
+from geosoil.training.search_space import SearchSpace
+from geosoil.training.site_transfer import transfer_instances, transfer_representations
+from geosoil.training.tuning import tune
 
 if TYPE_CHECKING:
     from geosoil.studies.library_localisation.recipe import Recipe

@@ -21,7 +21,7 @@ from geosoil.evaluate.metrics import regression_metrics
 from geosoil.samples.kennard_stone import kennard_stone
 from geosoil.samples.rs_local import LEAST_SITE_SAMPLES
 from geosoil.samples.splits import split_k_fold
-from geosoil.studies.folds import Split, run_folds
+from geosoil.studies.cross_validation import Split, run_folds
 from geosoil.studies.library_localisation.candidates import MODELS, Trainer, train_bases
 from geosoil.studies.results import no_progress
 

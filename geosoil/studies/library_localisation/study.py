@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from geosoil.errors import RecipeError, SamplesError
-from geosoil.models.base import PixelModel, Target
 from geosoil.models.card import TrainingCard
+from geosoil.models.contract import Target
 from geosoil.models.store import save_model
 from geosoil.report.page import write_report
 from geosoil.report.point_map import PointMap, write_point_map
@@ -41,6 +41,7 @@ from geosoil.studies.results import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from geosoil.models.pixel import PixelModel
     from geosoil.studies.library_localisation.recipe import Recipe
     from geosoil.studies.library_localisation.training_data import TrainingData
     from geosoil.studies.recipe import LoadedRecipe

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.errors import SamplesError
-from geosoil.io.spectra import read_spectra
+from geosoil.io.spectra.reader import read_spectra
 from geosoil.samples.libraries import align_library
 
 if TYPE_CHECKING:
     from pyproj import CRS
 
-    from geosoil.io.spectra import Spectra
+    from geosoil.io.spectra.reader import Spectra
     from geosoil.studies.library_localisation.recipe import Data, Recipe
     from geosoil.studies.recipe import LoadedRecipe
 

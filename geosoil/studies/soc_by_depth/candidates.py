@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.depth_nets import MultiTaskCNN, PlainCNN, TransferCNN
-from geosoil.models.estimators import Forest
-from geosoil.models.patch_model import PatchModel
-from geosoil.models.per_target import PerTarget
+from geosoil.estimators.depth_cnn import MultiTaskCNN, PlainCNN, TransferCNN
+from geosoil.estimators.forest import Forest
+from geosoil.estimators.multi_target import PerTarget
+from geosoil.models.patch import PatchModel
+from geosoil.models.pixel import PixelModel
 from geosoil.studies.soc_by_depth.training_data import centres
 
 if TYPE_CHECKING:
+    from geosoil.models.contract import Feature, Target
     from geosoil.samples.covariates import CovariateSelection, Selection
     from geosoil.studies.soc_by_depth.recipe import Recipe
     from geosoil.studies.soc_by_depth.training_data import TrainingData

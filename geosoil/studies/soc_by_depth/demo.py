@@ -5,21 +5,21 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from geosoil.report.maps import map_covariates
 from geosoil.report.page import Section, write_report
-from geosoil.report.terrain import map_terrain
 from geosoil.samples.depths import harmonise, read_horizons, write_sites
 from geosoil.studies.covariate_data import covariate_paths
 from geosoil.studies.demo import DemoResult, agreement, metrics_table, read_beside_truth, sample_data
 from geosoil.studies.results import no_progress
 from geosoil.studies.soc_by_depth.recipe import read_recipe
 from geosoil.studies.soc_by_depth.study import train
+from geosoil.workflows.map import map_covariates
+from geosoil.workflows.terrain import map_terrain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from geosoil.report.maps import MapResult
     from geosoil.studies.results import Progress
+    from geosoil.workflows.map import MapResult
 
 INPUT = ("horizons.csv", "dem.tif", "covariates", "soc_transfer.toml")
 

@@ -19,7 +19,7 @@ import pandas as pd
 
 from geosoil.evaluate.metrics import regression_metrics
 from geosoil.samples.splits import split_k_fold
-from geosoil.studies.folds import Split, repeated, rmse_by_fold, run_folds
+from geosoil.studies.cross_validation import Split, repeated, rmse_by_fold, run_folds
 from geosoil.studies.results import no_progress
 from geosoil.studies.soc_by_depth.candidates import MODELS, Trainer
 from geosoil.studies.soc_by_depth.training_data import layer_name

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from geosoil.errors import SamplesError
-from geosoil.models.base import Target
 from geosoil.models.card import TrainingCard
+from geosoil.models.contract import Target
 from geosoil.models.store import save_model
 from geosoil.report.page import write_report
 from geosoil.samples.splits import split_k_fold

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.errors import SamplesError
-from geosoil.io.rasters import open_raster
-from geosoil.io.tables import read_samples
-from geosoil.models.base import Feature
+from geosoil.io.rasters.reader import open_raster
+from geosoil.io.tables.reader import read_samples
+from geosoil.models.contract import Feature
 from geosoil.raster.grid import Grid
 from geosoil.samples.depths import harmonise, layer_columns, read_horizons
 from geosoil.samples.extract import extract_spectra

@@ -17,16 +17,18 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from geosoil.models.base import Target
+from geosoil.estimators.dense_net import DenseNet
+from geosoil.estimators.forest import Forest
+from geosoil.estimators.log_target import LogTarget
 from geosoil.models.compose import Ensemble, fit_cascade, fit_pixel_model
-from geosoil.models.estimators import DenseNet, Forest, LogTarget
-from geosoil.models.transfer import fine_tune
+from geosoil.models.contract import Target
+from geosoil.training.transfer import fine_tune
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from geosoil.models.base import PixelModel
     from geosoil.models.compose import Cascade
+    from geosoil.models.pixel import PixelModel
     from geosoil.studies.recipe import TargetColumn
     from geosoil.studies.soil_property.recipe import Recipe
     from geosoil.studies.soil_property.training_data import TrainingData

@@ -15,7 +15,7 @@ import pandas as pd
 
 from geosoil.evaluate.metrics import regression_metrics
 from geosoil.samples.splits import split_k_fold
-from geosoil.studies.folds import Split, rmse_by_fold, run_folds
+from geosoil.studies.cross_validation import Split, rmse_by_fold, run_folds
 from geosoil.studies.results import no_progress
 from geosoil.studies.soil_property.candidates import MODELS, fit_model
 

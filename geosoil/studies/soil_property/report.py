@@ -10,12 +10,12 @@ import pandas as pd
 from geosoil.evaluate.retransformation import retransformation_bias
 from geosoil.report.figures import predicted_measured_figure
 from geosoil.report.page import Section
-from geosoil.studies.folds import mean_and_error, mean_of_repeats, rmse_by_fold
+from geosoil.studies.cross_validation import mean_and_error, mean_of_repeats, rmse_by_fold
 from geosoil.studies.report_parts import RETRANSFORMATION, statistics_table
 from geosoil.studies.soil_property.candidates import MODELS
 
 if TYPE_CHECKING:
-    from geosoil.models.base import Model
+    from geosoil.models.contract import Model
     from geosoil.studies.soil_property.protocols import Outcome
     from geosoil.studies.soil_property.recipe import Recipe
     from geosoil.studies.soil_property.training_data import TrainingData

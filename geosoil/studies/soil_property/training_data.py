@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.errors import SamplesError
-from geosoil.io.tables import read_samples
-from geosoil.models.base import Feature
-from geosoil.models.regressor import FEW_SAMPLES, FEWEST_SAMPLES
+from geosoil.estimators.base import FEW_SAMPLES, FEWEST_SAMPLES
+from geosoil.io.tables.reader import read_samples
+from geosoil.models.contract import Feature
 from geosoil.raster.grid import Grid
 from geosoil.samples.extract import extract_spectra
-from geosoil.studies.contents import check_contents
 from geosoil.studies.covariate_data import Places, open_covariates
+from geosoil.studies.target_checks import check_contents
 
 if TYPE_CHECKING:
     from geosoil.studies.recipe import LoadedRecipe, TargetColumn

@@ -16,7 +16,7 @@ from geosoil.errors import (
     WavelengthError,
 )
 from geosoil.models.store import load_model
-from geosoil.studies.catalogue import compare
+from geosoil.studies.registry import compare
 
 # Two epochs make no good spectra; here only that they are made matters.
 pytestmark = pytest.mark.filterwarnings("ignore:The generated spectra have collapsed:UserWarning")

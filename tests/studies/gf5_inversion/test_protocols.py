@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from geosoil.models.base import Feature, PixelModel, Target
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.studies.gf5_inversion.assemble import Choice, Trainer
 from geosoil.studies.gf5_inversion.protocols import METRICS, nested, published
 from geosoil.studies.gf5_inversion.recipe import Recipe

@@ -11,12 +11,13 @@ from shared_material import shared
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from geosoil.io.spectra import read_spectra
-from geosoil.mapping.mapper import map_model
+from geosoil.estimators.pls import PartialLeastSquares
+from geosoil.estimators.support_vectors import SupportVectors
+from geosoil.io.spectra.reader import read_spectra
+from geosoil.mapping.job import map_model
 from geosoil.mapping.match import match_bands
-from geosoil.models.base import Feature, PixelModel, Target
-from geosoil.models.estimators import PartialLeastSquares
-from geosoil.models.support_vectors import SupportVectors
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.cars import CARS

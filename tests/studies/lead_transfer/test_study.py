@@ -11,11 +11,11 @@ from geosoil.errors import RecipeError, SamplesError, WavelengthError
 from geosoil.evaluate.metrics import regression_metrics
 from geosoil.models.state import regressor_of
 from geosoil.models.store import load_model, model_sha256, read_card
-from geosoil.studies.catalogue import compare
-from geosoil.studies.folds import Split
+from geosoil.studies.cross_validation import Split
 from geosoil.studies.lead_transfer.candidates import KINDS, Source, Trainer
 from geosoil.studies.lead_transfer.protocols import Outcome, groups, nested, published, random_splits, spatial
 from geosoil.studies.lead_transfer.tables import comparison_table, paired_differences, transfer_gain
+from geosoil.studies.registry import compare
 
 
 @pytest.fixture

@@ -12,9 +12,7 @@ from written_rasters import write_raster
 
 from geosoil.errors import RecipeError, SamplesError, UnitsError, WavelengthError
 from geosoil.models.store import load_model, read_card
-from geosoil.report.maps import map_cube
 from geosoil.samples.kennard_stone import kennard_stone
-from geosoil.studies.catalogue import compare
 from geosoil.studies.library_localisation.candidates import MODELS, Trainer, train_bases
 from geosoil.studies.library_localisation.protocols import (
     Outcome,
@@ -24,6 +22,8 @@ from geosoil.studies.library_localisation.protocols import (
     random_test,
 )
 from geosoil.studies.library_localisation.study import AUTO, auto_models
+from geosoil.studies.registry import compare
+from geosoil.workflows.map import map_cube
 
 
 @pytest.fixture

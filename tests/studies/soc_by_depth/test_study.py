@@ -10,13 +10,13 @@ from small_depth_study import SIDE, DepthStudy
 from written_rasters import TRANSFORM
 
 from geosoil.errors import RasterError, RecipeError, SamplesError
-from geosoil.io.stack import open_stack
+from geosoil.io.rasters.stack import open_stack
 from geosoil.models.store import load_model, read_card
-from geosoil.report.maps import map_covariates
 from geosoil.samples.patches import extract_patches
-from geosoil.studies.catalogue import compare
+from geosoil.studies.registry import compare
 from geosoil.studies.soc_by_depth.candidates import MODELS, Trainer
 from geosoil.studies.soc_by_depth.protocols import nested, published, spatial
+from geosoil.workflows.map import map_covariates
 
 
 @pytest.fixture

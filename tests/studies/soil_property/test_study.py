@@ -11,15 +11,15 @@ from study_on_disk import StudyOnDisk
 from written_rasters import TRANSFORM, UTM, write_raster
 
 from geosoil.errors import RasterError, RecipeError, SamplesError
-from geosoil.io.stack import open_stack
+from geosoil.io.rasters.stack import open_stack
 from geosoil.models.compose import Cascade, Ensemble
 from geosoil.models.store import load_model, read_card
-from geosoil.report.explained_map import explain_covariates_map
-from geosoil.report.maps import map_covariates
-from geosoil.studies.catalogue import compare, recipe_template
+from geosoil.studies.registry import compare, recipe_template
 from geosoil.studies.soil_property.candidates import MODELS, fit_model
 from geosoil.studies.soil_property.protocols import validate
 from geosoil.studies.soil_property.recipe import read_recipe
+from geosoil.workflows.explained_map import explain_covariates_map
+from geosoil.workflows.map import map_covariates
 
 SIDE, N_POINTS = 24, 70
 RECIPE = """
@@ -150,7 +150,7 @@ def test_points_without_the_target_teach_the_source(landscape):
     known = np.isfinite(data.target)
     assert cascade.second.inputs[0].training_low == data.X[known, 0].min()
     tuned = fit_model("transfer", loaded.recipe, data, rows)
-    descent = tuned.models[0].estimator.estimator_.steps[-1][1].descent_
+    descent = tuned.models[0].estimator.estimator_.steps[-1][1].ancestry_
     assert [source["target"] for source in descent] == ["pH"]
 
 

@@ -1,0 +1,98 @@
+"""A dense neural network for rows of numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import clone
+
+from geosoil.estimators.base import MORE_SAMPLES_OR_PLS, Regressor, mean_and_spread
+from geosoil.program.ops import Affine, Elementwise, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class DenseNet(Regressor):
+    """A dense network on chosen bands: the DNN of DNN-CARS (Wei et al. 2021).
+
+    X `(sample, feature)` standardised, y `(sample,)` standardised inside. Stops when a share of the training rows,
+    drawn by the seed, has not improved for `patience` epochs.
+    """
+
+    fitted: ClassVar[tuple[str, ...]] = ("n_features_in_", "weights_", "target_mean_", "target_spread_")
+
+    def __init__(
+        self,
+        *,
+        hidden: tuple[int, ...] | list[int] = (64, 32),
+        dropout: float = 0.2,
+        epochs: int = 500,
+        patience: int = 50,
+        learning_rate: float = 1e-3,
+        batch_size: int = 16,
+        random_state: int = 0,
+    ) -> None:
+        self.hidden = hidden
+        self.dropout = dropout
+        self.epochs = epochs
+        self.patience = patience
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> DenseNet:
+        """Train on all rows but those that say when to stop."""
+        return self._train(X, y)
+
+    def layer_names(self) -> tuple[str, ...]:
+        """Return the layers that `fine_tuned` can freeze, from the input to the output."""
+        return tuple(f"layers.{i}" for i in range(len(self.hidden) + 1))
+
+    def default_freeze(self) -> tuple[str, ...]:
+        """Return all layers but the last two."""
+        return self.layer_names()[:-2]
+
+    def fine_tuned(self, X: np.ndarray, y: np.ndarray, *, freeze: Sequence[str], **settings: Any) -> DenseNet:
+        """Return a new net that begins with this one's weights and keeps those of the layers in `freeze`."""
+        return clone(self).set_params(**settings)._train(X, y, start=self.weights_, frozen=freeze)
+
+    def _train(self, X: np.ndarray, y: np.ndarray, **options: Any) -> DenseNet:
+        from geosoil.networks.dense import Dense, squared_error
+        from geosoil.networks.loop import train
+
+        X, y = self._training_rows(X, y, 5, MORE_SAMPLES_OR_PLS)
+        self.target_mean_, self.target_spread_ = mean_and_spread(y)
+        trained = train(
+            lambda: Dense(X.shape[1], list(self.hidden), self.dropout),
+            (X, (y - self.target_mean_) / self.target_spread_),
+            squared_error,
+            seed=self.random_state,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            patience=self.patience,
+            **options,
+        )
+        self.weights_ = trained.weights
+        return self
+
+    def _layers(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for i in range(len(self.weights_) // 2):
+            yield self.weights_[f"layers.{i}.weight"], self.weights_[f"layers.{i}.bias"]
+
+    def _predict(self, X: np.ndarray) -> np.ndarray:
+        values = X
+        layers = list(self._layers())
+        for i, (weight, bias) in enumerate(layers):
+            values = values @ weight.T + bias
+            values = np.maximum(values, 0) if i < len(layers) - 1 else values
+        return values[:, 0] * self.target_spread_ + self.target_mean_
+
+    def lower(self) -> Program:
+        """Matrices with ReLU between them."""
+        words: list[Any] = []
+        for weight, bias in self._layers():
+            words += [Affine(weight, bias), Elementwise("relu")]
+        return (*words[:-1], Affine(np.array([[self.target_spread_]]), np.array([self.target_mean_])))

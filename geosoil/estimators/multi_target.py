@@ -1,0 +1,73 @@
+"""One estimator for several targets: a clone for each, fitted where that target is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from geosoil.errors import SamplesError
+from geosoil.program.ops import Parallel, Program
+from geosoil.program.step import Stateful
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+class PerTarget(RegressorMixin, Stateful):
+    """Fit a clone of an estimator to each target, on the rows where that target is known.
+
+    X `(sample, feature)`, y `(sample, target)` in the targets' units, NaN = unknown: a profile that ends at 60 cm still
+    teaches the layers above. `estimators_` holds one fitted clone a target.
+
+    >>> from sklearn.linear_model import LinearRegression
+    >>> X = np.array([[0.0], [1.0], [2.0]])
+    >>> y = np.array([[0.0, 5.0], [1.0, np.nan], [2.0, 1.0]])
+    >>> PerTarget(LinearRegression()).fit(X, y).predict([[1.0]]).round(6).tolist()
+    [[1.0, 3.0]]
+    """
+
+    fitted: ClassVar[tuple[str, ...]] = ("n_features_in_", "estimators_")
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, **by_row: npt.ArrayLike) -> PerTarget:
+        """Fit one clone a target; `by_row` (such as `groups`) are `(sample,)`, and handed on for the known rows.
+
+        Raises SamplesError where a target is known nowhere, and what the estimator raises.
+        """
+        X, y = np.asarray(X), np.asarray(y)
+        if y.ndim != 2 or len(y) != len(X):
+            msg = f"y has shape {y.shape}; expected ({len(X)}, target)"
+            raise ValueError(msg)
+        estimators = []
+        for number, values in enumerate(y.T, start=1):
+            known = ~np.isnan(values)
+            if not known.any():
+                raise SamplesError(
+                    "training rows",
+                    found=f"no value of target {number} of {y.shape[1]}",
+                    expected="values of every target",
+                    way_out="leave that target out",
+                )
+            here = {name: np.asarray(value)[known] for name, value in by_row.items()}
+            estimators.append(clone(self.estimator).fit(X[known], values[known], **here))
+        self.n_features_in_ = X.shape[1]
+        self.estimators_ = estimators
+        return self
+
+    def predict(self, X: npt.ArrayLike) -> np.ndarray:
+        """Predict `(sample, target)` in the targets' units from X `(sample, feature)`."""
+        check_is_fitted(self)
+        return np.column_stack([estimator.predict(X) for estimator in self.estimators_])
+
+    def lower(self) -> Program | None:
+        """The members' programs beside each other; None where one cannot be said."""
+        from geosoil.program.lower import lower_estimator
+
+        branches = [lower_estimator(estimator) for estimator in self.estimators_]
+        known = tuple(branch for branch in branches if branch is not None)
+        return (Parallel(known, "concat"),) if len(known) == len(branches) else None

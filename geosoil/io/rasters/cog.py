@@ -1,0 +1,335 @@
+"""Write a raster as a cloud-optimized GeoTIFF: block by block, with exact statistics, whole or not at all."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from math import ceil, log2
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio._err import CPLE_BaseError  # copies raise it as it is; rasterio.errors does not name it
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from geosoil.errors import GridError, OutputError
+from geosoil.io.atomic import atomic_path
+from geosoil.io.rasters.dataset_cache import limit_gdal_cache
+from geosoil.raster.blocks import stream_blocks
+from geosoil.raster.grid import Grid
+from geosoil.raster.layout import check_raster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import xarray as xr
+    from rasterio.io import DatasetReader, DatasetWriter
+
+BINS = 65_536  # of the histogram that percentiles are read from
+TILE = 512  # pixels
+WINDOW_BYTES = 8 * 2**20  # read back at once
+
+
+@dataclass(frozen=True)
+class BandStatistics:
+    """Exact statistics of the valid pixels of one band, in its unit; NaN where no pixel is valid.
+
+    p2, p98: the values that 2 and 98 % of the valid pixels do not exceed, to 1/65536 of the range.
+    std: over all valid pixels (divided by n, as GDAL does).
+    """
+
+    name: str
+    unit: str
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    p2: float
+    p98: float
+    valid_count: int
+
+
+@dataclass(frozen=True)
+class CogSummary:
+    """What was written: path, shape (band, y, x), one BandStatistics a band.
+
+    infinite_count: pixels that were infinite, and are written as no data. empty_bands: names of bands that hold no
+    valid pixel; they carry no statistics.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    bands: tuple[BandStatistics, ...]
+    infinite_count: int = 0
+
+    @property
+    def empty_bands(self) -> tuple[str, ...]:
+        """Names of the bands without a valid pixel."""
+        return tuple(band.name for band in self.bands if band.valid_count == 0)
+
+
+def write_cog(
+    raster: xr.DataArray,
+    path: str | os.PathLike[str],
+    *,
+    tags: Mapping[str, str] | None = None,
+    band_units: Sequence[str] | None = None,
+    overviews: Literal["average", "nearest"] = "average",
+    threads: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> CogSummary:
+    """Compute a lazy raster block by block, and write it as a cloud-optimized GeoTIFF.
+
+    raster: `(band, y, x)` float32, NaN = no data, with a CRS; lazy or in memory. Its band names become descriptions.
+    path: the output; what stands there is replaced, once the new file is whole.
+    tags: of the dataset (provenance). band_units: one a band; by default `raster.attrs["units"]` for all.
+    overviews: how a pyramid pixel is made of the valid pixels under it: "nearest" for classes.
+    threads: blocks computed at once. progress: called as `progress(done, total)` after every block.
+
+    The blocks go to an uncompressed file beside the output first; statistics are exact, taken from that file by
+    windows, and written into it with all other metadata before GDAL's COG driver copies it.
+
+    Raises GridError for a raster without CRS or with a picked grid; OutputError where the output cannot be written;
+    what reading or computing a block raises. No output and no temporary file is left then.
+
+    >>> import tempfile
+    >>> from affine import Affine
+    >>> from geosoil.raster.layout import make_raster
+    >>> soc = make_raster(np.array([[[1, 3, np.nan]]], "float32"), names=["soc"], crs="EPSG:32633",
+    ...                   transform=Affine(30, 0, 0, 0, -30, 60), units="%")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     band = write_cog(soc, Path(folder) / "soc.tif").bands[0]
+    >>> band.name, band.unit, band.mean, band.std, band.valid_count
+    ('soc', '%', 2.0, 1.0, 2)
+    """
+    check_raster(raster)
+    names = [str(name) for name in raster["band"].values]
+    units = list(band_units) if band_units is not None else [raster.attrs.get("units", "")] * len(names)
+    grid = Grid.of(raster)
+    source = raster.attrs.get("source") or ""
+    with cog_writer(path, grid, names, units, tags=tags, overviews=overviews, threads=threads, source=source) as writer:
+        stream_blocks(raster, writer.put, threads=threads, progress=progress)
+    return writer.summary
+
+
+@contextmanager
+def cog_writer(
+    path: str | os.PathLike[str],
+    grid: Grid,
+    names: Sequence[str],
+    units: Sequence[str],
+    *,
+    tags: Mapping[str, str] | None = None,
+    overviews: Literal["average", "nearest"] = "average",
+    threads: int = 2,
+    source: str = "",
+) -> Iterator[CogWriter]:
+    """Yield a writer that takes blocks in any order, one at a time; the COG stands there once the `with` is left.
+
+    grid, names, units: of the map and its bands. source: named where the grid has no CRS. The rest, and what is raised,
+    as for `write_cog`; the writer has its `summary` after the `with`.
+    """
+    path = Path(path)
+    if grid.crs is None:
+        raise GridError(
+            source or path,
+            found="a raster without CRS",
+            expected="a map in a coordinate reference system",
+            way_out="georeference its source, or assign a CRS with raster.rio.write_crs",
+        )
+    if len(units) != len(names):
+        raise ValueError(f"{len(units)} band_units for {len(names)} bands")
+    _give_back_memory()  # what computing has left
+    with limit_gdal_cache(), atomic_path(path) as temporary:
+        _require_room(path, 3 * 4 * len(names) * grid.height * grid.width)  # blocks, pyramid, a map that may not shrink
+        blocks = temporary.with_name(f"{temporary.name}.blocks.tif")  # removed by atomic_path, as all of that name
+        with _output_errors(path):
+            target = rasterio.open(blocks, "w", **_profile(grid, len(names)))
+        writer = CogWriter(path, target)
+        try:
+            for number, (name, unit) in enumerate(zip(names, units, strict=True), start=1):
+                target.set_band_description(number, name)
+                target.set_band_unit(number, unit)
+            yield writer
+        finally:
+            with _output_errors(path):
+                target.close()
+        bands = tuple(_statistics(blocks, path))
+        if [band.valid_count for band in bands] != writer.valid_counts.tolist():
+            # GDAL reads a tile that never reached the disk as no data, and closing a file reports nothing.
+            raise _cannot_write(path, "blocks that did not reach the disk")
+        _copy_to_cog(blocks, temporary, bands, tags=tags or {}, overviews=overviews, threads=threads, named=path)
+        _give_back_memory()
+        writer.summary = CogSummary(path, (len(names), grid.height, grid.width), bands, writer.infinite_count)
+
+
+class CogWriter:
+    """Takes the blocks of a map that is being written."""
+
+    summary: CogSummary
+
+    def __init__(self, path: Path, target: DatasetWriter) -> None:
+        self.path, self.target = path, target
+        self.valid_counts = np.zeros(target.count, dtype=np.int64)
+        self.infinite_count = 0
+
+    def put(self, y0: int, x0: int, block: np.ndarray) -> None:
+        """Write a block `(band, y, x)` float32 whose first pixel lies in row y0, column x0; infinity is no data."""
+        infinite = np.isinf(block)
+        if infinite.any():
+            self.infinite_count += int(infinite.sum())
+            block = np.where(infinite, np.float32(np.nan), block)
+        self.valid_counts += np.count_nonzero(~np.isnan(block), axis=(1, 2))
+        with _output_errors(self.path):
+            self.target.write(block, window=Window(x0, y0, block.shape[2], block.shape[1]))
+
+
+def _profile(grid: Grid, bands: int) -> dict[str, Any]:
+    return {
+        "driver": "GTiff",
+        "dtype": "float32",
+        "nodata": np.nan,
+        "count": bands,
+        "height": grid.height,
+        "width": grid.width,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "tiled": True,
+        "blockxsize": TILE,
+        "blockysize": TILE,
+        "interleave": "band",
+        "bigtiff": "if_safer",
+    }
+
+
+def _statistics(path: Path, named: Path) -> Iterator[BandStatistics]:
+    """Exact statistics of every band of a GeoTIFF: three passes by windows, in an order that is always the same."""
+    with _output_errors(named), rasterio.open(path) as source:
+        for number in source.indexes:
+            unit = source.units[number - 1] or ""
+            yield _band_statistics(source, number, source.descriptions[number - 1], unit)
+
+
+def _band_statistics(source: DatasetReader, number: int, name: str, unit: str) -> BandStatistics:
+    def valid() -> Iterator[np.ndarray]:
+        for window in _windows(source, 1):
+            values = source.read(number, window=window)
+            values = values[~np.isnan(values)]
+            if values.size:
+                yield values
+
+    count, total, minimum, maximum = 0, 0.0, np.inf, -np.inf
+    for values in valid():
+        count += values.size
+        total += float(values.sum(dtype=np.float64))
+        minimum, maximum = min(minimum, float(values.min())), max(maximum, float(values.max()))
+    if count == 0:
+        nan = float("nan")
+        return BandStatistics(name, unit, nan, nan, nan, nan, nan, nan, 0)
+    mean = total / count
+    squares, histogram = 0.0, np.zeros(BINS, dtype=np.int64)
+    for values in valid():
+        values = values.astype(np.float64)
+        squares += float(((values - mean) ** 2).sum())
+        values -= minimum
+        values *= BINS / (maximum - minimum) if maximum > minimum else 0.0
+        histogram += np.bincount(np.minimum(values.astype(np.int32), BINS - 1), minlength=BINS)
+    below = np.cumsum(histogram)
+    bins = np.searchsorted(below, [np.ceil(0.02 * count), np.ceil(0.98 * count)])
+    p2, p98 = minimum + (bins + 0.5) * (maximum - minimum) / BINS
+    return BandStatistics(name, unit, minimum, maximum, mean, (squares / count) ** 0.5, float(p2), float(p98), count)
+
+
+def _windows(source: DatasetReader, bands: int) -> Iterator[Window]:
+    """Cut a dataset into windows of whole tiles, with at most `WINDOW_BYTES` of `bands` of its bands, or one tile."""
+    high, wide = source.block_shapes[0]
+    wide *= max(WINDOW_BYTES // (4 * bands * high * wide), 1)
+    for y0, x0 in product(range(0, source.height, high), range(0, source.width, wide)):
+        yield Window(x0, y0, min(wide, source.width - x0), min(high, source.height - y0))
+
+
+def _copy_to_cog(
+    source: Path,
+    target: Path,
+    bands: Sequence[BandStatistics],
+    *,
+    tags: Mapping[str, str],
+    overviews: str,
+    threads: int,
+    named: Path,
+) -> None:
+    """Write metadata and pyramid into `source`, and let GDAL make a COG of it: a COG that is edited later is none."""
+    tile = TILE
+    while tile > 128 and len(bands) * tile**2 * 4 > 16 * 2**20:
+        tile //= 2  # tiles of a COG hold all bands: hundreds of bands would make tiles of hundreds of MB
+    with _output_errors(named):
+        with rasterio.open(source, "r+") as dataset:
+            dataset.update_tags(**{name: str(value) for name, value in tags.items()})
+            for number, band in enumerate(bands, start=1):
+                dataset.update_tags(number, **_gdal_statistics(band, dataset.width * dataset.height))
+            halvings = ceil(log2(max(dataset.shape) / tile)) if max(dataset.shape) > tile else 0
+            if halvings:
+                # Left to itself, the COG driver compresses the pyramid twice: into a file of its own, and out of it.
+                factors = [2**k for k in range(1, halvings + 1)]
+                dataset.build_overviews(factors, Resampling[overviews])
+        rasterio.shutil.copy(
+            source,
+            target,
+            driver="COG",
+            COMPRESS="DEFLATE",
+            LEVEL=3,  # a third faster than 6 for 1 % of size: most bits of a float map are noise
+            PREDICTOR="FLOATING_POINT",
+            BLOCKSIZE=tile,
+            BIGTIFF="IF_SAFER",
+            NUM_THREADS=max(threads, 1),
+        )
+        with rasterio.open(source) as expected, rasterio.open(target, NUM_THREADS=max(threads, 1)) as written:
+            for window in _windows(written, written.count):
+                # GDAL's copy says nothing when the disk fills up within its last tiles.
+                if not np.array_equal(written.read(window=window), expected.read(window=window), equal_nan=True):
+                    raise _cannot_write(named, "a copy that did not reach the disk")
+
+
+def _gdal_statistics(band: BandStatistics, pixels: int) -> dict[str, str]:
+    tags = {"STATISTICS_VALID_PERCENT": f"{100 * band.valid_count / pixels:.6g}"}
+    if band.valid_count:
+        numbers = {"MINIMUM": band.minimum, "MAXIMUM": band.maximum, "MEAN": band.mean, "STDDEV": band.std}
+        tags |= {f"STATISTICS_{name}": repr(number) for name, number in numbers.items()}
+    return tags
+
+
+@contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    """Turn what GDAL says of the output into an OutputError that names it."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        # rasterio's own text is often "Write failed. See previous exception for details."
+        raise _cannot_write(path, f"a write that failed ({error.__cause__ or error})") from error
+
+
+def _give_back_memory() -> None:
+    """Have glibc return freed memory to the system: some 70 MB in a few ms, which threads would keep for themselves."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
+
+
+def _require_room(path: Path, needed_bytes: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if free < needed_bytes:
+        raise _cannot_write(path, f"a disk with {free / 1e6:.0f} MB free", f"{needed_bytes / 1e6:.0f} MB")
+
+
+def _cannot_write(path: Path, found: str, expected: str = "room for the map") -> OutputError:
+    free = shutil.disk_usage(path.parent).free
+    way_out = f"free some disk space ({free / 1e6:.0f} MB are free now), or choose another output"
+    return OutputError(path, found=found, expected=expected, way_out=way_out)

@@ -1,0 +1,297 @@
+"""Rasters from files, lazily: only the bands and windows that are asked for are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+from xarray.core import indexing
+
+from geosoil.errors import RasterError, WindowError, without_secrets
+from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
+from geosoil.io.rasters.pixel_tiles import Layout, plain_layout, read_pixels
+from geosoil.io.rasters.windows import WindowArray
+from geosoil.io.remote.reading import WAY_OUT, UnreadError, is_remote, patiently
+from geosoil.raster.grid import Grid
+from geosoil.raster.layout import make_raster
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import xarray as xr
+    from rasterio.io import DatasetReader
+
+    Reader = Callable[["_File", DatasetReader, list[int], Window], np.ndarray]
+
+PathLike = str | os.PathLike[str]
+
+
+def open_raster(
+    path: PathLike | Sequence[PathLike],
+    *,
+    nodata: float | None = None,
+    scale: float | npt.ArrayLike | None = None,
+    offset: float | npt.ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    units: str | None = None,
+) -> xr.DataArray:
+    """Open whatever GDAL opens as one lazy raster `(band, y, x)` of float32 with NaN as no data.
+
+    path: a file, a VRT, or a http(s):// or s3:// address; or several of one grid, whose bands follow each other.
+    nodata: the value, as stored, that means no data; by default the file's own, band by band. NaN and
+        infinity mean no data in any case, and so do a mask band and an alpha band.
+    scale, offset: value = scale * stored + offset; one number, or `(band,)`. Given, they replace those of the
+        file (the one not given is then 1 or 0).
+    names: of the bands; by default their descriptions where those are unique, otherwise `band_1`, or the file's name.
+    units: of the values; by default as the file says.
+
+    Raises RasterError where a file cannot be opened, and on computing where a window cannot be read;
+    GridError where several files do not share one grid.
+
+    >>> import tempfile, rasterio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with rasterio.open(folder + "/clay.tif", "w", driver="GTiff", width=2, height=1, count=1, dtype="int16",
+    ...                        nodata=0, crs="EPSG:32633", transform=rasterio.Affine(30, 0, 0, 0, -30, 0)) as made:
+    ...         made.write(np.array([[[0, 250]]], "int16"))
+    ...     raster = open_raster(folder + "/clay.tif", scale=0.1)
+    ...     raster.band.values.tolist(), raster.values.tolist()
+    (['clay'], [[[nan, 25.0]]])
+    """
+    paths = list(path) if isinstance(path, Sequence) and not isinstance(path, str) else [path]
+    described = [_describe(absolute_path(one), nodata) for one in paths]
+    grid = described[0].grid
+    for one, other in zip(paths[1:], described[1:], strict=True):
+        grid.require_same(other.grid, where=one, than=paths[0])
+    where = "; ".join(os.fspath(one) for one in paths)
+    files = _with_scaling([one.file for one in described], scale, offset, where)
+    found_units = {unit for one in described for unit in one.units}
+    return make_raster(
+        indexing.LazilyIndexedArray(FileArray(files, grid.height, grid.width)),
+        names=names if names is not None else _unique_names(described),
+        crs=grid.crs,
+        transform=grid.transform,
+        source=without_secrets(where),
+        units=units if units is not None else found_units.pop() if len(found_units) == 1 else "",
+        preferred_chunks=described[0].block,
+        stored_bytes=float(np.mean([np.dtype(dtype).itemsize for file in files for dtype in file.dtypes])),
+    )
+
+
+@dataclass(frozen=True)
+class _File:
+    """What it takes to turn the stored values of one file's bands into float32; all tuples are `(band,)`."""
+
+    path: str
+    stamp: tuple[int, int] | None
+    bands: tuple[int, ...]  # number in the file, 1 is the first
+    dtypes: tuple[str, ...]
+    nodata: tuple[float | None, ...]
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+    masked: bool  # by an alpha band or a mask of the dataset
+    block_rows: int  # of the file's own blocks
+    layout: Layout | None = None  # of a file whose pixels can be read without GDAL
+
+
+@dataclass(frozen=True)
+class _Described:
+    file: _File
+    grid: Grid
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    block: dict[str, int]
+
+
+class FileArray(WindowArray):
+    """The bands of a few files of one grid; small and picklable: it holds paths, not open files."""
+
+    def __init__(self, files: tuple[_File, ...], height: int, width: int) -> None:
+        super().__init__((sum(len(file.bands) for file in files), height, width))
+        self.files = files
+
+    def read(self, bands: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        """Read from each file what is wanted of it, at once."""
+        window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+        out = np.empty((bands.size, window.height, window.width), np.float32)
+        first = 0
+        for file in self.files:
+            here = np.flatnonzero((bands >= first) & (bands < first + len(file.bands)))
+            _read_file(file, bands[here] - first, window, out, here)
+            first += len(file.bands)
+        return out
+
+
+def _read_file(file: _File, bands: np.ndarray, window: Window, out: np.ndarray, here: np.ndarray) -> None:
+    """Read `bands` (from 0) of one file into the bands `here` of `out`, as float32 with NaN."""
+    if not bands.size:
+        return
+    # One read for all bands of a type (rasterio refuses several types in one).
+    dtypes = np.array(file.dtypes)[bands]
+    for dtype in dict.fromkeys(dtypes):
+        alike = dtypes == dtype
+        raw, mask = _read_stored(file, [file.bands[band] for band in bands[alike]], window)
+        for stored, band, at in zip(raw, bands[alike], here[alike], strict=True):
+            _convert(stored, out[at], file.nodata[band], file.scale[band], file.offset[band])
+            if mask is not None:
+                np.copyto(out[at], np.nan, where=mask == 0)
+
+
+def _read_stored(file: _File, numbers: list[int], window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+    try:
+        mask = _read_patiently(file, numbers[:1], window, _masks) if file.masked else None
+        return _read_patiently(file, numbers, window, _pixels), None if mask is None else mask[0]
+    except (UnreadError, RasterError) as error:
+        remote = is_remote(file.path)
+        if isinstance(error, RasterError) and not remote:
+            raise
+        why = error.__cause__ if isinstance(error, RasterError) else error  # it could not even be opened anew
+        raise WindowError(
+            file.path,
+            found=f"a window that cannot be read, row {window.row_off}, column {window.col_off}, "
+            f"{window.height} x {window.width} pixels ({why})",
+            expected="a whole file",
+            way_out=WAY_OUT if remote else "fetch or write the file again",
+        ) from (None if remote else error)
+
+
+def _read_patiently(file: _File, numbers: list[int], window: Window, read: Reader) -> np.ndarray:
+    """Read `(band, y, x)`; over a network, in halves where it failed: of a thousand answers one may always be cut."""
+
+    def once() -> np.ndarray:
+        with dataset(file.path, file.stamp) as source:
+            return read(file, source, numbers, window)
+
+    rows = window.height // 2
+    if not is_remote(file.path) or (len(numbers) == 1 and rows < file.block_rows):
+        return patiently(file.path, once)
+    try:
+        return once()
+    except RasterioError:
+        if len(numbers) > 1:
+            middle = len(numbers) // 2
+            parts = [_read_patiently(file, some, window, read) for some in (numbers[:middle], numbers[middle:])]
+            return np.concatenate(parts)
+        upper = Window(window.col_off, window.row_off, window.width, rows)
+        lower = Window(window.col_off, window.row_off + rows, window.width, window.height - rows)
+        return np.concatenate([_read_patiently(file, numbers, one, read) for one in (upper, lower)], axis=1)
+
+
+def _pixels(file: _File, source: DatasetReader, numbers: list[int], window: Window) -> np.ndarray:
+    if file.layout is not None:
+        stored = read_pixels(source, file.path, file.stamp, file.layout, numbers, window)
+        if stored is not None:
+            return stored
+    return source.read(numbers, window=window)
+
+
+def _masks(file: _File, source: DatasetReader, numbers: list[int], window: Window) -> np.ndarray:
+    return source.read_masks(numbers, window=window)
+
+
+def _convert(stored: np.ndarray, out: np.ndarray, nodata: float | None, scale: float, offset: float) -> None:
+    """Write one band `(y, x)` as float32: no data is told by the stored values, before they are scaled."""
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinity, and that is no data
+        out[...] = stored
+        if scale != 1.0:
+            out *= np.float32(scale)
+        if offset != 0.0:
+            out += np.float32(offset)
+    if nodata is not None:
+        missing = stored == nodata
+        if missing.any():
+            np.copyto(out, np.nan, where=missing)
+    if stored.dtype.kind == "f":
+        np.copyto(out, np.nan, where=np.isinf(out))
+
+
+def _describe(path: str, nodata: float | None) -> _Described:
+    stamp = file_stamp(path)
+    with dataset(path, stamp) as source:
+        bands = value_bands(source)
+        dtypes = tuple(source.dtypes[band - 1] for band in bands)
+        if any(dtype.startswith("complex") for dtype in dtypes):
+            raise RasterError(path, found="complex values", expected="real ones", way_out="write their amplitude first")
+        own = [source.nodatavals[band - 1] for band in bands]
+        if nodata is not None and all(_sentinel(nodata, dtype) is None for dtype in dtypes) and np.isfinite(nodata):
+            raise RasterError(
+                path,
+                found=f"values of {dtypes[0]}",
+                expected=f"a type that can hold the no-data value {nodata:g}",
+                way_out="give the value as it is stored",
+            )
+        rows, columns = source.block_shapes[bands[0] - 1]
+        file = _File(
+            path=path,
+            stamp=stamp,
+            bands=tuple(bands),
+            dtypes=dtypes,
+            nodata=tuple(
+                _sentinel(nodata if nodata is not None else value, dtype)
+                for value, dtype in zip(own, dtypes, strict=True)
+            ),
+            scale=tuple(source.scales[band - 1] for band in bands),
+            offset=tuple(source.offsets[band - 1] for band in bands),
+            masked=MaskFlags.per_dataset in source.mask_flag_enums[bands[0] - 1],
+            block_rows=int(rows),
+            layout=plain_layout(path, stamp, source),
+        )
+        stem = PurePath(path.partition("?")[0]).stem if len(bands) == 1 else ""
+        return _Described(
+            file=file,
+            grid=Grid(source.crs, source.transform, source.height, source.width),
+            names=tuple(source.descriptions[band - 1] or stem for band in bands),
+            units=tuple(source.units[band - 1] or "" for band in bands),
+            block={"y": int(rows), "x": int(columns)},
+        )
+
+
+def _sentinel(nodata: float | None, dtype: str) -> float | None:
+    """Return the no-data value as the type stores it; None where no stored value can equal it."""
+    if nodata is None or np.isnan(nodata):
+        return None
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        with np.errstate(over="ignore"):  # text in a tag rounds: -3.4028235e+38 is meant as the float32
+            return float(kind.type(nodata))
+    limits = np.iinfo(kind)
+    return int(nodata) if float(nodata).is_integer() and limits.min <= nodata <= limits.max else None
+
+
+def _with_scaling(
+    files: list[_File], scale: float | npt.ArrayLike | None, offset: float | npt.ArrayLike | None, where: str
+) -> tuple[_File, ...]:
+    """Return the files with the given scale and offset `(band,)` of all of them, or with their own."""
+    if scale is None and offset is None:
+        return tuple(files)
+    count = sum(len(file.bands) for file in files)
+    pair = []
+    for name, value, default in (("scale", scale, 1.0), ("offset", offset, 0.0)):
+        values = np.asarray(default if value is None else value, dtype=np.float64)
+        usable = values.shape in ((), (count,)) and np.isfinite(values).all() and (name == "offset" or values.all())
+        if not usable:
+            raise RasterError(
+                where,
+                found=f"{name} {values}" if values.ndim == 0 else f"{name} of shape {values.shape}",
+                expected=f"one finite number (no scale of 0), or one for each of {count} bands",
+                way_out=f"correct the {name}",
+            )
+        pair.append(np.broadcast_to(values, count).tolist())
+    scaled, first = [], 0
+    for file in files:
+        part = slice(first, first + len(file.bands))
+        scaled.append(_File(**{**vars(file), "scale": tuple(pair[0][part]), "offset": tuple(pair[1][part])}))
+        first = part.stop
+    return tuple(scaled)
+
+
+def _unique_names(described: list[_Described]) -> list[str]:
+    names = [name for one in described for name in one.names]
+    if all(names) and len(set(names)) == len(names):
+        return names
+    return [f"band_{number}" for number in range(1, len(names) + 1)]

@@ -1,0 +1,271 @@
+"""Where the bands of a file lie in the spectrum: read from the file or a table, never invented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from geosoil.errors import WavelengthError
+from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
+from geosoil.io.remote.reading import is_remote
+
+if TYPE_CHECKING:
+    import os
+
+    from rasterio.io import DatasetReader
+
+NM_PER_UNIT = {
+    "nm": 1.0, "nanometer": 1.0, "nanometers": 1.0, "nanometre": 1.0, "nanometres": 1.0,
+    "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3,
+    "micrometer": 1e3, "micrometers": 1e3, "micrometre": 1e3, "micrometres": 1e3,
+}  # fmt: skip
+"""Nanometres in each unit of wavelength that is understood, in lower case."""
+
+CENTRE_COLUMNS = {
+    "centre_nm": 1.0, "center_nm": 1.0, "wavelength_nm": 1.0, "wavelength": 1.0,
+    "centre_um": 1e3, "center_um": 1e3, "wavelength_um": 1e3,
+}  # fmt: skip
+"""Columns of a band table that hold the centre, each with nanometres per unit; `wavelength` is in nm."""
+
+FWHM_COLUMNS = {"fwhm_nm": 1.0, "fwhm": 1.0, "fwhm_um": 1e3}
+GOOD_COLUMNS = ("good", "bbl")
+LOWEST_NM, HIGHEST_NM = 200.0, 30_000.0  # ultraviolet to thermal infrared; outside, the unit is another one
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Where bands lie, in the order of the file.
+
+    centre_nm: `(band,)` centre wavelengths in nm. fwhm_nm: `(band,)` full widths at half maximum in nm, or None.
+    good: `(band,)` False for bands that their producer marked bad, or None. source: where this was found.
+    """
+
+    centre_nm: np.ndarray
+    fwhm_nm: np.ndarray | None
+    good: np.ndarray | None
+    source: str
+
+
+def find_bands(path: str | os.PathLike[str], *, table: str | os.PathLike[str] | None = None) -> Bands | None:
+    """Find wavelengths for the bands of a file; None where neither the file nor a table beside it has any.
+
+    Looked for in this order: the given table; the ENVI header (`wavelength`, `wavelength units`, `fwhm`, `bbl`);
+    tags of each band (`wavelength`, `wavelength_units`, `fwhm`, `bbl`, as EnMAP-Box writes them); GDAL's IMAGERY
+    tags (`CENTRAL_WAVELENGTH_UM`, `FWHM_UM`; last, since GDAL rounds them to 1 nm); then, for a local file
+    `cube.tif`, a table `cube.bands.csv` or `cube_bands.csv` beside it.
+
+    path: of the raster. table: a CSV file as `read_band_table` takes it.
+
+    Raises WavelengthError where wavelengths are there but cannot be used: of some bands only, in an unknown
+    unit, of another number of bands.
+
+    >>> import tempfile, rasterio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = folder + "/cube.tif"
+    ...     with rasterio.open(path, "w", driver="GTiff", width=2, height=1, count=2, dtype="uint8",
+    ...                        transform=rasterio.Affine(2, 0, 0, 0, -2, 0)) as made:
+    ...         made.write(np.ones((2, 1, 2), "uint8"))
+    ...         for band, centre in ((1, 0.45), (2, 2.2)):
+    ...             made.update_tags(band, wavelength=centre, wavelength_units="Micrometers")
+    ...     find_bands(path).centre_nm
+    array([ 450., 2200.])
+    """
+    local = absolute_path(path)
+    with dataset(local, file_stamp(local)) as source:
+        numbers = value_bands(source)
+        if table is not None:
+            return read_band_table(table, count=len(numbers))
+        found = _from_envi(source, numbers) or _from_tags(source, numbers) or _from_imagery(source, numbers)
+    if found is not None:
+        return found
+    beside = next((one for one in _tables_beside(local) if one.is_file()), None)
+    return read_band_table(beside, count=len(numbers)) if beside else None
+
+
+def read_band_table(path: str | os.PathLike[str], *, count: int | None = None) -> Bands:
+    """Read a CSV table of bands: one row a band, in the order of the file or numbered by a column `band` from 1.
+
+    Columns: `centre_nm` (or `wavelength_nm`, `wavelength` in nm; `wavelength_um`, `centre_um` in µm), and, where
+    known, `fwhm_nm` (or `fwhm_um`) and `good` (or `bbl`; 1 good, 0 bad).
+
+    count: the number of bands that there must be.
+
+    Raises WavelengthError.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "bands.csv"
+    ...     _ = path.write_text("band,centre_nm,fwhm_nm\\n2,1009.0,8.5\\n1,450.0,4.4\\n")
+    ...     read_band_table(path).centre_nm
+    array([ 450., 1009.])
+    """
+    try:
+        frame = pd.read_csv(path, skipinitialspace=True, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise WavelengthError(
+            path,
+            found=f"no table of bands ({error})",
+            expected="a CSV file with a header",
+            way_out="check the path and the file",
+        ) from error
+    frame.columns = frame.columns.str.strip().str.lower()
+    centre = next((name for name in CENTRE_COLUMNS if name in frame), None)
+    if centre is None:
+        raise WavelengthError(
+            path,
+            found=f"columns {', '.join(frame.columns[:6])}",
+            expected="a column centre_nm or wavelength_nm",
+            way_out="name the column of the band centres so",
+        )
+    if count is not None and len(frame) != count:
+        raise WavelengthError(
+            path,
+            found=f"{len(frame)} rows",
+            expected=f"one for each of {count} bands",
+            way_out="give the table of this very file",
+        )
+    if "band" in frame:
+        if sorted(frame["band"]) != list(range(1, len(frame) + 1)):
+            raise WavelengthError(
+                path,
+                found="other numbers in column band",
+                expected=f"1 to {len(frame)}, each once",
+                way_out="number the bands as in the file, or leave the column out",
+            )
+        frame = frame.sort_values("band")
+    width = next((name for name in FWHM_COLUMNS if name in frame), None)
+    good = next((name for name in GOOD_COLUMNS if name in frame), None)
+    return _checked(
+        _numbers(frame[centre], path, centre) * CENTRE_COLUMNS[centre],
+        None if width is None else _numbers(frame[width], path, width) * FWHM_COLUMNS[width],
+        None if good is None else _numbers(frame[good], path, good) != 0,
+        str(path),
+    )
+
+
+def _from_envi(source: DatasetReader, numbers: list[int]) -> Bands | None:
+    header = source.tags(ns="ENVI")
+    if "wavelength" not in header:
+        return None
+    lists = {}
+    for key in ("wavelength", "fwhm", "bbl"):
+        if key in header:
+            values = header[key].strip().strip("{}").replace(",", " ").split()
+            if len(values) != source.count:
+                raise WavelengthError(
+                    source.name,
+                    found=f"{len(values)} values of {key} in the ENVI header",
+                    expected=f"one for each of {source.count} bands",
+                    way_out="mend the header or give a table of bands",
+                )
+            lists[key] = [values[number - 1] for number in numbers]
+    unit = _nm_per_unit(header.get("wavelength_units", ""), source.name)
+    return _from_texts(lists, unit, source.name, "ENVI header")
+
+
+def _from_tags(source: DatasetReader, numbers: list[int]) -> Bands | None:
+    tags = [source.tags(number) for number in numbers]
+    if not any("wavelength" in one for one in tags):
+        return None
+    _require_all("wavelength", tags, source.name)
+    units = {one.get("wavelength_units") or source.tags().get("wavelength_units", "") for one in tags}
+    if len(units) > 1:
+        raise WavelengthError(
+            source.name,
+            found=f"several units of wavelength ({', '.join(sorted(units))})",
+            expected="one",
+            way_out="give a table of bands",
+        )
+    for key in ("fwhm", "bbl"):
+        if any(key in one for one in tags):
+            _require_all(key, tags, source.name)
+    lists = {key: [one[key] for one in tags] for key in ("wavelength", "fwhm", "bbl") if key in tags[0]}
+    return _from_texts(lists, _nm_per_unit(units.pop(), source.name), source.name, "tags of the bands")
+
+
+def _from_imagery(source: DatasetReader, numbers: list[int]) -> Bands | None:
+    tags = [source.tags(number, ns="IMAGERY") for number in numbers]
+    if not any("CENTRAL_WAVELENGTH_UM" in one for one in tags):
+        return None
+    _require_all("CENTRAL_WAVELENGTH_UM", tags, source.name)
+    lists = {"wavelength": [one["CENTRAL_WAVELENGTH_UM"] for one in tags]}
+    if all("FWHM_UM" in one for one in tags):
+        lists["fwhm"] = [one["FWHM_UM"] for one in tags]
+    return _from_texts(lists, NM_PER_UNIT["um"], source.name, "IMAGERY tags of the bands")
+
+
+def _from_texts(lists: dict[str, list[str]], nm_per_unit: float, where: str, source: str) -> Bands:
+    columns = {key: _numbers(pd.Series(values), where, key) for key, values in lists.items()}
+    width, good = columns.get("fwhm"), columns.get("bbl")
+    return _checked(
+        columns["wavelength"] * nm_per_unit,
+        None if width is None else width * nm_per_unit,
+        None if good is None else good != 0,
+        f"{source} of {where}",
+    )
+
+
+def _checked(centre_nm: np.ndarray, fwhm_nm: np.ndarray | None, good: np.ndarray | None, source: str) -> Bands:
+    wrong = centre_nm[~((centre_nm >= LOWEST_NM) & (centre_nm <= HIGHEST_NM))]
+    if wrong.size:
+        raise WavelengthError(
+            source,
+            found=f"a centre of {wrong[0]:g} nm",
+            expected=f"{LOWEST_NM:g} to {HIGHEST_NM:g} nm",
+            way_out="check the unit, or give a table of bands with centre_nm",
+        )
+    if fwhm_nm is not None and not (fwhm_nm > 0).all():
+        raise WavelengthError(
+            source,
+            found="a width (FWHM) that is not positive",
+            expected="widths in nm",
+            way_out="correct it, or leave the widths out",
+        )
+    return Bands(centre_nm, fwhm_nm, good, source)
+
+
+def _numbers(texts: pd.Series, where: object, name: str) -> np.ndarray:
+    values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if wrong.size:
+        raise WavelengthError(
+            where,
+            found=f"{str(texts.iloc[wrong[0]])!r} as {name} of band {wrong[0] + 1}",
+            expected="a number",
+            way_out="correct it, or give a table of bands",
+        )
+    return values
+
+
+def _nm_per_unit(unit: str, where: object) -> float:
+    try:
+        return NM_PER_UNIT[unit.strip().lower()]
+    except KeyError:
+        raise WavelengthError(
+            where,
+            found=f"wavelengths in {unit or 'no stated unit'}",
+            expected="nanometers or micrometers",
+            way_out="state the unit, or give a table of bands",
+        ) from None
+
+
+def _require_all(key: str, tags: list[dict[str, str]], where: object) -> None:
+    without = [number for number, one in enumerate(tags, start=1) if key not in one]
+    if without:
+        raise WavelengthError(
+            where,
+            found=f"no tag {key} for {len(without)} of {len(tags)} bands, the first of them band {without[0]}",
+            expected="one for each band",
+            way_out="add it, or give a table of bands",
+        )
+
+
+def _tables_beside(path: str) -> list[Path]:
+    if is_remote(path) or path.startswith(("/vsi", "<")):
+        return []
+    raster = Path(path)
+    return [raster.with_name(raster.stem + ending) for ending in (".bands.csv", "_bands.csv")]

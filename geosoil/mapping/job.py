@@ -1,0 +1,137 @@
+"""Run a model over a raster: the mapper knows files, blocks and masks, and no machine learning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geosoil.io.rasters.stack import join_bands
+from geosoil.raster.blocks import Blocks, choose_block, cut_blocks, lazy_raster
+from geosoil.raster.grid import Grid
+from geosoil.raster.layout import STORED_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+
+    from geosoil.models.contract import Block, Model
+    from geosoil.spectra.bare_soil import BareSoil
+
+BATCH_BYTES = 24 * 2**20  # of the layers of a net for one batch of pixels
+DENSE_BYTES = 112 * 2**20  # of the maps of a patch network over one strip (`networks/dense_patches.py`)
+WRITING_BYTES = 256 * 2**20  # statistics, the copy to a COG, and most of it the quicklook
+WRITING_BYTES_A_BAND, MOST_BANDS_WRITTEN = 4 * 2**20, 16  # the tiles of a COG hold all bands, 16 MiB at most
+
+
+@dataclass(frozen=True)
+class MapJob:
+    """What is to be mapped: a model, the bands it reads, and what it leaves out.
+
+    source `(band, y, x)`: the model's bands in its order, then those of the bare-soil test and of the mask that it does
+    not read itself; only these are ever asked of the file.
+    """
+
+    source: xr.DataArray
+    predict: PredictBlock
+
+    def on(self, device: str) -> MapJob:
+        """Return the same with its model on "cpu" or "cuda"."""
+        model = self.predict.model
+        return self if device == "cpu" else replace(self, predict=replace(self.predict, model=model.on(device)))
+
+    def working_bytes(self, window: tuple[int, int]) -> int:
+        """Return the most that one block whose window is (y, x) pixels, halo included, holds in memory at a time."""
+        model = self.predict.model
+        # Values as stored, as float32, and those with a halo added; a result, and its bytes on the way to the store.
+        each = 12 * self.source.sizes["band"] + 12 * len(model.targets) + model.bytes_per_pixel
+        return each * window[0] * window[1] + (DENSE_BYTES if model.halo else BATCH_BYTES)
+
+    @property
+    def writing_bytes(self) -> int:
+        """The most that statistics, the copy to a COG and the quicklook hold in memory at a time."""
+        return WRITING_BYTES + min(len(self.predict.model.targets), MOST_BANDS_WRITTEN) * WRITING_BYTES_A_BAND
+
+    @property
+    def stored_bytes_a_pixel(self) -> float:
+        """Bytes that the files store of the bands of a pixel, before compression; where they do not say, as float32."""
+        return float(self.source.encoding.get(STORED_BYTES, 4.0) * self.source.sizes["band"])
+
+    def blocks(self, block: int | tuple[int, int] | None = None) -> Blocks:
+        """Cut it into blocks, in pixels a side or (y, x); by default as suits the file. No value depends on it."""
+        model = self.predict.model
+        return cut_blocks(
+            self.predict,
+            self.source,
+            names=[target.name for target in model.targets],
+            halo=model.halo,
+            block=choose_block(self.source, halo=model.halo) if block is None else block,
+            units=model.targets[0].unit,
+            edge="reflect" if model.halo else "nan",
+        )
+
+
+def map_model(
+    model: Model,
+    raster: xr.DataArray,
+    *,
+    bands: Sequence[str] | None = None,
+    bare_soil: BareSoil | None = None,
+    mask: xr.DataArray | None = None,
+    block: int | None = None,
+) -> xr.DataArray:
+    """Map a model over a raster, lazily: `(target, y, x)` float32 on the raster's own grid, NaN = no data.
+
+    raster `(band, y, x)`; `bands` are those that the model reads, in its order (as `match_bands` finds them), by
+    default its features' names. A pixel with no data in any of them, left out by `bare_soil`, or where
+    `mask` `(1, y, x)` is 0 or no data, is no data. The values do not depend on `block`, the side of a block in pixels.
+
+    Raises GridError where the mask lies on another grid.
+    """
+    wanted = prepare_map(model, raster, bands=bands, bare_soil=bare_soil, mask=mask)
+    return lazy_raster(wanted.blocks(block), wanted.source)
+
+
+def prepare_map(
+    model: Model,
+    raster: xr.DataArray,
+    *,
+    bands: Sequence[str] | None = None,
+    bare_soil: BareSoil | None = None,
+    mask: xr.DataArray | None = None,
+) -> MapJob:
+    """Bring together what `map_model` maps, arguments as there, without cutting it into blocks yet."""
+    names = list(bands if bands is not None else [feature.name for feature in model.features])
+    extra = list(bare_soil.bands(raster)) if bare_soil is not None else []
+    read = [*names, *(name for name in dict.fromkeys(extra) if name not in names)]
+    places = tuple(read.index(name) for name in extra)
+    source = raster.sel(band=read)
+    if mask is not None:
+        Grid.of(mask).require_same(Grid.of(raster), where=mask.attrs.get("source", "mask"), than="the cube")
+        source = join_bands([source, mask.isel(band=[0])])
+    return MapJob(source, PredictBlock(model, len(names), bare_soil, places, masked=mask is not None))
+
+
+@dataclass(frozen=True)
+class PredictBlock:
+    """What runs on every block: the model on its bands; the bare-soil test and the mask on those behind them."""
+
+    model: Model
+    n_features: int
+    bare_soil: BareSoil | None = None
+    bare_soil_bands: tuple[int, ...] = ()
+    masked: bool = False  # by the last band
+
+    def __call__(self, block: Block) -> Block:
+        halo = self.model.halo
+        inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]
+        left_out = np.zeros(inner.shape[1:], bool)
+        if self.bare_soil is not None:
+            left_out |= ~self.bare_soil.is_bare(inner[list(self.bare_soil_bands)])
+        if self.masked:
+            left_out |= np.nan_to_num(inner[-1]) == 0
+        predicted = self.model.predict(block[: self.n_features])
+        predicted[:, left_out] = np.nan
+        return predicted

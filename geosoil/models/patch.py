@@ -1,0 +1,83 @@
+"""Run a network of patches over blocks of a raster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geosoil.models.contract import set_to_range
+
+if TYPE_CHECKING:
+    from geosoil.models.contract import Block, Feature, Target
+
+
+@dataclass(frozen=True)
+class PatchModel:
+    """Run a fitted `PatchRegressor` on every cell of a block: the patch around a cell decides its value.
+
+    A block is evaluated densely, with a halo of half a patch that the block engine brings. A cell with no data in any
+    covariate is no data; a gap elsewhere in its patch holds the covariate's training mean.
+    inputs: the covariates of training. reads: the indices of those in the patches that the estimator was fitted on,
+    rising, as a stored model keeps no other order; None: all. targets: one for each depth that the estimator predicts,
+    in its order. device: where its networks run over blocks, "cpu" or "cuda".
+    Raises ValueError for `reads` that do not rise or are not those of the estimator.
+    """
+
+    estimator: Any
+    inputs: tuple[Feature, ...]
+    targets: tuple[Target, ...]
+    reads: tuple[int, ...] | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        used = self.used.tolist()
+        if used != sorted(set(used)) or len(used) != self.estimator.n_channels_:
+            msg = f"covariates {used} for an estimator of {self.estimator.n_channels_}; expected rising indices"
+            raise ValueError(msg)
+
+    @property
+    def patch_size(self) -> int:
+        """Side of a patch in pixels."""
+        return int(self.estimator.size_)
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context that it needs on every side."""
+        return self.patch_size // 2
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
+        return 12 * len(self.features) + 24 * len(self.targets)  # scaled covariates; sums over members
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The covariates it reads, in this order."""
+        return tuple(self.inputs[i] for i in self.used)
+
+    @property
+    def used(self) -> np.ndarray:
+        """Indices of the inputs that it reads, `(n_used,)`."""
+        return np.arange(len(self.inputs)) if self.reads is None else np.array(self.reads)
+
+    def on(self, device: str) -> PatchModel:
+        """Return the same model, whose networks run on "cpu" or "cuda"."""
+        return replace(self, device=device)
+
+    @property
+    def gpu_support(self) -> dict[str, bool]:
+        """The networks' kind: a GPU can run them."""
+        return {type(self.estimator).__name__: True}
+
+    def predict_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Predict patch by patch: `(sample, covariate, size, size)` -> `(sample, target)` in the targets' units."""
+        return set_to_range(np.asarray(self.estimator.predict(rows)), self.targets, axis=1)
+
+    def predict(self, block: Block) -> Block:
+        """Turn (covariate, y + 2 halo, x + 2 halo) into (target, y, x) float32; NaN in any covariate gives NaN."""
+        halo = self.halo
+        inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]
+        wanted = np.isfinite(np.add.reduce(inner, axis=0))
+        return set_to_range(self.estimator.predict_block(block, wanted, self.device), self.targets, axis=0)

@@ -1,0 +1,135 @@
+"""A model that predicts each pixel from the bands of that pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geosoil.models.contract import set_to_range
+
+if TYPE_CHECKING:
+    from geosoil.models.contract import Block, Feature, Target
+    from geosoil.program.lower import LoweredProgram
+
+
+ROWS_BYTES = 24 * 2**20  # of the rows that an estimator predicts at once by itself
+
+
+@dataclass(frozen=True)
+class PixelModel:
+    """Run a fitted scikit-learn estimator on every pixel of a block.
+
+    Preprocessing lives inside the estimator's Pipeline, so training rows and map pixels cannot be treated
+    differently. Only the bands that the fitted estimator can be shown to use are `features`; where its
+    Pipeline cannot be lowered, all are.
+
+    `inputs` are all columns the estimator was fitted on; `resampling` `(inputs used, features)` leads from
+    another sensor's bands to them (see `mapping.match`). device: where the lowered program runs, "cpu" or "cuda".
+
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from geosoil.models.contract import Feature, Target
+    >>> estimator = LinearRegression().fit(np.array([[0.0], [1.0]]), np.array([1.0, 3.0]))
+    >>> model = PixelModel(estimator, inputs=(Feature("red"),), targets=(Target("som_g_kg", "g/kg"),))
+    >>> model.predict(np.full((1, 1, 2), 2.0, np.float32)).round(3).tolist()
+    [[[5.0, 5.0]]]
+    """
+
+    estimator: Any
+    inputs: tuple[Feature, ...]
+    targets: tuple[Target, ...]
+    resampling: np.ndarray | None = None
+    resampled_features: tuple[Feature, ...] = ()
+    halo: int = 0
+    device: str = "cpu"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to a worker without what can be made again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @cached_property
+    def _lowered(self) -> LoweredProgram | None:
+        from geosoil.program.lower import compile_program, lower_estimator
+
+        program = lower_estimator(self.estimator)
+        if program is None:
+            return None
+        return compile_program(program, len(self.inputs), before=self.resampling, device=self.device)
+
+    @cached_property
+    def used(self) -> np.ndarray:
+        """Indices of the inputs that the estimator's prediction depends on, `(n_used,)`."""
+        from geosoil.program.lower import lower_first_steps, needed_inputs
+
+        return needed_inputs(lower_first_steps(self.estimator), len(self.inputs))
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """The bands it reads, in this order."""
+        if self.resampling is not None:
+            return self.resampled_features
+        return tuple(self.inputs[i] for i in self.used)
+
+    @property
+    def is_lowered(self) -> bool:
+        """Whether blocks run as one float32 program instead of the estimator's own `predict`."""
+        return self._lowered is not None
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
+        sums = 8 * len(self.targets) + 8
+        return sums if self.is_lowered else sums + 8  # the numbers of the pixels with data
+
+    def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> PixelModel:
+        """Return the same model for the bands of another sensor: matrix `(n_used, n_features)`."""
+        return replace(self, resampling=np.asarray(matrix, np.float64), resampled_features=features)
+
+    def on(self, device: str) -> PixelModel:
+        """Return the same model, whose program, if it has one, runs on "cpu" or "cuda"."""
+        return replace(self, device=device)
+
+    @property
+    def gpu_support(self) -> dict[str, bool]:
+        """The estimator's kind, and whether it is lowered."""
+        from geosoil.models.state import regressor_of
+        from geosoil.program.lower import lower_estimator
+
+        return {type(regressor_of(self.estimator)).__name__: lower_estimator(self.estimator) is not None}
+
+    def predict_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Predict by the estimator itself: rows `(sample, feature)` -> `(sample, target)` in the targets' units."""
+        predicted = np.asarray(self.estimator.predict(self.estimator_rows(rows))).reshape(len(rows), -1)
+        return set_to_range(predicted, self.targets, axis=1)
+
+    def estimator_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows `(sample, feature)` as the estimator takes them: resampled, `(sample, input)` float32."""
+        rows = np.asarray(rows)
+        if self.resampling is not None:
+            rows = rows @ self.resampling.T
+        full = np.zeros((len(rows), len(self.inputs)), np.float32)  # columns nobody reads may hold anything finite
+        full[:, self.used] = rows
+        return full
+
+    def predict(self, block: Block) -> Block:
+        """Turn (feature, y, x) float32 into (target, y, x) float32; a pixel with NaN in any feature gives NaN."""
+        n_features, height, width = block.shape
+        flat = block.reshape(n_features, -1)
+        # One pass that needs no temporary: a sum is finite only where every band is (reflectance cannot overflow it).
+        valid = np.isfinite(np.add.reduce(flat, axis=0))
+        out = np.full((len(self.targets), flat.shape[1]), np.nan, np.float32)
+        if valid.any():
+            if self._lowered is not None:
+                out[:] = self._lowered(flat)
+                set_to_range(out, self.targets, axis=0)
+                out[:, ~valid] = np.nan
+            else:
+                pixels = np.flatnonzero(valid)
+                # An estimator's own predict has the rows, their float64 and a step's copy of them.
+                at_once = max(ROWS_BYTES // (4 * len(flat) + 20 * len(self.inputs)), 1024)
+                for start in range(0, len(pixels), at_once):
+                    here = pixels[start : start + at_once]
+                    out[:, here] = self.predict_rows(flat[:, here].T).T
+        return out.reshape(-1, height, width)

@@ -1,0 +1,254 @@
+"""A fitted patch network over a whole block: every cell as if its patch had been cut out, without cutting it out.
+
+Neighbouring patches share almost all of their convolutions. A valid convolution over the block does them once; a
+pooling by 2 becomes a maximum at stride 1, and what follows it reads its taps at twice the distance (dilation:
+Giusti et al. 2013, Long et al. 2015). Every cell then has the network's numbers for its own patch.
+
+Memory layout: a map is `(cell, channel)`, cells row by row, so a tap is a shift by a constant number of cells, a
+convolution one matrix product of shifted copies, and pooling two maxima of shifted arrays. Matrix products always have
+the same number of rows (`CHUNK`): they round by their shape, and a cell's value must not depend on its block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from geosoil.program.device import BatchSize, a_turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import nn
+
+CHUNK = 1024  # cells of one matrix product: what it reads and writes stays in a core's cache
+_FILTERS = 8  # MKL rounds a product with 5 columns differently in its first and its last rows, with 8 it does not
+STRIP_BYTES = 16 * 2**20  # of the largest map of a strip of rows
+LEAST_STRIP_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A matrix over the taps of a map, then pooling, bias and Swish where it has them.
+
+    weight: `(kernel * kernel * channel, filter)`, taps row by row. bias: `(filter,)`. Filters are filled up to whole
+    eights with zeros, and so are the channels of the layer after.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    kernel: int
+    pooled: bool
+    swish: bool
+
+    def on(self, place: str) -> Layer:
+        """Return the same layer with its numbers on a device of torch."""
+        return replace(self, weight=self.weight.to(place), bias=self.bias.to(place))
+
+    def is_same(self, other: Layer) -> bool:
+        """Whether both compute the same."""
+        return torch.equal(self.weight, other.weight) and torch.equal(self.bias, other.bias)
+
+
+Network = list[Layer]
+
+
+def lower_network(
+    blocks: Sequence[Any], output: nn.Linear, code: np.ndarray | None = None, *, code_layer: int = 0
+) -> Network:
+    """Return the layers of fitted blocks and their output, batch norms multiplied into the layer after them.
+
+    code `(n_codes,)`: constant inputs behind the others of the block number `code_layer`; they become its bias.
+    """
+    layers: Network = []
+    scale, shift = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    for number, block in enumerate([*blocks, output]):
+        linear = getattr(block, "linear", block)
+        weight, bias = linear.weight.detach().double(), linear.bias.detach().double()
+        weight = weight[:, :, None, None] if weight.ndim == 2 else weight  # (filter, channel, y, x)
+        if code is not None and number == code_layer:
+            n_inputs = weight.shape[1] - len(code)
+            constant = torch.as_tensor(code, dtype=torch.float64)[None, :, None, None]
+            bias = bias + (weight[:, n_inputs:] * constant).sum((1, 2, 3))
+            weight = weight[:, :n_inputs]
+        bias = bias + (weight * shift[None, :, None, None]).sum((1, 2, 3))
+        weight = weight * scale[None, :, None, None]
+        is_output = block is output
+        kernel, n_filters = weight.shape[-1], -(-len(bias) // _FILTERS) * _FILTERS
+        n_inputs = layers[-1].weight.shape[1] if layers else weight.shape[1]
+        padded = torch.zeros(kernel, kernel, n_inputs, n_filters)
+        padded[:, :, : weight.shape[1], : len(bias)] = weight.permute(2, 3, 1, 0)
+        layers.append(
+            Layer(
+                padded.view(-1, n_filters),
+                torch.nn.functional.pad(bias, (0, n_filters - len(bias))).float(),
+                kernel,
+                pooled=isinstance(getattr(block, "pool", None), torch.nn.MaxPool2d),
+                swish=not is_output,
+            )
+        )
+        if not is_output:
+            norm = block.norm
+            scale = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
+            shift = norm.bias.detach().double() - norm.running_mean.double() * scale
+    return layers
+
+
+def run_over_block(
+    networks: Sequence[Network], block: np.ndarray, size: int, wanted: np.ndarray, device: str = "cpu"
+) -> np.ndarray:
+    """Run networks of one shape over a block; whatever is the same in all of them is computed once.
+
+    block: `(channel, y + size - 1, x + size - 1)` float32 without NaN, scaled. size: side of a patch in cells.
+    wanted: `(y, x)` bool, the cells to compute. device: "cpu", or "cuda" for the GPUs of the machine, one block at a
+    time on each. Returns `(network, n_wanted)` float32, cells row by row.
+    """
+    with a_turn(device) as place:
+        here = [[layer.on(place) for layer in network] for network in networks]
+        strip = BatchSize(STRIP_BYTES, LEAST_STRIP_BYTES, "bytes of a layer's map")
+        return strip.fit(lambda strip_bytes: _run_strips(here, block, size, wanted, strip_bytes))
+
+
+def _run_strips(
+    networks: Sequence[Network], block: np.ndarray, size: int, wanted: np.ndarray, strip_bytes: int
+) -> np.ndarray:
+    n_channels, _, width = block.shape
+    results = []
+    widest = max(n_channels, *(layer.weight.shape[1] for layer in networks[0]))
+    step = max(strip_bytes // (4 * width * widest), 16)
+    place = networks[0][0].weight.device
+    with torch.inference_mode():
+        for top in range(0, len(wanted), step):
+            rows, columns = np.nonzero(wanted[top : top + step])
+            if not rows.size:
+                continue
+            strip = block[:, top : top + step + size - 1].reshape(n_channels, -1)
+            cells = _Map(width, strip.shape[1], 1, _padded(strip.T, size * width).to(place))
+            results.append(_run_strip(networks, cells, torch.from_numpy(rows * width + columns).to(place)))
+    return np.concatenate(results, axis=1) if results else np.zeros((len(networks), 0), np.float32)
+
+
+@dataclass(frozen=True)
+class _Map:
+    """`values` `(cell, channel)` of a strip: the first n_cells in rows of `width`, then room for shifts.
+
+    dilation: the distance between the taps of whatever comes next.
+    """
+
+    width: int
+    n_cells: int
+    dilation: int
+    values: torch.Tensor
+
+    def shifts(self, kernel: int) -> list[int]:
+        return [(row * self.width + column) * self.dilation for row, column in product(range(kernel), repeat=2)]
+
+
+def _padded(values: np.ndarray, room: int) -> torch.Tensor:
+    """Copy `(cell, channel)` into whole chunks, with zeros behind."""
+    padded = torch.zeros(_whole_chunks(len(values)) + room, values.shape[1])
+    padded[: len(values)] = torch.from_numpy(values)
+    return padded
+
+
+def _whole_chunks(n: int) -> int:
+    return -(-n // CHUNK) * CHUNK
+
+
+def _run_strip(networks: Sequence[Network], cells: _Map, places: torch.Tensor) -> np.ndarray:
+    """Return `(network, place)`: convolutions over the strip up to the last one, the rest at the places asked for."""
+    n_maps = max((i for i, layer in enumerate(networks[0]) if layer.kernel > 1), default=0)
+    # The last chunk is filled up with the first cell.
+    index = torch.zeros(_whole_chunks(len(places)), dtype=torch.int64, device=places.device)
+    index[: len(places)] = places
+    out = torch.empty(len(networks), len(index), device=places.device)
+    for numbers, reached in _reached_maps(networks, cells, n_maps):
+        heads = [networks[number][n_maps:] for number in numbers]
+        shifts = reached.shifts(heads[0][0].kernel)
+        n_channels = reached.values.shape[1]
+        taps = reached.values.new_empty(CHUNK, len(shifts), n_channels)
+        for start in range(0, len(index), CHUNK):
+            here = index[start : start + CHUNK]
+            for tap, shift in enumerate(shifts):
+                taps[:, tap] = reached.values[here + shift]
+            _run_heads(heads, taps.view(CHUNK, -1), out, numbers, start)
+    return out[:, : len(places)].cpu().numpy()
+
+
+def _run_heads(
+    heads: Sequence[Network], taps: torch.Tensor, out: torch.Tensor, numbers: Sequence[int], start: int
+) -> None:
+    n_shared = _n_shared(heads)
+    x = taps
+    for layer in heads[0][:n_shared]:
+        x = _dense(layer, x)
+    for head, number in zip(heads, numbers, strict=True):
+        y = x
+        for layer in head[n_shared:]:
+            y = _dense(layer, y)
+        out[number, start : start + CHUNK] = y[:, 0]
+
+
+def _dense(layer: Layer, x: torch.Tensor) -> torch.Tensor:
+    y = torch.addmm(layer.bias, x, layer.weight)
+    return torch.nn.functional.silu(y, inplace=True) if layer.swish else y
+
+
+def _reached_maps(networks: Sequence[Network], cells: _Map, n_maps: int) -> Iterator[tuple[list[int], _Map]]:
+    """Run the first n_maps layers of every network; those that reach the same map come together."""
+    heads = [network[:n_maps] for network in networks]
+    n_shared = _n_shared(heads)
+    for layer in networks[0][:n_shared]:
+        cells = _finished(layer, _convolved(layer, cells))
+    if n_shared == n_maps:
+        yield list(range(len(networks))), cells
+        return
+    # A depth that enters as a constant channel changes the bias alone, and maxima do not mind a constant.
+    first = [head[n_shared] for head in heads]
+    common = all(torch.equal(layer.weight, first[0].weight) for layer in first)
+    linear = _convolved(first[0], cells) if common else None
+    for number, head in enumerate(heads):
+        own = _finished(first[number], _convolved(first[number], cells) if linear is None else linear)
+        for layer in head[n_shared + 1 :]:
+            own = _finished(layer, _convolved(layer, own))
+        yield [number], own
+
+
+def _n_shared(networks: Sequence[Network]) -> int:
+    """Return how many layers from the first on are the same in all networks."""
+    for number, layers in enumerate(zip(*networks, strict=True)):
+        if not all(layer.is_same(layers[0]) for layer in layers):
+            return number
+    return len(networks[0])
+
+
+def _convolved(layer: Layer, cells: _Map) -> _Map:
+    """Convolve and pool; bias and Swish are still to come."""
+    shifts = cells.shifts(layer.kernel)
+    n_cells = cells.n_cells - shifts[-1]  # the cells behind see beyond the strip
+    n_rows, room = _whole_chunks(n_cells), len(cells.values) - _whole_chunks(cells.n_cells)
+    values = cells.values.new_zeros(n_rows + room, layer.weight.shape[1])
+    taps = cells.values.new_empty(CHUNK, len(shifts), cells.values.shape[1])
+    for start in range(0, n_rows, CHUNK):
+        for tap, shift in enumerate(shifts):
+            taps[:, tap] = cells.values[start + shift : start + shift + CHUNK]
+        torch.mm(taps.view(CHUNK, -1), layer.weight, out=values[start : start + CHUNK])
+    if not layer.pooled:
+        return _Map(cells.width, n_cells, cells.dilation, values)
+    for shift in (cells.dilation, cells.dilation * cells.width):
+        pooled = torch.zeros_like(values)
+        torch.maximum(values[:-shift], values[shift:], out=pooled[:-shift])
+        values = pooled
+    n_cells -= cells.dilation * (cells.width + 1)
+    return _Map(cells.width, n_cells, cells.dilation * 2, values)
+
+
+def _finished(layer: Layer, cells: _Map) -> _Map:
+    """Add the bias, and run Swish, over whole chunks: its last digit may depend on where an array ends."""
+    values = cells.values + layer.bias
+    torch.nn.functional.silu(values, inplace=True)
+    return _Map(cells.width, cells.n_cells, cells.dilation, values)

@@ -1,0 +1,115 @@
+import struct
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shared_material import shared
+
+from geosoil.errors import GeosoilError, SamplesError
+from geosoil.io.spectra.asd import read_asd
+
+NUMBERS = {0: "<f4", 1: "<i4", 2: "<f8"}
+
+
+def asd(target, reference, *, version=b"as8", data_type=0, data_format=2, flag=-1, note=b"", first=350.0, step=1.0):
+    """Build the bytes of an ASD file as the format is defined."""
+    header = bytearray(484)
+    header[:3] = version
+    header[186], header[199] = data_type, data_format
+    struct.pack_into("<f", header, 191, first)
+    struct.pack_into("<f", header, 195, step)
+    struct.pack_into("<H", header, 204, len(target))
+    numbers = [np.asarray(values, NUMBERS.get(data_format, "<f4")).tobytes() for values in (target, reference)]
+    return bytes(header) + numbers[0] + struct.pack("<hqqH", flag, 0, 0, len(note)) + note + numbers[1]
+
+
+def written(folder, content):
+    path = folder / "soil.asd"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "asdreader_soil_v8",
+        "csiro_example_v7",
+        "kaitastic_v6sample00000",
+        "kaitastic_v7_field",
+        "kaitastic_v7sample00003",
+        "kaitastic_v8sample00001",
+        "ossl_101453MD01",
+        "ossl_235157MD01",
+    ],
+)
+def test_a_real_file_gives_the_reflectance_of_other_readers(name):
+    expected = pd.read_parquet(shared("data/spectra/asd/expected.parquet")).query("file == @name + '.asd'")
+    wavelength_nm, reflectance = read_asd(shared(f"data/spectra/asd/{name}.asd"))
+    np.testing.assert_array_equal(wavelength_nm, expected["wavelength_nm"])
+    np.testing.assert_allclose(reflectance, expected["reflectance"], rtol=1e-12)
+
+
+def test_a_real_file_of_radiance_is_refused():
+    with pytest.raises(SamplesError, match=r"v7sample00000.asd: found radiance"):
+        read_asd(shared("data/spectra/asd/kaitastic_v7sample00000.asd"))
+
+
+@pytest.mark.parametrize("data_format", NUMBERS)
+@pytest.mark.parametrize("note", [b"", b"white panel, 99 %"])
+def test_every_number_format_is_read_and_a_note_before_the_reference_is_skipped(tmp_path, data_format, note):
+    content = asd([1, 2, 6], [4, 8, 12], data_format=data_format, note=note, first=1000.0, step=0.5)
+    wavelength_nm, reflectance = read_asd(written(tmp_path, content))
+    assert wavelength_nm.tolist() == [1000.0, 1000.5, 1001.0]
+    assert reflectance.tolist() == [0.25, 0.25, 0.5]
+
+
+def test_a_band_without_reference_is_nan(tmp_path):
+    _, reflectance = read_asd(written(tmp_path, asd([1, 0, 6], [0, 0, 12])))
+    np.testing.assert_array_equal(reflectance, [np.nan, np.nan, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"version": b"ASD"}, "begins with b'ASD'"),
+        ({"data_type": 2}, "radiance"),
+        ({"data_type": 77}, "type 77"),
+        ({"data_format": 3}, "number format 3"),
+        ({"flag": 0}, "no white reference"),
+        ({"first": float("nan")}, "from nan nm"),
+        ({"step": 0.0}, "by 0 nm"),
+    ],
+    ids=str,
+)
+def test_what_holds_no_reflectance_is_refused(tmp_path, change, found):
+    with pytest.raises(SamplesError, match=found):
+        read_asd(written(tmp_path, asd([1, 2], [4, 4], **change)))
+
+
+def test_a_file_cut_anywhere_is_refused(tmp_path):
+    content = asd([1, 2, 6], [4, 8, 12], note=b"panel")
+    for size in [*range(0, len(content), 11), 483, 484, len(content) - 1]:
+        with pytest.raises(SamplesError, match=r"cut short|begins with"):
+            read_asd(written(tmp_path, content[:size]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(changes=st.lists(st.tuples(st.integers(0, 560), st.integers(0, 255)), min_size=1, max_size=6))
+def test_a_damaged_file_is_read_or_refused_but_never_crashes(tmp_path_factory, changes):
+    content = bytearray(asd([1, 2, 6], [4, 8, 12]))
+    for at, byte in changes:
+        content[at % len(content)] = byte
+    try:
+        wavelength_nm, reflectance = read_asd(written(tmp_path_factory.getbasetemp(), content))
+    except GeosoilError as error:
+        assert "soil.asd: found" in str(error)
+    else:
+        assert wavelength_nm.shape == reflectance.shape
+        assert not np.isinf(reflectance).any()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SamplesError, match=r"gone.asd: found No such file"):
+        read_asd(tmp_path / "gone.asd")

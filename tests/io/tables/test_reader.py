@@ -1,0 +1,111 @@
+import geopandas as gpd
+import numpy as np
+import pytest
+from shapely.geometry import LineString, Point
+from shared_material import shared
+
+from geosoil.errors import SamplesError
+from geosoil.io.tables.reader import read_samples
+
+
+def sites(**columns):
+    columns = {"site": ["a", "b", "c"], "soc_pct": [1.0, 2.0, np.nan], **columns}
+    geometry = columns.pop("geometry", [Point(0, 1), Point(2, 3), Point(4, 5)])
+    return gpd.GeoDataFrame(columns, geometry=geometry, crs="EPSG:32633")
+
+
+@pytest.mark.parametrize("name", ["s.gpkg", "s.geojson", "s.shp", "s.parquet", "s.csv"])
+def test_every_format_gives_the_same_samples(tmp_path, name):
+    frame = sites()
+    options = {}
+    if name == "s.csv":
+        frame.drop(columns="geometry").assign(x=frame.geometry.x, y=frame.geometry.y).to_csv(
+            tmp_path / name, index=False
+        )
+        options = {"x": "x", "y": "y", "crs": "EPSG:32633"}
+    elif name == "s.parquet":
+        frame.to_parquet(tmp_path / name)
+    else:
+        frame.to_file(tmp_path / name)
+    found = read_samples(tmp_path / name, sample_id="site", columns=["soc_pct"], **options)
+    assert found["site"].tolist() == ["a", "b", "c"]
+    np.testing.assert_array_equal(found["soc_pct"], [1, 2, np.nan])
+    assert [(p.x, p.y) for p in found.geometry] == [(0, 1), (2, 3), (4, 5)]
+    assert found.crs == frame.crs
+
+
+def read_csv(folder, text, **options):
+    (folder / "s.csv").write_text(text)
+    options = {"sample_id": "site", "columns": ["soc_pct"], "x": "x", "y": "y", "crs": "EPSG:4326", **options}
+    return read_samples(folder / "s.csv", **options)
+
+
+def test_ids_are_text_as_they_stand(tmp_path):
+    assert read_csv(tmp_path, "site,soc_pct,x,y\n007,1,2,3\n7,1,2,3\n")["site"].tolist() == ["007", "7"]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        ("site,soc_pct,x,y\na,1,2,3\na,1,2,3\n", {}, "site more than once: a"),
+        ("site,soc_pct,x,y\na,1,2,3\n,1,2,3\n", {}, "no site in row 2"),
+        ("site,SOC,x,y\na,1,2,3\nb,1,2,3\n", {"columns": ["soc_pct"]}, "no column soc_pct.* did you mean SOC?"),
+        ("site,soc_pct,x,y\na,1,2,3\nb,<0.1,2,3\n", {}, r"'<0.1' in column soc_pct, row 2 \(b\)"),
+        ("site,soc_pct,x,y\na,1,2,3\nb,inf,2,3\n", {}, "'inf' in column soc_pct"),
+        ("site,soc_pct,x,y\na,1,2,3\nb,1,,3\n", {}, "no coordinates for b"),
+        ("site,soc_pct,x,y\na,1,2,3\nb,1,east,3\n", {}, "'east' in column x"),
+        ("site,soc_pct,x,y\na,1,2,3\nb,1,2,3\n", {"crs": None}, "without geometry"),
+        ("site,soc_pct,x,y\na,1,2,3\nb,1,2,3\n", {"crs": "EPSG:none"}, "CRS 'EPSG:none'"),
+        ("site,soc_pct,x,y\na,1,2,3\n", {}, "1 rows; expected at least 2"),
+        ("", {}, "no table that can be read"),
+    ],
+)
+def test_a_table_that_would_be_silently_wrong_is_refused(tmp_path, text, options, said):
+    with pytest.raises(SamplesError, match=said):
+        read_csv(tmp_path, text, **options)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "said"),
+    [
+        ([Point(0, 1), None, Point(4, 5)], "no geometry for b"),
+        ([Point(0, 1), LineString([(0, 0), (1, 1)]), Point(4, 5)], r"LineString geometries \(b\)"),
+    ],
+)
+def test_geometries_other_than_points_are_refused(tmp_path, geometry, said):
+    sites(geometry=geometry).to_parquet(tmp_path / "s.parquet")
+    with pytest.raises(SamplesError, match=said):
+        read_samples(tmp_path / "s.parquet", sample_id="site", columns=[])
+
+
+def test_a_crs_is_needed_once_and_must_not_contradict_the_file(tmp_path):
+    sites().to_parquet(tmp_path / "with.parquet")
+    sites().set_crs(None, allow_override=True).to_parquet(tmp_path / "without.parquet")
+    with pytest.raises(SamplesError, match="no CRS"):
+        read_samples(tmp_path / "without.parquet", sample_id="site", columns=[])
+    found = read_samples(tmp_path / "without.parquet", sample_id="site", columns=[], crs="EPSG:32633")
+    assert found.crs.to_epsg() == 32633
+    with pytest.raises(SamplesError, match="expected EPSG:4326, as given"):
+        read_samples(tmp_path / "with.parquet", sample_id="site", columns=[], crs="EPSG:4326")
+
+
+def test_a_file_of_several_layers_wants_the_name_of_one(tmp_path):
+    for layer in ("first", "second"):
+        sites().to_file(tmp_path / "s.gpkg", layer=layer)
+    with pytest.raises(SamplesError, match="name one of first, second"):
+        read_samples(tmp_path / "s.gpkg", sample_id="site", columns=[])
+    assert len(read_samples(tmp_path / "s.gpkg", sample_id="site", columns=[], layer="second")) == 3
+
+
+def test_files_that_are_no_table_are_said_in_one_line(tmp_path):
+    (tmp_path / "s.gpkg").write_text("no database")
+    for name, said in (("absent.csv", "no such file"), ("s.gpkg", "no table that can be read")):
+        with pytest.raises(SamplesError, match=said) as raised:
+            read_samples(tmp_path / name, sample_id="site", columns=[])
+        assert "\n" not in str(raised.value)
+
+
+def test_the_real_meuse_points_are_read():
+    path = shared("data/rasters/meuse/meuse_points.gpkg")
+    found = read_samples(path, sample_id="sample", columns=["dist_river_m"])
+    assert len(found) == 155 and found["dist_river_m"].tolist()[:2] == [50, 30] and found.crs.to_epsg() == 28992

@@ -1,0 +1,152 @@
+"""A map on disk: the grid of the cube, statistics, unit, provenance, style and quicklook, or nothing at all."""
+
+import numpy as np
+import pytest
+import rasterio
+from rio_cogeo.cogeo import cog_validate
+from small_cube import save_trained_model, write_cube
+from written_rasters import corrupt_block, write_raster
+
+from geosoil.errors import GeosoilError, ModelFileError, OutputError, RasterError
+from geosoil.models.store import load_model, model_sha256
+from geosoil.sensors.cube import open_cube
+from geosoil.spectra.bare_soil import BareSoil
+from geosoil.workflows.map import map_cube
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("maps")
+    save_trained_model(folder / "share")
+    write_cube(folder / "cube.tif", shape=(103, 151), tiled=True, blockxsize=64, blockysize=64)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    return map_cube(folder / "cube.tif", folder / "share", folder / "map.tif", threads=2)
+
+
+def test_a_map_on_disk_is_what_predict_gives_for_every_pixel(folder, result):
+    model = load_model(folder / "share")
+    rows = open_cube(folder / "cube.tif").values[model.used].reshape(len(model.used), -1).T
+    valid = np.isfinite(rows).all(axis=1)
+    expected = np.full(len(rows), np.nan)
+    expected[valid] = model.predict_rows(rows[valid])[:, 0]
+    with rasterio.open(result.path) as source:
+        np.testing.assert_allclose(source.read(1).ravel(), expected, atol=1e-4 * np.nanstd(expected))
+
+
+def test_the_grid_of_the_file_is_the_grid_of_the_cube(folder, result):
+    with rasterio.open(folder / "cube.tif") as cube, rasterio.open(result.path) as source:
+        assert (source.shape, source.transform, source.crs) == (cube.shape, cube.transform, cube.crs)
+
+
+def test_the_file_is_a_valid_cog_with_name_unit_nodata_and_exact_statistics(result):
+    assert cog_validate(str(result.path), strict=True, quiet=True)[0]
+    with rasterio.open(result.path) as source:
+        values = source.read(1)
+        assert source.descriptions == ("share_pct",)
+        assert source.units == ("%",)
+        assert np.isnan(source.nodata)
+        tags = source.tags(1)
+    valid = np.float64(values[np.isfinite(values)])
+    assert float(tags["STATISTICS_MINIMUM"]) == valid.min()
+    assert float(tags["STATISTICS_MEAN"]) == pytest.approx(valid.mean(), rel=1e-12)
+    assert float(tags["STATISTICS_STDDEV"]) == pytest.approx(valid.std(), rel=1e-9)
+
+
+def test_the_file_tells_where_it_comes_from(folder, result):
+    with rasterio.open(result.path) as source:
+        tags = source.tags()
+    assert tags["GEOSOIL_MODEL"] == "share"
+    assert tags["GEOSOIL_MODEL_SHA256"] == model_sha256(folder / "share")
+    assert tags["GEOSOIL_CUBE"] == "cube.tif"
+    assert not any(str(folder) in value for value in tags.values())
+
+
+def test_style_and_quicklook_stand_beside_the_map_and_no_other_file(result):
+    assert result.style.name == "map.qml"
+    assert result.quicklook.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    beside = {path.name for path in result.path.parent.iterdir() if path.stem.startswith("map") or path.name[0] == "."}
+    assert beside == {"map.tif", "map.qml", "map.png"}
+
+
+def test_thresholds_of_bare_soil_are_stated_in_the_file(folder):
+    result = map_cube(folder / "cube.tif", folder / "share", folder / "bare.tif", bare_soil=BareSoil(ndvi_max=0.3))
+    with rasterio.open(result.path) as source:
+        assert source.tags()["GEOSOIL_BARE_SOIL"].startswith("NDVI <= 0.3, NBR2 <= ")
+
+
+def test_pixels_set_to_the_end_of_the_valid_range_are_counted(folder, tmp_path):
+    save_trained_model(tmp_path / "narrow", valid_range=(30.0, 60.0))
+    result = map_cube(folder / "cube.tif", tmp_path / "narrow", tmp_path / "m.tif")
+    with rasterio.open(result.path) as source:
+        at_ends = int(np.isin(source.read(1), np.float32([30, 60])).sum())
+    assert at_ends > 1000
+    assert f"{at_ends} pixels were predicted outside the valid range and set to 30 or 60" in result.notes[-1]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("block", [13, 64, 1000])
+def test_the_pixels_never_depend_on_block_or_threads(folder, result, tmp_path, block, threads):
+    other = map_cube(folder / "cube.tif", folder / "share", tmp_path / "m.tif", block=block, threads=threads)
+    with rasterio.open(other.path) as a, rasterio.open(result.path) as b:
+        np.testing.assert_array_equal(a.read(), b.read())
+
+
+def left_behind(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_corrupt_tile_names_its_window_and_leaves_nothing(folder, tmp_path):
+    write_cube(tmp_path / "c.tif", shape=(128, 128), tiled=True, blockxsize=64, blockysize=64, compress="deflate",
+               interleave="pixel")  # fmt: skip
+    corrupt_block(tmp_path / "c.tif", band=1, row=1, column=0)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(RasterError, match=r"c\.tif.*row"):
+        map_cube(tmp_path / "c.tif", folder / "share", tmp_path / "out" / "m.tif")
+    assert left_behind(tmp_path / "out") == []
+
+
+def test_a_map_of_nothing_is_written_and_says_so(folder, tmp_path):
+    write_cube(tmp_path / "c.tif", values=np.full((100, 4, 4), -9999, np.int16), shape=(4, 4))
+    result = map_cube(tmp_path / "c.tif", folder / "share", tmp_path / "m.tif")
+    assert "no pixel with a value" in result.summary()
+    assert result.style is None
+
+
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [("nowhere/m.tif", OutputError), ("file/m.tif", OutputError), ("m.jpg", OutputError)],
+)
+def test_an_output_that_cannot_be_written_is_refused(folder, tmp_path, output, error):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(error):
+        map_cube(folder / "cube.tif", folder / "share", tmp_path / output)
+    assert left_behind(tmp_path) == ["file"]
+
+
+def test_a_folder_that_is_no_model_and_a_file_that_is_no_raster_are_refused(folder, tmp_path):
+    with pytest.raises(ModelFileError):
+        map_cube(folder / "cube.tif", tmp_path, tmp_path / "m.tif")
+    (tmp_path / "c.tif").write_text("no raster")
+    with pytest.raises(GeosoilError, match=r"c\.tif"):
+        map_cube(tmp_path / "c.tif", folder / "share", tmp_path / "m.tif")
+
+
+def test_a_mask_of_another_grid_is_refused(folder, tmp_path):
+    write_raster(tmp_path / "mask.tif", np.ones((1, 5, 5), np.uint8))
+    with pytest.raises(GeosoilError, match=r"mask\.tif"):
+        map_cube(folder / "cube.tif", folder / "share", tmp_path / "m.tif", mask=tmp_path / "mask.tif")
+
+
+def test_a_map_and_its_quicklook_overwrite_no_input(folder, tmp_path):
+    cube = write_cube(tmp_path / "soil.png", driver="GTiff")
+    before = cube.read_bytes()
+    for name in ("soil.png.tif", "soil.tif"):
+        (tmp_path / "soil.png.tif").unlink(missing_ok=True)
+        (tmp_path / "soil.png.tif").symlink_to("soil.png")
+        with pytest.raises(OutputError, match="one of the inputs"):
+            map_cube(cube, folder / "share", tmp_path / name)
+    assert cube.read_bytes() == before
