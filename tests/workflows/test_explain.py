@@ -130,7 +130,7 @@ def test_an_output_that_cannot_be_is_told_before_anything_is_computed(place, tmp
     def computed(*_, **__):
         pytest.fail("the work was begun")
 
-    for module in ("explanations", "explained_map"):
+    for module in ("explain", "explained_map"):
         monkeypatch.setattr(f"geosoil.report.{module}.explain_rows", computed)
     (tmp_path / "file").write_text("")
     write_raster(tmp_path / "same.tif", np.ones((1, 2, 2), np.float32))

@@ -223,7 +223,7 @@ def test_a_file_on_a_web_server_is_read_by_ranges(tmp_path):
     stored = np.random.default_rng(0).integers(0, 100, (4, 512, 512), dtype="int16")
     profile = {"tiled": True, "blockxsize": 64, "blockysize": 64, "interleave": "band", "nodata": 0}
     path = write_raster(tmp_path / "a.tif", stored, **profile)
-    command = [sys.executable, str(Path(__file__).parents[1] / "range_server.py"), str(tmp_path)]
+    command = [sys.executable, str(Path(__file__).parents[2] / "range_server.py"), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             address = f"http://127.0.0.1:{server.stdout.readline().strip()}/a.tif"

@@ -51,7 +51,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    command = [sys.executable, str(Path(__file__).parents[1] / "range_server.py"), str(folder)]
+    command = [sys.executable, str(Path(__file__).parents[2] / "range_server.py"), str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             address = f"http://127.0.0.1:{process.stdout.readline().strip()}"
