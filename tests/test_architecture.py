@@ -21,6 +21,7 @@ LAYERS = [
     {"models"},
     {"training"},
     {"mapping", "explain"},
+    {"pipeline"},
     {"report"},
     {"workflows"},
     {"studies"},

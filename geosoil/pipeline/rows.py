@@ -1,0 +1,148 @@
+"""The rows that a model learns from, whatever they were read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyproj import CRS
+
+    from geosoil.models.contract import Feature
+    from geosoil.pipeline.part import TargetProperty
+    from geosoil.raster.grid import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """Spectra of a library on the bands of the training rows.
+
+    Parameters
+    ----------
+    ids : ndarray of str, shape (n_library,)
+    X : ndarray of float32, shape (n_library, n_features)
+        Reflectance as a fraction.
+    y : ndarray, shape (n_library, n_targets), or None
+        The targets in their units, NaN where unknown; None where the library does not have them.
+    auxiliary : ndarray, shape (n_library,), or None
+        The auxiliary property, NaN where unknown.
+    sample_of_row : ndarray of int, shape (n_library,)
+        The training row whose own spectrum a library row is, -1 for none. Such a row is never learned from while that
+        sample is tested.
+    in_country : ndarray of bool, shape (n_library,), or None
+        Whether a row comes from the country of the site.
+    """
+
+    ids: np.ndarray
+    X: np.ndarray
+    y: np.ndarray | None
+    auxiliary: np.ndarray | None
+    sample_of_row: np.ndarray
+    in_country: np.ndarray | None = None
+
+    @property
+    def holds_samples(self) -> bool:
+        """Whether the library holds spectra of the training rows themselves."""
+        return bool((self.sample_of_row >= 0).any())
+
+    def rows_without(self, samples: np.ndarray) -> np.ndarray:
+        """Return the indices of library rows that are not the spectrum of one of these samples."""
+        return np.flatnonzero(~np.isin(self.sample_of_row, samples))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """Training rows in one order, whatever their source.
+
+    Parameters
+    ----------
+    ids : ndarray of str, shape (n,)
+    X : ndarray of float32, shape (n, n_features) or (n, n_features, side, side)
+        Reflectance as a fraction, covariates in their units, or patches of covariates around each place.
+    y : ndarray of float64, shape (n, n_targets)
+        Targets in their units, NaN where unknown.
+    features : tuple of Feature
+        What the columns of X are, with their range in X (at the centre of patches).
+    targets : tuple of TargetProperty
+        One for each column of y; a property at several depths is several targets.
+    quantity : {"reflectance", "covariates"}
+    notes : list of str
+        What was done to the input, for the report.
+    sha256 : str
+        Hash of the values that decide the model.
+    layers_cm : tuple of (top, bottom), or None
+        The depth layer of each target in cm, where targets are depths.
+    xy : ndarray, shape (n, 2), or None
+        Places in `crs`.
+    groups, folds, zones : ndarray of str, shape (n,), or None
+        Group (site), user's own fold and zone of each row.
+    auxiliary : ndarray, shape (n,), or None
+        The auxiliary property of the samples, NaN where unknown.
+    laboratory : ndarray, shape (n, n_features), or None
+        Laboratory spectra at the bands of X.
+    neighbours : ndarray, shape (n, 4, n_features), or None
+        The four pixels around each sample, NaN where there is none.
+    library : Library or None
+    grid : Grid or None
+        Grid of the covariates.
+    table : DataFrame or None
+        Further columns for the table of statistics.
+    """
+
+    ids: np.ndarray
+    X: np.ndarray
+    y: np.ndarray
+    features: tuple[Feature, ...]
+    targets: tuple[TargetProperty, ...]
+    quantity: str
+    notes: list[str]
+    sha256: str
+    layers_cm: tuple[tuple[float, float], ...] | None = None
+    xy: np.ndarray | None = None
+    crs: CRS | None = None
+    groups: np.ndarray | None = None
+    folds: np.ndarray | None = None
+    zones: np.ndarray | None = None
+    auxiliary: np.ndarray | None = None
+    laboratory: np.ndarray | None = None
+    neighbours: np.ndarray | None = None
+    library: Library | None = None
+    grid: Grid | None = None
+    table: pd.DataFrame | None = None
+    refused: list[str] = field(default_factory=list)  # targets without enough values, a sentence each
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.ids)
+
+    @property
+    def wavelength_nm(self) -> np.ndarray:
+        """Wavelengths of the features in nm, shape (n_features,); NaN for covariates."""
+        return np.array([np.nan if f.wavelength_nm is None else f.wavelength_nm for f in self.features])
+
+    @property
+    def is_patched(self) -> bool:
+        """Whether X holds patches."""
+        return self.X.ndim == 4
+
+    @property
+    def centres(self) -> np.ndarray:
+        """Return the values at the places themselves, shape (n, n_features): the centre of each patch."""
+        middle = self.X.shape[-1] // 2
+        return np.ascontiguousarray(self.X[:, :, middle, middle]) if self.is_patched else self.X
+
+    @property
+    def xy_m(self) -> np.ndarray | None:
+        """Places in metres, shape (n, 2), or None where places are unknown or in degrees."""
+        return self.xy if self.crs is not None and self.crs.is_projected else None
+
+    def for_target(self, index: int) -> TrainingRows:
+        """Return the same rows with one target only."""
+        layers = None if self.layers_cm is None else (self.layers_cm[index],)
+        library = self.library
+        if library is not None and library.y is not None:
+            library = replace(library, y=library.y[:, [index]])
+        return replace(self, y=self.y[:, [index]], targets=(self.targets[index],), layers_cm=layers, library=library)
