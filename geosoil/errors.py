@@ -24,14 +24,18 @@ from urllib.parse import quote
 
 _HIDDEN = "***"
 _LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")
-# Parameters of signed addresses: AWS, Google, CloudFront, SAS of Azure, and what services call their keys.
+# Parameters of addresses whose values may be shown; the value of any other may be a signature, a token or a key.
+_HARMLESS = (
+    "band|bands|bbox|bidx|collection|coverage|coverageId|crs|date|datetime|day|f|format|height|item|items|layer|layers"
+    "|limit|list_dir|max_retry|month|page|request|retry_delay|service|sr|srs|time|url|use_head|version|versionId|width"
+    "|year"
+)
 _PARAMETER = re.compile(
-    r"""((?:[?&;]|%3F|%26)
-    (?:X-(?:Amz|Goog)-[\w-]+|AWSAccessKeyId|GoogleAccessId|Signature|Policy|Key-Pair-Id|sig|se|sp|sv
-      |(?:[\w-]*[_-])?(?:token|password|secret|credentials?|key)|apikey|accesskey|auth)
-    (?:=|%3D))(?:(?!%26|:\s|:$)[^&;,)\s"'<>])+""",
+    rf"""((?:[?&;\#]|%(?:25)*(?:3F|26|23)|\b(?=header\.))(?!(?:{_HARMLESS})(?:=|%(?:25)*3D))[\w.~\[\]-]+(?:=|%(?:25)*3D))
+    (?:(?:Bearer|Basic|Token)(?:\s|\+|%20)+)?(?:(?!%(?:25)*26|\#[\w.-]+=|:\s|:$)[^&;,)\s"'<>])+""",
     re.IGNORECASE | re.VERBOSE,
 )
+_AUTHORIZATION = re.compile(r"(\bAuthorization\s*:\s*)(?:(?:Bearer|Basic|Token)\s+)?[^\s,;\"'<>]+", re.IGNORECASE)
 _KEY_ID = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
 _SECRET_VARIABLES = (
     "AWS_SECRET_ACCESS_KEY",
@@ -49,17 +53,30 @@ _SHORTEST = 8  # characters: a shorter value is no secret, and hiding it would t
 def without_secrets(text: str) -> str:
     """Return a text that may be shown: logins, signatures, tokens and keys in it are hidden.
 
-    text: anything that may hold addresses: an error of a library, a path for a tag or a manifest. Hidden are
-        `user:password@`, the parameters of signed addresses, AWS key ids, and secrets found in the environment.
+    Hidden are `user:password@`, the value of every parameter of an address except those known to be harmless (such as
+    `year`), authorization headers, AWS key ids, and secrets found in the environment.
 
-    >>> without_secrets("https://me:word@example.org/a.tif?sig=c2VjcmV0&x=1")
-    'https://***@example.org/a.tif?sig=***&x=1'
+    Parameters
+    ----------
+    text : str
+        Any text that may hold addresses: an error of a library, a path for a tag or a manifest.
+
+    Returns
+    -------
+    str
+        The text with `***` in place of secrets.
+
+    Examples
+    --------
+    >>> without_secrets("https://me:word@example.org/a.tif?sig=c2VjcmV0&year=2020")
+    'https://***@example.org/a.tif?sig=***&year=2020'
     """
     for name in _SECRET_VARIABLES:
         value = os.environ.get(name, "")
         if len(value) >= _SHORTEST:
             text = text.replace(value, _HIDDEN).replace(quote(value, safe=""), _HIDDEN)
     text = _LOGIN.sub(f"{_HIDDEN}@", text)
+    text = _AUTHORIZATION.sub(rf"\g<1>{_HIDDEN}", text)
     text = _PARAMETER.sub(rf"\g<1>{_HIDDEN}", text)
     return _KEY_ID.sub(_HIDDEN, text)
 
