@@ -14,7 +14,7 @@ import torch
 from measure import asked_quick, report
 
 from geosoil.networks.dense import squared_error
-from geosoil.networks.loop import train
+from geosoil.networks.loop import TrainSettings, train
 from geosoil.networks.resnet1d import ResidualNet
 from geosoil.numerics.threads import one_thread_each
 
@@ -45,7 +45,8 @@ def plain_epoch(X: np.ndarray, y: np.ndarray, threads: int) -> None:
 
 def our_epoch(X: np.ndarray, y: np.ndarray, threads: int) -> None:
     """Train one epoch by the project's trainer."""
-    train(build, (X, y), squared_error, seed=0, epochs=1, batch_size=BATCH, learning_rate=RATE, l2=L2, threads=threads)
+    settings = TrainSettings(seed=0, epochs=1, batch_size=BATCH, learning_rate=RATE, l2=L2, threads=threads)
+    train(build, (X, y), squared_error, settings)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from geosoil.estimators.base import MORE_SAMPLES_OR_PLS, Regressor, mean_and_spr
 from geosoil.program.ops import Affine, Elementwise, Program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 class DenseNet(Regressor):
@@ -58,9 +58,16 @@ class DenseNet(Regressor):
         """Return a new net that begins with this one's weights and keeps those of the layers in `freeze`."""
         return clone(self).set_params(**settings)._train(X, y, start=self.weights_, frozen=freeze)
 
-    def _train(self, X: np.ndarray, y: np.ndarray, **options: Any) -> DenseNet:
+    def _train(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        *,
+        start: Mapping[str, np.ndarray] | None = None,
+        frozen: Sequence[str] = (),
+    ) -> DenseNet:
         from geosoil.networks.dense import Dense, squared_error
-        from geosoil.networks.loop import train
+        from geosoil.networks.loop import TrainSettings, train
 
         X, y = self._training_rows(X, y, 5, MORE_SAMPLES_OR_PLS)
         self.target_mean_, self.target_spread_ = mean_and_spread(y)
@@ -68,12 +75,15 @@ class DenseNet(Regressor):
             lambda: Dense(X.shape[1], list(self.hidden), self.dropout),
             (X, (y - self.target_mean_) / self.target_spread_),
             squared_error,
-            seed=self.random_state,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
-            **options,
+            TrainSettings(
+                seed=self.random_state,
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                patience=self.patience,
+                frozen=frozen,
+            ),
+            start=start,
         )
         self.weights_ = trained.weights
         return self

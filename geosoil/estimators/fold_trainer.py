@@ -136,19 +136,21 @@ def _fit_net(
     after_epoch: Callable[[int, float], None] | None,
 ) -> dict[str, np.ndarray]:
     from geosoil.networks.dense import squared_error
-    from geosoil.networks.loop import train
+    from geosoil.networks.loop import TrainSettings, train
 
     return train(
         build,
         (X, standard),
         squared_error,
-        seed=settings.random_state + seed,
-        epochs=epochs,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
+        TrainSettings(
+            seed=settings.random_state + seed,
+            epochs=epochs,
+            batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            frozen=frozen,
+            device=settings.device,
+            threads=settings.threads,
+        ),
         start=start,
-        frozen=frozen,
-        device=settings.device,
-        threads=settings.threads,
         progress=after_epoch,
     ).weights

@@ -7,6 +7,7 @@ split, of the rows that stop a training included.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -254,10 +255,12 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
         standard: np.ndarray,
         predict: Predict,
         seed: int,
-        **options: Any,
+        *,
+        start: Mapping[str, np.ndarray] | None = None,
+        **settings: Any,
     ) -> dict[str, np.ndarray]:
-        """Train a network of which `predict` makes `(predicted, measured)` out of a batch of patches and values."""
-        from geosoil.networks.loop import train
+        """Train a network; `predict` returns `(predicted, measured)` for a batch, `settings` replace the usual ones."""
+        from geosoil.networks.loop import TrainSettings, train
         from geosoil.networks.patch_cnn import masked_squared_error, one_of_eight
 
         def loss(net: nn.Module, batch: tuple[torch.Tensor, ...], generator: torch.Generator) -> torch.Tensor:
@@ -266,15 +269,16 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
                 patches = one_of_eight(patches, generator)
             return masked_squared_error(*predict(net, patches, measured))
 
-        settings: dict[str, Any] = {
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "weight_decay": self.weight_decay,
-            "patience": self.patience,
-            "decay_learning_rate": self.patience is None,
-        }
-        trained = train(build, (scaled, standard), loss, seed=seed, **settings | options)
+        usual = TrainSettings(
+            seed=seed,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+            decay_learning_rate=self.patience is None,
+        )
+        trained = train(build, (scaled, standard), loss, replace(usual, **settings), start=start)
         self.losses_.append(trained.losses)
         return trained.weights
 

@@ -146,7 +146,7 @@ class ResNet1D(Regressor):
         **options: Any,
     ) -> ResNet1D:
         from geosoil.networks.dense import squared_error
-        from geosoil.networks.loop import train
+        from geosoil.networks.loop import TrainSettings, train
         from geosoil.networks.resnet1d import choose_pool_bands
 
         X, y = self._checked(X, y)
@@ -165,19 +165,21 @@ class ResNet1D(Regressor):
             lambda: self._net(X.shape[1]),
             (X, self._standard(y)),
             squared_error,
-            seed=self.random_state,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            l2=self.l2,
-            patience=self.patience,
-            stopping_share=self.stopping_share,
+            TrainSettings(
+                seed=self.random_state,
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                l2=self.l2,
+                patience=self.patience,
+                stopping_share=self.stopping_share,
+                frozen=frozen,
+                adapt_batch_norm=adapt,
+                device=self.device,
+                mixed_precision=self.mixed_precision,
+                threads=self.threads,
+            ),
             start=start,
-            frozen=frozen,
-            adapt_batch_norm=adapt,
-            device=self.device,
-            mixed_precision=self.mixed_precision,
-            threads=self.threads,
             **options,
         )
         self.weights_ = trained.weights

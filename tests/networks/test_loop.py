@@ -1,12 +1,15 @@
 """The training loop: a seed gives the same weights, nothing outside is disturbed, patience keeps the best."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from geosoil.errors import ModelFileError, RecipeError
-from geosoil.networks.loop import train
+from geosoil.networks.loop import TrainSettings
+from geosoil.networks.loop import train as train_network
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(33, 3)).astype(np.float32)
@@ -19,6 +22,14 @@ def squared_error(module, batch, generator):
 
 def build():
     return nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1))
+
+
+def train(build, arrays, loss, **options):
+    names = {field.name for field in fields(TrainSettings)}
+    settings = TrainSettings(**{name: value for name, value in options.items() if name in names})
+    return train_network(
+        build, arrays, loss, settings, **{name: value for name, value in options.items() if name not in names}
+    )
 
 
 def fit(**options):
@@ -84,8 +95,8 @@ def test_an_epoch_without_numbers_for_the_stopping_rows_is_no_best():
 
         def loss(module, batch, generator):
             asked.append(module.training)
-            told = squared_error(module, batch, generator)
-            return told if module.training or asked.count(False) not in epochs else told * float("nan")
+            error = squared_error(module, batch, generator)
+            return error if module.training or asked.count(False) not in epochs else error * float("nan")
 
         settings = {"seed": 0, "epochs": 4, "batch_size": 64, "learning_rate": 1e-2, "patience": 9}
         return train(build, (X, Y), loss, **settings)
@@ -94,7 +105,7 @@ def test_an_epoch_without_numbers_for_the_stopping_rows_is_no_best():
     assert np.argmin(whole.stopping_losses) == 3 and np.isnan(spoilt.stopping_losses[3])
     three = train(build, (X, Y), squared_error, seed=0, epochs=3, batch_size=64, learning_rate=1e-2, patience=9)
     np.testing.assert_array_equal(spoilt.weights["0.weight"], three.weights["0.weight"])
-    with pytest.raises(RecipeError, match="no epoch after which the net predicts numbers"):
+    with pytest.raises(RecipeError, match="no epoch with finite predictions"):
         failing(range(1, 5))
 
 

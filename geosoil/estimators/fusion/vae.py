@@ -181,7 +181,7 @@ class SpectralVAE(Step):
         import torch
 
         from geosoil.estimators.fusion.losses import divergence, mean_discrepancy, paired_error, spectral_angle
-        from geosoil.networks.loop import train
+        from geosoil.networks.loop import TrainSettings, train
         from geosoil.networks.vae import VariationalAutoencoder
 
         mean = torch.from_numpy(self.y_mean_.astype(np.float32))
@@ -211,11 +211,13 @@ class SpectralVAE(Step):
                 build,
                 (x, y),
                 loss,
-                seed=self.random_state * 1000 + member,
-                epochs=settings["epochs"],
-                batch_size=-(-settings["batch_size"] * len(x) // n_samples),
-                learning_rate=settings["learning_rate"],
-                decay_learning_rate=settings["decay_learning_rate"],
+                TrainSettings(
+                    seed=self.random_state * 1000 + member,
+                    epochs=settings["epochs"],
+                    batch_size=-(-settings["batch_size"] * len(x) // n_samples),
+                    learning_rate=settings["learning_rate"],
+                    decay_learning_rate=settings["decay_learning_rate"],
+                ),
                 progress=progress,
             )
             self.weights_ |= {f"{member}.{name}": weight for name, weight in trained.weights.items()}

@@ -179,7 +179,7 @@ def test_neighbours_join_only_if_they_are_like_their_sample(pairs):
     vae = SpectralVAE(output="vae", n_members=1, **SMALL)
     vae.fit(satellite, laboratory=laboratory, neighbours=neighbours)
     assert vae.n_neighbours_used_ == 2 * len(satellite)
-    # They are trained on: a brighter pixel is told to be the same soil.
+    # They are trained on: a brighter pixel is labelled as the same soil.
     alone = SpectralVAE(output="vae", n_members=1, **SMALL).fit(satellite, laboratory=laboratory)
     moved = [np.abs(m.transform(1.2 * satellite) - m.transform(satellite)).mean() for m in (vae, alone)]
     assert moved[0] < 0.8 * moved[1]
@@ -188,9 +188,9 @@ def test_neighbours_join_only_if_they_are_like_their_sample(pairs):
 def test_members_differ_and_neighbours_make_batches_larger_instead_of_steps_more(pairs, monkeypatch):
     sizes, train = [], training.train
 
-    def noted(*arguments, **options):
-        sizes.append(options["batch_size"])
-        return train(*arguments, **options)
+    def noted(build, arrays, loss, settings, **options):
+        sizes.append(settings.batch_size)
+        return train(build, arrays, loss, settings, **options)
 
     monkeypatch.setattr(training, "train", noted)
     satellite, laboratory, _ = pairs
