@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from geosoil.pipeline.regressors import settings as of
+import geosoil.pipeline.regressors.settings as of
 
 if TYPE_CHECKING:
     from geosoil.models.contract import Model
