@@ -44,7 +44,8 @@ def main() -> None:
     side = 128 if quick else 512
     model = vae_model()
     X, y = training_rows()
-    pixels = X[:, model.used][np.random.default_rng(0).integers(0, len(X), BLOCKS * side * side)].astype(np.float32)
+    rows = np.random.default_rng(0).integers(0, len(X), BLOCKS * side * side)
+    pixels = X[:, model.used_columns][rows].astype(np.float32)
     blocks = np.ascontiguousarray(pixels.reshape(BLOCKS, side, side, -1).transpose(0, 3, 1, 2))
     on_gpu = model.on("cuda")
     difference = float(np.abs(on_gpu.predict(blocks[0]) - model.predict(blocks[0])).max() / np.std(y))

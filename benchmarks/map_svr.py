@@ -112,9 +112,9 @@ def peer_seconds(model: PixelModel, scene: Path, output: Path) -> float:
     from sklearn_raster import FeatureArrayEstimator
 
     X, y = training_rows()
-    bands = [int(good_bands()[i]) + 1 for i in model.used]
+    bands = [int(good_bands()[i]) + 1 for i in model.used_columns]
     pipeline = Pipeline([("scale", StandardScaler()), ("svr", SVR(**SETTINGS))])
-    wrapped = FeatureArrayEstimator(pipeline).fit(X[:, model.used], y)
+    wrapped = FeatureArrayEstimator(pipeline).fit(X[:, model.used_columns], y)
     start = time.perf_counter()
     # The same job: no data becomes NaN, stored integers become reflectance; and no global read lock.
     chunks = {"band": -1, "y": 256, "x": 256}
@@ -131,7 +131,7 @@ def main() -> None:
     output = scratch_folder() / "map_svr.tif"
     model = svr_model()
     repeats = 3 if quick else 5
-    bands = [int(good_bands()[i]) + 1 for i in model.used]
+    bands = [int(good_bands()[i]) + 1 for i in model.used_columns]
     read_blocks(scene, None)  # once, so that all that follows finds the file in the page cache
     map_scene(model, scene, output)
     reading = median_seconds(lambda: read_blocks(scene, None), repeats)

@@ -205,10 +205,13 @@ def _program(model: PixelModel | CompositeModel, estimator: Any) -> Program | No
 
 
 def _on_used(model: PixelModel, program: Program) -> Program:
-    """Let a program read only the inputs that it uses, in their order."""
-    place = np.zeros((len(model.inputs), len(model.used)))
-    place[model.used, np.arange(len(model.used))] = 1.0
-    return (Affine(place, np.zeros(len(place))), *program) if len(model.used) < len(model.inputs) else program
+    """Let a program read only the columns that it uses, in their order."""
+    n_columns, used = len(model.training_columns), model.used_columns
+    if len(used) == n_columns:
+        return program
+    place = np.zeros((n_columns, len(used)))
+    place[used, np.arange(len(used))] = 1.0
+    return (Affine(place, np.zeros(n_columns)), *program)
 
 
 def _has_kernel(program: Program) -> bool:

@@ -143,7 +143,7 @@ def _side_m(grid: Grid, latitude: float) -> float:
 def _tables(model: Model, names: Sequence[str]) -> dict[str, ClassTable]:
     """Return the classes of each band of codes, as the model's features name them."""
     # All columns of training, also those that a selection dropped: their classes are known.
-    known: Iterable[Feature] = getattr(model, "inputs", model.features)
+    known: Iterable[Feature] = getattr(model, "training_columns", model.features)
     codes: dict[str, dict[int, bool]] = {}
     for feature in known:
         band, _, code = feature.name.rpartition("=")

@@ -143,7 +143,7 @@ def check_units(match: Match, cube: xr.DataArray) -> None:
             expected="surface reflectance as a fraction",
             way_out="correct the cube for the atmosphere first, or give --scale if it is reflectance after all",
         )
-    ranges = [(f.training_low, f.training_high) for f in match.model.inputs if f.training_high is not None]
+    ranges = [(f.training_low, f.training_high) for f in match.model.training_columns if f.training_high is not None]
     if not ranges:
         return
     used = cube.sel(band=list(match.bands))

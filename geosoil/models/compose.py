@@ -48,29 +48,29 @@ class CompositeModel(ABC):
         """Pixels of context that it needs on every side."""
 
     @property
-    def provided(self) -> tuple[str, ...]:
+    def intermediate_targets(self) -> tuple[str, ...]:
         """The names of features that one member makes for another."""
         return ()
 
     @cached_property
-    def inputs(self) -> tuple[Feature, ...]:
+    def training_columns(self) -> tuple[Feature, ...]:
         """Every column that a member was fitted on; its range at training is the one that all members know."""
         found: dict[str, Feature] = {}
-        for feature in (feature for member in self.members for feature in member.inputs):
-            if feature.name not in self.provided:
+        for feature in (feature for member in self.members for feature in member.training_columns):
+            if feature.name not in self.intermediate_targets:
                 found[feature.name] = _known_to_both(found.get(feature.name, feature), feature)
         return tuple(found.values())
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
-        """The bands it reads, in the order of `inputs`."""
-        return tuple(self.inputs[i] for i in self.used)
+        """The bands it reads, in the order of `training_columns`."""
+        return tuple(self.training_columns[i] for i in self.used_columns)
 
     @cached_property
-    def used(self) -> np.ndarray:
-        """Indices of the inputs that a member reads, `(n_used,)`."""
+    def used_columns(self) -> np.ndarray:
+        """Indices of the training columns that a member reads, `(n_used,)`."""
         read = {feature.name for member in self.members for feature in member.features}
-        return np.flatnonzero([feature.name in read for feature in self.inputs])
+        return np.flatnonzero([feature.name in read for feature in self.training_columns])
 
     @property
     def gpu_support(self) -> dict[str, bool]:
@@ -180,8 +180,9 @@ class Cascade(CompositeModel):
 
     def __post_init__(self) -> None:
         read = {feature.name for feature in self.second.features}
-        if not read & set(self.provided) or {feature.name for feature in self.first.inputs} & set(self.provided):
-            msg = f"the first model gives {', '.join(self.provided)}, the second reads {', '.join(sorted(read))}"
+        made = set(self.intermediate_targets)
+        if not read & made or made & {feature.name for feature in self.first.training_columns}:
+            msg = f"the first model predicts {', '.join(sorted(made))}, the second reads {', '.join(sorted(read))}"
             raise ValueError(msg)
 
     @property
@@ -190,7 +191,7 @@ class Cascade(CompositeModel):
         return self.first, self.second
 
     @property
-    def provided(self) -> tuple[str, ...]:
+    def intermediate_targets(self) -> tuple[str, ...]:
         """The names of what the first model predicts."""
         return tuple(target.name for target in self.first.targets)
 
@@ -214,7 +215,7 @@ class Cascade(CompositeModel):
         bands = self._bands(block)
         own = {name: _inner(band, self.first.halo) for name, band in bands.items()}
         predicted = self.first.predict(self._block_of(self.first, bands, self.first.halo))
-        own |= dict(zip(self.provided, predicted, strict=True))
+        own |= dict(zip(self.intermediate_targets, predicted, strict=True))
         return self.second.predict(self._block_of(self.second, own, self.second.halo))
 
 
@@ -225,15 +226,16 @@ def fit_cascade(
     y_first: np.ndarray,
     y: np.ndarray,
     *,
-    inputs: Sequence[Feature],
+    training_columns: Sequence[Feature],
     targets: tuple[Target, Target],
     n_folds: int = 5,
     seed: int = 0,
 ) -> Cascade | PixelModel:
     """Fit two estimators as a cascade, the first one cross-fitted.
 
-    first, second: estimators, cloned. X `(sample, feature)` of the covariates `inputs`; y_first and y `(sample,)` in
-    the units of `targets` (the first's, the second's), NaN = unknown: each learns from the rows where its own is known.
+    first, second: estimators, cloned. X `(sample, feature)` of the covariates `training_columns`; y_first and y
+    `(sample,)` in the units of `targets` (the first's, the second's), NaN = unknown: each learns from the rows where
+    its own is known.
     The column that the second learns from holds out-of-fold predictions: each row's comes from a first model that was
     fitted without that row, as a cell of the map is predicted. The first model of the cascade is fitted to all rows.
     All of this stays inside X: rows that are kept for a test must not be in it.
@@ -245,7 +247,7 @@ def fit_cascade(
     >>> from geosoil.models.contract import Feature, Target
     >>> twi = np.arange(12.0)
     >>> model = fit_cascade(LinearRegression(), LinearRegression(), twi[:, None], twi / 2, 3 * twi,
-    ...                     inputs=[Feature("twi")], targets=(Target("ph", ""), Target("pb", "mg/kg")))
+    ...                     training_columns=[Feature("twi")], targets=(Target("ph", ""), Target("pb", "mg/kg")))
     >>> model.predict_rows([[4.0]]).round(3).tolist()
     [[12.0]]
     """
@@ -255,36 +257,36 @@ def fit_cascade(
     refuse_fewer(targets[0].name, len(known), n_folds, what="values", way_out=way_out)
 
     def fitted(rows: np.ndarray) -> PixelModel:
-        return fit_pixel_model(first, X[rows], y_first[rows], inputs=inputs, target=targets[0])
+        return fit_pixel_model(first, X[rows], y_first[rows], training_columns=training_columns, target=targets[0])
 
     whole = fitted(known)
-    predicted = whole.predict_rows(X[:, whole.used])[:, 0]  # rows without a value of their own were never seen
+    predicted = whole.predict_rows(X[:, whole.used_columns])[:, 0]  # rows without a value of their own were never seen
     for train, test in split_k_fold(len(known), n_folds, seed=seed):
         model = fitted(known[train])
-        predicted[known[test]] = model.predict_rows(X[known[test]][:, model.used])[:, 0]
+        predicted[known[test]] = model.predict_rows(X[known[test]][:, model.used_columns])[:, 0]
     rows = np.flatnonzero(np.isfinite(y))
     wide = np.column_stack([X[rows], predicted[rows].astype(X.dtype)])
-    with_first = [*inputs, type(inputs[0])(targets[0].name)]
-    last = fit_pixel_model(second, wide, y[rows], inputs=with_first, target=targets[1])
+    with_first = [*training_columns, type(training_columns[0])(targets[0].name)]
+    last = fit_pixel_model(second, wide, y[rows], training_columns=with_first, target=targets[1])
     reads_first = targets[0].name in {feature.name for feature in last.features}
     return Cascade(whole, last) if reads_first else last
 
 
 def fit_pixel_model(
-    estimator: Any, X: np.ndarray, y: np.ndarray, *, inputs: Sequence[Feature], target: Target
+    estimator: Any, X: np.ndarray, y: np.ndarray, *, training_columns: Sequence[Feature], target: Target
 ) -> PixelModel:
     """Fit a clone of an estimator to X `(sample, feature)` and y `(sample,)` in the target's unit, as a model of maps.
 
-    inputs: what the columns of X are; the model's features carry their range in X.
+    training_columns: what the columns of X are; the model's features carry their range in X.
 
     >>> from sklearn.linear_model import LinearRegression
     >>> from geosoil.models.contract import Feature, Target
     >>> model = fit_pixel_model(LinearRegression(), np.array([[1.0], [3.0]]), np.array([2.0, 6.0]),
-    ...                         inputs=[Feature("twi")], target=Target("ph", ""))
+    ...                         training_columns=[Feature("twi")], target=Target("ph", ""))
     >>> model.features[0].training_high, model.predict_rows([[2.0]]).tolist()
     (3.0, [[4.0]])
     """
-    return PixelModel(clone(estimator).fit(X, y), with_training_range(inputs, X), (target,))
+    return PixelModel(clone(estimator).fit(X, y), with_training_range(training_columns, X), (target,))
 
 
 def _known_to_both(one: Feature, other: Feature) -> Feature:

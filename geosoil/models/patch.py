@@ -19,20 +19,20 @@ class PatchModel:
 
     A block is evaluated densely, with a halo of half a patch that the block engine brings. A cell with no data in any
     covariate is no data; a gap elsewhere in its patch holds the covariate's training mean.
-    inputs: the covariates of training. reads: the indices of those in the patches that the estimator was fitted on,
-    rising, as a stored model keeps no other order; None: all. targets: one for each depth that the estimator predicts,
-    in its order. device: where its networks run over blocks, "cpu" or "cuda".
+    training_columns: the covariates of training. reads: the indices of those in the patches that the estimator was
+    fitted on, rising, as a stored model keeps no other order; None: all. targets: one for each depth that the estimator
+    predicts, in its order. device: where its networks run over blocks, "cpu" or "cuda".
     Raises ValueError for `reads` that do not rise or are not those of the estimator.
     """
 
     estimator: Any
-    inputs: tuple[Feature, ...]
+    training_columns: tuple[Feature, ...]
     targets: tuple[Target, ...]
     reads: tuple[int, ...] | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        used = self.used.tolist()
+        used = self.used_columns.tolist()
         if used != sorted(set(used)) or len(used) != self.estimator.n_channels_:
             msg = f"covariates {used} for an estimator of {self.estimator.n_channels_}; expected rising indices"
             raise ValueError(msg)
@@ -55,12 +55,12 @@ class PatchModel:
     @property
     def features(self) -> tuple[Feature, ...]:
         """The covariates it reads, in this order."""
-        return tuple(self.inputs[i] for i in self.used)
+        return tuple(self.training_columns[i] for i in self.used_columns)
 
     @property
-    def used(self) -> np.ndarray:
-        """Indices of the inputs that it reads, `(n_used,)`."""
-        return np.arange(len(self.inputs)) if self.reads is None else np.array(self.reads)
+    def used_columns(self) -> np.ndarray:
+        """Indices of the training columns that it reads, `(n_used,)`."""
+        return np.arange(len(self.training_columns)) if self.reads is None else np.array(self.reads)
 
     def on(self, device: str) -> PatchModel:
         """Return the same model, whose networks run on "cpu" or "cuda"."""

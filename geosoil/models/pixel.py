@@ -26,19 +26,19 @@ class PixelModel:
     differently. Only the bands that the fitted estimator can be shown to use are `features`; where its
     Pipeline cannot be lowered, all are.
 
-    `inputs` are all columns the estimator was fitted on; `resampling` `(inputs used, features)` leads from
+    `training_columns` are all columns the estimator was fitted on; `resampling` `(used columns, features)` leads from
     another sensor's bands to them (see `mapping.match`). device: where the lowered program runs, "cpu" or "cuda".
 
     >>> from sklearn.linear_model import LinearRegression
     >>> from geosoil.models.contract import Feature, Target
     >>> estimator = LinearRegression().fit(np.array([[0.0], [1.0]]), np.array([1.0, 3.0]))
-    >>> model = PixelModel(estimator, inputs=(Feature("red"),), targets=(Target("som_g_kg", "g/kg"),))
+    >>> model = PixelModel(estimator, training_columns=(Feature("red"),), targets=(Target("som_g_kg", "g/kg"),))
     >>> model.predict(np.full((1, 1, 2), 2.0, np.float32)).round(3).tolist()
     [[[5.0, 5.0]]]
     """
 
     estimator: Any
-    inputs: tuple[Feature, ...]
+    training_columns: tuple[Feature, ...]
     targets: tuple[Target, ...]
     resampling: np.ndarray | None = None
     resampled_features: tuple[Feature, ...] = ()
@@ -56,21 +56,21 @@ class PixelModel:
         program = lower_estimator(self.estimator)
         if program is None:
             return None
-        return compile_program(program, len(self.inputs), before=self.resampling, device=self.device)
+        return compile_program(program, len(self.training_columns), before=self.resampling, device=self.device)
 
     @cached_property
-    def used(self) -> np.ndarray:
-        """Indices of the inputs that the estimator's prediction depends on, `(n_used,)`."""
+    def used_columns(self) -> np.ndarray:
+        """Indices of the training columns that the estimator's prediction depends on, `(n_used,)`."""
         from geosoil.program.lower import lower_first_steps, needed_inputs
 
-        return needed_inputs(lower_first_steps(self.estimator), len(self.inputs))
+        return needed_inputs(lower_first_steps(self.estimator), len(self.training_columns))
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
         """The bands it reads, in this order."""
         if self.resampling is not None:
             return self.resampled_features
-        return tuple(self.inputs[i] for i in self.used)
+        return tuple(self.training_columns[i] for i in self.used_columns)
 
     @property
     def is_lowered(self) -> bool:
@@ -109,8 +109,9 @@ class PixelModel:
         rows = np.asarray(rows)
         if self.resampling is not None:
             rows = rows @ self.resampling.T
-        full = np.zeros((len(rows), len(self.inputs)), np.float32)  # columns nobody reads may hold anything finite
-        full[:, self.used] = rows
+        # Columns that the estimator does not depend on may hold any finite value.
+        full = np.zeros((len(rows), len(self.training_columns)), np.float32)
+        full[:, self.used_columns] = rows
         return full
 
     def predict(self, block: Block) -> Block:
@@ -128,7 +129,7 @@ class PixelModel:
             else:
                 pixels = np.flatnonzero(valid)
                 # An estimator's own predict has the rows, their float64 and a step's copy of them.
-                at_once = max(ROWS_BYTES // (4 * len(flat) + 20 * len(self.inputs)), 1024)
+                at_once = max(ROWS_BYTES // (4 * len(flat) + 20 * len(self.training_columns)), 1024)
                 for start in range(0, len(pixels), at_once):
                     here = pixels[start : start + at_once]
                     out[:, here] = self.predict_rows(flat[:, here].T).T

@@ -90,8 +90,8 @@ def save_model(
 
 def _member_card(model: AnyModel, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> MemberCard:
     """Say what a model is; put its arrays and forests under names that begin with `path`."""
-    used = set(model.used.tolist())
-    features = [FeatureCard(**vars(feature), used=i in used) for i, feature in enumerate(model.inputs)]
+    used = set(model.used_columns.tolist())
+    features = [FeatureCard(**vars(feature), used=i in used) for i, feature in enumerate(model.training_columns)]
     targets = [TargetCard(**vars(target)) for target in model.targets]
     if isinstance(model, CompositeModel):
         members = [_member_card(one, arrays, forests, f"{path}{i}/") for i, one in enumerate(model.members)]
@@ -202,20 +202,20 @@ def _composed(members: tuple[AnyModel, ...], card: MemberCard) -> AnyModel:
         msg = f"members in a model of kind {card.kind}"
         raise ValueError(msg)
     model = Ensemble(members) if card.kind == "ensemble" else Cascade(*members)
-    if (model.inputs, model.targets) != _columns(card):
+    if (model.training_columns, model.targets) != _columns(card):
         msg = "the covariates and targets of the card are not those of its members"
         raise ValueError(msg)
     return model
 
 
 def _columns(card: MemberCard) -> tuple[tuple[Feature, ...], tuple[Target, ...]]:
-    inputs = tuple(Feature(**feature.model_dump(exclude={"used"})) for feature in card.features)
-    return inputs, tuple(Target(**target.model_dump()) for target in card.targets)
+    columns = tuple(Feature(**feature.model_dump(exclude={"used"})) for feature in card.features)
+    return columns, tuple(Target(**target.model_dump()) for target in card.targets)
 
 
 def _wrap_estimator(estimator: Any, card: MemberCard) -> PixelModel | PatchModel:
     """Return the model of a card's kind, once its estimator is seen to be of that kind."""
-    inputs, targets = _columns(card)
+    columns, targets = _columns(card)
     of_patches = isinstance(estimator, PatchRegressor)
     used = tuple(i for i, feature in enumerate(card.features) if feature.used)
     said = (card.kind, card.patch_size, len(used))
@@ -223,12 +223,12 @@ def _wrap_estimator(estimator: Any, card: MemberCard) -> PixelModel | PatchModel
     if said != known:
         msg = f"(kind, patch size, bands) of the card are {said}, those of the estimator {known}"
         raise ValueError(msg)
-    return PatchModel(estimator, inputs, targets, used) if of_patches else PixelModel(estimator, inputs, targets)
+    return PatchModel(estimator, columns, targets, used) if of_patches else PixelModel(estimator, columns, targets)
 
 
 def _smoke_test(model: AnyModel, card: MemberCard) -> None:
     """Let the rebuilt model answer for the middle of its training range, by both its ways."""
-    if [i for i, feature in enumerate(card.features) if feature.used] != model.used.tolist():
+    if [i for i, feature in enumerate(card.features) if feature.used] != model.used_columns.tolist():
         msg = "the bands marked as used are not those that the estimator reads"
         raise ValueError(msg)
     middle = [((f.training_low or 0.0) + (f.training_high or 0.0)) / 2 for f in model.features]

@@ -143,7 +143,7 @@ def _unpack_source(source: Any, wavelength_nm: Sequence[float] | np.ndarray | No
         estimator = source = load_model(folder)
     if isinstance(source, PixelModel):
         estimator, target = source.estimator, source.targets[0].name
-        known = [feature.wavelength_nm for feature in source.inputs]
+        known = [feature.wavelength_nm for feature in source.training_columns]
         if wavelength_nm is None and None not in known:
             wavelength_nm = np.array(known, np.float64)
     net = regressor_of(estimator)
@@ -257,8 +257,8 @@ def _repack(
         estimator = LogTarget(estimator, retransform=retransform).keep(estimator, X, y)
     if not isinstance(source, PixelModel):
         return estimator
-    inputs = source.inputs
+    columns = source.training_columns
     if steps and steps[0][0] == "resample":
         assert wavelength_nm is not None
-        inputs = tuple(Feature(f"{nm:g} nm", float(nm)) for nm in wavelength_nm)
-    return PixelModel(estimator, with_training_range(inputs, X), source.targets if target is None else (target,))
+        columns = tuple(Feature(f"{nm:g} nm", float(nm)) for nm in wavelength_nm)
+    return PixelModel(estimator, with_training_range(columns, X), source.targets if target is None else (target,))

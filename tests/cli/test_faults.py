@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("faults")
     model = save_trained_model(folder / "models" / "share")
     write_cube(folder / "cube.tif", **TILES)
-    corrupt_block(write_cube(folder / "corrupt.tif", **TILES), band=int(model.used[0]) + 1, row=1, column=2)
+    corrupt_block(write_cube(folder / "corrupt.tif", **TILES), band=int(model.used_columns[0]) + 1, row=1, column=2)
     map_cube(folder / "cube.tif", folder / "models" / "share", folder / "whole.tif")
     return folder
 

@@ -81,7 +81,7 @@ def saved_and_read(estimator, X, y, folder):
 def test_six_depths_are_stored_in_one_folder_and_predict_the_same(tmp_path, estimator):
     X, y = layers()
     model, again = saved_and_read(estimator, X, y, tmp_path / "m")
-    block = np.ascontiguousarray(X[:, model.used].T)[:, :, None]
+    block = np.ascontiguousarray(X[:, model.used_columns].T)[:, :, None]
     assert again.predict(block).shape == (6, len(X), 1)
     np.testing.assert_array_equal(again.predict(block), model.predict(block))
     np.testing.assert_array_equal(again.estimator.predict(X), model.estimator.predict(X))
@@ -92,7 +92,7 @@ def test_members_that_can_be_lowered_run_as_one_program_and_forests_by_their_own
     X, y = layers()
     linear, _ = saved_and_read(PartialLeastSquares(n_components=2), X, y, tmp_path / "linear")
     assert linear.is_lowered
-    by_rows = linear.predict_rows(X[:, linear.used]).T
-    np.testing.assert_allclose(linear.predict(X[:, linear.used].T[:, :, None])[..., 0], by_rows, rtol=1e-5)
+    by_rows = linear.predict_rows(X[:, linear.used_columns]).T
+    np.testing.assert_allclose(linear.predict(X[:, linear.used_columns].T[:, :, None])[..., 0], by_rows, rtol=1e-5)
     forest, _ = saved_and_read(Forest(n_trees=3), X, y, tmp_path / "forest")
     assert not forest.is_lowered

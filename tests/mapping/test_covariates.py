@@ -79,7 +79,7 @@ def test_a_class_not_in_the_table_or_without_samples_at_training_is_refused(mode
     assert np.isnan(left_out.values[50, 60])
     # In the table of training stood a class 9, but no sample: nothing is known of it either.
     unseen = Feature("landform=9", training_low=0.0, training_high=0.0)
-    known = PixelModel(None, (*model.inputs, unseen), model.targets)
+    known = PixelModel(None, (*model.training_columns, unseen), model.targets)
     known.__dict__["features"] = known.inputs
     with pytest.raises(RasterError, match="found class 9"):
         match_covariates(known, [*paths[:2], other]).raster.values.sum()
@@ -88,8 +88,8 @@ def test_a_class_not_in_the_table_or_without_samples_at_training_is_refused(mode
 
 
 def test_a_class_that_a_selection_dropped_is_known(paths, model):
-    kept = PixelModel(None, model.inputs, model.targets)
-    kept.__dict__["features"] = tuple(f for f in model.inputs if f.name in ("twi", "landform=3"))
+    kept = PixelModel(None, model.training_columns, model.targets)
+    kept.__dict__["features"] = tuple(f for f in model.training_columns if f.name in ("twi", "landform=3"))
     values = match_covariates(kept, paths).raster.sel(band="landform=3").values
     assert np.isfinite(values).sum() == values.size - 1
 

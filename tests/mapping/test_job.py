@@ -34,7 +34,7 @@ def mapped(model, cube, **options):
 def test_a_map_is_what_predict_gives_for_every_pixel(tmp_path, model, interleave):
     cube = open_cube(write_cube(tmp_path / "c.tif", interleave=interleave))
     values = mapped(model, cube).values[0]
-    rows = cube.values[model.used].reshape(len(model.used), -1).T
+    rows = cube.values[model.used_columns].reshape(len(model.used_columns), -1).T
     expected = np.full(len(rows), np.nan)
     valid = np.isfinite(rows).all(axis=1)
     expected[valid] = model.predict_rows(rows[valid])[:, 0]

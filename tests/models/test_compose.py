@@ -44,13 +44,13 @@ def inputs(names=NAMES):
 
 
 def pixel(estimator, X, y, names=NAMES, target=PB):
-    return fit_pixel_model(estimator, X, y, inputs=inputs(names), target=target)
+    return fit_pixel_model(estimator, X, y, training_columns=inputs(names), target=target)
 
 
 def cascade_of_forests():
     X, ph, pb = rows()
     forest = Forest(n_trees=5)
-    return fit_cascade(forest, LogTarget(forest), X, ph, pb, inputs=inputs(), targets=(PH, PB))
+    return fit_cascade(forest, LogTarget(forest), X, ph, pb, training_columns=inputs(), targets=(PH, PB))
 
 
 def ensemble_of_nets():
@@ -129,8 +129,8 @@ def test_a_stored_model_of_models_is_the_same_when_it_is_read(tmp_path, name):
     model, source = MODELS[name](), raster()
     save_covariate_model(tmp_path / "m", model)
     again = load_model(tmp_path / "m")
-    assert (again.inputs, again.features, again.targets, again.halo) == (
-        model.inputs, model.features, model.targets, model.halo,
+    assert (again.training_columns, again.features, again.targets, again.halo) == (
+        model.training_columns, model.features, model.targets, model.halo,
     )  # fmt: skip
     np.testing.assert_array_equal(map_model(again, source).values, map_model(model, source).values)
 
@@ -175,7 +175,7 @@ def test_the_second_model_learns_from_predictions_of_rows_that_the_first_had_not
             seen.append(X[:, -1].copy())
             return super().fit(X, y)
 
-    model = fit_cascade(forest, Second(), X, ph, pb, inputs=inputs(), targets=(PH, PB))
+    model = fit_cascade(forest, Second(), X, ph, pb, training_columns=inputs(), targets=(PH, PB))
     assert np.corrcoef(model.first.predict_rows(X)[:, 0], ph)[0, 1] > 0.9
     assert abs(np.corrcoef(seen[0], ph)[0, 1]) < 0.3
 
@@ -183,12 +183,12 @@ def test_the_second_model_learns_from_predictions_of_rows_that_the_first_had_not
 def test_each_property_teaches_where_it_is_known():
     X, ph, pb = rows()
     ph[:20], pb[60:] = np.nan, np.nan
-    model = fit_cascade(LinearRegression(), LinearRegression(), X, ph, pb, inputs=inputs(), targets=(PH, PB))
-    low, high = model.second.inputs[0].training_low, model.second.inputs[0].training_high
+    model = fit_cascade(LinearRegression(), LinearRegression(), X, ph, pb, training_columns=inputs(), targets=(PH, PB))
+    low, high = model.second.training_columns[0].training_low, model.second.training_columns[0].training_high
     assert (low, high) == (X[:60, 0].min(), X[:60, 0].max())
-    assert model.first.inputs[0].training_low == X[20:, 0].min()
+    assert model.first.training_columns[0].training_low == X[20:, 0].min()
     # Both must know a covariate's value: the range of the whole is what they share.
-    assert model.inputs[0].training_low == max(X[:60, 0].min(), X[20:, 0].min())
+    assert model.training_columns[0].training_low == max(X[:60, 0].min(), X[20:, 0].min())
 
 
 def test_a_second_model_that_drops_the_prediction_stands_alone():
@@ -196,10 +196,10 @@ def test_a_second_model_that_drops_the_prediction_stands_alone():
     noise = np.random.default_rng(1).normal(size=len(X))  # cannot be predicted, so its prediction is not kept
     second = make_pipeline(CovariateSelection([*NAMES, "ph"], least_r=0.5), PartialLeastSquares())
     forest = Forest(n_trees=5)
-    model = fit_cascade(forest, second, X, noise, 50 + X[:, 2], inputs=inputs(), targets=(PH, PB))
+    model = fit_cascade(forest, second, X, noise, 50 + X[:, 2], training_columns=inputs(), targets=(PH, PB))
     assert isinstance(model, PixelModel)
     assert [feature.name for feature in model.features] == ["ndvi"]
-    np.testing.assert_allclose(model.predict_rows(X[:, model.used])[:, 0], 50 + X[:, 2], rtol=1e-4)
+    np.testing.assert_allclose(model.predict_rows(X[:, model.used_columns])[:, 0], 50 + X[:, 2], rtol=1e-4)
 
 
 def test_a_model_behind_a_logarithm_reads_the_covariates_that_its_steps_choose():
@@ -216,17 +216,17 @@ def test_models_that_do_not_fit_together_are_refused():
         Ensemble((of_ph, of_pb))
     with pytest.raises(ValueError, match=r"expected two or more"):
         Ensemble((of_ph,))
-    with pytest.raises(ValueError, match=r"the first model gives ph, the second reads dem, ndvi, twi"):
+    with pytest.raises(ValueError, match=r"the first model predicts ph, the second reads dem, ndvi, twi"):
         Cascade(of_ph, of_pb)
     with pytest.raises(SamplesError, match=r"ph: found 3 values; expected at least 5"):
         fit_cascade(LinearRegression(), LinearRegression(), X, np.where(np.arange(80) < 3, ph, np.nan), pb,
-                    inputs=inputs(), targets=(PH, PB))  # fmt: skip
+                    training_columns=inputs(), targets=(PH, PB))  # fmt: skip
 
 
 def test_a_class_that_one_member_never_saw_is_refused_or_left_empty(tmp_path):
     paths = write_covariates(tmp_path)
     whole = trained_on(paths)
-    soc = PixelModel(whole.estimator, whole.inputs, (Target("soc", "%", (0.0, 100.0)),))
+    soc = PixelModel(whole.estimator, whole.training_columns, (Target("soc", "%", (0.0, 100.0)),))
     X = np.random.default_rng(0).uniform(0, 20, (50, 3)).astype(np.float32)
     X[:, 1], X[:, 2] = X[:, 1] > 10, 0.0  # no row of landform 3
     names = ("soc", "landform=1", "landform=3")

@@ -85,7 +85,7 @@ def test_a_model_of_some_of_the_covariates_reads_those_and_no_others(tmp_path):
     training = TrainingCard(n_samples=100, recipe_sha256="r", table_sha256="t")
     save_model(model, tmp_path / "m", name="soc", study="test", preprocessing=[], training=training)
     again = load_model(tmp_path / "m")
-    assert [feature.name for feature in again.features] == ["c0", "c2", "c4"] and again.inputs == features
+    assert [feature.name for feature in again.features] == ["c0", "c2", "c4"] and again.training_columns == features
     block = random_block(3, 20, 20)
     np.testing.assert_array_equal(again.predict(block), model.predict(block))
     for reads in ((4, 2, 0), (0, 2), (0, 0, 2)):

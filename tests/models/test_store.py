@@ -58,7 +58,7 @@ def test_a_saved_model_predicts_the_same_when_it_is_read(tmp_path, kind):
     model, again = saved(tmp_path / "m", kind), None
     again = load_model(tmp_path / "m")
     X, _ = training_rows()
-    rows = X[:, model.used]
+    rows = X[:, model.used_columns]
     assert again.features == model.features
     np.testing.assert_array_equal(again.predict_rows(rows), model.predict_rows(rows))
     block = np.ascontiguousarray(rows.T)[:, :, None]

@@ -162,7 +162,7 @@ def test_a_stored_model_reads_only_the_chosen_covariates(tmp_path):
     loaded = load_model(tmp_path / "m")
     assert loaded.estimator[0].dropped_ == estimator[0].dropped_
     np.testing.assert_array_equal(loaded.estimator[0].rmse_, estimator[0].rmse_)
-    block = X[:12, model.used].T.reshape(-1, 3, 4)
+    block = X[:12, model.used_columns].T.reshape(-1, 3, 4)
     np.testing.assert_array_equal(loaded.predict(block), model.predict(block))
 
 

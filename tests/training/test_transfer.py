@@ -101,7 +101,7 @@ def test_a_stored_model_is_tuned_and_its_card_tells_the_descent(source, tmp_path
     options = {"epochs": 2, "retransform": "smearing", "target": Target("pb_mg_kg", "mg/kg")}
     pb = fine_tune(tmp_path / "ph", X[:24], PB, **options)
     assert pb.targets[0].name == "pb_mg_kg"
-    assert pb.inputs[0].training_high == pytest.approx(X[:24, 0].max())
+    assert pb.training_columns[0].training_high == pytest.approx(X[:24, 0].max())
     card = save_model(pb, tmp_path / "pb", name="pb", study="t", preprocessing=[], training=training)
     assert [(d.sha256, d.name, d.target, d.n_samples) for d in card.descent] == [
         (model_sha256(tmp_path / "ph"), "ph", "ph_h2o", 60)

@@ -29,7 +29,7 @@ def result(folder):
 
 def test_a_map_on_disk_is_what_predict_gives_for_every_pixel(folder, result):
     model = load_model(folder / "share")
-    rows = open_cube(folder / "cube.tif").values[model.used].reshape(len(model.used), -1).T
+    rows = open_cube(folder / "cube.tif").values[model.used_columns].reshape(len(model.used_columns), -1).T
     valid = np.isfinite(rows).all(axis=1)
     expected = np.full(len(rows), np.nan)
     expected[valid] = model.predict_rows(rows[valid])[:, 0]

@@ -103,7 +103,7 @@ class Fitted:
         absorbance = Absorbance().fit(R)
         snv = SNV().fit(absorbance.transform(R))
         steps = [("absorbance", absorbance), ("snv", snv), ("model", self.estimator)]
-        return PixelModel(Pipeline(steps), inputs=features, targets=(target,))
+        return PixelModel(Pipeline(steps), training_columns=features, targets=(target,))
 
 
 def train_bases(recipe: Recipe, data: TrainingData, kinds: list[str], progress: Progress) -> dict[str, Pipeline]:

@@ -174,7 +174,7 @@ def _points(path: Path, recipe: Recipe, data: TrainingData, model: PixelModel, c
         data.crs,
         {target.column: data.site.y},
         ids=data.site.ids,
-        predicted=model.predict_rows(data.site.R[:, model.used])[:, 0],
+        predicted=model.predict_rows(data.site.R[:, model.used_columns])[:, 0],
         learned=np.isin(np.arange(len(data.site.y)), chosen),
         title=f"{target.name}, predicted",
         unit=target.unit,

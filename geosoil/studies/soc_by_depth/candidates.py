@@ -49,8 +49,8 @@ class Fitted:
                 if self.chooser is None
                 else [("covariates", self.chooser), ("model", self.estimator)]
             )
-            return PixelModel(Pipeline(steps), inputs=features, targets=targets)
-        return PatchModel(self.estimator, inputs=features, targets=targets, reads=tuple(self.kept.tolist()))
+            return PixelModel(Pipeline(steps), training_columns=features, targets=targets)
+        return PatchModel(self.estimator, training_columns=features, targets=targets, reads=tuple(self.kept.tolist()))
 
 
 class Trainer:

@@ -46,10 +46,10 @@ def fit_model(kind: str, recipe: Recipe, data: TrainingData, rows: np.ndarray) -
     known = rows[np.isfinite(data.target[rows])]
     X, y, target = data.X[known], data.target[known], _target(recipe.target)
     if kind == "forest":
-        return fit_pixel_model(_forest(recipe, recipe.target, data), X, y, inputs=data.inputs, target=target)
+        return fit_pixel_model(_forest(recipe, recipe.target, data), X, y, training_columns=data.inputs, target=target)
     if kind == "mlp":
         return _mean_of(
-            fit_pixel_model(_net(recipe, recipe.target, data, seed), X, y, inputs=data.inputs, target=target)
+            fit_pixel_model(_net(recipe, recipe.target, data, seed), X, y, training_columns=data.inputs, target=target)
             for seed in _seeds(recipe)
         )
     assert recipe.source is not None
@@ -61,7 +61,7 @@ def fit_model(kind: str, recipe: Recipe, data: TrainingData, rows: np.ndarray) -
             data.X[rows],
             data.source[rows],
             data.target[rows],
-            inputs=data.inputs,
+            training_columns=data.inputs,
             targets=(_target(recipe.source), target),
             seed=recipe.seed,
         )
@@ -72,7 +72,7 @@ def fit_model(kind: str, recipe: Recipe, data: TrainingData, rows: np.ndarray) -
                 _net(recipe, recipe.source, data, seed),
                 data.X[taught],
                 data.source[taught],
-                inputs=data.inputs,
+                training_columns=data.inputs,
                 target=_target(recipe.source),
             ),
             X,

@@ -101,7 +101,7 @@ def _fold(recipe: Recipe, data: TrainingData, kinds: list[str], split: Split) ->
     own = {}
     for kind in kinds:
         model = fit_model(kind, recipe, data, split.train)
-        own[kind] = model.predict_rows(data.X[split.test][:, model.used])[:, 0]
+        own[kind] = model.predict_rows(data.X[split.test][:, model.used_columns])[:, 0]
     return own
 
 

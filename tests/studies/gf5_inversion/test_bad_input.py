@@ -32,7 +32,7 @@ def study(tmp_path):
 def test_the_sound_study_trains_and_its_model_answers(study):
     result = study.train()
     model = load_model(study.folder / "out" / "model")
-    block = study.reflectance.transpose(2, 0, 1)[model.used[model.used < 40]].astype(np.float32)
+    block = study.reflectance.transpose(2, 0, 1)[model.used_columns[model.used_columns < 40]].astype(np.float32)
     predicted = model.predict(block)[0, study.rows, study.columns]
     assert np.corrcoef(predicted, study.points.cu_mg_kg)[0, 1] > 0.9
     assert list(result.table.protocol) == ["nested", "published"]

@@ -137,7 +137,7 @@ def test_the_fitted_mix_runs_as_one_program_with_the_same_predictions(regressor,
     model = PixelModel(fitted.estimator, inputs, (Target("cu_mg_kg", "mg/kg"),))
     assert model.is_lowered
     new = soils(n=30, seed=7)[0].astype(np.float32)
-    block = new.T.reshape(24, 5, 6)[model.used]
+    block = new.T.reshape(24, 5, 6)[model.used_columns]
     by_block, by_rows = model.predict(block).ravel(), fitted.estimator.predict(new)
     unit = np.asarray if log == "none" else np.log  # in standard deviations of what was fitted
     np.testing.assert_allclose(unit(by_block), unit(by_rows), rtol=0, atol=1e-4 * unit(y).std())

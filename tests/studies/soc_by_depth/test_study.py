@@ -37,7 +37,7 @@ def test_train_saves_a_model_with_a_band_a_depth_and_the_covariates_it_chose(tra
     assert {target.unit for target in model.targets} == {"g/kg"}
     names = [feature.name for feature in model.features]
     assert not {"wet", "dry"} <= set(names)  # one says what the other does
-    assert {feature.name for feature in model.inputs} >= {"wet", "dry", "landuse=1", "landuse=2"}
+    assert {feature.name for feature in model.training_columns} >= {"wet", "dry", "landuse=1", "landuse=2"}
     card = read_card(result.folder)
     assert (card.study, card.quantity, card.kind) == ("soc_by_depth", "covariates", "patch")
     assert set(card.metrics["nested"]) == {"0-10 cm", "10-30 cm", "30-60 cm", "all"}

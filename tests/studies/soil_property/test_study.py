@@ -135,7 +135,7 @@ def test_nothing_measured_at_a_test_point_reaches_its_prediction(landscape, kind
 
     def predicted(known):
         model = fit_model(kind, loaded.recipe, known, train_rows)
-        return model.predict_rows(known.X[test][:, model.used])
+        return model.predict_rows(known.X[test][:, model.used_columns])
 
     source, target = data.source.copy(), data.target.copy()
     source[test], target[test] = 14.0, 1e5
@@ -146,9 +146,9 @@ def test_points_without_the_target_teach_the_source(landscape):
     loaded, data = landscape.loaded(), landscape.data()
     rows = np.arange(N_POINTS)
     cascade = fit_model("cascade", loaded.recipe, data, rows)
-    assert cascade.first.inputs[0].training_low == data.X[:, 0].min()
+    assert cascade.first.training_columns[0].training_low == data.X[:, 0].min()
     known = np.isfinite(data.target)
-    assert cascade.second.inputs[0].training_low == data.X[known, 0].min()
+    assert cascade.second.training_columns[0].training_low == data.X[known, 0].min()
     tuned = fit_model("transfer", loaded.recipe, data, rows)
     descent = tuned.models[0].estimator.estimator_.steps[-1][1].ancestry_
     assert [source["target"] for source in descent] == ["pH"]
@@ -183,7 +183,8 @@ def test_covariates_are_chosen_inside_the_training_rows(landscape):
     names = {feature.name for feature in model.features}
     assert "wet" in names
     assert "slope" not in names
-    assert {feature.name for feature in model.inputs} >= {"wet", "slope", "landuse=1", "landuse=2", "landuse=3"}
+    columns = {feature.name for feature in model.training_columns}
+    assert columns >= {"wet", "slope", "landuse=1", "landuse=2", "landuse=3"}
 
 
 @pytest.mark.parametrize("kind", ["forest", "cascade"])
