@@ -1,18 +1,18 @@
-"""Errors that the user can mend: one line each, and the command line leaves with exit code 2.
+"""Errors that the user can correct: one line each; the command line reports them with exit code 2.
 
 GeosoilError
-├── WavelengthError   wavelengths are absent, or miss what a model needs
-├── UnitsError        percent or digital numbers where reflectance is expected, a unit unknown
-├── GridError         CRS, transform or shape do not fit together
-├── RasterError       a raster cannot be opened or read
-│   └── WindowError   a window of it cannot be read: a corrupt tile, a server that does not answer
-├── SamplesError      a table of samples or spectra cannot be used
-├── RecipeError       a recipe has an unknown key or a value that makes no sense
-├── ModelFileError    a model folder is not one, or not to be trusted
-├── OutputError       a place cannot be written
-├── ClusterError      a dask cluster is not there, or lost its workers
-├── DeviceError       a GPU is not there, or has too little memory
-└── MemoryPromiseError  a promise of memory is too small to begin with
+├── WavelengthError     wavelengths are missing, or do not cover what a model needs
+├── UnitsError          percent or digital numbers instead of reflectance, or an unknown unit
+├── GridError           CRS, transform or shape do not match
+├── RasterError         a raster cannot be opened or read
+│   └── WindowError     one window of a raster cannot be read: a corrupt tile, a server that does not answer
+├── SamplesError        a table of samples or spectra cannot be used
+├── RecipeError         a recipe has an unknown key or an invalid value
+├── ModelFileError      a model folder is invalid or not trusted
+├── OutputError         an output cannot be written
+├── ClusterError        a dask cluster cannot be reached, or lost its workers
+├── DeviceError         a GPU is missing, or has too little memory
+└── MemoryPromiseError  a memory limit is too small to start
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 _HIDDEN = "***"
 _LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")
-# Parameters of addresses whose values may be shown; the value of any other may be a signature, a token or a key.
+# URL parameters whose values may be shown; the value of any other may be a signature, a token or a key.
 _HARMLESS = (
     "band|bands|bbox|bidx|collection|coverage|coverageId|crs|date|datetime|day|f|format|height|item|items|layer|layers"
     "|limit|list_dir|max_retry|month|page|request|retry_delay|service|sr|srs|time|url|use_head|version|versionId|width"
@@ -47,19 +47,18 @@ _SECRET_VARIABLES = (
     "GDAL_HTTP_USERPWD",
     "GS_SECRET_ACCESS_KEY",
 )
-_SHORTEST = 8  # characters: a shorter value is no secret, and hiding it would tear words apart
+_SHORTEST = 8  # characters; shorter values are too likely to occur in ordinary text
 
 
 def without_secrets(text: str) -> str:
-    """Return a text that may be shown: logins, signatures, tokens and keys in it are hidden.
+    """Return a text with logins, signatures, tokens and keys hidden.
 
-    Hidden are `user:password@`, the value of every parameter of an address except those known to be harmless (such as
-    `year`), authorization headers, AWS key ids, and secrets found in the environment.
+    Hidden are `user:password@`, the values of all URL parameters except those known to be harmless (such as `year`), authorization headers, AWS key ids, and secrets found in the environment.
 
     Parameters
     ----------
     text : str
-        Any text that may hold addresses: an error of a library, a path for a tag or a manifest.
+        Any text that may contain URLs: a message of another library, a path for a tag or a manifest.
 
     Returns
     -------
@@ -82,37 +81,57 @@ def without_secrets(text: str) -> str:
 
 
 class GeosoilError(Exception):
-    """Say in one line where it went wrong, what was found, what was expected, and the way out; never a secret.
+    """Base class of all errors that the user can correct: one line, without secrets.
 
+    The line reads `WHERE: found FOUND; expected EXPECTED; WAY_OUT`, or `WHERE: PROBLEM; expected EXPECTED; WAY_OUT`.
+
+    Parameters
+    ----------
+    where : object
+        The file, URL or parameter that is wrong.
+    found : str, optional
+        What was found there; exactly one of `found` and `problem` is given.
+    problem : str, optional
+        What is wrong, as a clause that reads well without the word "found".
+    expected : str, optional
+        What was expected; left out of the line if empty.
+    way_out : str
+        What the user can do.
+
+    Examples
+    --------
     >>> print(GeosoilError("a.tif", found="no CRS", expected="a CRS", way_out="assign one with gdal_edit"))
     a.tif: found no CRS; expected a CRS; assign one with gdal_edit
+    >>> print(GeosoilError("a.csv", problem='column "soc" is missing (columns: id, soc_pct)', way_out="rename one"))
+    a.csv: column "soc" is missing (columns: id, soc_pct); rename one
     """
 
-    def __init__(self, where: object, *, found: str, expected: str, way_out: str) -> None:
-        message = f"{where}: found {found}; expected {expected}; {way_out}"
+    def __init__(self, where: object, *, found: str = "", problem: str = "", expected: str = "", way_out: str) -> None:
+        parts = [problem or f"found {found}", f"expected {expected}" if expected else "", way_out]
+        message = f"{where}: {'; '.join(part for part in parts if part)}"
         super().__init__(without_secrets(" ".join(message.split())))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let an error come back as itself from the process of a fold."""
-        return _restored, (type(self), str(self))
+        """Pickle the composed message, so that the error keeps its class in another process."""
+        return _restore, (type(self), str(self))
 
 
-def _restored(kind: type[GeosoilError], message: str) -> GeosoilError:
+def _restore(kind: type[GeosoilError], message: str) -> GeosoilError:
     error = kind.__new__(kind)
     Exception.__init__(error, message)
     return error
 
 
 class WavelengthError(GeosoilError):
-    """Wavelengths are absent, or miss what a model needs."""
+    """Wavelengths are missing, or do not cover what a model needs."""
 
 
 class UnitsError(GeosoilError):
-    """Percent or digital numbers stand where reflectance is expected, or a unit is unknown."""
+    """Values are percent or digital numbers instead of reflectance, or a unit is unknown."""
 
 
 class GridError(GeosoilError):
-    """CRS, transform or shape of two things do not fit together."""
+    """CRS, transform or shape do not match."""
 
 
 class RasterError(GeosoilError):
@@ -120,7 +139,7 @@ class RasterError(GeosoilError):
 
 
 class WindowError(RasterError):
-    """A window of a raster cannot be read; others of it may."""
+    """One window of a raster cannot be read; others may be readable."""
 
 
 class SamplesError(GeosoilError):
@@ -128,24 +147,24 @@ class SamplesError(GeosoilError):
 
 
 class RecipeError(GeosoilError):
-    """A recipe has an unknown key or a value that makes no sense."""
+    """A recipe has an unknown key or an invalid value."""
 
 
 class ModelFileError(GeosoilError):
-    """A model folder is not one, or is not to be trusted."""
+    """A model folder is invalid or not trusted."""
 
 
 class OutputError(GeosoilError):
-    """A place cannot be written."""
+    """An output file or folder cannot be written."""
 
 
 class ClusterError(GeosoilError):
-    """A dask cluster is not there, or lost its workers."""
+    """A dask cluster cannot be reached, or lost its workers."""
 
 
 class DeviceError(GeosoilError):
-    """A GPU is not there, or has too little memory."""
+    """A GPU is missing, or has too little memory."""
 
 
 class MemoryPromiseError(GeosoilError):
-    """A promise of memory is too small to begin with."""
+    """A memory limit is too small to start."""

@@ -1,4 +1,4 @@
-"""What a user reads never holds what only he should know."""
+"""Errors are one readable line, and no text that is shown contains a secret."""
 
 import pickle
 
@@ -10,7 +10,7 @@ SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("text", "shown"),
     [
         ("https://me:word@example.org/a.tif", "https://***@example.org/a.tif"),
         ("https://me:p@ss@example.org/a.tif", "https://***@example.org/a.tif"),
@@ -24,10 +24,10 @@ SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
         ("http://h/a?AWSAccessKeyId=AB&Signature=vj%2Bx%3D&Expires=9", "http://h/a?AWSAccessKeyId=***&Signature=***&Expires=***"),
         ("https://h/a.tif?sv=2024-01-01&se=2027&sr=b&sp=r&sig=a%2Fb%3D", "https://h/a.tif?sv=***&se=***&sr=b&sp=***&sig=***"),
         ("https://h/a.tif?token=abc; next.tif", "https://h/a.tif?token=***; next.tif"),
-        ("no raster (https://h/a.tif?access_token=abc)", "no raster (https://h/a.tif?access_token=***)"),
+        ("not a raster (https://h/a.tif?access_token=abc)", "not a raster (https://h/a.tif?access_token=***)"),
         ("https://h/a.tif?band=3&api_key=abc#part", "https://h/a.tif?band=3&api_key=***"),
         ("/vsicurl?url=https%3A%2F%2Fh%3Fsig%3Dabc%26x%3D1", "/vsicurl?url=https%3A%2F%2Fh%3Fsig%3D***%26x%3D***"),
-        ("https://h/a.tif?sig=a:b: found no raster", "https://h/a.tif?sig=***: found no raster"),
+        ("https://h/a.tif?sig=a:b: not a raster", "https://h/a.tif?sig=***: not a raster"),
         ("<a>https://h/a.tif?x=1&amp;sig=abc</a>", "<a>https://h/a.tif?x=***&amp;sig=***</a>"),
         ("https://b.oss/a.tif?OSSAccessKeyId=LT&x-oss-signature=q%2B", "https://b.oss/a.tif?OSSAccessKeyId=***&x-oss-signature=***"),
         ("https://h/a.tif?q-ak=1&q-signature=2", "https://h/a.tif?q-ak=***&q-signature=***"),
@@ -38,8 +38,8 @@ SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
         ("the key AKIAIOSFODNN7EXAMPLE is unknown", "the key *** is unknown"),
     ],
 )  # fmt: skip
-def test_logins_signatures_and_key_ids_are_hidden(said, shown):
-    assert without_secrets(said) == shown
+def test_logins_signatures_and_key_ids_are_hidden(text, shown):
+    assert without_secrets(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -53,15 +53,15 @@ def test_logins_signatures_and_key_ids_are_hidden(said, shown):
         "band=3; key=4",
     ],
 )
-def test_a_text_without_secrets_stays_as_it_is(text):
+def test_a_text_without_secrets_is_unchanged(text):
     assert without_secrets(text) == text
 
 
 @pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
-def test_secrets_of_the_environment_are_hidden_wherever_they_stand(monkeypatch, name):
+def test_secrets_of_the_environment_are_hidden_anywhere_in_a_text(monkeypatch, name):
     monkeypatch.setenv(name, SECRET)
-    said = f"signed with {SECRET} and wJalrXUtnFEMI%2FK7MDENG%2BbPxRfiCYEXAMPLEKEY"
-    assert without_secrets(said) == "signed with *** and ***"
+    text = f"signed with {SECRET} and wJalrXUtnFEMI%2FK7MDENG%2BbPxRfiCYEXAMPLEKEY"
+    assert without_secrets(text) == "signed with *** and ***"
 
 
 def test_an_empty_or_short_variable_hides_nothing(monkeypatch):
@@ -73,7 +73,14 @@ def test_an_empty_or_short_variable_hides_nothing(monkeypatch):
 def test_no_part_of_an_error_shows_a_secret_even_from_another_process():
     address = "https://me:word@example.org/a.tif?sig=abcdef"
     error = OutputError(address, found=f"no {address}", expected=f"a {address}", way_out=f"see {address}")
-    for one in (error, pickle.loads(pickle.dumps(error))):
-        assert isinstance(one, GeosoilError)
-        assert "word" not in str(one) and "abcdef" not in str(one) and "word" not in repr(one)
-        assert str(one).count("https://***@example.org/a.tif?sig=***") == 4
+    for copy in (error, pickle.loads(pickle.dumps(error))):
+        assert isinstance(copy, OutputError)
+        assert "word" not in str(copy) and "abcdef" not in str(copy) and "word" not in repr(copy)
+        assert str(copy).count("https://***@example.org/a.tif?sig=***") == 4
+
+
+def test_a_problem_replaces_what_was_found_and_needs_no_expectation():
+    error = OutputError("a.tif", problem="the disk is full", way_out="free some space")
+    assert str(error) == "a.tif: the disk is full; free some space"
+    error = OutputError("a.toml", problem="not valid TOML", expected="a recipe", way_out="correct it")
+    assert str(error) == "a.toml: not valid TOML; expected a recipe; correct it"
