@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from geosoil.errors import GeosoilError, OutputError, without_secrets
+from geosoil.errors import OutputError, without_secrets
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
