@@ -53,7 +53,8 @@ _SHORTEST = 8  # characters; shorter values are too likely to occur in ordinary 
 def without_secrets(text: str) -> str:
     """Return a text with logins, signatures, tokens and keys hidden.
 
-    Hidden are `user:password@`, the values of all URL parameters except those known to be harmless (such as `year`), authorization headers, AWS key ids, and secrets found in the environment.
+    Hidden are `user:password@`, the values of all URL parameters except those known to be harmless (such as `year`),
+    authorization headers, AWS key ids, and secrets found in the environment.
 
     Parameters
     ----------

@@ -22,6 +22,7 @@ PENDING = {
     "geosoil/models",
     "geosoil/networks",
     "geosoil/numerics",
+    "geosoil/pipeline",
     "geosoil/program",
     "geosoil/raster",
     "geosoil/report",
