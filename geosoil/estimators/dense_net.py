@@ -102,7 +102,7 @@ class DenseNet(Regressor):
 
     def lower(self) -> Program:
         """Matrices with ReLU between them."""
-        words: list[Any] = []
+        ops: list[Any] = []
         for weight, bias in self._layers():
-            words += [Affine(weight, bias), Elementwise("relu")]
-        return (*words[:-1], Affine(np.array([[self.target_spread_]]), np.array([self.target_mean_])))
+            ops += [Affine(weight, bias), Elementwise("relu")]
+        return (*ops[:-1], Affine(np.array([[self.target_spread_]]), np.array([self.target_mean_])))

@@ -9,11 +9,13 @@ from sklearn.base import RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from geosoil.errors import SamplesError
-from geosoil.program.ops import Parallel, Program
+from geosoil.program.parallel import Parallel
 from geosoil.program.step import Stateful
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from geosoil.program.ops import Program
 
 
 class PerTarget(RegressorMixin, Stateful):

@@ -10,7 +10,9 @@ from sklearn.base import clone
 
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.estimators.base import FEWEST_SAMPLES, MORE_SAMPLES_OR_PLS, Regressor, mean_and_spread
-from geosoil.program.ops import Affine, Convolve, Elementwise, MaxPool, Parallel, Program, ScaleChannels
+from geosoil.program.convolution import Convolve, MaxPool, ScaleChannels
+from geosoil.program.ops import Affine, Elementwise, Program
+from geosoil.program.parallel import Parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -20,7 +20,7 @@ from geosoil.explain.windows import Windows, model_windows
 from geosoil.models.pixel import PixelModel
 from geosoil.models.state import regressor_of
 from geosoil.program.lower import lower_estimator
-from geosoil.program.ops import Affine, Parallel, Program, RadialBasis, Select
+from geosoil.program.ops import Affine, Program, Select
 from geosoil.program.simplify import simplify
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _by_gradients(
     seed: int,
     tolerance: float,
 ) -> np.ndarray:
-    from geosoil.explain.differentiable import as_torch_function
+    from geosoil.program.torch_backend import as_torch_function
 
     if program is None:
         msg = f"{method} needs a model that can be lowered"
@@ -185,7 +185,7 @@ def _method(estimator: Any, program: Program | None, model: PixelModel | Composi
         # Behind other steps a tree's attributions would be of their outputs, not of the model's own features.
         own = not steps and getattr(model, "resampling", None) is None and forest.n_features_in_ == n_features
         return "tree" if own else "permutation"
-    if program is None or _has_kernel(program):
+    if program is None or any(op.has_kernel for op in program):
         return "permutation"
     return "linear" if len(program) == 1 and isinstance(program[0], Affine) else "path"
 
@@ -212,13 +212,6 @@ def _on_used(model: PixelModel, program: Program) -> Program:
     place = np.zeros((n_columns, len(used)))
     place[used, np.arange(len(used))] = 1.0
     return (Affine(place, np.zeros(n_columns)), *program)
-
-
-def _has_kernel(program: Program) -> bool:
-    return any(
-        isinstance(word, RadialBasis) or (isinstance(word, Parallel) and any(map(_has_kernel, word.branches)))
-        for word in program
-    )
 
 
 def _predict(model: PixelModel | CompositeModel, estimator: Any) -> Callable[[np.ndarray], np.ndarray]:

@@ -17,7 +17,7 @@ from geosoil.io.rasters.cog import CogSummary, cog_writer
 from geosoil.mapping.executors import BlockTask, Executor, ThreadExecutor
 from geosoil.mapping.plan import Plan, plan_map
 from geosoil.mapping.scratch import Done, Scratch, cut_of, held_store, open_scratch
-from geosoil.program.device import CPU, CUDA, gpu_names, no_gpu
+from geosoil.program.device import CPU, CUDA, gpu_names, no_gpu_error
 from geosoil.raster.grid import Grid
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class RunOptions:
         if here and not gpu_names():
             if self.device == "auto":
                 return CPU, ()
-            raise no_gpu()
+            raise no_gpu_error()
         unfit = [kind for kind, is_fit in fit.items() if not is_fit]
         return CUDA, (f"computed on the CPU, as no GPU can run it: {', '.join(unfit)}",) if unfit else ()
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from geosoil.program.device import BatchSize, a_turn
+from geosoil.program.device import BatchSize, acquire_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,10 +107,10 @@ def run_over_block(
     wanted: `(y, x)` bool, the cells to compute. device: "cpu", or "cuda" for the GPUs of the machine, one block at a
     time on each. Returns `(network, n_wanted)` float32, cells row by row.
     """
-    with a_turn(device) as place:
+    with acquire_device(device) as place:
         here = [[layer.on(place) for layer in network] for network in networks]
         strip = BatchSize(STRIP_BYTES, LEAST_STRIP_BYTES, "bytes of a layer's map")
-        return strip.fit(lambda strip_bytes: _run_strips(here, block, size, wanted, strip_bytes))
+        return strip.run_fitting(lambda strip_bytes: _run_strips(here, block, size, wanted, strip_bytes))
 
 
 def _run_strips(

@@ -1,7 +1,7 @@
-"""The GPUs of this machine: whose turn it is on them, and what is done where a batch has no room there.
+"""The GPUs of this machine: exclusive use by one thread at a time, and batches that fit into their memory.
 
-Blocks come from many threads; one at a time computes on a GPU, while the others read, mask and write. What computes
-there gets `"cuda"` for a device, and learns here which GPU is free.
+Many threads work on blocks. Only one at a time computes on a GPU, while the others read, mask and write. Code that
+computes on a GPU asks for the device `"cuda"` and receives the name of a free GPU here.
 """
 
 from __future__ import annotations
@@ -21,62 +21,80 @@ T = TypeVar("T")
 
 CPU, CUDA = "cpu", "cuda"
 
-_first = Lock()
-_free: SimpleQueue[str] | None = None
+_queue_lock = Lock()
+_free_gpus: SimpleQueue[str] | None = None
 
 
 def gpu_names() -> list[str]:
-    """Return the GPUs that torch can use, as it names them; imports torch."""
+    """Return torch's names of the GPUs that it can use; imports torch."""
     import torch
 
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
 
 
-def no_gpu() -> DeviceError:
-    """Return the error that says so."""
+def no_gpu_error() -> DeviceError:
+    """Return the error for a machine without a GPU."""
     return DeviceError(
-        "device", found="no GPU that torch can use", expected="one, as cuda asks", way_out="take --device cpu or auto"
+        "device",
+        found="no GPU that torch can use",
+        expected="one for the device cuda",
+        way_out="use --device cpu or --device auto",
     )
 
 
 @contextmanager
-def a_turn(device: str) -> Iterator[str]:
-    """Yield where to compute: "cpu" at once, for "cuda" a GPU, as soon as nobody else of this process computes on it.
+def acquire_device(device: str) -> Iterator[str]:
+    """Hold a device while a block is computed.
 
-    Raises DeviceError where there is none.
+    Parameters
+    ----------
+    device : {"cpu", "cuda"}
+        "cuda" waits until no other thread of this process computes on one of the GPUs.
 
-    >>> with a_turn("cpu") as place:
-    ...     place
+    Yields
+    ------
+    str
+        torch's name of the device: "cpu" or, for instance, "cuda:0".
+
+    Raises
+    ------
+    DeviceError
+        If "cuda" is asked for on a machine without a GPU.
+
+    Examples
+    --------
+    >>> with acquire_device("cpu") as name:
+    ...     name
     'cpu'
     """
     if device == CPU:
         yield CPU
         return
-    free = _free_gpus()
-    place = free.get()
+    queue = _gpu_queue()
+    name = queue.get()
     try:
         with _exact_products():
-            yield place
+            yield name
     finally:
-        free.put(place)
+        queue.put(name)
 
 
-def _free_gpus() -> SimpleQueue[str]:
-    global _free
-    with _first:
-        if _free is None:
+def _gpu_queue() -> SimpleQueue[str]:
+    global _free_gpus
+    with _queue_lock:
+        if _free_gpus is None:
             names = gpu_names()
             if not names:
-                raise no_gpu()
-            _free = SimpleQueue()
+                raise no_gpu_error()
+            _free_gpus = SimpleQueue()
             for name in names:
-                _free.put(name)
-        return _free
+                _free_gpus.put(name)
+        return _free_gpus
 
 
 @contextmanager
 def _exact_products() -> Iterator[None]:
-    """Let a GPU multiply in float32: TF32, which a library may have turned on, keeps 3 digits of 7."""
+    """Make a GPU multiply in float32: TF32, which a library may have turned on, keeps 3 digits of 7."""
     import torch
 
     before = torch.get_float32_matmul_precision()
@@ -91,20 +109,34 @@ def _exact_products() -> Iterator[None]:
 
 @dataclass
 class BatchSize:
-    """How much is computed at once; halved, for good, where a GPU has no room for it.
+    """The amount of work that is computed at once on a GPU; it is halved whenever the GPU runs out of memory.
 
-    >>> BatchSize(65536, least=1024, unit="pixels").fit(lambda size: size + 1)
-    65537
+    Parameters
+    ----------
+    size : int
+        The amount that is tried first.
+    smallest : int
+        The amount below which `size` is not reduced.
+    unit : str
+        What is counted, as a plural, for the error message.
     """
 
     size: int
-    least: int
+    smallest: int
     unit: str
 
-    def fit(self, run: Callable[[int], T]) -> T:
-        """Return `run(size)` with the first size that fits.
+    def run_fitting(self, run: Callable[[int], T]) -> T:
+        """Return `run(size)` for the first size that fits into the memory; later calls start from this size.
 
-        Raises DeviceError where even the least does not.
+        Raises
+        ------
+        DeviceError
+            If the smallest size does not fit either.
+
+        Examples
+        --------
+        >>> BatchSize(65536, smallest=1024, unit="pixels").run_fitting(lambda size: size + 1)
+        65537
         """
         import torch
 
@@ -113,15 +145,15 @@ class BatchSize:
             try:
                 return run(tried)
             except torch.OutOfMemoryError as error:
-                said = str(error).partition(". ")[0]
-            # Here, not above: the error holds on to what fills the memory.
-            if tried <= self.least:
+                reason = str(error).partition(". ")[0]
+            # Outside the except block, because the error refers to the tensors that fill the memory.
+            if tried <= self.smallest:
                 raise DeviceError(
                     "GPU",
-                    found=f"no memory for {tried} {self.unit} at once ({said})",
-                    expected="room for that",
-                    way_out="free the GPU of other programs, or take --device cpu",
+                    found=f"no memory for {tried} {self.unit} at once ({reason})",
+                    expected="enough memory for the smallest batch",
+                    way_out="close other programs that use the GPU, or use --device cpu",
                 )
-            self.size = min(self.size, max(tried // 2, self.least))
+            self.size = min(self.size, max(tried // 2, self.smallest))
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()

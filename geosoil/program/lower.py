@@ -1,9 +1,9 @@
 """A fitted Pipeline as one float32 torch program.
 
-    Pipeline --lower_estimator--> words --simplify--> fewer words --compile_program--> LoweredProgram
+    Pipeline --lower_estimator--> ops --simplify--> fewer ops --compile_program--> LoweredProgram
 
-`simplify` multiplies neighbouring linear steps together and drops what nobody reads: unused bands are never
-asked of the file, unused outputs of a decoder never computed. The words stand in `program/ops.py`.
+`simplify` multiplies neighbouring linear steps together and drops what nobody reads: unused bands are never read from
+the file, and unused outputs of a decoder are never computed. The ops are defined in `program/ops.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.program.device import CPU, BatchSize, a_turn
-from geosoil.program.ops import Affine, Convolve, Parallel, Program, RadialBasis, Select, Word
-from geosoil.program.simplify import needed_inputs, output_size, simplify, word_size
+from geosoil.program.device import CPU, BatchSize, acquire_device
+from geosoil.program.ops import PIXELS_AT_ONCE, Affine, Op, Program, Select, count_multiply_adds, output_size
+from geosoil.program.simplify import needed_inputs, simplify
 from geosoil.program.torch_backend import compile_chain
 
 if TYPE_CHECKING:
@@ -27,17 +27,27 @@ if TYPE_CHECKING:
 
 __all__ = ["LoweredProgram", "compile_program", "lower_estimator", "lower_first_steps", "needed_inputs"]
 
-# Pixels that run together: the widest layer of a net (256 x 2048 float32 = 2 MB) stays near a core's cache.
-PIXELS_AT_ONCE = 2048
-# A convolution keeps every position of every channel: fewer pixels for the same reason.
-PIXELS_CONVOLVED_AT_ONCE = 256
-TIMES_ON_GPU = 32  # as many more on a GPU, which has room for them and wants work
-LEAST_ON_GPU = 256
+GPU_FACTOR = 32
+"""How many times more pixels run together on a GPU, which has more memory and needs more work at once."""
+SMALLEST_GPU_BATCH = 256
+"""Pixels that must fit into the memory of a GPU."""
 
 
 def lower_estimator(estimator: Any) -> Program | None:
-    """Say what a fitted estimator or Pipeline computes in words; None where one of its steps cannot be said.
+    """Return what a fitted estimator or Pipeline computes as a program.
 
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted scikit-learn Pipeline, StandardScaler, MinMaxScaler or LinearRegression, or a `Stateful` of geosoil.
+
+    Returns
+    -------
+    tuple of Op or None
+        None if a step has no form as ops.
+
+    Examples
+    --------
     >>> from sklearn.preprocessing import StandardScaler
     >>> program = lower_estimator(StandardScaler().fit([[1.0], [3.0]]))
     >>> program[0].weight.tolist(), program[0].bias.tolist()
@@ -50,8 +60,8 @@ def lower_estimator(estimator: Any) -> Program | None:
     from geosoil.program.step import Stateful
 
     if isinstance(estimator, Pipeline):
-        words, whole = _lower_steps(estimator)
-        return words if whole else None
+        ops, complete = _lower_steps(estimator)
+        return ops if complete else None
     if isinstance(estimator, Stateful):
         return estimator.lower()
     if isinstance(estimator, StandardScaler):
@@ -68,36 +78,53 @@ def lower_estimator(estimator: Any) -> Program | None:
 
 
 def lower_first_steps(estimator: Any) -> Program:
-    """Say what an estimator computes, or as many of the first steps of a Pipeline as can be said; () for none.
+    """Return the program of an estimator, or of the first steps of a Pipeline up to one that has no form as ops.
 
-    Enough to know which bands it reads: a forest behind a choice of covariates reads those that are chosen.
+    This is enough to know which bands the estimator reads: a forest that follows a selection of covariates reads the
+    selected ones.
+
+    Parameters
+    ----------
+    estimator : estimator
+        As `lower_estimator` takes it.
+
+    Returns
+    -------
+    tuple of Op
+        Empty if the first step has no form as ops.
     """
     from sklearn.pipeline import Pipeline
 
-    whole = lower_estimator(estimator)
-    if whole is None and hasattr(estimator, "estimator_"):  # LogTarget reads what it wraps
+    program = lower_estimator(estimator)
+    if program is None and hasattr(estimator, "estimator_"):  # a wrapper such as LogTarget reads the same features
         return lower_first_steps(estimator.estimator_)
-    if whole is not None or not isinstance(estimator, Pipeline):
-        return whole or ()
+    if program is not None or not isinstance(estimator, Pipeline):
+        return program or ()
     return _lower_steps(estimator)[0]
 
 
 def _lower_steps(pipeline: Pipeline) -> tuple[Program, bool]:
-    """Return the words of the first steps that can be said, and whether these are all."""
-    words: list[Word] = []
+    """Return the ops of the first steps that have this form, and whether these are all steps."""
+    ops: list[Op] = []
     for _, step in pipeline.steps:
         lowered = () if step is None or isinstance(step, str) else lower_estimator(step)
         if lowered is None:
-            return tuple(words), False
-        words.extend(lowered)
-    return tuple(words), True
+            return tuple(ops), False
+        ops.extend(lowered)
+    return tuple(ops), True
 
 
 class LoweredProgram:
-    """A program ready to run: `(feature, pixel)` float32 in, `(output, pixel)` float32 out.
+    """A program that is ready to run.
 
-    device: "cpu", or "cuda" for the GPUs of the machine: one call at a time on each, with larger batches, which are
-    halved where a GPU has no room for them (the last digits may change with that).
+    Parameters
+    ----------
+    program : tuple of Op
+    n_features : int
+        Number of features of its input.
+    device : {"cpu", "cuda"}
+        "cuda" uses the GPUs of the machine, one call at a time on each, with larger batches. A batch that does not
+        fit into the memory is halved, which may change the last digits.
     """
 
     def __init__(self, program: Program, n_features: int, device: str = CPU) -> None:
@@ -105,40 +132,54 @@ class LoweredProgram:
         self.n_features = n_features
         self.n_outputs = output_size(program, n_features)
         self.device = device
-        self._runs: dict[str, Run] = {}  # by GPU, made by whoever has the first turn on it
+        self._runs: dict[str, Run] = {}  # by device; compiled by the first call on it
         if device == CPU:
             self._runs[CPU] = compile_chain(program)
-        convolves = any(isinstance(word, Convolve) for word in program)
-        at_once = PIXELS_CONVOLVED_AT_ONCE if convolves else PIXELS_AT_ONCE
-        self._batch = BatchSize(at_once if device == CPU else TIMES_ON_GPU * at_once, LEAST_ON_GPU, "pixels")
+        n_pixels = min((op.pixels_at_once for op in program), default=PIXELS_AT_ONCE)
+        self._batch = BatchSize(n_pixels if device == CPU else GPU_FACTOR * n_pixels, SMALLEST_GPU_BATCH, "pixels")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel as words: where it arrives it is compiled again."""
+        """Pickle the ops only: the program is compiled again where it is loaded."""
         return LoweredProgram, (self.program, self.n_features, self.device)
 
     def __call__(self, features: np.ndarray, pixels_at_once: int | None = None) -> np.ndarray:
-        """Run over columns: features `(n_features, n_pixels)` float32 -> `(n_outputs, n_pixels)` float32.
+        """Run the program.
 
-        Always the same number of columns runs together, the last ones filled up: a matrix product rounds by its shape,
-        and a pixel's value must not depend, even in its last bit, on how many others were read with it.
+        The same number of columns always runs together, the last ones filled up: a matrix product rounds depending on
+        its shape, and the value of a pixel must not depend, even in its last bit, on how many others are read with it.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n_features, n_pixels), float32
+        pixels_at_once : int, optional
+            Number of columns that run together; by default as many as suit the device.
+
+        Returns
+        -------
+        ndarray of shape (n_outputs, n_pixels), float32
+
+        Raises
+        ------
+        DeviceError
+            If there is no GPU, or not enough memory on it.
         """
         source = np.asarray(features, np.float32)
-        with a_turn(self.device) as place:
+        with acquire_device(self.device) as name:
             if pixels_at_once is not None:
-                return self._run_on(place, source, pixels_at_once)
-            return self._batch.fit(lambda size: self._run_on(place, source, size))
+                return self._run_on(name, source, pixels_at_once)
+            return self._batch.run_fitting(lambda size: self._run_on(name, source, size))
 
-    def _run_on(self, place: str, features: np.ndarray, pixels_at_once: int) -> np.ndarray:
+    def _run_on(self, device_name: str, features: np.ndarray, pixels_at_once: int) -> np.ndarray:
         import torch
 
         with torch.inference_mode(), _without_denormals():
-            if place not in self._runs:
-                with torch.device(place):
-                    self._runs[place] = compile_chain(self.program)
-            run = self._runs[place]
+            if device_name not in self._runs:
+                with torch.device(device_name):
+                    self._runs[device_name] = compile_chain(self.program)
+            run = self._runs[device_name]
             source = torch.from_numpy(features)
             n_pixels = source.shape[1]
-            batch = torch.zeros((source.shape[0], pixels_at_once), device=place)
+            batch = torch.zeros((source.shape[0], pixels_at_once), device=device_name)
             result = torch.empty((self.n_outputs, n_pixels))
             scratch: Scratch = {}
             for start in range(0, n_pixels, pixels_at_once):
@@ -149,15 +190,15 @@ class LoweredProgram:
 
     @property
     def multiply_adds(self) -> int:
-        """Multiply-adds that the program needs for one pixel."""
-        return _multiply_adds(self.program, self.n_features)
+        """Number of multiply-adds for one pixel."""
+        return count_multiply_adds(self.program, self.n_features)
 
 
 @contextmanager
 def _without_denormals() -> Iterator[None]:
-    """Take denormal numbers for zero in this thread: kernels far from a pixel are, and cost ten times as much.
+    """Treat denormal numbers as zero in this thread: kernels far from a pixel yield them, at ten times the cost.
 
-    The processor's state is given back as it was: others rely on it.
+    The state of the processor is restored at the end, because other code relies on it.
     """
     import torch
 
@@ -172,9 +213,21 @@ def _without_denormals() -> Iterator[None]:
 def compile_program(
     program: Program, n_features: int, *, before: np.ndarray | None = None, device: str = CPU
 ) -> LoweredProgram:
-    """Make a program ready to run on the inputs it needs (in their order); device: as `LoweredProgram` takes it.
+    """Simplify a program and make it ready to run on the inputs that it needs.
 
-    `before` `(n_needed, n_new)` leads from other features to those the program needs (resampling between sensors).
+    Parameters
+    ----------
+    program : tuple of Op
+    n_features : int
+        Number of features that the program is given.
+    before : ndarray of shape (n_needed, n_new), optional
+        A matrix from other features to those that the program needs (resampling between sensors).
+    device : {"cpu", "cuda"}
+
+    Returns
+    -------
+    LoweredProgram
+        Its inputs are the needed features in ascending order, or the new features where `before` is given.
     """
     program, used = simplify(program, n_features)
     n_inputs = len(used)
@@ -184,18 +237,3 @@ def compile_program(
         if len(kept) != n_inputs:
             program = (Select(kept), *program)
     return LoweredProgram(program, n_inputs, device)
-
-
-def _multiply_adds(program: Program, n_features: int) -> int:
-    total, n = 0, n_features
-    for word in program:
-        if isinstance(word, Affine):
-            total += word.weight.size
-        elif isinstance(word, RadialBasis):
-            total += word.support.size
-        elif isinstance(word, Convolve):
-            total += n // word.weight.shape[1] * word.weight.size
-        elif isinstance(word, Parallel):
-            total += sum(_multiply_adds(branch, n) for branch in word.branches)
-        n = word_size(word, n)
-    return total

@@ -1,106 +1,357 @@
-"""The words of a lowered program: what a fitted step computes, as plain arrays.
+"""The operations of which a lowered program consists.
 
-A step says with `lower()` what it does to a column of features; `program/lower.py` joins the
-words of a whole Pipeline, multiplies neighbouring linear ones together, drops what nobody
-reads, and runs the rest as float32 torch. Here are only the words: no torch, no fitting.
+A fitted step describes with `lower()` what it does to a column of features, as a tuple of ops that hold plain arrays.
+`program/lower.py` joins the ops of a whole Pipeline, `program/simplify.py` merges and prunes them, and
+`program/torch_backend.py` runs the rest in torch. Everything that these need to know about an op is a method of its
+class, so a new op is added in one place. `program/parallel.py` and `program/convolution.py` hold further ops.
 
-Everything works on features in rows and pixels in columns: `(feature, pixel)`, the layout of a
-raster block, so that a block needs no transposition.
+Features are rows and pixels are columns, `(feature, pixel)`, which is the layout of a raster block: a block needs no
+transposition.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from geosoil.program.torch_backend import cpu_tensor, float32_tensor, kept_tensor
 
 if TYPE_CHECKING:
-    import numpy as np
+    import torch
+
+    from geosoil.program.torch_backend import Function, Run, Scratch
 
 LEAKY_SLOPE = 0.01
-"""Of leaky_relu below zero."""
+"""Slope of leaky_relu below zero."""
+
+PIXELS_AT_ONCE = 2048
+"""Pixels that run together: the widest layer of a net (256 x 2048 float32 = 2 MB) fits into the cache of a core."""
+
 ElementwiseName = Literal["relu", "leaky_relu", "exp", "absorbance", "square"]
 
 
+class Op(ABC):
+    """One operation of a program, on the features of every pixel.
+
+    A subclass is a frozen dataclass of numbers and arrays. It must implement `n_outputs`, `compile` and
+    `differentiable`; the other methods have defaults that are correct for every op, and are overridden where an op
+    can be pruned, merged or counted better.
+    """
+
+    fixed_size: ClassVar[bool] = False
+    """Whether the number of outputs does not depend on the number of inputs."""
+    pixels_at_once: ClassVar[int] = PIXELS_AT_ONCE
+    """The number of pixels that should run together, so that the output stays in the cache."""
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether the op compares its input with samples, so that its gradient vanishes far from them."""
+        return False
+
+    @abstractmethod
+    def n_outputs(self, n_inputs: int) -> int:
+        """Return the number of outputs on `n_inputs` inputs."""
+
+    @abstractmethod
+    def compile(self, *, owns_input: bool) -> Run:
+        """Return the op as `run(x, scratch) -> y` on float32 tensors `(feature, pixel)`.
+
+        `owns_input`: the input is the output of another op and may be overwritten.
+        """
+
+    @abstractmethod
+    def differentiable(self, dtype: torch.dtype) -> Function:
+        """Return the op as a function from `(sample, feature)` to `(sample, output)` without in-place work."""
+
+    def multiply_adds(self, n_inputs: int) -> int:
+        """Return the number of multiply-adds for one pixel."""
+        return 0
+
+    def prune(self, outputs: np.ndarray, n_inputs: int) -> tuple[list[Op], np.ndarray]:
+        """Return ops that compute only the outputs of these indices, and the indices of the inputs they need.
+
+        The returned ops expect those inputs in the order of the returned indices.
+        """
+        inputs = np.arange(n_inputs)
+        if np.array_equal(outputs, np.arange(self.n_outputs(n_inputs))):
+            return [self], inputs
+        return [self, Select(outputs)], inputs
+
+    def reading(self, index: np.ndarray, n_inputs: int) -> list[Op]:
+        """Return ops that compute the same from `n_inputs` inputs, of which the op reads those of `index` in turn."""
+        return [Select(index), self]
+
+    def merge(self, following: Op) -> Op | None:
+        """Return one op that does the work of this op and the following one; None if that is not less work."""
+        return None
+
+    def simplified(self, n_inputs: int) -> Op:
+        """Return an op that computes the same with less work."""
+        return self
+
+
+Program = tuple[Op, ...]
+
+
+def output_size(program: Program, n_features: int) -> int:
+    """Return the number of outputs of a program on `n_features` features."""
+    size = n_features
+    for op in program:
+        size = op.n_outputs(size)
+    return size
+
+
+def count_multiply_adds(program: Program, n_features: int) -> int:
+    """Return the number of multiply-adds that a program needs for one pixel of `n_features` features."""
+    total, size = 0, n_features
+    for op in program:
+        total += op.multiply_adds(size)
+        size = op.n_outputs(size)
+    return total
+
+
 @dataclass(frozen=True)
-class Affine:
-    """`weight @ x + bias`: weight `(out, in)`, bias `(out,)`; both float64 until the program is run."""
+class Affine(Op):
+    """`weight @ x + bias`.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (out, in), float64
+    bias : ndarray of shape (out,), float64
+    """
 
     weight: np.ndarray
     bias: np.ndarray
 
+    fixed_size: ClassVar[bool] = True
+
+    def n_outputs(self, n_inputs: int) -> int:
+        return len(self.weight)
+
+    def multiply_adds(self, n_inputs: int) -> int:
+        return int(self.weight.size)
+
+    def prune(self, outputs: np.ndarray, n_inputs: int) -> tuple[list[Op], np.ndarray]:
+        weight, bias = self.weight[outputs], self.bias[outputs]
+        inputs = np.flatnonzero(weight.any(axis=0))
+        inputs = inputs if len(inputs) else np.array([0])  # a constant needs an input to know the number of pixels
+        return [Affine(weight[:, inputs], bias)], inputs
+
+    def reading(self, index: np.ndarray, n_inputs: int) -> list[Op]:
+        weight = np.zeros((len(self.weight), n_inputs))
+        np.add.at(weight.T, index, self.weight.T)
+        return [Affine(weight, self.bias)]
+
+    def merge(self, following: Op) -> Op | None:
+        if isinstance(following, Select):
+            return Affine(self.weight[following.index], self.bias[following.index])
+        if isinstance(following, Affine):
+            product = following.weight @ self.weight
+            if np.count_nonzero(product) <= np.count_nonzero(following.weight) + np.count_nonzero(self.weight):
+                return Affine(product, following.weight @ self.bias + following.bias)
+        return None
+
+    def compile(self, *, owns_input: bool) -> Run:
+        import torch
+
+        bias = float32_tensor(self.bias[:, None])
+        key = object()
+        if is_diagonal(self.weight):
+            scale = float32_tensor(np.diag(self.weight)[:, None])
+            return lambda x, s: torch.mul(x, scale, out=kept_tensor(s, key, len(bias), x)).add_(bias)
+        weight = float32_tensor(self.weight)
+        return lambda x, s: torch.mm(weight, x, out=kept_tensor(s, key, len(bias), x)).add_(bias)
+
+    def differentiable(self, dtype: torch.dtype) -> Function:
+        from torch.nn import functional
+
+        weight, bias = cpu_tensor(self.weight, dtype), cpu_tensor(self.bias, dtype)
+        return lambda x: functional.linear(x, weight, bias)
+
+
+def is_diagonal(weight: np.ndarray) -> bool:
+    """Return whether a matrix is square and zero outside its diagonal."""
+    return weight.shape[0] == weight.shape[1] and not np.count_nonzero(weight - np.diag(np.diag(weight)))
+
 
 @dataclass(frozen=True)
-class Select:
-    """Keep the features of `index` `(out,)`, in that order."""
+class Select(Op):
+    """Keep some of the features, in a given order.
+
+    Parameters
+    ----------
+    index : ndarray of shape (out,), int
+        The indices of the features that are kept.
+    """
 
     index: np.ndarray
 
+    fixed_size: ClassVar[bool] = True
+
+    def n_outputs(self, n_inputs: int) -> int:
+        return len(self.index)
+
+    def prune(self, outputs: np.ndarray, n_inputs: int) -> tuple[list[Op], np.ndarray]:
+        return [], self.index[outputs]
+
+    def merge(self, following: Op) -> Op | None:
+        return Select(self.index[following.index]) if isinstance(following, Select) else None
+
+    def compile(self, *, owns_input: bool) -> Run:
+        import torch
+
+        index = torch.as_tensor(np.array(self.index, np.int64))
+        key = object()
+        return lambda x, s: torch.index_select(x, 0, index, out=kept_tensor(s, key, len(index), x))
+
+    def differentiable(self, dtype: torch.dtype) -> Function:
+        import torch
+
+        index = torch.from_numpy(np.array(self.index, np.int64))
+        return lambda x: x[:, index]
+
+
+class InPlaceOp(Op):
+    """An op with as many outputs as inputs, which overwrites its input where it may."""
+
+    def n_outputs(self, n_inputs: int) -> int:
+        return n_inputs
+
+    @abstractmethod
+    def apply_(self, x: torch.Tensor) -> torch.Tensor:
+        """Overwrite `x` `(feature, pixel)` with the outputs and return it."""
+
+    def compile(self, *, owns_input: bool) -> Run:
+        key = object()
+
+        def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+            if not owns_input:
+                x = kept_tensor(scratch, key, len(x), x).copy_(x)
+            return self.apply_(x)
+
+        return run
+
+
+class _ElementByElement(InPlaceOp):
+    """An op whose every output depends on one input: it can be pruned to the outputs that are needed."""
+
+    def prune(self, outputs: np.ndarray, n_inputs: int) -> tuple[list[Op], np.ndarray]:
+        return [self], outputs
+
 
 @dataclass(frozen=True)
-class Elementwise:
-    """Apply one function to every number: relu, leaky_relu (`LEAKY_SLOPE` below 0), exp, square, or absorbance.
+class Elementwise(_ElementByElement):
+    """Apply one function to every number.
 
-    absorbance = log10(1/x) for x > 0, else NaN.
+    Parameters
+    ----------
+    name : {"relu", "leaky_relu", "exp", "square", "absorbance"}
+        leaky_relu has the slope `LEAKY_SLOPE` below zero; absorbance is log10(1/x) for x > 0 and NaN otherwise.
     """
 
     name: ElementwiseName
 
+    def apply_(self, x: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        if self.name == "absorbance":
+            return x.masked_fill_(x <= 0, torch.nan).log10_().neg_()
+        if self.name == "leaky_relu":
+            return torch.nn.functional.leaky_relu_(x, LEAKY_SLOPE)
+        return {"relu": x.relu_, "exp": x.exp_, "square": x.square_}[self.name]()
+
+    def differentiable(self, dtype: torch.dtype) -> Function:
+        import torch
+
+        if self.name == "absorbance":
+            return lambda x: -torch.log10(x.masked_fill(x <= 0, torch.nan))
+        if self.name == "leaky_relu":
+            return lambda x: torch.nn.functional.leaky_relu(x, LEAKY_SLOPE)
+        return {"relu": torch.relu, "exp": torch.exp, "square": torch.square}[self.name]
+
 
 @dataclass(frozen=True)
-class Clip:
-    """Limit every number to `[low, high]`; None leaves that side open."""
+class Clip(_ElementByElement):
+    """Limit every number to `[low, high]`.
+
+    Parameters
+    ----------
+    low, high : float or None
+        The limits, in the unit of the features; None leaves a side open.
+    """
 
     low: float | None
     high: float | None
 
+    def apply_(self, x: torch.Tensor) -> torch.Tensor:
+        return x.clamp_(self.low, self.high)
+
+    def differentiable(self, dtype: torch.dtype) -> Function:
+        return lambda x: x.clamp(self.low, self.high)
+
 
 @dataclass(frozen=True)
-class Standardise:
-    """Centre each column (spectrum) and divide by its standard deviation with n-1: SNV."""
+class Standardise(InPlaceOp):
+    """Centre each column (spectrum) and divide it by its standard deviation (n - 1): standard normal variate."""
+
+    def apply_(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sub_(x.mean(0)).div_(x.std(0, correction=1))
+
+    def differentiable(self, dtype: torch.dtype) -> Function:
+        return lambda x: (x - x.mean(1, keepdim=True)) / x.std(1, correction=1, keepdim=True)
 
 
 @dataclass(frozen=True)
-class RadialBasis:
-    """`exp(-gamma |x - s|^2)` for each support vector s: support `(n_support, in)` -> `(n_support, pixel)`."""
+class RadialBasis(Op):
+    """`exp(-gamma |x - s|^2)` for every support vector s.
+
+    Parameters
+    ----------
+    support : ndarray of shape (n_support, in)
+        The support vectors, one row per output.
+    gamma : float
+        Inverse squared width of the kernel.
+    """
 
     support: np.ndarray
     gamma: float
 
+    fixed_size: ClassVar[bool] = True
 
-@dataclass(frozen=True)
-class Parallel:
-    """Run several programs on the same input, and stack (concat) or add (sum) what they give."""
+    @property
+    def has_kernel(self) -> bool:
+        return True
 
-    branches: tuple[Program, ...]
-    how: Literal["concat", "sum"]
+    def n_outputs(self, n_inputs: int) -> int:
+        return len(self.support)
 
+    def multiply_adds(self, n_inputs: int) -> int:
+        return int(self.support.size)
 
-@dataclass(frozen=True)
-class Convolve:
-    """Slide `weight` `(out, in, width)` along the positions, with zeros beyond both ends, and add `bias` `(out,)`.
+    def prune(self, outputs: np.ndarray, n_inputs: int) -> tuple[list[Op], np.ndarray]:
+        return [RadialBasis(self.support[outputs], self.gamma)], np.arange(n_inputs)
 
-    Features stand position by position, `in` channels each: feature = position * channels + channel. The width is odd.
-    """
+    def compile(self, *, owns_input: bool) -> Run:
+        import torch
 
-    weight: np.ndarray
-    bias: np.ndarray
+        # |x - s|^2 = |x|^2 - 2 s.x + |s|^2: one matrix product instead of a difference per support vector.
+        cross = float32_tensor(2 * self.gamma * self.support)
+        support_norm = float32_tensor(-self.gamma * np.sum(self.support**2, axis=1)[:, None])
+        gamma = float(self.gamma)
+        key, squares = object(), object()
 
+        def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+            norm = torch.square(x, out=kept_tensor(scratch, squares, len(x), x)).sum(0)
+            exponent = torch.mm(cross, x, out=kept_tensor(scratch, key, len(cross), x))
+            return exponent.sub_(norm, alpha=gamma).add_(support_norm).clamp_(max=0).exp_()
 
-@dataclass(frozen=True)
-class MaxPool:
-    """Keep the largest of every `window` neighbouring positions of `channels` features each; drop a shorter rest."""
+        return run
 
-    window: int
-    channels: int
+    def differentiable(self, dtype: torch.dtype) -> Function:
+        import torch
 
-
-@dataclass(frozen=True)
-class ScaleChannels:
-    """Multiply each channel by `scale` and add `shift` `(channels,)` at every position: a trained batch norm."""
-
-    scale: np.ndarray
-    shift: np.ndarray
-
-
-Word = Affine | Select | Elementwise | Clip | Standardise | RadialBasis | Parallel | Convolve | MaxPool | ScaleChannels
-Program = tuple[Word, ...]
+        support, gamma = cpu_tensor(self.support, dtype), float(self.gamma)
+        return lambda x: torch.exp(-gamma * torch.cdist(x, support) ** 2)

@@ -1,4 +1,4 @@
-"""What every row-wise step of geosoil is: a scikit-learn estimator whose fitted state is plain arrays."""
+"""The base classes of every row-wise step of geosoil: scikit-learn estimators whose fitted state is plain arrays."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class Stateful(BaseEstimator):
-    """An estimator that `models/store.py` can write and read without executing anything.
+    """An estimator that `models/store.py` can write, and read without executing anything.
 
-    The constructor's parameters are JSON values (numbers, strings, lists, None); everything learned in
-    `fit` stands in the attributes named by `fitted`: an ndarray, a number, a list of strings, or a dict
-    of ndarrays (the weights of a network). Reading a model back is `cls(**params)` and setting these.
+    The parameters of the constructor are JSON values (numbers, strings, lists, None). Everything that `fit` learns is
+    held in the attributes named by `fitted`: an ndarray, a number, a list of strings, or a dict of ndarrays (the
+    weights of a network). A stored estimator is read as `cls(**params)`, and these attributes are set.
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("n_features_in_",)
 
     def lower(self) -> Program | None:
-        """Say what the fitted step computes in the words of `numerics.program`; None: cannot be said."""
+        """Return what the fitted step computes as the ops of `program.ops`; None if it has no such form."""
         return None
 
 

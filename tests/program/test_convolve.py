@@ -1,14 +1,16 @@
-"""The words of a convolutional net compute what torch's layers compute, and a simplified program the same."""
+"""The ops of a convolutional net compute what torch's layers compute, and a simplified program the same."""
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from geosoil.explain.differentiable import as_torch_function
+from geosoil.program.convolution import Convolve, MaxPool, ScaleChannels
 from geosoil.program.lower import compile_program
-from geosoil.program.ops import Affine, Convolve, Elementwise, MaxPool, Parallel, ScaleChannels, Select
-from geosoil.program.simplify import output_size, simplify
+from geosoil.program.ops import Affine, Elementwise, Select, output_size
+from geosoil.program.parallel import Parallel
+from geosoil.program.simplify import simplify
+from geosoil.program.torch_backend import as_torch_function
 
 RNG = np.random.default_rng(0)
 

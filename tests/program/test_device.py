@@ -33,19 +33,10 @@ from geosoil.models.pixel import PixelModel
 from geosoil.networks import dense_patches
 from geosoil.program import device as gpu
 from geosoil.program import lower as lowering
+from geosoil.program.convolution import Convolve, MaxPool, ScaleChannels
 from geosoil.program.lower import LoweredProgram, compile_program
-from geosoil.program.ops import (
-    Affine,
-    Clip,
-    Convolve,
-    Elementwise,
-    MaxPool,
-    Parallel,
-    RadialBasis,
-    ScaleChannels,
-    Select,
-    Standardise,
-)
+from geosoil.program.ops import Affine, Clip, Elementwise, RadialBasis, Select, Standardise
+from geosoil.program.parallel import Parallel
 from geosoil.program.torch_backend import compile_chain
 from geosoil.raster.layout import make_raster
 from geosoil.workflows.map import map_cube
@@ -65,7 +56,7 @@ def gpus(monkeypatch):
     def stand_in(count):
         monkeypatch.setattr(gpu, "gpu_names", lambda: ["cpu"] * count)
         monkeypatch.setattr("geosoil.mapping.run.gpu_names", lambda: ["cpu"] * count)
-        monkeypatch.setattr(gpu, "_free", None)
+        monkeypatch.setattr(gpu, "_free_gpus", None)
 
     stand_in(1)
     return stand_in
@@ -164,7 +155,7 @@ def test_a_batch_without_room_is_halved_for_good_and_the_values_stay(gpus, monke
     placed = model.on("cuda")
     found = placed.predict(BLOCK.copy())
     assert np.abs(found - expected).max() <= 1e-4 * Y.std()
-    most = lowering.TIMES_ON_GPU * lowering.PIXELS_AT_ONCE
+    most = lowering.GPU_FACTOR * lowering.PIXELS_AT_ONCE
     assert tried == [most, most // 2, most // 4, most // 8, most // 16]
     np.testing.assert_array_equal(placed.predict(BLOCK.copy()), found)
     assert tried[5:] == [most // 16]
@@ -174,7 +165,7 @@ def test_a_gpu_without_room_for_anything_is_one_clear_line(gpus, monkeypatch):
     tried = out_of_memory_above(monkeypatch, 0)
     with pytest.raises(DeviceError, match="no memory for 256 pixels at once") as error:
         pixel_model(support_vectors()).on("cuda").predict(BLOCK.copy())
-    assert tried[-1] == lowering.LEAST_ON_GPU and "\n" not in str(error.value)
+    assert tried[-1] == lowering.SMALLEST_GPU_BATCH and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -184,7 +175,7 @@ def test_one_block_at_a_time_computes_on_a_gpu_whatever_asks(count, gpus):
 
     def compute(_):
         nonlocal now, most
-        with gpu.a_turn("cuda"):
+        with gpu.acquire_device("cuda"):
             with lock:
                 now += 1
                 most = max(most, now)
@@ -198,9 +189,9 @@ def test_one_block_at_a_time_computes_on_a_gpu_whatever_asks(count, gpus):
 
 
 def test_an_error_in_a_turn_gives_the_gpu_back(gpus):
-    with pytest.raises(KeyError), gpu.a_turn("cuda"):
+    with pytest.raises(KeyError), gpu.acquire_device("cuda"):
         raise KeyError
-    with gpu.a_turn("cuda") as place:
+    with gpu.acquire_device("cuda") as place:
         assert place == "cpu"
 
 
@@ -208,7 +199,7 @@ def test_a_gpu_multiplies_in_float32_even_where_tf32_was_turned_on(gpus):
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:
-        with gpu.a_turn("cuda"):
+        with gpu.acquire_device("cuda"):
             assert torch.get_float32_matmul_precision() == "highest"
         assert torch.get_float32_matmul_precision() == "high"
     finally:
@@ -244,7 +235,7 @@ def test_what_no_gpu_can_run_stays_on_the_cpu_and_that_is_said(gpus):
 def test_a_gpu_that_is_not_there_is_one_clear_line(gpus):
     gpus(0)
     machine = pixel_model(support_vectors())
-    with pytest.raises(DeviceError, match="found no GPU that torch can use; expected one"):
+    with pytest.raises(DeviceError, match="found no GPU that torch can use; expected one for the device cuda"):
         plan_of(machine, device="cuda")
     with pytest.raises(DeviceError, match="no GPU"):
         machine.on("cuda").predict(BLOCK.copy())
@@ -269,7 +260,7 @@ def test_a_model_travels_before_and_after_its_first_block_alike(how, device, gpu
     np.testing.assert_array_equal(how.loads(before).predict(BLOCK.copy()), expected)
 
 
-def test_a_compiled_program_travels_as_its_words():
+def test_a_compiled_program_travels_as_its_ops():
     program = compile_program((Affine(np.array([[2.0, 1.0]]), np.array([0.5])),), 2)
     arrived = pickle.loads(pickle.dumps(program))
     assert arrived(np.ones((2, 3), np.float32)).tolist() == program(np.ones((2, 3), np.float32)).tolist() == [[3.5] * 3]

@@ -6,64 +6,65 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geosoil.program.lower import compile_program
-from geosoil.program.ops import Affine, Clip, Elementwise, Parallel, RadialBasis, Select, Standardise
-from geosoil.program.simplify import needed_inputs, output_size, simplify
+from geosoil.program.ops import Affine, Clip, Elementwise, RadialBasis, Select, Standardise, output_size
+from geosoil.program.parallel import Parallel
+from geosoil.program.simplify import needed_inputs, simplify
 
 
 def run_plainly(program, x):
-    """The meaning of every word, in float64 and without any rule."""
-    for word in program:
-        if isinstance(word, Affine):
-            x = word.weight @ x + word.bias[:, None]
-        elif isinstance(word, Select):
-            x = x[word.index]
-        elif isinstance(word, Elementwise):
-            x = {"relu": lambda v: np.maximum(v, 0), "exp": np.exp, "square": np.square}[word.name](x)
-        elif isinstance(word, Clip):
-            x = np.clip(x, word.low, word.high)
-        elif isinstance(word, Standardise):
+    """The meaning of every op, in float64 and without any rule."""
+    for op in program:
+        if isinstance(op, Affine):
+            x = op.weight @ x + op.bias[:, None]
+        elif isinstance(op, Select):
+            x = x[op.index]
+        elif isinstance(op, Elementwise):
+            x = {"relu": lambda v: np.maximum(v, 0), "exp": np.exp, "square": np.square}[op.name](x)
+        elif isinstance(op, Clip):
+            x = np.clip(x, op.low, op.high)
+        elif isinstance(op, Standardise):
             x = (x - x.mean(0)) / x.std(0, ddof=1)
-        elif isinstance(word, RadialBasis):
-            x = np.exp(-word.gamma * ((x[None] - word.support[:, :, None]) ** 2).sum(1))
+        elif isinstance(op, RadialBasis):
+            x = np.exp(-op.gamma * ((x[None] - op.support[:, :, None]) ** 2).sum(1))
         else:
-            parts = [run_plainly(branch, x) for branch in word.branches]
-            x = np.concatenate(parts) if word.how == "concat" else np.sum(parts, axis=0)
+            parts = [run_plainly(branch, x) for branch in op.branches]
+            x = np.concatenate(parts) if op.how == "concat" else np.sum(parts, axis=0)
     return x
 
 
 def random_program(rng, n, depth):
-    words = []
+    ops = []
     for _ in range(rng.integers(1, 5)):
         kind = rng.choice(["affine", "diagonal", "select", "relu", "clip", "snv", "rbf", "concat", "sum"])
         size = int(rng.integers(1, 6))
         if kind == "affine":
             weight = rng.normal(size=(size, n)) * rng.integers(0, 2, size=(size, n))
-            words.append(Affine(weight, rng.normal(size=size)))
+            ops.append(Affine(weight, rng.normal(size=size)))
         elif kind == "diagonal":
-            words.append(Affine(np.diag(rng.normal(size=n)), rng.normal(size=n)))
+            ops.append(Affine(np.diag(rng.normal(size=n)), rng.normal(size=n)))
         elif kind == "select":
-            words.append(Select(rng.integers(0, n, size)))
+            ops.append(Select(rng.integers(0, n, size)))
         elif kind == "relu":
-            words.append(Elementwise("relu"))
+            ops.append(Elementwise("relu"))
         elif kind == "clip":
-            words.append(Clip(-1.0, None))
+            ops.append(Clip(-1.0, None))
         elif kind == "snv" and n > 2:
-            words.append(Affine(np.eye(n) + 0.1, np.arange(n, dtype=float)))
-            words.append(Standardise())
+            ops.append(Affine(np.eye(n) + 0.1, np.arange(n, dtype=float)))
+            ops.append(Standardise())
         elif kind == "rbf":
-            words.append(RadialBasis(rng.normal(size=(size, n)), 0.1))
+            ops.append(RadialBasis(rng.normal(size=(size, n)), 0.1))
         elif kind == "concat" and depth:
             branches = [random_program(rng, n, depth - 1) for _ in range(2)]
-            words.append(Parallel((*branches, ()), "concat"))
+            ops.append(Parallel((*branches, ()), "concat"))
         elif kind == "sum" and depth:
             branches = [random_program(rng, n, depth - 1) for _ in range(2)]
             sizes = [output_size(branch, n) for branch in branches]
             ends = tuple(
                 (*b, Affine(rng.normal(size=(2, s)), np.ones(2))) for b, s in zip(branches, sizes, strict=True)
             )
-            words.append(Parallel(ends, "sum"))
-        n = output_size(tuple(words[-1:]), n) if words else n
-    return tuple(words)
+            ops.append(Parallel(ends, "sum"))
+        n = output_size(tuple(ops[-1:]), n) if ops else n
+    return tuple(ops)
 
 
 @settings(max_examples=200, deadline=None)
@@ -80,7 +81,7 @@ def test_a_simplified_program_computes_what_the_plain_one_does(seed):
     simple, needed = simplify(program, n)
     np.testing.assert_allclose(run_plainly(simple, x[needed]), expected, atol=1e-7 * scale)
     compiled = compile_program(program, n)
-    if not any(isinstance(word, Standardise) for word in program):
+    if not any(isinstance(op, Standardise) for op in program):
         np.testing.assert_allclose(compiled(x[needed].astype(np.float32)), expected, atol=1e-3 * scale)
 
 

@@ -49,15 +49,15 @@ def reflectance(n=12, dtype=np.float64):
 
 
 def run(program, X):
-    """Run the words of a lowered program on `(feature, pixel)`, as plainly as they are defined."""
+    """Run the ops of a lowered program on `(feature, pixel)`, as plainly as they are defined."""
     x = X.T
-    for word in program:
-        if isinstance(word, Affine):
-            x = word.weight @ x + word.bias[:, None]
-        elif isinstance(word, Standardise):
+    for op in program:
+        if isinstance(op, Affine):
+            x = op.weight @ x + op.bias[:, None]
+        elif isinstance(op, Standardise):
             x = (x - x.mean(axis=0)) / x.std(axis=0, ddof=1)
         else:
-            assert word == Elementwise("absorbance")
+            assert op == Elementwise("absorbance")
             x = np.log10(1 / x)
     return x.T
 
@@ -121,7 +121,7 @@ def test_the_lowered_program_computes_what_transform_does(make):
 
 
 @pytest.mark.parametrize("name", ["msc", "continuum_removal"])
-def test_what_the_words_cannot_say_is_not_lowered(name):
+def test_what_has_no_form_as_ops_is_not_lowered(name):
     assert MAKERS[name]().fit(reflectance()).lower() is None
 
 

@@ -1,4 +1,4 @@
-"""The trained networks as plain arrays, and what they compute in the words of a lowered program.
+"""The trained networks as plain arrays, and what they compute in the ops of a lowered program.
 
 A realisation is one dropout mask for each hidden layer of the encoder and one noise vector, the same for every
 row and pixel: so a map never depends on how it is cut. Without one, nothing is dropped and z = mu.
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.errors import ModelFileError
-from geosoil.program.ops import Affine, Elementwise, Parallel, Program, Word
+from geosoil.program.ops import Affine, Elementwise, Op, Program
+from geosoil.program.parallel import Parallel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -166,16 +167,16 @@ def _behind_first_layer(
 ) -> Program:
     """Say what a member computes from its first hidden layer on: a mask multiplies the columns that read a unit."""
     drop = [np.ones(len(weight)) for weight, _ in member.encoder] if masks is None else masks
-    words: list[Word] = []
+    ops: list[Op] = []
     for (weight, bias), mask in zip(member.encoder[1:], drop[:-1], strict=True):
-        words += [Affine(weight * mask, bias), Elementwise("relu")]
+        ops += [Affine(weight * mask, bias), Elementwise("relu")]
     mu = Affine(member.mu[0] * drop[-1], member.mu[1])
     if noise is None:
-        words.append(mu)
+        ops.append(mu)
     else:
         half_logvar = Affine(member.logvar[0] * drop[-1] / 2, member.logvar[1] / 2)
         spread: Program = (half_logvar, Elementwise("exp"), Affine(np.diag(noise), np.zeros(len(noise))))
-        words.append(Parallel(((mu,), spread), "sum"))
+        ops.append(Parallel(((mu,), spread), "sum"))
     for weight, bias in member.decoder[:-1]:
-        words += [Affine(weight, bias), Elementwise("relu")]
-    return (*words, Affine(*last))
+        ops += [Affine(weight, bias), Elementwise("relu")]
+    return (*ops, Affine(*last))

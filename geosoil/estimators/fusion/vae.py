@@ -12,7 +12,8 @@ from geosoil.errors import RecipeError
 from geosoil.estimators.fusion.generator import Realisations, Scaling, draw_realisations, generator_program, members_of
 from geosoil.estimators.fusion.pairs import checked_pairs, checked_target, one_spread, with_neighbours
 from geosoil.estimators.fusion.settings import LOSS_VARIANTS, MODES
-from geosoil.program.ops import Parallel, Program, Select
+from geosoil.program.ops import Program, Select
+from geosoil.program.parallel import Parallel
 from geosoil.program.step import Step
 
 if TYPE_CHECKING:
