@@ -65,7 +65,7 @@ _HOME = {
     "save_model": "geosoil.models.store",
     # validate
     "regression_metrics": "geosoil.evaluate.metrics",
-    "descriptive_statistics": "geosoil.evaluate.metrics",
+    "descriptive_statistics": "geosoil.evaluate.statistics",
     "split_by_rank": "geosoil.samples.splits",
     "split_k_fold": "geosoil.samples.splits",
     "split_groups": "geosoil.samples.splits",

@@ -1,61 +1,124 @@
-"""How well predictions agree with observations, and how a table of soil properties is described.
+"""How well predictions agree with observations: one table of metrics.
 
-The field prints several things under one name; here R2 is 1 - SSE/SST (not the square of r), CCC is Lin's with n in
-the variances, RPD takes the n-1 standard deviation, and bias is predicted - observed.
+The field uses several definitions under one name. Here R2 is 1 - SSE/SST (not the square of r), CCC is Lin's with n in
+the variances, RPD takes the n - 1 standard deviation, and bias is predicted - observed.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from geosoil.errors import SamplesError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One entry of `METRICS`.
+
+    Parameters
+    ----------
+    title : str
+        Name in tables and figures.
+    function : callable
+        Takes observed and predicted, both of shape (n,), finite and in one unit, and returns a float.
+    has_unit : bool
+        Whether the value is in the unit of the target.
+    best : float
+        Value of a perfect prediction.
+    """
+
+    title: str
+    function: Callable[[np.ndarray, np.ndarray], float]
+    has_unit: bool
+    best: float
 
 
 def regression_metrics(observed: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Measure how predicted `(n,)` agrees with observed `(n,)`, both in one unit.
+    """Compute all metrics of `METRICS`.
 
-    In that unit: rmse, mae and bias = mean(predicted - observed). Without unit:
-    r2 = 1 - SSE/SST; r, Pearson's correlation; ccc and kge, see `concordance_correlation` and
-    `kling_gupta_efficiency`; rpiq = interquartile range of the observed (type 7) / rmse (Bellon-Maurel et al. 2010);
-    rpd = standard deviation of the observed (n-1) / rmse. NaN where a measure has no meaning: all without unit need
-    two observations that differ, rpiq and rpd also an rmse above 0.
-    Raises SamplesError on no rows, unequal lengths, NaN or infinite numbers.
+    Parameters
+    ----------
+    observed, predicted : ndarray, shape (n,)
+        Finite numbers in one unit.
 
+    Returns
+    -------
+    dict of str to float
+        rmse, mae and bias are in the unit of the target, the others have no unit. A metric is NaN where it has no
+        meaning: those without unit need two observations that differ, rpiq and rpd also an rmse above 0.
+
+    Raises
+    ------
+    SamplesError
+        If there are no rows, the lengths differ, or a number is NaN or infinite.
+
+    Examples
+    --------
     >>> metrics = regression_metrics(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0, 5.0]))
     >>> metrics["r2"], metrics["rmse"], metrics["rpiq"], metrics["bias"]
     (0.8, 0.5, 3.0, 0.25)
     """
     observed, predicted = _pairs(observed, predicted)
-    error = predicted - observed
-    rmse = math.sqrt(np.mean(error**2))
-    varies = _varies(observed)
+    return {name: metric.function(observed, predicted) for name, metric in METRICS.items()}
+
+
+def _r2(observed: np.ndarray, predicted: np.ndarray) -> float:
+    if not _varies(observed):
+        return math.nan
+    return float(1 - np.sum((predicted - observed) ** 2) / np.sum((observed - observed.mean()) ** 2))
+
+
+def _rmse(observed: np.ndarray, predicted: np.ndarray) -> float:
+    return math.sqrt(np.mean((predicted - observed) ** 2))
+
+
+def _mae(observed: np.ndarray, predicted: np.ndarray) -> float:
+    return float(np.mean(np.abs(predicted - observed)))
+
+
+def _bias(observed: np.ndarray, predicted: np.ndarray) -> float:
+    return float(np.mean(predicted - observed))
+
+
+def _rpiq(observed: np.ndarray, predicted: np.ndarray) -> float:
+    rmse = _rmse(observed, predicted)
+    if not _varies(observed) or rmse == 0:
+        return math.nan
     quartile_1, quartile_3 = np.quantile(observed, [0.25, 0.75])
-    return {
-        "r2": float(1 - np.sum(error**2) / np.sum((observed - observed.mean()) ** 2)) if varies else math.nan,
-        "r": pearson_correlation(observed, predicted),
-        "rmse": rmse,
-        "mae": float(np.mean(np.abs(error))),
-        "rpiq": float(quartile_3 - quartile_1) / rmse if varies and rmse > 0 else math.nan,
-        "rpd": float(np.std(observed, ddof=1)) / rmse if varies and rmse > 0 else math.nan,
-        "ccc": concordance_correlation(observed, predicted),
-        "bias": float(np.mean(error)),
-        "kge": kling_gupta_efficiency(observed, predicted),
-    }
+    return float(quartile_3 - quartile_1) / rmse
+
+
+def _rpd(observed: np.ndarray, predicted: np.ndarray) -> float:
+    rmse = _rmse(observed, predicted)
+    return float(np.std(observed, ddof=1)) / rmse if _varies(observed) and rmse > 0 else math.nan
 
 
 def concordance_correlation(observed: np.ndarray, predicted: np.ndarray) -> float:
-    """Return Lin's concordance correlation coefficient of observed and predicted `(n,)`, -1 to 1.
+    """Return Lin's concordance correlation coefficient, -1 to 1.
 
-    2 cov / (var_o + var_p + (mean_o - mean_p)^2) with n in covariance and variances (Lin 1989, Biometrics 45, 255-268).
-    NaN where the observed do not vary. Raises SamplesError as `regression_metrics` does.
+    Parameters
+    ----------
+    observed, predicted : ndarray, shape (n,)
 
+    Returns
+    -------
+    float
+        2 cov / (var_o + var_p + (mean_o - mean_p)^2), with n in covariance and variances; NaN if the observed do not
+        vary.
+
+    References
+    ----------
+    Lin (1989), Biometrics 45, 255-268.
+
+    Examples
+    --------
     >>> round(concordance_correlation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0])), 4)
     0.5714
     """
@@ -68,11 +131,24 @@ def concordance_correlation(observed: np.ndarray, predicted: np.ndarray) -> floa
 
 
 def kling_gupta_efficiency(observed: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the Kling-Gupta efficiency of predicted `(n,)` against observed `(n,)`, at most 1.
+    """Return the Kling-Gupta efficiency, at most 1.
 
-    1 - sqrt((r - 1)^2 + (sd_p / sd_o - 1)^2 + (mean_p / mean_o - 1)^2), the form of Gupta et al. (2009, J. Hydrol.
-    377, 80-91). NaN where either does not vary, or the mean observed is 0. Raises as `regression_metrics` does.
+    Parameters
+    ----------
+    observed, predicted : ndarray, shape (n,)
 
+    Returns
+    -------
+    float
+        1 - sqrt((r - 1)^2 + (sd_p / sd_o - 1)^2 + (mean_p / mean_o - 1)^2); NaN if either does not vary or the mean
+        observed is 0.
+
+    References
+    ----------
+    Gupta et al. (2009), Journal of Hydrology 377, 80-91.
+
+    Examples
+    --------
     >>> kling_gupta_efficiency(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
     0.5
     """
@@ -83,49 +159,8 @@ def kling_gupta_efficiency(observed: np.ndarray, predicted: np.ndarray) -> float
     return float(1 - math.hypot(r - 1, predicted.std() / observed.std() - 1, predicted.mean() / mean - 1))
 
 
-def descriptive_statistics(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Describe columns of a table: one row for each, with n, max, min, mean, sd, cv, kurtosis, skewness.
-
-    max, min, mean and sd (n-1) in the unit of the column; cv = sd / mean, a fraction. kurtosis is the excess G2 and
-    skewness G1, both corrected for sample size as Excel and SPSS give them: 0 for a normal distribution; NaN below 4
-    and 3 values, cv where the mean is 0. Raises SamplesError on a column that is absent, not numeric or holds NaN.
-
-    >>> soil = pd.DataFrame({"soc_pct": [1.0, 2.0, 3.0, 6.0]})
-    >>> descriptive_statistics(soil, ["soc_pct"]).round(3).loc["soc_pct"].tolist()
-    [4.0, 6.0, 1.0, 3.0, 2.16, 0.72, 1.5, 1.19]
-    """
-    values = _columns(table, columns)
-    mean, sd = values.mean(), values.std(ddof=1)
-    return pd.DataFrame(
-        {
-            "n": values.count(),
-            "max": values.max(),
-            "min": values.min(),
-            "mean": mean,
-            "sd": sd,
-            "cv": sd / mean.where(mean != 0),
-            "kurtosis": values.kurt(),
-            "skewness": values.skew(),
-        }
-    )
-
-
-def correlation_table(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return Pearson's correlation of every pair of columns, `(column, column)`; NaN where one does not vary.
-
-    Raises SamplesError on a column that is absent, not numeric or holds NaN.
-
-    >>> soil = pd.DataFrame({"soc_pct": [1.0, 2.0, 3.0], "clay_pct": [30.0, 20.0, 10.0]})
-    >>> round(float(correlation_table(soil, ["soc_pct", "clay_pct"]).loc["soc_pct", "clay_pct"]), 12)
-    -1.0
-    """
-    values = _columns(table, columns)
-    pairs = [[pearson_correlation(values[a].to_numpy(), values[b].to_numpy()) for b in columns] for a in columns]
-    return pd.DataFrame(pairs, index=list(columns), columns=list(columns))
-
-
 def pearson_correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Return Pearson's correlation of x and y `(n,)`, -1 to 1; NaN where one does not vary.
+    """Return Pearson's correlation of x and y, both of shape (n,), -1 to 1; NaN if one does not vary.
 
     >>> pearson_correlation(np.array([1.0, 2.0, 4.0]), np.array([3.0, 2.0, 0.0]))
     -1.0
@@ -162,23 +197,16 @@ def _pairs(observed: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.
     return observed, predicted
 
 
-def _columns(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    absent = [name for name in columns if name not in table.columns]
-    if absent:
-        raise SamplesError(
-            "table",
-            found=f"no column {', '.join(absent)}",
-            expected=f"columns {', '.join(columns)}",
-            way_out=f"choose among {', '.join(map(str, table.columns))}",
-        )
-    values = table[list(columns)]
-    bad = [name for name in columns if not pd.api.types.is_numeric_dtype(values[name])]
-    bad += [name for name in columns if name not in bad and not np.isfinite(values[name].astype(float)).all()]
-    if bad or values.empty:
-        raise SamplesError(
-            "table",
-            found=f"no finite number in some rows of {', '.join(bad)}" if bad else "no rows",
-            expected="a number in every row",
-            way_out="drop these rows or fill them first",
-        )
-    return values.astype(np.float64)
+METRICS: dict[str, Metric] = {
+    "r2": Metric("R²", _r2, False, 1.0),
+    "r": Metric("r", pearson_correlation, False, 1.0),
+    "rmse": Metric("RMSE", _rmse, True, 0.0),
+    "mae": Metric("MAE", _mae, True, 0.0),
+    "rpiq": Metric("RPIQ", _rpiq, False, math.inf),
+    "rpd": Metric("RPD", _rpd, False, math.inf),
+    "ccc": Metric("CCC", concordance_correlation, False, 1.0),
+    "bias": Metric("bias", _bias, True, 0.0),
+    "kge": Metric("KGE", kling_gupta_efficiency, False, 1.0),
+}
+"""The metrics of every validation: R2 = 1 - SSE/SST; RPIQ = interquartile range of the observed (type 7) / RMSE
+(Bellon-Maurel et al. 2010); RPD = standard deviation of the observed / RMSE."""

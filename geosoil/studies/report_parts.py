@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geosoil.evaluate.metrics import descriptive_statistics
+from geosoil.evaluate.statistics import descriptive_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

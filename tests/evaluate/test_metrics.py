@@ -12,7 +12,8 @@ from scipy import stats
 from shared_material import shared
 
 from geosoil.errors import SamplesError
-from geosoil.evaluate.metrics import correlation_table, descriptive_statistics, regression_metrics
+from geosoil.evaluate.metrics import regression_metrics
+from geosoil.evaluate.statistics import correlation_table, descriptive_statistics
 
 
 def test_the_metrics_are_those_of_the_r_packages():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.estimators.fusion.settings import LOSS_VARIANTS
-from geosoil.evaluate.metrics import correlation_table, descriptive_statistics
+from geosoil.evaluate.statistics import correlation_table, descriptive_statistics
 from geosoil.report.figures import (
     loss_figure,
     loss_variants_figure,
