@@ -52,7 +52,13 @@ class FitTask:
         Processes that a regressor may start itself; None: as it likes.
     progress : callable or None
     details : dict
-        Filled by the regressor with what the report shows (losses, chosen bands, library rows, notes).
+        Filled by the regressor with what cards and reports show; every key is optional:
+        n_features (int), description (str: what the model chose), notes (list of str, shown to the user), card_notes
+        (list of str, kept in the card only), steps (list of str, the steps in words), n_training_rows (int),
+        losses and stopping_losses (dict of str to ndarray by epoch), bands (dict of str to bool ndarray, chosen bands
+        by kind of features), covariates (`samples.covariates.Selection`), fusion (the fitted SpectralVAE),
+        rs_local (`RSLocalResult`), library_rows (indices), choice (DataFrame of inner scores of `auto`),
+        source_model (`SourceModel`), explained (dict of str to (model, rows), whose Shapley values are shown).
     """
 
     candidate: Candidate
@@ -81,3 +87,17 @@ class FitTask:
     def with_candidate(self, candidate: Candidate) -> FitTask:
         """Return the same task for another candidate, which shares the caches."""
         return replace(self, candidate=candidate, details={})
+
+
+@dataclass(frozen=True, eq=False)
+class SourceModel:
+    """The model of the auxiliary property that a transfer started from, and how well it predicts unseen library rows.
+
+    `tested` is (observed, predicted), both of shape (n_test,), in the unit of the auxiliary property.
+    """
+
+    model: Any
+    steps: list[str]
+    n_samples: int
+    metrics: dict[str, float]
+    tested: tuple[np.ndarray, np.ndarray]

@@ -33,6 +33,7 @@ LEAST_TEST_ROWS = 1
 ALL_DEPTHS = "all depths"
 TABLE_METRICS = ("r2", "rmse", "mae", "rpiq", "ccc", "bias")
 WITH_INTERVAL = ("r2", "rmse")
+KEPT_DETAILS = ("n_features", "description", "losses", "stopping_losses", "choice")  # of each split: small ones
 
 
 def no_progress(task: str, done: int, total: int) -> None:
@@ -333,7 +334,8 @@ def _fit_split(
         )
         model = fit_model(task)
         tested = predict_rows(model, candidate, rows, division.test)
-        results[candidate.name] = tested, _training_figures(model, candidate, rows, division.train), task.details
+        kept = {key: task.details[key] for key in KEPT_DETAILS if key in task.details}
+        results[candidate.name] = tested, _training_figures(model, candidate, rows, division.train), kept
     return results
 
 
