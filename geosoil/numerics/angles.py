@@ -1,4 +1,4 @@
-"""Angles between spectra: how alike two spectra are in shape, whatever their brightness."""
+"""Angles between spectra, which measure how similar two spectra are in shape regardless of their brightness."""
 
 from __future__ import annotations
 
@@ -6,13 +6,28 @@ import numpy as np
 
 
 def spectral_angle_rad(x: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return the angle between each spectrum and its reference.
+    """Compute the angle between each spectrum and its reference.
 
-    x `(n, band)`; reference `(n, band)`, or `(band,)` for all; both in one unit. The result `(n,)` is in
-    radians, 0 to pi, NaN where a spectrum is zero or holds NaN; float32 stays float32.
-    Kruse et al. (1993), Remote Sens. Environ. 44, 145; by the half-angle formula of Kahan, since the arc
-    cosine loses half the digits of a small angle.
+    The half-angle formula of Kahan is used, because the arc cosine loses half the digits of a small angle.
 
+    Parameters
+    ----------
+    x : ndarray of shape (n, band)
+        Spectra, in any unit.
+    reference : ndarray of shape (n, band) or (band,)
+        One reference per spectrum, or one for all, in the unit of `x`.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Angles in radians, 0 to pi; NaN where a spectrum is zero or contains NaN. float32 remains float32.
+
+    References
+    ----------
+    Kruse et al. (1993), Remote Sensing of Environment 44, 145-163.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> spectral_angle_rad(np.array([[1.0, 0.0], [3.0, 3.0]]), np.array([2.0, 2.0])).round(4)
     array([0.7854, 0.    ])

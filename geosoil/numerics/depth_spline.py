@@ -1,13 +1,18 @@
 """Equal-area quadratic splines of soil profiles, and their exact means over layers.
 
-Bishop, McBratney & Laslett (1999), Geoderma 91, 27-45; Malone et al. (2009), Geoderma 154, 138-152. A profile of n
-horizons with values y is the f that minimises `1/n sum (y_i - mean of f over i)^2 + smoothing * integral f'^2`: a
-parabola in each horizon, a straight line across a gap, f and f' continuous, f' = 0 at both ends.
+The spline of a profile of n horizons with values y is the f that minimises
+`1/n sum (y_i - mean of f over i)^2 + smoothing * integral f'^2` [1]_ [2]_: a parabola in each horizon, a straight line
+across a gap, f and f' continuous, f' = 0 at both ends.
 
-Here the slopes b at the n - 1 inner knots are solved for, `(R + 6 n smoothing Q Q') b = 6 Q y`: tridiagonal and
-positive definite, so the knots of all profiles make one banded system whose profiles do not touch. The fitted means
-of the horizons are `s = y - n smoothing Q' b`. Layers are averaged by the closed-form integral of f, which keeps
-mass; the peers average f at the top (mpspline2) or bottom (ithir) of 1 cm slices, which does not.
+The unknowns are the slopes b at the n - 1 inner knots, `(R + 6 n smoothing Q Q') b = 6 Q y`. The matrix is tridiagonal
+and positive definite, so the knots of all profiles form one banded system in which profiles are not coupled. The fitted
+means of the horizons are `s = y - n smoothing Q' b`. Layers are averaged by the closed-form integral of f, which
+conserves mass; mpspline2 averages f at the top and ithir at the bottom of 1 cm slices, which does not.
+
+References
+----------
+.. [1] Bishop, McBratney & Laslett (1999), Geoderma 91, 27-45.
+.. [2] Malone, McBratney, Minasny & Laslett (2009), Geoderma 154, 138-152.
 """
 
 from __future__ import annotations
@@ -27,11 +32,11 @@ STANDARD_LAYERS_CM = ((0, 5), (5, 15), (15, 30), (30, 60), (60, 100), (100, 200)
 """The layers of GlobalSoilMap, (top, bottom) in cm."""
 
 DEPTH_TOLERANCE_CM = 1e-6
-"""Horizons that overlap by less touch: the rest is rounding of converted depths."""
+"""Horizons that overlap by less are taken as touching: the overlap is rounding of converted depths."""
 
 
 class LayerMeans(NamedTuple):
-    """Means `(profile, layer)` in the units of the values, NaN where nothing is covered; coverage 0 to 1 alike."""
+    """Means `(profile, layer)` in the unit of the values, NaN where nothing is covered, and coverages 0 to 1."""
 
     mean: np.ndarray
     coverage: np.ndarray
@@ -51,11 +56,13 @@ def layer_means(
 ) -> LayerMeans:
     """Fit a spline to every profile and average it over layers.
 
-    The arguments are those of `fit_depth_splines` and `DepthSplines.layer_means`, which say what is raised.
+    The parameters and errors are those of `fit_depth_splines` and `DepthSplines.layer_means`.
 
+    Examples
+    --------
     >>> top, bottom = np.array([0.0, 10.0, 0.0]), np.array([10.0, 40.0, 12.0])
-    >>> found = layer_means(top, bottom, np.array([3.0, 1.0, 2.0]), np.array([0, 0, 1]), layers_cm=[(0, 10), (10, 20)])
-    >>> found.mean.round(3).tolist(), found.coverage.tolist()
+    >>> means = layer_means(top, bottom, np.array([3.0, 1.0, 2.0]), np.array([0, 0, 1]), layers_cm=[(0, 10), (10, 20)])
+    >>> means.mean.round(3).tolist(), means.coverage.tolist()
     ([[2.971, 1.838], [2.0, 2.0]], [[1.0, 1.0], [1.0, 0.2]])
     """
     splines = fit_depth_splines(top_cm, bottom_cm, value, profile, smoothing=smoothing, n_profiles=n_profiles)
@@ -66,10 +73,20 @@ def layer_means(
 class DepthSplines:
     """Fitted splines: `f = level + slope t + curve t^2` at t cm below the start of a piece.
 
-    fitted: `(horizon,)` mean of f over each horizon, in the order given. start_cm, thickness_cm, level, slope, curve:
-    `(2 horizons,)`, horizons by profile and depth, each followed by the gap below it (0 cm thick where there is none).
-    first: `(fitted profile,)` its first piece. profiles: `(fitted profile,)` its index. n_profiles: with those of
-    no horizon, whose results are NaN.
+    Pieces are the horizons by profile and depth, each followed by the gap below it (0 cm thick where there is none).
+
+    Attributes
+    ----------
+    fitted : ndarray of shape (horizon,)
+        Mean of f over each horizon, in the order of the input.
+    start_cm, thickness_cm, level, slope, curve : ndarray of shape (2 * horizon,)
+        The pieces.
+    first : ndarray of shape (fitted profile,), int
+        The first piece of each fitted profile.
+    profiles : ndarray of shape (fitted profile,), int
+        The index of each fitted profile.
+    n_profiles : int
+        Number of profiles, including those without a horizon, whose results are NaN.
     """
 
     fitted: np.ndarray
@@ -89,23 +106,41 @@ class DepthSplines:
         slices: Literal["top"] | None = None,
         clip: tuple[float, float] | None = None,
     ) -> LayerMeans:
-        """Average f over the part of each layer that a profile covers, gaps between its horizons included.
+        """Average f over the part of each layer that a profile covers, including gaps between its horizons.
 
-        layers_cm: (top, bottom) of each layer. slices: None integrates f exactly; "top" averages f at the top of each
-            1 cm slice, as mpspline2 does (whole cm only).
-        clip: (lowest, highest), applied to the means; with slices="top" to the slices, as mpspline2 does with 0, 1000.
+        Parameters
+        ----------
+        layers_cm : sequence of (top, bottom)
+            Limits of each layer, in cm.
+        slices : {"top"}, optional
+            By default f is integrated exactly; "top" averages f at the top of each 1 cm slice, as mpspline2 does
+            (whole cm only).
+        clip : (lowest, highest), optional
+            Limits of the means, in the unit of the values; with slices="top" of the slices, as mpspline2 does with
+            0, 1000.
 
-        A layer's coverage is the share of its thickness between the top of the first horizon and the bottom of the
-        last. Raises RecipeError where layers_cm are no layers, or not of whole cm with slices="top", and
-        where clip does not rise.
+        Returns
+        -------
+        LayerMeans
+            The coverage of a layer is the share of its thickness between the top of the first horizon and the bottom
+            of the last.
 
+        Raises
+        ------
+        RecipeError
+            If the layers or the limits of `clip` are not valid, or the layers are not of whole cm with slices="top".
+
+        Examples
+        --------
         >>> spline = fit_depth_splines(np.array([0.0]), np.array([30.0]), np.array([2.4]), np.array([0]))
         >>> spline.layer_means([(0, 5), (15, 45), (60, 100)]).mean.tolist()
         [[2.4, 2.4, nan]]
         """
         layers = checked_layers(layers_cm)
         if slices not in (None, "top"):
-            raise RecipeError("layers", found=f"slices={slices!r}", expected='None or "top"', way_out="use one of them")
+            raise RecipeError(
+                "layers", problem=f"slices={slices!r} is not valid", expected='None or "top"', way_out="use one of them"
+            )
         if clip is not None and not clip[0] < clip[1]:
             raise RecipeError(
                 "layers",
@@ -121,12 +156,23 @@ class DepthSplines:
             mean = integral / covered
         if clip is not None and slices is None:
             mean = np.clip(mean, *clip)
-        # A horizon that touches the next within DEPTH_TOLERANCE_CM is counted a little more than once.
+        # Horizons that overlap within DEPTH_TOLERANCE_CM are counted slightly more than once.
         return LayerMeans(mean, np.minimum(covered / np.diff(layers).T, 1.0))
 
     def at(self, depth_cm: float) -> np.ndarray:
-        """Return f `(profile,)` of every profile at one depth; NaN above the first top and from the last bottom on.
+        """Evaluate the splines at one depth.
 
+        Parameters
+        ----------
+        depth_cm : float
+
+        Returns
+        -------
+        ndarray of shape (profile,)
+            Values of f; NaN above the first horizon, and from the bottom of the last one downwards.
+
+        Examples
+        --------
         >>> spline = fit_depth_splines(np.array([0.0]), np.array([30.0]), np.array([2.4]), np.array([0]))
         >>> spline.at(0), spline.at(30)
         (array([2.4]), array([nan]))
@@ -137,26 +183,26 @@ class DepthSplines:
         return np.where(self._sum_pieces(inside.astype(np.float64)) > 0, value, np.nan)
 
     def _integrate(self, layers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Integrate f over the layers: `(profile, layer)` in value x cm, and the cm that are covered."""
+        """Return the integrals of f over the layers `(profile, layer)` in value x cm, and the covered cm."""
         integral, covered = np.zeros((2, self.n_profiles, len(layers)))
         for column, (top, bottom) in enumerate(layers):
             t0 = np.clip(top - self.start_cm, 0, self.thickness_cm)
             t1 = np.clip(bottom - self.start_cm, 0, self.thickness_cm)
             width = t1 - t0
-            # Factored by the width: differences of cubes would lose digits in thin layers of deep profiles.
+            # The width is factored out: differences of cubes would lose digits in thin layers of deep profiles.
             mean = self.level + self.slope * (t0 + t1) / 2 + self.curve * (t0 * t0 + t0 * t1 + t1 * t1) / 3
             integral[:, column] = self._sum_pieces(width * mean)
             covered[:, column] = self._sum_pieces(width)
         return integral, covered
 
     def _sum_slices(self, layers: np.ndarray, clip: tuple[float, float] | None) -> tuple[np.ndarray, np.ndarray]:
-        """Sum f at the top of the 1 cm slices of each layer, and count them: `(profile, layer)`."""
+        """Return sums of f at the top of the 1 cm slices of each layer, and the number of slices `(profile, layer)`."""
         if (layers != np.round(layers)).any():
             raise RecipeError(
                 "layers",
                 found=f"limits {', '.join(f'{limit:g}' for limit in np.unique(layers))} cm",
                 expected='whole cm with slices="top"',
-                way_out="leave slices out: exact means take any limits",
+                way_out="omit slices: exact means allow any limits",
             )
         total, count = np.zeros((2, self.n_profiles, len(layers)))
         for depth in range(int(layers.min()), int(layers.max())):
@@ -164,13 +210,13 @@ class DepthSplines:
             if clip is not None:
                 value = np.clip(value, *clip)
             inside = (layers[:, 0] <= depth) & (depth < layers[:, 1])
-            there = np.isfinite(value)
-            total[:, inside] += np.where(there, value, 0.0)[:, None]
-            count[:, inside] += there[:, None]
+            covered = np.isfinite(value)
+            total[:, inside] += np.where(covered, value, 0.0)[:, None]
+            count[:, inside] += covered[:, None]
         return total, count
 
     def _sum_pieces(self, numbers: np.ndarray) -> np.ndarray:
-        """Sum `(piece,)` over the pieces of each profile: `(profile,)`, 0 for a profile without."""
+        """Return the sums `(profile,)` over the pieces of each profile, 0 for a profile without pieces."""
         sums = np.zeros(self.n_profiles)
         if self.first.size:
             sums[self.profiles] = np.add.reduceat(numbers, self.first)
@@ -186,15 +232,36 @@ def fit_depth_splines(
     smoothing: float = 0.1,
     n_profiles: int | None = None,
 ) -> DepthSplines:
-    """Fit the equal-area spline of every profile at once; rows in any order.
+    """Fit the equal-area spline of every profile at once.
 
-    top_cm, bottom_cm, value, profile: `(horizon,)`; cm below the surface, the measured mean of the horizon, and the
-        index of its profile, counted from 0. smoothing: lambda, 0.1 in every peer; 0 keeps each horizon's mean.
-    n_profiles: how many there are, those without a horizon included; default the largest index + 1.
+    A profile of one horizon has a constant value over that horizon, and nothing is extrapolated.
 
-    One horizon gives a constant over what it covers, and nothing is extrapolated.
-    Raises SamplesError on NaN, horizons without thickness or that overlap; RecipeError on a negative smoothing.
+    Parameters
+    ----------
+    top_cm, bottom_cm : ndarray of shape (horizon,)
+        Limits of the horizons in cm below the surface, in any order.
+    value : ndarray of shape (horizon,)
+        Measured mean of each horizon.
+    profile : ndarray of shape (horizon,), int
+        Index of the profile of each horizon, from 0.
+    smoothing : float
+        The lambda of the papers, 0.1 in other software; 0 reproduces the mean of each horizon.
+    n_profiles : int, optional
+        Number of profiles, including those without a horizon (default: the largest index + 1).
 
+    Returns
+    -------
+    DepthSplines
+
+    Raises
+    ------
+    SamplesError
+        If there is NaN, or a horizon has no thickness or overlaps another.
+    RecipeError
+        If the smoothing is negative.
+
+    Examples
+    --------
     >>> top, bottom = np.array([10.0, 0.0, 50.0]), np.array([30.0, 10.0, 80.0])
     >>> spline = fit_depth_splines(top, bottom, np.array([2.0, 4.0, 1.0]), np.array([0, 0, 0]), smoothing=0)
     >>> spline.fitted.tolist(), spline.at(50).round(3).tolist()
@@ -217,11 +284,11 @@ def fit_depth_splines(
     weight = np.repeat(sizes * smoothing, sizes)
     slope_below = np.zeros(len(y))  # f' from the bottom of a horizon to the top of the next
     if inner.size:
-        # One row more than there are knots, 1 x = 0: LAPACK's ptsv refuses a single equation.
+        # One extra row, 1 x = 0, because LAPACK's ptsv refuses a single equation.
         banded, right = np.zeros((2, inner.size + 1)), np.zeros(inner.size + 1)
         banded[1, -1] = 1.0
         banded[1, :-1] = 2 * (thickness[inner] + thickness[below]) + 6 * gap[inner] + 12 * weight[inner]
-        # Neighbouring knots share a horizon; where the next knot is another profile's, the coupling stays 0.
+        # Neighbouring knots share a horizon; where the next knot belongs to another profile, the coupling is 0.
         joined = np.flatnonzero(np.diff(inner) == 1)
         banded[0, joined + 1] = thickness[below[joined]] - 6 * weight[below[joined]]
         right[:-1] = 6 * (y[below] - y[inner])
@@ -253,38 +320,54 @@ def fit_depth_splines(
 
 
 def checked_layers(layers_cm: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Return layers `(layer, 2)`, (top, bottom) in cm; refuse with RecipeError what is none.
+    """Check the limits of layers.
 
+    Parameters
+    ----------
+    layers_cm : sequence of (top, bottom)
+
+    Returns
+    -------
+    ndarray of shape (layer, 2)
+        Top and bottom in cm.
+
+    Raises
+    ------
+    RecipeError
+        If a top is negative or not above its bottom.
+
+    Examples
+    --------
     >>> checked_layers([(0, 5), (5, 15)]).tolist()
     [[0.0, 5.0], [5.0, 15.0]]
     """
     layers = np.asarray(layers_cm, dtype=np.float64)
-    fits = layers.ndim == 2 and layers.shape[1] == 2 and len(layers) > 0
-    if not (fits and np.isfinite(layers).all() and (layers[:, 0] >= 0).all() and (np.diff(layers) > 0).all()):
+    paired = layers.ndim == 2 and layers.shape[1] == 2 and len(layers) > 0
+    if not (paired and np.isfinite(layers).all() and (layers[:, 0] >= 0).all() and (np.diff(layers) > 0).all()):
         raise RecipeError(
             "layers",
             found=f"{layers_cm}",
-            expected="(top, bottom) of each layer in cm, top from 0 and above bottom",
-            way_out="give for instance (0, 5), (5, 15)",
+            expected="(top, bottom) of each layer in cm, with 0 <= top < bottom",
+            way_out="give, for instance, (0, 5), (5, 15)",
         )
     return layers
 
 
 def _check(top: np.ndarray, bottom: np.ndarray, y: np.ndarray, profile: np.ndarray, inner: np.ndarray) -> None:
-    """Refuse sorted horizons that no spline fits."""
+    """Raise SamplesError if a spline cannot be fitted to sorted horizons."""
     faults = {
-        "a profile index below 0": profile < 0,
-        "a depth or value that is no number": ~(np.isfinite(top) & np.isfinite(bottom) & np.isfinite(y)),
+        "a negative profile index": profile < 0,
+        "a depth or value that is not a finite number": ~(np.isfinite(top) & np.isfinite(bottom) & np.isfinite(y)),
         "a horizon without thickness": ~(bottom > top),
         "horizons that overlap": np.zeros(len(y), bool),
     }
     faults["horizons that overlap"][inner] = top[inner + 1] < bottom[inner] - DEPTH_TOLERANCE_CM
-    for found, rows in faults.items():
+    for fault, rows in faults.items():
         if rows.any():
-            at = np.flatnonzero(rows)[0]
+            row = np.flatnonzero(rows)[0]
             raise SamplesError(
-                f"profile {profile[at]}",
-                found=f"{found} ({top[at]:g}-{bottom[at]:g} cm, value {y[at]:g})",
-                expected="top above bottom, one horizon below the other, a value each",
-                way_out="correct or leave out the horizon",
+                f"profile {profile[row]}",
+                found=f"{fault} ({top[row]:g}-{bottom[row]:g} cm, value {y[row]:g})",
+                expected="horizons with a value and top above bottom that do not overlap",
+                way_out="correct or remove the horizon",
             )

@@ -1,9 +1,14 @@
-"""Partial least squares for one target: the one engine of CARS, RS-LOCAL, memory-based learning and cross-validation.
+"""Partial least squares for one target, as CARS, RS-LOCAL, memory-based learning and cross-validation use it.
 
-PLS1 is Golub-Kahan bidiagonalisation started at X'y (Eldén 2004, Comput. Stat. Data Anal. 46, 11-31); with the scores
-and weights reorthogonalised it is the fastest of the accurate algorithms that Björck & Indahl (2017, J. Chemometrics
-31, e2898) compare. It gives the coefficients for 1, 2, .., A components in one sweep, and every step of it is one
-product with X, so many fits (subsets of rows, folds, subsets of features) run at once.
+PLS1 is Golub-Kahan bidiagonalisation that starts at X'y [1]_. With the scores and weights reorthogonalised it is the
+fastest of the accurate algorithms that [2]_ compares. It yields the coefficients for 1, 2, .., A components in one
+sweep, and each of its steps is one product with X, so many fits (subsets of rows, folds, subsets of features) run at
+once.
+
+References
+----------
+.. [1] Eldén (2004), Computational Statistics & Data Analysis 46, 11-31.
+.. [2] Björck & Indahl (2017), Journal of Chemometrics 31, e2898.
 """
 
 from __future__ import annotations
@@ -18,17 +23,28 @@ from geosoil.errors import SamplesError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NUMBERS_AT_ONCE = 2**20  # of a batch, 8 MiB: large enough that Python's overhead vanishes, small enough for the cache
+_NUMBERS_AT_ONCE = 2**20  # of a batch, 8 MiB: large enough to hide Python's overhead, small enough for the cache
 
 
 @dataclass(frozen=True)
 class PLSFits:
     """PLS models of 1 to A components; with a stack of fits every array has a leading axis `fit`.
 
-    x_mean, x_scale `(p,)` and y_mean `()` in the units of the data (x_scale is 1 without scaling; inf where a feature
-    is left out). Of the centred and scaled X: weights, rotations, loadings `(A, p)`; scores of x are
-    `(x - x_mean) / x_scale @ rotations.T` and have unit length on the training rows; y_loadings `(A,)` in units of y.
-    A component beyond the rank of X is 0 everywhere, so the models from there on repeat the last real one.
+    The scores of x are `(x - x_mean) / x_scale @ rotations.T` and have unit length on the training rows. A component
+    beyond the rank of X is 0 everywhere, so the models with more components repeat the last real one.
+
+    Attributes
+    ----------
+    x_mean : ndarray of shape (p,)
+        Means of the features, in their units.
+    x_scale : ndarray of shape (p,)
+        Divisors of the features, in their units: 1 without scaling, inf where a feature is left out.
+    y_mean : ndarray of shape ()
+        Mean of the target, in its unit.
+    weights, rotations, loadings : ndarray of shape (A, p)
+        Those of the centred and scaled X.
+    y_loadings : ndarray of shape (A,)
+        In the unit of y.
     """
 
     x_mean: np.ndarray
@@ -41,29 +57,47 @@ class PLSFits:
 
     @property
     def coefficients(self) -> np.ndarray:
-        """Return `(.., A, p)`: row a holds the coefficients with a + 1 components, in units of y per unit of X."""
+        """Coefficients `(.., A, p)` in units of y per unit of X; row a is the model of a + 1 components."""
         steps = self.rotations / self.x_scale[..., None, :] * self.y_loadings[..., None]
         return np.cumsum(steps, axis=-2, out=steps)
 
     @property
     def intercepts(self) -> np.ndarray:
-        """Return `(.., A)`, in units of y."""
+        """Intercepts `(.., A)` in units of y."""
         return self.y_mean[..., None] - (self.coefficients @ self.x_mean[..., None])[..., 0]
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """Predict rows X `(n, p)` with every fit and every number of components: `(.., A, n)` in units of y."""
+        """Predict rows X `(n, p)` with every fit and every number of components; returns `(.., A, n)` in units of y."""
         coefficients = self.coefficients
         offset = self.y_mean[..., None] - (coefficients @ self.x_mean[..., None])[..., 0]
         return coefficients @ np.asarray(X, dtype=np.float64).T + offset[..., None]
 
 
 def fit_pls(X: np.ndarray, y: np.ndarray, n_components: int, *, scale: bool = False) -> PLSFits:
-    """Fit PLS models of 1 to `n_components` components, centred and by default not scaled.
+    """Fit PLS models of 1 to `n_components` components to centred data.
 
-    X is `(n, p)` with y `(n,)`, or a stack of equally large sets `(fit, n, p)` with y `(fit, n)`. `scale=True` divides
-    each feature by its standard deviation (n - 1); a constant feature then has the coefficient 0.
-    Raises SamplesError on NaN or infinite numbers, and with fewer than two rows.
+    Parameters
+    ----------
+    X : ndarray of shape (n, p) or (fit, n, p)
+        One set of rows, or a stack of equally large sets.
+    y : ndarray of shape (n,) or (fit, n)
+    n_components : int
+        The largest number of components.
+    scale : bool
+        Whether each feature is divided by its standard deviation (n - 1); a constant feature then has the
+        coefficient 0.
 
+    Returns
+    -------
+    PLSFits
+
+    Raises
+    ------
+    SamplesError
+        If there are NaN or infinite numbers, or fewer than two rows.
+
+    Examples
+    --------
     >>> X = np.array([[1.0, 0.0], [2.0, 1.0], [3.0, 0.0], [4.0, 1.0]])
     >>> fit_pls(X, X @ [2.0, -1.0] + 5.0, n_components=2).coefficients[1].round(12).tolist()
     [2.0, -1.0]
@@ -87,12 +121,35 @@ def cross_validated_predictions(
     scale: bool = False,
     features: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Predict each row with models fitted without its fold: `(A, n)`, or `(subset, A, n)`, in units of y.
+    """Predict each row with models that are fitted without its fold.
 
-    X `(n, p)`, y `(n,)`, folds `(n,)` the fold of each row (any labels); means and scales come from the training rows
-    of each fold. `features` `(subset, p)` boolean asks the same of many subsets of the features at once.
-    Raises SamplesError on NaN or infinite numbers, with fewer than two folds, or fewer than two rows outside one.
+    Means and scales are those of the training rows of each fold.
 
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    y : ndarray of shape (n,)
+    folds : array of shape (n,)
+        The fold of each row, as any labels.
+    n_components : int
+        The largest number of components.
+    scale : bool
+        As in `fit_pls`.
+    features : ndarray of shape (subset, p), bool, optional
+        Subsets of the features, each of which is cross-validated.
+
+    Returns
+    -------
+    ndarray of shape (A, n) or (subset, A, n)
+        Predictions in units of y.
+
+    Raises
+    ------
+    SamplesError
+        If there are NaN or infinite numbers, fewer than two folds, or fewer than two rows outside a fold.
+
+    Examples
+    --------
     >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
     >>> cross_validated_predictions(X, 2.0 * X[:, 0], np.array([0, 1, 0, 1]), n_components=1).round(12).tolist()
     [[0.0, 2.0, 4.0, 6.0]]
@@ -129,10 +186,17 @@ def cross_validated_rmse(
     scale: bool = False,
     features: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the RMSE of cross-validation, pooled over all rows: `(A,)`, or `(subset, A)`, in units of y.
+    """Compute the RMSE of cross-validation, pooled over all rows.
 
-    Arguments and errors are those of `cross_validated_predictions`.
+    Parameters and errors are those of `cross_validated_predictions`.
 
+    Returns
+    -------
+    ndarray of shape (A,) or (subset, A)
+        RMSE in units of y.
+
+    Examples
+    --------
     >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
     >>> cross_validated_rmse(X, 2.0 * X[:, 0], np.array([0, 1, 0, 1]), n_components=1).round(12).tolist()
     [0.0]
@@ -142,10 +206,21 @@ def cross_validated_rmse(
 
 
 def variable_importance(fits: PLSFits) -> np.ndarray:
-    """Return the variable importance in projection (VIP) with 1 to A components: `(.., A, p)`, without unit.
+    """Compute the variable importance in projection (VIP) with 1 to A components.
 
     VIP_j^2 = p sum_a w_aj^2 q_a^2 t_a't_a / sum_a q_a^2 t_a't_a (Wold et al. 1993); its mean square over features is 1.
 
+    Parameters
+    ----------
+    fits : PLSFits
+
+    Returns
+    -------
+    ndarray of shape (.., A, p)
+        Importances, without unit.
+
+    Examples
+    --------
     >>> X = np.array([[1.0, 0.0], [2.0, 1.0], [3.0, 0.0], [4.0, 1.0]])
     >>> variable_importance(fit_pls(X, X[:, 0], n_components=1)).round(4).tolist()
     [[1.3868, 0.2774]]
@@ -156,7 +231,7 @@ def variable_importance(fits: PLSFits) -> np.ndarray:
 
 
 class _Folds:
-    """One X `(n, p)`, its training rows `(fold, n)`, and what centring and scaling they imply."""
+    """One X `(n, p)`, its training rows `(fold, n)`, and their means and scales."""
 
     def __init__(self, X: np.ndarray, y: np.ndarray, training: np.ndarray, scale: bool) -> None:
         self.shift = X.mean(axis=0)
@@ -215,11 +290,11 @@ def _bidiagonalise(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Bidiagonalise a batch of X given as products: weights, rotations, loadings `(fit, A, p)`, y_loadings `(fit, A)`.
 
-    `times` takes `(fit, p)` to `(fit, n)`, `times_transposed` back; y `(fit, n)` is centred. A fit ends when a vector
-    that should have a direction is no longer than `noise` `(fit,)`, what rounding leaves of a null vector.
+    `times` maps `(fit, p)` to `(fit, n)`, `times_transposed` the reverse; y `(fit, n)` is centred. A fit ends when the
+    next vector is no longer than `noise` `(fit,)`, the length that rounding leaves of a null vector.
 
-    The next weights come from what is left of y, not from the last loading as in the textbook recurrence: against
-    extended precision that keeps four more digits on collinear spectra, for the same two products with X.
+    The next weights are computed from the residual of y, not from the last loading as in the textbook recurrence:
+    compared with extended precision that keeps four more digits on collinear spectra, for the same two products with X.
     """
     n_fits, n_rows = y.shape
     w = times_transposed(y)
@@ -246,12 +321,12 @@ def _bidiagonalise(
         rotations[:, a] = rotation * np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0)
         y_loadings[:, a] = np.sum(t * y, axis=1)
         y = y - y_loadings[:, a, None] * t
-    loadings[:, -1] = times_transposed(scores[:, -1])  # the last lacks its next weights
+    loadings[:, -1] = times_transposed(scores[:, -1])  # the last component has no next weights
     return weights, rotations, loadings, y_loadings
 
 
 def _orthogonal(v: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Take from v `(fit, k)` its part along the orthonormal rows of basis `(fit, a, k)`."""
+    """Subtract from v `(fit, k)` its part along the orthonormal rows of basis `(fit, a, k)`."""
     return v - ((basis @ v[:, :, None]).transpose(0, 2, 1) @ basis)[:, 0]
 
 
@@ -260,7 +335,7 @@ def _length(v: np.ndarray) -> np.ndarray:
 
 
 def _unit(v: np.ndarray, noise: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scale v `(fit, k)` to unit length: unit vectors, lengths `(fit, 1)` (both 0 for fits that end), who goes on."""
+    """Scale v `(fit, k)` to unit length; returns unit vectors, lengths `(fit, 1)`, and which fits continue."""
     length = _length(v)
     alive = alive & (length > noise)
     inverse = np.divide(1.0, length, out=np.zeros_like(length), where=alive)
@@ -276,7 +351,7 @@ def _scale(X: np.ndarray, magnitude: np.ndarray, scale: bool) -> np.ndarray:
 
 
 def _noise(magnitude: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Bound the spectral norm of the rounding errors of an X of this shape and largest number."""
+    """Return a bound of the spectral norm of the rounding errors of an X of this shape and largest number."""
     return 4 * np.finfo(np.float64).eps * magnitude * np.sqrt(np.prod(shape))
 
 

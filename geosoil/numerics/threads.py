@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Hold BLAS, OpenMP and torch (if it is loaded) to one thread each; what was set before comes back at the end.
+    """Limit BLAS, OpenMP and torch (if it is loaded) to one thread each; the previous limits are restored at the end.
 
+    Examples
+    --------
     >>> with one_thread_each():
     ...     pass
     """
-    torch = sys.modules.get("torch")  # never imported here: it costs seconds, and a run without nets does without
+    torch = sys.modules.get("torch")  # not imported here: that takes seconds, and a run without nets does not need it
     before = torch.get_num_threads() if torch is not None else 0
     with threadpool_limits(limits=1):
         try:
@@ -32,5 +34,5 @@ def one_thread_each() -> Iterator[None]:
 
 
 def one_thread_here() -> None:
-    # OpenMP counts per calling thread: what the main thread has set does not reach the pool.
+    """Limit OpenMP to one thread in the calling thread: a limit set by the main thread does not reach a pool."""
     threadpool_limits(limits=1, user_api="openmp")

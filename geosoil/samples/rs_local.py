@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from geosoil.errors import RecipeError, SamplesError
-from geosoil.numerics.pls_subsets import Judged, SubsetPLS
+from geosoil.numerics.pls_subsets import Criterion, SubsetPLS
 from geosoil.samples.rs_local_journal import Journal
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _worst(members: np.ndarray, errors: np.ndarray, r: float, retention: Retenti
     return np.sort(worst_first[: n_dropped if most is None else min(n_dropped, most)])
 
 
-def _judged(by: str, compat: str | None) -> Judged:
+def _judged(by: str, compat: str | None) -> Criterion:
     if by not in get_args(JudgedBy) or compat not in (None, "2020"):
         raise RecipeError(
             "RS-LOCAL",

@@ -73,7 +73,7 @@ def test_slices_at_the_top_and_the_splines_under_them_are_those_of_mpspline2(key
         i = names.index(name)
         np.testing.assert_allclose(found.mean[i], as_numbers(golden[name]["est_dcm"]), rtol=0, atol=1e-9)
         np.testing.assert_allclose(splines.fitted[rows[3] == i], golden[name]["est_icm"], rtol=0, atol=1e-9)
-        # Horizons stand at every second piece; alfa, b0 and gamma are the peer's names.
+        # Every second piece is a horizon; alfa, b0 and gamma are the peer's names.
         horizons = slice(splines.first[i], splines.first[i] + 2 * np.sum(rows[3] == i), 2)
         for ours, theirs in ((splines.level, "alfa"), (splines.slope, "b0"), (splines.curve, "gamma")):
             np.testing.assert_allclose(ours[horizons], golden[name]["coef"][theirs], rtol=0, atol=1e-9)
@@ -196,33 +196,33 @@ def test_profiles_without_a_horizon_are_nan():
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         (([0, 5], [10, 20], [1, 2], [0, 0]), r"profile 0: found horizons that overlap \(0-10 cm"),
         (([10], [10], [1], [3]), "profile 3: found a horizon without thickness"),
         (([20], [10], [1], [0]), "without thickness"),
-        (([0], [10], [np.nan], [0]), "a depth or value that is no number"),
-        (([0], [np.nan], [1], [0]), "a depth or value that is no number"),
-        (([0], [10], [1], [-1]), "a profile index below 0"),
+        (([0], [10], [np.nan], [0]), "a depth or value that is not a finite number"),
+        (([0], [np.nan], [1], [0]), "a depth or value that is not a finite number"),
+        (([0], [10], [1], [-1]), "a negative profile index"),
     ],
 )
-def test_horizons_that_no_spline_fits_are_refused(rows, said):
-    with pytest.raises(SamplesError, match=said):
+def test_horizons_that_no_spline_fits_are_refused(rows, message):
+    with pytest.raises(SamplesError, match=message):
         layer_means(*map(np.array, rows))
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        ({"layers_cm": [(5, 0)]}, "top from 0 and above bottom"),
-        ({"layers_cm": []}, "top from 0 and above bottom"),
-        ({"layers_cm": [(-5, 0)]}, "top from 0 and above bottom"),
+        ({"layers_cm": [(5, 0)]}, "0 <= top < bottom"),
+        ({"layers_cm": []}, "0 <= top < bottom"),
+        ({"layers_cm": [(-5, 0)]}, "0 <= top < bottom"),
         ({"layers_cm": [(0, 7.5)], "slices": "top"}, "whole cm"),
         ({"slices": "bottom"}, "slices='bottom'"),
         ({"smoothing": -0.1}, "smoothing -0.1"),
         ({"smoothing": np.nan}, "smoothing nan"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(options, said):
-    with pytest.raises(RecipeError, match=said):
+def test_settings_that_are_not_valid_are_refused(options, message):
+    with pytest.raises(RecipeError, match=message):
         layer_means(np.array([0.0]), np.array([10.0]), np.array([1.0]), np.array([0]), **options)

@@ -1,4 +1,4 @@
-"""A GPU gives the map that the processor gives. None is here: processors stand in for them, with a GPU's batches."""
+"""A map by the code of a GPU is that of the processor. No GPU is needed: processors replace it, with its batches."""
 
 import pickle
 import subprocess
@@ -51,15 +51,15 @@ BLOCK = RNG.normal(size=(N_BANDS, 30, 41)).astype(np.float32)
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """Return a function that lets so many processors stand in for GPUs."""
+    """Return a function that replaces the GPUs by so many processors."""
 
-    def stand_in(count):
+    def replace_gpus(count):
         monkeypatch.setattr(gpu, "gpu_names", lambda: ["cpu"] * count)
         monkeypatch.setattr("geosoil.mapping.run.gpu_names", lambda: ["cpu"] * count)
         monkeypatch.setattr(gpu, "_free_gpus", None)
 
-    stand_in(1)
-    return stand_in
+    replace_gpus(1)
+    return replace_gpus
 
 
 def pixel_model(estimator, name="soc", unit="%", inputs=None):
@@ -298,6 +298,6 @@ def test_a_whole_map_by_a_gpus_path_is_that_of_the_processor(gpus, tmp_path):
     assert np.nanmax(np.abs(maps[1] - maps[0])) <= 1e-4 * np.nanstd(maps[0])
     gpus(0)
     arguments = ("map", "--cube", cube, "--model", tmp_path / "share", "-o", tmp_path / "x.tif", "--device", "cuda")
-    done = CliRunner().invoke(group, [str(one) for one in arguments])
+    done = CliRunner().invoke(group, [str(argument) for argument in arguments])
     assert isinstance(done.exception, DeviceError) and "no GPU" in str(done.exception)
     assert not (tmp_path / "x.tif").exists()
