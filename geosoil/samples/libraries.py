@@ -72,7 +72,8 @@ def align_library(library: Spectra, site: Spectra, *, target: str) -> AlignedLib
     notes: list[str] = []
     nm, R_library, R_site = common_grid(library, site, notes)
     y_library, y_site = contents_of(library, target), contents_of(site, target)
-    _refuse_other_unit(library, site, target, y_library, y_site)
+    for spectra, y in ((library, y_library), (site, y_site)):
+        check_percent(spectra, target, y)
     library_rows = _complete(library, R_library, y_library, "library", notes)
     site_rows = _complete(site, R_site, y_site, "site", notes)
     if len(site_rows) < LEAST_SITE_SAMPLES:
@@ -300,16 +301,18 @@ def _refuse_constant(spectra: Spectra, target: str, y: np.ndarray) -> None:
         )
 
 
-def _refuse_other_unit(library: Spectra, site: Spectra, target: str, y_library: np.ndarray, y_site: np.ndarray) -> None:
-    """Refuse what a name in percent cannot hold: more than 100, or less than 0."""
+def check_percent(spectra: Spectra, target: str, y: np.ndarray) -> None:
+    """Refuse contents `(n,)` that a name in percent cannot hold: more than 100, or less than 0.
+
+    Raises SamplesError.
+    """
     if not target.endswith("_pct"):
         return
-    for spectra, y in ((library, y_library), (site, y_site)):
-        wrong = np.flatnonzero((y > 100) | (y < 0))
-        if wrong.size:
-            raise SamplesError(
-                spectra.source,
-                found=f"{target} {y[wrong[0]]:g} of {spectra.ids[wrong[0]]}",
-                expected="0 to 100, as percent",
-                way_out="convert the column, or name it by its unit (soc_g_kg)",
-            )
+    wrong = np.flatnonzero((y > 100) | (y < 0))
+    if wrong.size:
+        raise SamplesError(
+            spectra.source,
+            found=f"{target} {y[wrong[0]]:g} of {spectra.ids[wrong[0]]}",
+            expected="0 to 100, as percent",
+            way_out="convert the column, or name it by its unit (soc_g_kg)",
+        )

@@ -59,15 +59,7 @@ def read_samples(
     asked = [sample_id, *columns, *(name for name in (x, y) if name is not None)]
     for name in asked:
         require_column(path, table, name)
-    ids = read_ids(path, table[sample_id])
-    twice = pd.unique(ids[pd.Series(ids).duplicated()])
-    if twice.size:
-        raise SamplesError(
-            path,
-            found=f"{sample_id} more than once: {named(twice)}",
-            expected="each id once",
-            way_out="make the ids unique, or average repeated samples first",
-        )
+    ids = read_unique_ids(path, table[sample_id])
     numbers = {name: read_numbers(path, table[name], ids) for name in columns}
     points = read_points(path, table, ids, x, y, crs)
     import geopandas as gpd
@@ -137,6 +129,20 @@ def read_ids(path: Path, column: pd.Series) -> np.ndarray:
             way_out="give it one, or delete the row",
         )
     return column.astype(str).str.strip().to_numpy(dtype=object)
+
+
+def read_unique_ids(path: Path, column: pd.Series) -> np.ndarray:
+    """Return ids `(row,)` as text; raises SamplesError if one is missing or not unique."""
+    ids = read_ids(path, column)
+    twice = pd.unique(ids[pd.Series(ids).duplicated()])
+    if twice.size:
+        raise SamplesError(
+            path,
+            found=f"{column.name} more than once: {named(twice)}",
+            expected="each id once",
+            way_out="make the ids unique, or average repeated samples first",
+        )
+    return ids
 
 
 def filled(column: pd.Series) -> np.ndarray:

@@ -1,0 +1,132 @@
+"""Sample points on covariate rasters, as pixels or as patches."""
+
+from __future__ import annotations
+
+from glob import escape, glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geosoil.errors import RecipeError, SamplesError
+from geosoil.io.rasters.reader import open_raster
+from geosoil.io.rasters.stack import open_stack
+from geosoil.models.contract import Feature
+from geosoil.pipeline.sources.samples import check_count, make_rows, read_samples
+from geosoil.raster.grid import Grid
+from geosoil.samples.extract import extract_spectra
+from geosoil.samples.patches import extract_patches
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import xarray as xr
+
+    from geosoil.pipeline.recipe import LoadedRecipe
+    from geosoil.pipeline.rows import TrainingRows
+    from geosoil.pipeline.sources.samples import Samples
+
+POLYGON_FILES = {".gpkg", ".geojson", ".shp", ".parquet"}
+
+
+def read(loaded: LoadedRecipe) -> TrainingRows:
+    """Read the samples of a recipe and the covariates of the cell that holds each, or of a patch around it.
+
+    A sample without a value of a target is kept: it can have one of another target, or of the auxiliary property.
+
+    Raises
+    ------
+    GeosoilError
+        If a file is wrong; the message names the file and what to do.
+    """
+    samples, notes = read_samples(loaded, loaded.recipe.data.samples), list[str]()
+    samples, fields = at_covariates(loaded, samples, notes)
+    check_count(samples, loaded.recipe, notes)
+    return make_rows(loaded, samples, quantity="covariates", notes=notes, **fields)
+
+
+def at_covariates(loaded: LoadedRecipe, samples: Samples, notes: list[str]) -> tuple[Samples, dict[str, Any]]:
+    """Return the samples on the covariates, and X, features, grid, CRS and zones as `make_rows` takes them."""
+    data = loaded.recipe.data
+    stack = _open_covariates(loaded)
+    points = samples.as_points(data.sample_id)
+    notes += stack.attrs.get("notes", ())
+    options = {"sample_id": data.sample_id, "on_missing": data.on_missing}
+    if data.patch is None:
+        pixels = extract_spectra(stack, points, **options)
+        ids, X, bands = pixels.ids, pixels.spectra, pixels.bands
+        notes += pixels.notes
+    else:
+        patches = extract_patches(stack, points, size=data.patch, **options)
+        ids, X, bands = patches.ids, patches.patches, patches.bands
+        notes += patches.notes
+    samples, grid = samples.in_order_of(ids), Grid.of(stack)
+    return samples, {
+        "X": X,
+        "features": [Feature(str(name)) for name in bands],
+        "grid": grid,
+        "crs": grid.crs,
+        "zones": _zones(loaded, samples.as_points(data.sample_id)),
+    }
+
+
+def covariate_paths(loaded: LoadedRecipe) -> list[str]:
+    """Return the files of the covariates, with `*` in local paths expanded.
+
+    Raises
+    ------
+    RecipeError
+        If a pattern matches no file.
+    """
+    paths: list[str] = []
+    for pattern in loaded.recipe.data.covariates:
+        path = loaded.path(pattern)
+        is_local = "://" not in path and not path.startswith("/vsi")
+        matches = [path]
+        if is_local and "*" in path:
+            matches = sorted(glob(escape(path).replace("[*]", "*")))  # noqa: PTH207 - other characters are literal
+        if not matches:
+            raise RecipeError(
+                path, found="no such file", expected="covariate rasters", way_out="correct data.covariates"
+            )
+        paths += [name for name in matches if name not in paths]
+    return paths
+
+
+def _open_covariates(loaded: LoadedRecipe) -> xr.DataArray:
+    """Open the covariates as one lazy raster, with a band of 0 and 1 for each code of a class band."""
+    data = loaded.recipe.data
+    return open_stack(
+        covariate_paths(loaded),
+        like=loaded.path(data.like) if data.like else None,
+        classes={band: loaded.path(codes) if isinstance(codes, str) else codes for band, codes in data.classes.items()},
+    )
+
+
+def _zones(loaded: LoadedRecipe, points: gpd.GeoDataFrame) -> np.ndarray | None:
+    """Return the zone of each point as text, from polygons or from a class raster."""
+    data = loaded.recipe.data
+    if data.zones is None:
+        return None
+    path = loaded.path(data.zones)
+    if Path(path).suffix.lower() in POLYGON_FILES:
+        return _zones_of_polygons(path, data.zone_column, points)
+    pixels = extract_spectra(open_raster(path), points, sample_id=data.sample_id, on_missing="stop")
+    return np.array([f"{code:g}" for code in pixels.spectra[:, 0]])
+
+
+def _zones_of_polygons(path: str, column: str, points: gpd.GeoDataFrame) -> np.ndarray:
+    import geopandas as gpd
+
+    if not Path(path).exists():
+        raise SamplesError(path, found="no such file", expected="zones", way_out="correct data.zones")
+    zones = gpd.read_parquet(path) if path.endswith(".parquet") else gpd.read_file(path, engine="pyogrio")
+    if column not in zones.columns or zones.crs is None:
+        raise SamplesError(
+            path,
+            problem=f"column {column} is missing" if column not in zones.columns else "the file states no CRS",
+            expected="polygons with a CRS and their names",
+            way_out=f"set data.zone_column to one of {', '.join(map(str, zones.columns[:8]))}, and state the CRS",
+        )
+    joined = gpd.sjoin(points[["geometry"]], zones[[column, "geometry"]].to_crs(points.crs), how="left")
+    joined = joined[~joined.index.duplicated()]  # a point on a border takes the first zone
+    return joined.loc[points.index, column].fillna("outside").astype(str).to_numpy()
