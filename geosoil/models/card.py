@@ -99,7 +99,7 @@ class MemberCard(_Part):
     the model is made of `members`, as `models/compose.py` has it, and has no estimator of its own.
     """
 
-    kind: Literal["pixel", "patch", "ensemble", "cascade"] = "pixel"
+    kind: Literal["pixel", "patch", "ensemble", "cascade", "multi_target"] = "pixel"
     patch_size: int | None = Field(None, ge=3, le=15)
     features: list[FeatureCard] = Field(min_length=1)
     targets: list[TargetCard] = Field(min_length=1)

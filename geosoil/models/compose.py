@@ -1,4 +1,4 @@
-"""Models made of models: the mean of several, and a property that is predicted first to be a covariate of another.
+"""Models made of models: the mean of several, several targets, and a property that is a covariate of another.
 
 Ensemble   block ─┬─▶ member 1 ─┐
                   ├─▶ member 2 ─┼─▶ mean
@@ -155,6 +155,66 @@ class Ensemble(CompositeModel):
         bands = self._bands(block)
         each = [model.predict(self._block_of(model, bands, self.halo)) for model in self.models]
         return np.asarray(np.mean(each, axis=0, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class MultiTargetModel(CompositeModel):
+    """Models of different targets in one: a map of all of them takes one pass over the rasters.
+
+    Parameters
+    ----------
+    models : tuple of models
+        Two or more, whose targets have different names.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two models, or two targets of one name.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from geosoil.models.contract import Feature, Target
+    >>> lines = [LinearRegression().fit([[0.0], [1.0]], [0.0, slope]) for slope in (1.0, 3.0)]
+    >>> model = MultiTargetModel(tuple(PixelModel(line, (Feature("twi"),), (Target(name, ""),))
+    ...                                for line, name in zip(lines, ("ph", "som"))))
+    >>> model.predict(np.full((1, 1, 1), 2.0, np.float32)).round(3).ravel().tolist()
+    [2.0, 6.0]
+    """
+
+    models: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        names = [target.name for target in self.targets]
+        if len(self.models) < 2 or len(set(names)) < len(names):
+            msg = f"{len(self.models)} models of {', '.join(names)}; expected two or more of different targets"
+            raise ValueError(msg)
+
+    @property
+    def members(self) -> tuple[Any, ...]:
+        """The models of the targets."""
+        return self.models
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The bands of all members, in their order."""
+        return tuple(target for model in self.models for target in model.targets)
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context that its widest member needs."""
+        return max(model.halo for model in self.models)
+
+    def on(self, device: str) -> MultiTargetModel:
+        """Return the same model with its members on "cpu" or "cuda"."""
+        return replace(self, models=tuple(model.on(device) for model in self.models))
+
+    def predict(self, block: Block) -> Block:
+        """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x) float32; NaN in any feature gives NaN."""
+        bands = self._bands(block)
+        out = np.concatenate([model.predict(self._block_of(model, bands, self.halo)) for model in self.models])
+        out[:, np.isnan(out).any(axis=0)] = np.nan
+        return out
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from geosoil.estimators.forest_files import read_forests, write_forests
 from geosoil.estimators.patch_regressor import PatchRegressor
 from geosoil.io.atomic import atomic_path
 from geosoil.models.card import DescentCard, FeatureCard, GridCard, MemberCard, ModelCard, TargetCard, TrainingCard
-from geosoil.models.compose import Cascade, CompositeModel, Ensemble
+from geosoil.models.compose import Cascade, CompositeModel, Ensemble, MultiTargetModel
 from geosoil.models.contract import Feature, Target
 from geosoil.models.patch import PatchModel
 from geosoil.models.pixel import PixelModel
@@ -35,6 +35,7 @@ MOST_JSON_BYTES = 20 * 1024**2
 CARD, WEIGHTS, FOREST = "model.json", "weights.safetensors", "forest.skops"
 _WAY_OUT = "name a folder that `geosoil train` wrote"
 AnyModel = PixelModel | PatchModel | CompositeModel
+_COMPOSITES: dict[str, Any] = {"ensemble": Ensemble, "cascade": Cascade, "multi_target": MultiTargetModel}
 
 
 def save_model(
@@ -95,7 +96,7 @@ def _member_card(model: AnyModel, arrays: dict[str, np.ndarray], forests: dict[s
     targets = [TargetCard(**vars(target)) for target in model.targets]
     if isinstance(model, CompositeModel):
         members = [_member_card(one, arrays, forests, f"{path}{i}/") for i, one in enumerate(model.members)]
-        kind: Any = "cascade" if isinstance(model, Cascade) else "ensemble"
+        kind: Any = next(kind for kind, composite in _COMPOSITES.items() if isinstance(model, composite))
         return MemberCard(kind=kind, features=features, targets=targets, members=members)
     return MemberCard(
         kind="patch" if isinstance(model, PatchModel) else "pixel",
@@ -198,10 +199,10 @@ def _build(card: MemberCard, arrays: dict[str, np.ndarray], forests: dict[str, A
 
 
 def _composed(members: tuple[AnyModel, ...], card: MemberCard) -> AnyModel:
-    if card.estimator or card.patch_size or card.kind not in ("ensemble", "cascade"):
+    if card.estimator or card.patch_size or card.kind not in _COMPOSITES:
         msg = f"members in a model of kind {card.kind}"
         raise ValueError(msg)
-    model = Ensemble(members) if card.kind == "ensemble" else Cascade(*members)
+    model: Any = Cascade(*members) if card.kind == "cascade" else _COMPOSITES[card.kind](members)
     if (model.training_columns, model.targets) != _columns(card):
         msg = "the covariates and targets of the card are not those of its members"
         raise ValueError(msg)

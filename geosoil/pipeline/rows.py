@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyproj import CRS
 
-    from geosoil.models.contract import Feature
+    from geosoil.models.contract import Feature, Target
     from geosoil.pipeline.part import TargetProperty
     from geosoil.raster.grid import Grid
 
@@ -138,6 +138,21 @@ class TrainingRows:
     def xy_m(self) -> np.ndarray | None:
         """Places in metres, shape (n, 2), or None where places are unknown or in degrees."""
         return self.xy if self.crs is not None and self.crs.is_projected else None
+
+    @property
+    def map_targets(self) -> tuple[Target, ...]:
+        """The bands of a model's map: the column of each target, with its depths where targets are layers."""
+        from geosoil.models.contract import Target
+
+        layers = self.layers_cm or (None,) * len(self.targets)
+        return tuple(
+            Target(
+                target.column if layer is None else f"{target.column} {layer[0]:g}-{layer[1]:g} cm",
+                target.unit,
+                target.valid_range,
+            )
+            for target, layer in zip(self.targets, layers, strict=True)
+        )
 
     def for_target(self, index: int) -> TrainingRows:
         """Return the same rows with one target only."""

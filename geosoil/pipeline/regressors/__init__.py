@@ -7,16 +7,34 @@ function `fit(task, settings) -> Model` that makes its model itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import geosoil.pipeline.regressors.settings as of
+from geosoil.errors import RecipeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from geosoil.models.contract import Model
     from geosoil.pipeline.part import Part
-    from geosoil.pipeline.task import FitTask
+    from geosoil.pipeline.recipe import Recipe
+    from geosoil.pipeline.rows import TrainingRows
+    from geosoil.pipeline.task import Candidate, FitTask
+
+    Progress = Callable[[str, int, int], None]
+
+ALL_FEATURES = frozenset({"preprocessing", "laboratory", "fusion", "cars", "screen"})
+_LIBRARY = frozenset({"library", "library_target"})
+_SOURCE = frozenset({"library", "auxiliary"})
+_COUNTRY = _LIBRARY | {"country"}
+_AUXILIARY = frozenset({"auxiliary"})
+_PATCHES = frozenset({"patches"})
+_SELECTED = ("preprocessing", "cars", "screen")
+_HERE = "geosoil.pipeline.regressors"
 
 
 @dataclass(frozen=True)
@@ -36,9 +54,14 @@ class Regressor:
     scaled : bool
         Whether a plain regressor sees standardised features.
     needs : frozenset of str
-        What the rows must have: "library", "library_target", "auxiliary", "patches", "country".
+        What the rows must have: "library", "library_target", "auxiliary", "patches", "country". The auxiliary property
+        is in the library if there is one, otherwise in the samples.
     multi_target : bool
         Whether all targets are fitted by one model (depth networks); other regressors are fitted once per target.
+    uses : frozenset of str
+        Which parts of the section `[features]` the regressor can use, of `ALL_FEATURES`.
+    saved : bool
+        Whether a model can be written to a folder; others take part in comparisons only.
     """
 
     title: str
@@ -46,21 +69,135 @@ class Regressor:
     estimator: str = ""
     fit: str = ""
     scaled: bool = False
-    needs: frozenset[str] = field(default_factory=frozenset)
+    needs: frozenset[str] = frozenset()
     multi_target: bool = False
+    uses: frozenset[str] = ALL_FEATURES
+    saved: bool = True
+
+
+def _method(title: str, settings: type[Part], place: str, needs: frozenset[str], *uses: str, **more: Any) -> Regressor:
+    return Regressor(title, settings, fit=f"{_HERE}.{place}", needs=needs, uses=frozenset(uses), **more)
 
 
 REGRESSORS: dict[str, Regressor] = {
     "pls": Regressor("PLSR", of.PLS, estimator="geosoil.estimators.pls:PartialLeastSquares"),
-    # PB fills this table.
+    "svr": Regressor("SVR", of.SVR, estimator="geosoil.estimators.support_vectors:SupportVectors", scaled=True),
+    "forest": Regressor("Forest", of.Forest, estimator="geosoil.estimators.forest:Forest"),
+    "mlp": Regressor("MLP", of.MLP, estimator="geosoil.estimators.dense_net:DenseNet", scaled=True),
+    "resnet": Regressor("ResNet", of.ResNet, estimator="geosoil.estimators.resnet:ResNet1D"),
+    "cnn": _method("CNN", of.PatchCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
+    "multitask_cnn": _method("Multi-task CNN", of.PatchCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
+    "transfer_cnn": _method("Transfer CNN", of.TransferCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
+    "transfer_mlp": _method(
+        "Transfer MLP", of.TransferMLP, "property_transfer:fit_transfer_mlp", _AUXILIARY, *_SELECTED
+    ),
+    "cascade": _method("Cascade", of.Cascade, "property_transfer:fit_cascade_of_forests", _AUXILIARY, *_SELECTED),
 }
+"""The regressors that `model.kind` and `model.compare` can name."""
 
 
 def fit_model(task: FitTask) -> Model:
-    """Fit the candidate of a task to its training rows and return a model of maps."""
+    """Fit the candidate of a task to its training rows.
+
+    Several targets are fitted one by one and combined, unless the regressor learns them together or they are the
+    depths of one property. `task.details` is filled with what the report shows; of several models, under
+    `details["targets"]` by the name of the target.
+
+    Raises
+    ------
+    RecipeError
+        If the recipe asks for a part of `[features]` that the regressor cannot use, or lacks what it needs.
+    SamplesError
+        If there are too few rows.
+    """
     entry = REGRESSORS[task.candidate.kind]
-    place = entry.fit or "geosoil.pipeline.regressors.plain:fit"
+    _check_features(task.candidate, entry)
+    fit = _function(entry.fit or f"{_HERE}.plain:fit")
+    together = entry.multi_target or (entry.estimator and task.rows.layers_cm is not None)
+    if together or len(task.rows.targets) == 1:
+        model: Model = fit(task, task.candidate.settings)
+        return model
+    from geosoil.models.compose import MultiTargetModel
+
+    models = []
+    for index, target in enumerate(task.rows.map_targets):
+        part = replace(task, rows=task.rows.for_target(index), details={})
+        models.append(fit(part, task.candidate.settings))
+        task.details.setdefault("targets", {})[target.name] = part.details
+    return MultiTargetModel(tuple(models))
+
+
+def predict_rows(model: Model, candidate: Candidate, rows: TrainingRows, indices: np.ndarray) -> np.ndarray:
+    """Predict rows as a map does, `(len(indices), n_targets)` in the targets' units.
+
+    A model of patches reads the patches of the rows, a model of pixels their centres, and a model of laboratory spectra
+    the laboratory spectra.
+    """
+    X = rows.X if model.halo else rows_for(candidate, rows)
+    return np.asarray(model.predict_rows(X[indices][:, model.used_columns]))  # type: ignore[attr-defined]
+
+
+def rows_for(candidate: Candidate, rows: TrainingRows) -> np.ndarray:
+    """Return the matrix `(n, n_features)` that a candidate learns from: the rows' centres, or laboratory spectra."""
+    if candidate.features.use != "laboratory":
+        return rows.centres
+    if rows.laboratory is None:
+        raise RecipeError(
+            candidate.name,
+            found="features.use = 'laboratory' without laboratory spectra",
+            expected="data.laboratory",
+            way_out="add it, or set features.use = 'satellite'",
+        )
+    return rows.laboratory
+
+
+def prepare_shared(
+    recipe: Recipe, rows: TrainingRows, candidates: Sequence[Candidate], progress: Progress | None = None
+) -> dict[Any, Any]:
+    """Learn what all folds may share: networks and scores of library rows that are no spectra of tested samples.
+
+    Nothing is learned here if the library holds spectra of the samples; every fold then learns without those that it
+    tests.
+
+    Returns
+    -------
+    dict
+        The `shared` of every `FitTask`.
+    """
+    from geosoil.pipeline.task import FitTask
+
+    shared: dict[Any, Any] = {}
+    if rows.library is None or rows.library.holds_samples:
+        return shared
+    for candidate in candidates:
+        module, _, _ = REGRESSORS[candidate.kind].fit.partition(":")
+        learn = getattr(import_module(module), "learn_shared", None) if module else None
+        for index in range(len(rows.targets)) if learn is not None else ():
+            task = FitTask(
+                candidate, rows.for_target(index), np.arange(0), recipe, recipe.seed, shared=shared, progress=progress
+            )
+            learn(task, candidate.settings)  # type: ignore[misc]
+    return shared
+
+
+def _check_features(candidate: Candidate, entry: Regressor) -> None:
+    features = candidate.features
+    asked = {
+        "preprocessing": bool(features.preprocessing),
+        "laboratory": features.use == "laboratory",
+        "fusion": features.use in ("generated", "mix"),
+        features.selection.method: features.selection.method != "none",
+    }
+    for part, is_asked in asked.items():
+        if is_asked and part not in entry.uses:
+            raise RecipeError(
+                f"model {candidate.name}",
+                found=f"features with {part}",
+                expected=f"only {', '.join(sorted(entry.uses)) or 'the features as they are'} for {candidate.kind}",
+                way_out="give this model its own features in model.compare, or change [features]",
+            )
+
+
+def _function(place: str) -> Any:
     module, _, name = place.partition(":")
-    fit: Any = getattr(import_module(module), name)
-    model: Model = fit(task, task.candidate.settings)
-    return model
+    return getattr(import_module(module), name)
