@@ -1,8 +1,8 @@
-"""The prediction of a forest over many rows, compiled. Import this file on use: numba takes a second.
+"""Compiled prediction of random forests for many rows. Import this module only on use: numba takes a second to load.
 
-scikit-learn leads one row after another down a tree: every step waits for the one before it. Here whole batches go
-down together: each node splits the list of the rows that reached it. Every row meets the same comparisons, and its
-leaves are added in the same order, so sums are scikit-learn's to the last bit.
+scikit-learn follows one row at a time down a tree, so that every step waits for the one before. Here a batch of rows is
+processed together: each node splits the list of rows that reach it. The comparisons and the order in which leaves are
+added are those of scikit-learn, so the sums are the same to the last bit.
 """
 
 from __future__ import annotations
@@ -16,15 +16,28 @@ from numba import njit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROWS_AT_ONCE = 4096  # their lists and one column of them stay near a core's cache
+ROWS_AT_ONCE = 4096  # the lists of rows and one column of values then fit into the cache of a core
 
 
 @dataclass(frozen=True)
 class PackedTrees:
-    """The nodes of all trees of a forest behind each other; a tree's root is its first node.
+    """The nodes of all trees of a forest in one array per property; the first node of a tree is its root.
 
-    first `(tree + 1,)`: where each tree begins. The others are `(node,)`; children are counted from their tree's root,
-    stand behind their parent (as scikit-learn grows them, and `forests.read_forests` checks), and are -1 at a leaf.
+    Children always have a larger index than their parent: scikit-learn grows trees so, and
+    `forest_files.read_forests` checks it.
+
+    Parameters
+    ----------
+    first : ndarray of shape (tree + 1,)
+        Index of the first node of each tree, and the number of nodes.
+    feature : ndarray of shape (node,)
+        Feature that the node compares.
+    threshold : ndarray of shape (node,)
+        Rows with a value up to the threshold go to the left child.
+    left, right : ndarray of shape (node,)
+        Children, counted from the root of their tree; -1 at a leaf.
+    value : ndarray of shape (node,)
+        Prediction of a leaf, in the unit of the target.
     """
 
     first: np.ndarray
@@ -36,11 +49,11 @@ class PackedTrees:
 
 
 def pack_trees(forest: Any) -> PackedTrees:
-    """Return the nodes of a fitted RandomForestRegressor of one target."""
+    """Return the nodes of a fitted RandomForestRegressor with one target."""
     trees = [member.tree_ for member in forest.estimators_]
 
-    def joined(of: Callable[[Any], np.ndarray], dtype: type) -> np.ndarray:
-        return np.concatenate([of(tree) for tree in trees]).astype(dtype)
+    def joined(get: Callable[[Any], np.ndarray], dtype: type) -> np.ndarray:
+        return np.concatenate([get(tree) for tree in trees]).astype(dtype)
 
     return PackedTrees(
         first=np.cumsum([0, *(tree.node_count for tree in trees)]),
@@ -53,7 +66,10 @@ def pack_trees(forest: Any) -> PackedTrees:
 
 
 def mean_of_trees(trees: PackedTrees, X: np.ndarray) -> np.ndarray:
-    """Predict `(sample,)` from complete rows X `(sample, feature)`, compared as float32 as scikit-learn does."""
+    """Return the mean prediction `(sample,)` of the trees for X `(sample, feature)` without NaN.
+
+    Values are compared as float32, as in scikit-learn.
+    """
     columns = np.ascontiguousarray(np.asarray(X, np.float32).T)
     total = np.zeros(len(X))
     _add_trees(
@@ -64,10 +80,10 @@ def mean_of_trees(trees: PackedTrees, X: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _add_trees(columns, first, feature, threshold, left, right, value, total, rows_at_once):
-    """Add the leaf value of every tree to `total`; columns `(feature, row)`."""
+    """Add the leaf values of all trees to `total` `(row,)`; columns are `(feature, row)`."""
     most_nodes = np.max(np.diff(first))
-    start, stop = np.empty(most_nodes, np.uint32), np.empty(most_nodes, np.uint32)  # a node's part of the list
-    rows, aside = np.empty(rows_at_once, np.uint32), np.empty(rows_at_once, np.uint32)
+    start, stop = np.empty(most_nodes, np.uint32), np.empty(most_nodes, np.uint32)  # the rows of a node in the list
+    rows, to_right = np.empty(rows_at_once, np.uint32), np.empty(rows_at_once, np.uint32)
     for begin in range(0, columns.shape[1], rows_at_once):
         x = columns[:, begin : begin + rows_at_once]
         out = total[begin : begin + rows_at_once]
@@ -82,18 +98,18 @@ def _add_trees(columns, first, feature, threshold, left, right, value, total, ro
                     for i in range(low, high):
                         out[rows[i]] += value[root + node]
                     continue
-                middle, n_aside = low, np.uint32(0)
+                middle, n_right = low, np.uint32(0)
                 if low < high:
                     column, limit = x[feature[root + node]], threshold[root + node]
                     for i in range(low, high):
                         row = rows[i]
-                        # Write to both lists, and step on in one: a branch here would be guessed wrong half the time.
+                        # Write to both lists and advance one of them: a branch would be mispredicted half the time.
                         rows[middle] = row
-                        aside[n_aside] = row
+                        to_right[n_right] = row
                         goes_right = np.uint32(column[row] > limit)
-                        n_aside += goes_right
+                        n_right += goes_right
                         middle += np.uint32(1) - goes_right
-                    for i in range(n_aside):
-                        rows[middle + i] = aside[i]
+                    for i in range(n_right):
+                        rows[middle + i] = to_right[i]
                 start[left[root + node]], stop[left[root + node]] = low, middle
                 start[right[root + node]], stop[right[root + node]] = middle, high

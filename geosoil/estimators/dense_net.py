@@ -1,4 +1,4 @@
-"""A dense neural network for rows of numbers."""
+"""A dense neural network."""
 
 from __future__ import annotations
 
@@ -15,10 +15,30 @@ if TYPE_CHECKING:
 
 
 class DenseNet(Regressor):
-    """A dense network on chosen bands: the DNN of DNN-CARS (Wei et al. 2021).
+    """A dense network, usually on selected bands: the DNN of DNN-CARS.
 
-    X `(sample, feature)` standardised, y `(sample,)` standardised inside. Stops when a share of the training rows,
-    drawn by the seed, has not improved for `patience` epochs.
+    Training stops when the loss on a random share of the training rows has not improved for `patience` epochs.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Units of the hidden layers.
+    dropout : float
+        Share of units dropped in training.
+    epochs : int
+        Largest number of epochs.
+    patience : int
+        Epochs without improvement before training stops.
+    learning_rate : float
+        Step size of Adam.
+    batch_size : int
+        Rows per batch at most.
+    random_state : int
+        Seed.
+
+    References
+    ----------
+    Wei et al. 2021.
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("n_features_in_", "weights_", "target_mean_", "target_spread_")
@@ -43,11 +63,11 @@ class DenseNet(Regressor):
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> DenseNet:
-        """Train on all rows but those that say when to stop."""
+        """Train on X `(sample, feature)`, standardised, and y `(sample,)` in its own unit."""
         return self._train(X, y)
 
     def layer_names(self) -> tuple[str, ...]:
-        """Return the layers that `fine_tuned` can freeze, from the input to the output."""
+        """Return the names of the layers that `fine_tuned` can freeze, from the input to the output."""
         return tuple(f"layers.{i}" for i in range(len(self.hidden) + 1))
 
     def default_freeze(self) -> tuple[str, ...]:
@@ -55,7 +75,7 @@ class DenseNet(Regressor):
         return self.layer_names()[:-2]
 
     def fine_tuned(self, X: np.ndarray, y: np.ndarray, *, freeze: Sequence[str], **settings: Any) -> DenseNet:
-        """Return a new net that begins with this one's weights and keeps those of the layers in `freeze`."""
+        """Return a new network, trained from the weights of this one; the layers in `freeze` keep theirs."""
         return clone(self).set_params(**settings)._train(X, y, start=self.weights_, frozen=freeze)
 
     def _train(
@@ -101,7 +121,7 @@ class DenseNet(Regressor):
         return values[:, 0] * self.target_spread_ + self.target_mean_
 
     def lower(self) -> Program:
-        """Matrices with ReLU between them."""
+        """Return the program: matrix products with ReLU between them."""
         ops: list[Any] = []
         for weight, bias in self._layers():
             ops += [Affine(weight, bias), Elementwise("relu")]

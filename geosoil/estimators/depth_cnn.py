@@ -1,7 +1,8 @@
-"""Three of the four models of soc_by_depth_2025 (2.3, 2.4; methods.md, section 13): CNN, multi-task CNN, transfer.
+"""Convolutional networks that predict a soil property at several depths: plain, multi-task and transfer.
 
-Settings the paper leaves to its supplement are this project's: kernels by patch side
-(`networks/patch_cnn.CONVOLUTIONS`), filters 32-64-128, dense layers 128-64, dropout 0.2.
+They are three of the four models of the SOC-by-depth paper (2025, sections 2.3 and 2.4). Settings that the paper leaves
+to its supplement are choices of this project: the kernels for each patch size (`networks.patch_cnn.CONVOLUTIONS`),
+filters 32-64-128, dense layers 128-64 and dropout 0.2.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ if TYPE_CHECKING:
     from geosoil.networks.dense_patches import Network
     from geosoil.networks.patch_cnn import MTCNN, PatchCNN
 
-_DEEPEST_CM = 200.0  # the code of a depth is its middle over this
-_FINE_TUNING_RATE = 0.1  # of the learning rate
+_DEEPEST_CM = 200.0  # the code of a depth is the middle of its layer divided by this
+_FINE_TUNING_RATE = 0.1  # as a share of the learning rate
 
 
 class PlainCNN(PatchRegressor):
-    """A network of its own for each depth, trained from the start on the profiles that have it.
+    """One network per depth, each trained on the profiles with a value at that depth.
 
-    Parameters, X and y: see `PatchRegressor`.
+    See `PatchRegressor` for the parameters.
 
+    Examples
+    --------
     >>> rng = np.random.default_rng(0)
     >>> X, y = rng.random((12, 2, 3, 3), dtype=np.float32), rng.random((12, 1))
     >>> model = PlainCNN(layers_cm=[[0, 30]], filters=[4], hidden=[4], epochs=2).fit(X, y)
@@ -64,9 +67,9 @@ class PlainCNN(PatchRegressor):
 
 
 class MultiTaskCNN(PatchRegressor):
-    """One network with a branch for each depth after the flatten layer; a missing depth is left out of the loss.
+    """One network with a branch per depth after the flatten layer; missing depths do not contribute to the loss.
 
-    Parameters, X and y: see `PatchRegressor`.
+    See `PatchRegressor` for the parameters.
     """
 
     def _train(self, scaled: np.ndarray, standard: np.ndarray, seed: int) -> Iterator[Mapping[str, np.ndarray]]:
@@ -91,18 +94,27 @@ class MultiTaskCNN(PatchRegressor):
 
 
 class TransferCNN(PatchRegressor):
-    """The transfer: pre-trained on all depths at once, then fine-tuned for each with the first layers frozen.
+    """A network pre-trained on all depths together, then fine-tuned for each depth with its first layers frozen.
 
-    Pre-training takes every known (profile, depth) as a row, told which depth it is by a code. Fine-tuning starts
-    from those weights with a tenth of the learning rate; the first `n_frozen` layers (convolutions, then dense
-    layers, then the output; the paper recommends 2) keep their weights and the statistics of their batch norms.
-    With all of them frozen the pre-trained network itself predicts every depth.
+    In pre-training every known pair of profile and depth is a row, and a code gives the depth. Fine-tuning starts from
+    these weights with a tenth of the learning rate. If all layers are frozen, the pre-trained network predicts all
+    depths.
 
-    depth_code: "middle" (of the layer, in cm / 200) or "one_hot". code_enters: "dense" puts the code beside the
-    flattened features: the frozen convolutions are then the same for all depths, and a map computes them once.
-    "channel" gives it as constant channels behind the covariates (methods.md, section 13): only the first
-    convolution is then shared. The paper says that depth is an input, and not where.
-    fine_tuning_epochs: of each depth. Further parameters, X and y: see `PatchRegressor`.
+    Parameters
+    ----------
+    depth_code : {"middle", "one_hot"}
+        "middle" is the middle of the layer in cm, divided by 200.
+    code_enters : {"dense", "channel"}
+        "dense" appends the code to the flattened features: the frozen convolutions are then the same for all depths,
+        and a map computes them once. "channel" appends it to the covariates as constant channels: only the first
+        convolution is then shared. The paper does not state where the depth enters.
+    n_frozen : int
+        Number of frozen layers, counted from the input (convolutions, dense layers, output). They keep their weights
+        and the statistics of their batch norms. The paper recommends 2.
+    fine_tuning_epochs : int
+        Epochs of fine-tuning per depth.
+    **kwargs
+        See `PatchRegressor`.
     """
 
     def __init__(
@@ -151,7 +163,7 @@ class TransferCNN(PatchRegressor):
         return super()._training_rows(X, y)
 
     def _codes(self) -> np.ndarray:
-        """Return `(depth, n_codes)` float32 of the depths predicted."""
+        """Return the codes `(depth, code)` of the predicted depths as float32."""
         if self.depth_code == "one_hot":
             return np.eye(len(self.layers_cm), dtype=np.float32)[self.depths_]
         middle = np.mean(np.asarray(self.layers_cm, np.float32)[self.depths_], axis=1, keepdims=True)
@@ -162,28 +174,28 @@ class TransferCNN(PatchRegressor):
 
         codes = torch.from_numpy(self._codes())
 
-        def all_depths(net: PatchCNN, patches: torch.Tensor, measured: torch.Tensor) -> tuple[Any, Any]:
+        def predict_all_depths(net: PatchCNN, patches: torch.Tensor, measured: torch.Tensor) -> tuple[Any, Any]:
             known = ~torch.isnan(measured)
             patch, depth = known.nonzero(as_tuple=True)
             return net(patches, codes[depth], patch), measured[known]
 
-        pretrained = self._train_network(self._build, scaled, standard, all_depths, seed)
-        with torch.device("meta"):  # for its names alone: no memory, and no random number is drawn
+        pretrained = self._train_network(self._build, scaled, standard, predict_all_depths, seed)
+        with torch.device("meta"):  # only the names are needed: allocates nothing and draws no random number
             layers = self._build().layers
         for depth in range(standard.shape[1]):
             if self.n_frozen >= len(layers):
                 yield pretrained
                 continue
 
-            def this_depth(net: PatchCNN, patches: torch.Tensor, measured: torch.Tensor, own: int = depth) -> Any:
-                return net(patches, codes[own].expand(len(patches), -1)), measured
+            def predict_depth(net: PatchCNN, patches: torch.Tensor, measured: torch.Tensor, depth: int = depth) -> Any:
+                return net(patches, codes[depth].expand(len(patches), -1)), measured
 
             known = ~np.isnan(standard[:, depth])
             yield self._train_network(
                 self._build,
                 scaled[known],
                 standard[known, depth],
-                this_depth,
+                predict_depth,
                 seed + 1 + int(self.depths_[depth]),
                 start=pretrained,
                 frozen=layers[: self.n_frozen],

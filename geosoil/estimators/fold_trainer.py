@@ -1,4 +1,4 @@
-"""Nets of the folds: each learns from the other folds, and its own says which of its epochs counts."""
+"""Training of one network per fold, with early stopping on the rows of the fold that is held out."""
 
 from __future__ import annotations
 
@@ -21,33 +21,53 @@ if TYPE_CHECKING:
 
 
 class FoldTrainer:
-    """A net trained on the other folds: its best epoch (from 1), its weights then, and its errors on its own fold.
+    """Early stopping of a network on the rows of a held-out fold.
 
-    Given to `networks.loop.train` as its maker and its listener; ends the training by `StopTraining`. Not by the
-    `stopping_rows` of `train`: the errors of the fold, row by row and in float64, are part of the result, and its
-    rows are none of the training's, and published figures hang on the order in which its batches are drawn.
+    It is passed to `networks.loop.train` as the maker of the network (`build`) and as `progress` (`after_epoch`), and
+    ends the training by raising `StopTraining`. The `stopping_rows` of `train` are not used because the errors of each
+    row in float64 are part of the result, and because published figures depend on the order of the batches.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the network.
+    X : ndarray of shape (sample, band)
+        Spectra of the held-out fold.
+    standard : ndarray of shape (sample,)
+        Standardised target of the held-out fold.
+    patience : int
+        Epochs without improvement before training stops.
+
+    Attributes
+    ----------
+    best_epoch : int
+        Epoch with the smallest error, from 1.
+    weights : dict of str to ndarray
+        Weights after that epoch.
+    errors : ndarray of shape (sample,)
+        Errors after that epoch, standardised.
     """
 
-    class StopTraining(Exception):  # noqa: N818 - nothing went wrong
-        """The fold has not improved for as long as it may."""
+    class StopTraining(Exception):  # noqa: N818 - it signals the end of a training, not an error
+        """The error on the held-out fold has not decreased for `patience` epochs."""
 
     def __init__(self, make: Callable[[], CNN1D], X: np.ndarray, standard: np.ndarray, patience: int) -> None:
         import torch
 
         self._make, self._patience, self._measured = make, patience, standard
         self._rows = torch.from_numpy(X)
-        self._least = np.inf
+        self._least_error = np.inf
         self.best_epoch = 0
         self.weights: dict[str, np.ndarray] = {}
         self.errors = np.empty(0)
 
     def build(self) -> CNN1D:
-        """Make the net that is watched."""
+        """Make the network."""
         self._net = self._make()
         return self._net
 
     def after_epoch(self, epoch: int, _: float) -> None:
-        """Judge the net by its fold; raise Enough where it has not improved for `patience` epochs."""
+        """Compute the error on the held-out fold; raise StopTraining after `patience` epochs without improvement."""
         import torch
 
         from geosoil.networks.weights import weights_of
@@ -57,17 +77,17 @@ class FoldTrainer:
             predicted = self._net(self._rows.to(self._net.output.weight.device)).cpu().numpy()
         errors = predicted - self._measured
         error = float(np.mean(errors**2))
-        if error < self._least:
-            self._least, self.best_epoch, self.errors = error, epoch, errors
+        if error < self._least_error:
+            self._least_error, self.best_epoch, self.errors = error, epoch, errors
             self.weights = weights_of(self._net)
         elif epoch - self.best_epoch >= self._patience:
             raise FoldTrainer.StopTraining
 
 
-def deal_folds(n_samples: int, n_folds: int, groups: np.ndarray | None, seed: int) -> list[Split]:
-    """Return n_folds pairs of training and held-back rows, whole groups where they are given.
+def split_folds(n_samples: int, n_folds: int, groups: np.ndarray | None, seed: int) -> list[Split]:
+    """Return the training rows and held-out rows of each fold; rows of one group `(sample,)` stay together.
 
-    >>> [held_back.tolist() for _, held_back in deal_folds(4, 2, np.array([0, 0, 1, 1]), seed=0)]
+    >>> [held_out.tolist() for _, held_out in split_folds(4, 2, np.array([0, 0, 1, 1]), seed=0)]
     [[0, 1], [2, 3]]
     """
     if groups is None:
@@ -80,29 +100,51 @@ def train_fold(
     X: np.ndarray,
     standard: np.ndarray,
     training: np.ndarray,
-    held_back: np.ndarray,
+    held_out: np.ndarray,
     *,
     seed: int,
     start: Mapping[str, np.ndarray] | None = None,
     frozen: Sequence[str] = (),
 ) -> FoldTrainer:
-    """Train on the rows `training` of X `(sample, band)` until the rows `held_back` no longer improve.
+    """Train a network until its error on the held-out rows no longer decreases.
 
-    standard `(sample,)`: the target, standardised. settings: an estimator, fitted or not. seed: added to its own.
-    start, frozen as in `training.train`. Raises RecipeError where the net no longer predicts numbers.
+    Parameters
+    ----------
+    settings : SpectralCNN
+        Estimator whose parameters are used; it need not be fitted.
+    X : ndarray of shape (sample, band)
+        Preprocessed spectra.
+    standard : ndarray of shape (sample,)
+        Standardised target.
+    training, held_out : ndarray of int
+        Indices of the training rows and of the held-out rows.
+    seed : int
+        Added to the seed of `settings`.
+    start, frozen
+        See `networks.loop.train` and `TrainSettings`.
+
+    Returns
+    -------
+    FoldTrainer
+        Best epoch, weights and errors.
+
+    Raises
+    ------
+    RecipeError
+        If the network predicts no finite numbers.
     """
-    net = FoldTrainer(_maker(settings, X), X[held_back], standard[held_back], settings.patience)
+    trainer = FoldTrainer(_maker(settings, X), X[held_out], standard[held_out], settings.patience)
     with suppress(FoldTrainer.StopTraining):
-        _fit_net(settings, net.build, X[training], standard[training], settings.epochs, seed, start, frozen,
-                 net.after_epoch)  # fmt: skip
-    if not net.weights:
+        _fit_net(settings, trainer.build, X[training], standard[training], settings.epochs, seed, start, frozen,
+                 trainer.after_epoch)  # fmt: skip
+    if not trainer.weights:
         raise RecipeError(
             "training",
-            found="no epoch after which the net predicts numbers for its fold",
-            expected="one",
+            found="no epoch with finite predictions for the held-out fold",
+            expected="at least one such epoch",
             way_out="lower learning_rate",
         )
-    return net
+    return trainer
 
 
 def train_all(
@@ -114,7 +156,7 @@ def train_all(
     start: Mapping[str, np.ndarray] | None = None,
     frozen: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
-    """Train one net on all rows for a number of epochs, and return its weights."""
+    """Train one network on all rows for a fixed number of epochs, and return its weights."""
     return _fit_net(settings, _maker(settings, X), X, standard, epochs, 0, start, frozen, None)
 
 

@@ -6,18 +6,39 @@ from typing import ClassVar
 
 import numpy as np
 
-from geosoil.estimators.base import Regressor, refuse_fewer
+from geosoil.estimators.base import Regressor, require_samples
 
 
 class Forest(Regressor):
-    """Random forest regression: the FD-RF of the papers where first derivatives come before it (Zhou et al. 2021).
+    """Random forest regression; behind first derivatives of spectra it is the FD-RF of Zhou et al. 2021.
 
-    X `(sample, feature)`, y `(sample,)`; `forest_` is scikit-learn's, and is stored by skops.
+    Parameters
+    ----------
+    n_trees : int
+        Number of trees.
+    max_features : float or int
+        Features considered at each split: a share (float) or a count (int).
+    min_leaf : int
+        Smallest number of samples in a leaf.
+    search : bool
+        Choose `max_features` (a count) and `min_leaf` by cross-validation from the grid of the SOC-by-depth paper
+        (2025, section 2.4): 5 to 100 features by 5, leaves of 10 to 100 samples by 10. Counts above the number of
+        features give the same model, as do leaves too large for a split in a fold; each of these is tried once.
+    search_trees : int
+        Trees per candidate of the search; the ranking of candidates needs fewer trees than the prediction.
+    n_folds : int
+        Folds of the search.
+    random_state : int
+        Seed.
 
-    `search=True` chooses `max_features` (a count) and `min_leaf` by cross-validation from the grid of the SOC-by-depth
-    paper (2025, 2.4: 5 to 100 features by 5, leaves of 10 to 100 samples by 10). Counts beyond the number of features
-    are all the same model, as are leaves that no split of a fold can fill; each is tried once. The search grows
-    `search_trees` a candidate: the order of candidates is settled long before the error is.
+    Attributes
+    ----------
+    forest_ : sklearn.ensemble.RandomForestRegressor
+        The fitted forest.
+
+    References
+    ----------
+    Breiman 2001, Machine Learning 45, 5-32. Zhou et al. 2021.
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("n_features_in_", "forest_", "max_features_", "min_leaf_")
@@ -42,7 +63,7 @@ class Forest(Regressor):
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> Forest:
-        """Grow the trees on all rows; rows of one group `(sample,)` stay together in the folds of the search."""
+        """Fit to X `(sample, feature)` and y `(sample,)`; rows of one group `(sample,)` share a fold of the search."""
         from sklearn.ensemble import RandomForestRegressor
 
         X, y = self._training_rows(X, y, self.n_folds if self.search else 2)
@@ -62,8 +83,8 @@ class Forest(Regressor):
         from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 
         n_units = len(y) if groups is None else len(np.unique(groups))
-        way_out = "add sites or ask for fewer folds"
-        refuse_fewer("training rows", n_units, self.n_folds, what="groups", way_out=way_out)
+        way_out = "add sites or use fewer folds"
+        require_samples("training rows", n_units, self.n_folds, what="groups", way_out=way_out)
         kind = KFold if groups is None else GroupKFold
         folds = list(kind(self.n_folds, shuffle=True, random_state=self.random_state).split(X, y, groups))
         smallest = min(len(training) for training, _ in folds)
@@ -78,8 +99,8 @@ class Forest(Regressor):
     def _predict(self, X: np.ndarray) -> np.ndarray:
         from geosoil.estimators._trees import mean_of_trees, pack_trees
 
-        if X.shape[1] != self.forest_.n_features_in_:  # a crafted file: compiled loops check no index
-            msg = f"a forest of {self.forest_.n_features_in_} features for rows of {X.shape[1]}"
+        if X.shape[1] != self.forest_.n_features_in_:  # a manipulated file: compiled loops do not check indices
+            msg = f"the forest has {self.forest_.n_features_in_} features, but the rows have {X.shape[1]}"
             raise ValueError(msg)
         packed = getattr(self, "_packed", None)
         if packed is None or packed[0] is not self.forest_:

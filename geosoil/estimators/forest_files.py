@@ -1,4 +1,4 @@
-"""Forests to and from `forest.skops`, with an exact list of types and a check of every tree."""
+"""Read and write random forests as skops files, with an exact list of types and a check of each tree."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Every type and every kind of node that a scikit-learn regression forest is made of; nothing else is let in,
-# not even scikit-learn's other types, which skops trusts by itself.
+# All types and kinds of nodes of a scikit-learn regression forest. Nothing else is accepted, not even other types of
+# scikit-learn, which skops trusts by default.
 FOREST_TYPES = {
     ("builtins", "dict"),
     ("builtins", "list"),
@@ -24,18 +24,18 @@ FOREST_TYPES = {
     ("sklearn.tree._tree", "Tree"),
 }
 NODE_KINDS = {"DictNode", "JsonNode", "ListNode", "NdArrayNode", "ObjectNode", "TreeNode", "TupleNode", "TypeNode"}
-MOST_BYTES = 4 * 1024**3  # unpacked; a forest of 500 trees on 5000 samples has 0.3 GB
+MOST_BYTES = 4 * 1024**3  # unpacked; 500 trees of 5000 samples take 0.3 GB
 
 
 def write_forests(forests: dict[str, Any], path: Path) -> None:
-    """Write fitted forests, by name, to one skops file."""
+    """Write fitted forests by name to one skops file."""
     from skops import io as skops_io
 
     skops_io.dump(forests, path)
 
 
 def read_forests(path: Path) -> dict[str, Any]:
-    """Read the forests of a skops file; raises ValueError for anything that is not exactly a forest."""
+    """Read the forests of a skops file; raises ValueError if it holds anything but forests."""
     from skops import io as skops_io
 
     with zipfile.ZipFile(path) as archive:
@@ -46,7 +46,7 @@ def read_forests(path: Path) -> dict[str, Any]:
     _check_nodes(schema)
     forests = skops_io.load(path, trusted=["sklearn.tree._tree.Tree"])
     if not isinstance(forests, dict):
-        msg = "no table of forests"
+        msg = "the file is not a table of forests"
         raise ValueError(msg)
     for forest in forests.values():
         _check_trees(forest)
@@ -54,37 +54,37 @@ def read_forests(path: Path) -> dict[str, Any]:
 
 
 def _check_nodes(node: Any) -> None:
-    """Refuse any node whose type or kind is not on the lists."""
+    """Raise ValueError for a node whose type or kind is not in the lists."""
     if isinstance(node, list):
         for item in node:
             _check_nodes(item)
     elif isinstance(node, dict):
         if "__class__" in node and (node.get("__module__"), node["__class__"]) not in FOREST_TYPES:
-            msg = f"type {node.get('__module__')}.{node['__class__']}"
+            msg = f"type {node.get('__module__')}.{node['__class__']} is not allowed"
             raise ValueError(msg)
         if "__loader__" in node and node["__loader__"] not in NODE_KINDS:
-            msg = f"node {node['__loader__']}"
+            msg = f"node {node['__loader__']} is not allowed"
             raise ValueError(msg)
         for item in node.values():
             _check_nodes(item)
 
 
 def _check_trees(forest: Any) -> None:
-    """Refuse trees that would read outside their arrays or never end: children stand behind their one parent."""
+    """Raise ValueError for trees that would read outside their arrays or never end."""
     for member in forest.estimators_:
         tree = member.tree_
         nodes = np.arange(tree.node_count)
         inner = tree.children_left != -1
         for children in (tree.children_left, tree.children_right):
             if len(children) != len(nodes) or ((children <= nodes) | (children >= len(nodes)))[inner].any():
-                msg = "a tree whose nodes do not hang together"
+                msg = "the nodes of a tree are not connected"
                 raise ValueError(msg)
-        born = np.concatenate([tree.children_left[inner], tree.children_right[inner]])
-        if not np.array_equal(np.sort(born), nodes[1:]):  # each has one parent: `_trees` relies on that
-            msg = "a tree whose nodes do not hang together"
+        children = np.concatenate([tree.children_left[inner], tree.children_right[inner]])
+        if not np.array_equal(np.sort(children), nodes[1:]):  # `_trees` needs exactly one parent per node
+            msg = "the nodes of a tree are not connected"
             raise ValueError(msg)
         if (tree.children_right[~inner] != -1).any() or not (
             (tree.feature[inner] >= 0) & (tree.feature[inner] < forest.n_features_in_)
         ).all():
-            msg = "a tree that asks for features it does not have"
+            msg = "a tree uses a feature that the forest does not have"
             raise ValueError(msg)

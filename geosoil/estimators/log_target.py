@@ -1,4 +1,4 @@
-"""Regress the logarithm of a target and transform the predictions back."""
+"""Regression of the logarithm of a target, with predictions in the unit of the target."""
 
 from __future__ import annotations
 
@@ -13,11 +13,29 @@ from geosoil.program.step import Stateful
 
 
 class LogTarget(RegressorMixin, Stateful):
-    """Fit an estimator to ln(y), for skewed targets such as metals, and give predictions back in y's unit.
+    """Fit an estimator to ln(y), for skewed targets such as metals, and transform its predictions back.
 
-    `retransform="naive"` is exp, the median of a log-normal; `"smearing"` multiplies by the mean of the exponential of
-    the training residuals (Duan 1983), the mean. Zero and negative values are refused.
+    Parameters
+    ----------
+    estimator : estimator
+        Regressor of one target; it is cloned.
+    retransform : {"naive", "smearing"}
+        "naive" is exp, the median of a log-normal distribution. "smearing" multiplies it by the mean of exp of the
+        training residuals, which estimates the mean.
 
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted clone.
+    smearing_ : float
+        The factor of the predictions.
+
+    References
+    ----------
+    Duan 1983, Journal of the American Statistical Association 78, 605-610.
+
+    Examples
+    --------
     >>> from sklearn.linear_model import LinearRegression
     >>> X = np.array([[0.0], [1.0], [2.0]])
     >>> LogTarget(LinearRegression()).fit(X, np.exp(X[:, 0])).predict([[3.0]]).round(3).tolist()
@@ -31,13 +49,13 @@ class LogTarget(RegressorMixin, Stateful):
         self.retransform = retransform
 
     def fit(self, X: np.ndarray, y: np.ndarray, **fit_parameters: Any) -> LogTarget:
-        """Fit the estimator to the natural logarithm of y."""
-        return self.keep(clone(self.estimator).fit(X, logarithm(y), **fit_parameters), X, y)
+        """Fit the estimator to ln(y); X `(sample, feature)`, y `(sample,)` positive."""
+        return self.use_fitted(clone(self.estimator).fit(X, logarithm(y), **fit_parameters), X, y)
 
-    def keep(self, fitted: Any, X: np.ndarray, y: np.ndarray) -> LogTarget:
-        """Take an estimator that was fitted to ln(y) already, and find the smearing factor."""
+    def use_fitted(self, fitted: Any, X: np.ndarray, y: np.ndarray) -> LogTarget:
+        """Use an estimator that is already fitted to ln(y), and compute the smearing factor from X and y."""
         if self.retransform not in {"naive", "smearing"}:
-            msg = f"retransform is 'naive' or 'smearing', not {self.retransform!r}"
+            msg = f"retransform must be 'naive' or 'smearing', not {self.retransform!r}"
             raise ValueError(msg)
         self.estimator_ = fitted
         self.smearing_ = 1.0
@@ -46,11 +64,11 @@ class LogTarget(RegressorMixin, Stateful):
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """Predict `(sample,)` in y's own unit."""
+        """Predict `(sample,)` in the unit of y."""
         return np.exp(self.estimator_.predict(X)) * self.smearing_
 
     def lower(self) -> Program | None:
-        """The estimator's program, exp, and the smearing factor."""
+        """Return the program of the estimator, followed by exp and the smearing factor; None if it has no program."""
         from geosoil.program.lower import lower_estimator
 
         inner = lower_estimator(self.estimator_)
@@ -60,7 +78,7 @@ class LogTarget(RegressorMixin, Stateful):
 
 
 def logarithm(y: np.ndarray) -> np.ndarray:
-    """Return ln(y) of positive values; raises SamplesError where one is zero or less.
+    """Return ln(y) of positive values; raises SamplesError if a value is zero or negative.
 
     >>> logarithm(np.array([1.0, np.e])).tolist()
     [0.0, 1.0]
@@ -70,7 +88,7 @@ def logarithm(y: np.ndarray) -> np.ndarray:
         raise SamplesError(
             "target",
             found=f"{int((y <= 0).sum())} values of zero or less",
-            expected="positive values under a logarithm",
-            way_out="mend these values or set log = 'none' in the recipe",
+            expected="positive values, because their logarithm is modelled",
+            way_out="correct these values or set log = 'none' in the recipe",
         )
     return np.log(y)

@@ -1,4 +1,4 @@
-"""Memory-based learning: every row is predicted by a small model of the library rows most like it."""
+"""Memory-based learning: each row is predicted by a local model of the most similar rows of a library."""
 
 from __future__ import annotations
 
@@ -21,17 +21,42 @@ _VALIDATED_ROWS = 100
 
 
 class MemoryBased(Regressor):
-    """Weighted-average PLS on the k nearest rows of a library, the `mbl` of R resemble (Ramirez-Lopez et al. 2013).
+    """Weighted-average PLS on the k nearest rows of a library, as `mbl` of the R package resemble.
 
-    X `(sample, band)` preprocessed spectra, y `(sample,)`. The models of min_components to max_components are averaged
-    with weights 1 / (RMS of the row's spectral residual x RMS of the coefficients); equal numbers give plain local
-    PLS. Predictions are held to the range of y among the neighbours unless `clip` is off.
+    The PLS models of min_components to max_components are averaged with weights
+    1 / (RMS of the row's spectral residual x RMS of the coefficients).
 
-    k: neighbours, or several of which `fit` takes the one with the least error of nearest-neighbour validation.
-    dissimilarity: "pca" (Mahalanobis on scores; n_components of them, or the share they explain), "correlation" or
-    "cosine". together: take centre and components of the dissimilarity from the library and the rows to predict, as
-    resemble does; a prediction then depends on the other rows, so it is off by default.
+    Parameters
+    ----------
+    k : int or sequence of int
+        Number of neighbours. Of several, `fit` chooses the one with the smallest error of nearest-neighbour validation.
+    min_components, max_components : int
+        PLS components; equal numbers give plain local PLS.
+    dissimilarity : {"pca", "correlation", "cosine"}
+        "pca" is the Mahalanobis distance of principal-component scores.
+    n_components : int or float
+        Principal components: a number (int) or the share of variance that they explain (float).
+    together : bool
+        Compute the centre and components of the dissimilarity from the library and the rows to predict, as resemble
+        does. A prediction then depends on the other rows.
+    clip : bool
+        Limit predictions to the range of y among the neighbours.
+    random_state : int
+        Seed.
 
+    Attributes
+    ----------
+    k_ : int
+        Number of neighbours used.
+    validation_rmse_ : ndarray of shape (k,)
+        Error of each k, in the unit of the target; NaN without a choice.
+
+    References
+    ----------
+    Ramirez-Lopez et al. 2013, Geoderma 195-196, 268-279.
+
+    Examples
+    --------
     >>> X = np.random.default_rng(0).normal(size=(40, 3))
     >>> model = MemoryBased(k=20, min_components=2, max_components=3).fit(X, X @ [1.0, 2.0, 3.0])
     >>> bool(abs(model.predict(X[:1])[0] - X[0] @ [1.0, 2.0, 3.0]) < 0.2)
@@ -62,19 +87,33 @@ class MemoryBased(Regressor):
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: np.ndarray, targets: np.ndarray | None = None) -> MemoryBased:
-        """Keep the library and choose k; `validation_rmse_` `(k,)` holds the error of each, in the unit of y.
+        """Store the library and choose k.
 
-        targets `(m, band)`: spectra of the site, contents unknown; the library row nearest to each is left out and
-        predicted. Without targets 100 rows of the library, drawn by the seed, are. Several k above the library's size
-        are refused with SamplesError only where none fits.
+        Parameters
+        ----------
+        X : ndarray of shape (sample, band)
+            Preprocessed spectra of the library.
+        y : ndarray of shape (sample,)
+            Property.
+        targets : ndarray of shape (site sample, band), optional
+            Spectra of the site. To choose k, the library row nearest to each of them is left out and predicted; by
+            default 100 random rows of the library take their place.
+
+        Raises
+        ------
+        SamplesError
+            If the library is smaller than each k.
         """
         X, y = self._training_rows(X, y, 5)
-        asked = sorted({self.k} if isinstance(self.k, int) else set(self.k))
-        self._check_settings(asked)
-        possible = [k for k in asked if k <= len(y)]
+        candidates = sorted({self.k} if isinstance(self.k, int) else set(self.k))
+        self._check_settings(candidates)
+        possible = [k for k in candidates if k <= len(y)]
         if not possible:
             raise SamplesError(
-                "library", found=f"{len(y)} rows for k={asked[0]}", expected="k or more", way_out="choose a smaller k"
+                "library",
+                found=f"{len(y)} rows",
+                expected=f"at least {candidates[0]}, the smallest k",
+                way_out="choose a smaller k",
             )
         self.library_, self.contents_ = np.asarray(X, np.float64), y
         self.k_, self.validation_rmse_ = possible[-1], np.full(len(possible), np.nan)
@@ -99,14 +138,14 @@ class MemoryBased(Regressor):
 
     def _nearest(self, X: np.ndarray, k: int) -> np.ndarray:
         """Return the k nearest rows of the library `(sample, k)`, nearest first."""
-        with threadpool_limits(1):  # nothing here is long enough to share
+        with threadpool_limits(1):  # the computations are too short to gain from threads
             if self.dissimilarity == "pca":
-                apart = pca_dissimilarity(self.library_, X, self.n_components, together=self.together)
+                distance = pca_dissimilarity(self.library_, X, self.n_components, together=self.together)
             elif self.dissimilarity == "correlation":
-                apart = correlation_dissimilarity(self.library_, X, together=self.together)
+                distance = correlation_dissimilarity(self.library_, X, together=self.together)
             else:
-                apart = cosine_dissimilarity(self.library_, X, together=self.together)
-        return np.argsort(apart.T, axis=1, kind="stable")[:, :k]
+                distance = cosine_dissimilarity(self.library_, X, together=self.together)
+        return np.argsort(distance.T, axis=1, kind="stable")[:, :k]
 
     def _local(self, X: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
         """Predict each row of X `(sample, band)` from its own neighbours `(sample, k)`."""
@@ -123,26 +162,28 @@ class MemoryBased(Regressor):
         fits = fit_pls(self.library_[neighbours], y, most)
         centred = X - fits.x_mean
         scores = (fits.rotations @ centred[:, :, None])[:, :, 0]
-        each = fits.y_mean[:, None] + np.cumsum(scores * fits.y_loadings, axis=1)
-        rebuilt = np.cumsum(scores[:, :, None] * fits.loadings, axis=1)
-        residual = np.sqrt(np.mean((centred[:, None] - rebuilt) ** 2, axis=2))
+        by_components = fits.y_mean[:, None] + np.cumsum(scores * fits.y_loadings, axis=1)
+        reconstructed = np.cumsum(scores[:, :, None] * fits.loadings, axis=1)
+        residual = np.sqrt(np.mean((centred[:, None] - reconstructed) ** 2, axis=2))
         size = np.sqrt(np.mean(fits.coefficients**2, axis=2))
         weight = 1 / np.maximum(residual * size, np.finfo(np.float64).tiny)
         used = slice(min(self.min_components, most) - 1, most)
         weight = weight[:, used] / weight[:, used].max(axis=1, keepdims=True)
-        predicted = np.sum(weight * each[:, used], axis=1) / weight.sum(axis=1)
+        predicted = np.sum(weight * by_components[:, used], axis=1) / weight.sum(axis=1)
         return np.clip(predicted, y.min(axis=1), y.max(axis=1)) if self.clip else predicted
 
-    def _check_settings(self, asked: list[int]) -> None:
+    def _check_settings(self, candidates: list[int]) -> None:
         if (
-            not asked
-            or asked[0] < 4
+            not candidates
+            or candidates[0] < 4
             or not 1 <= self.min_components <= self.max_components
             or self.dissimilarity not in get_args(Dissimilarity)
         ):
             raise RecipeError(
                 "memory-based learning",
-                found=f"k={asked}, components {self.min_components} to {self.max_components}, {self.dissimilarity}",
-                expected=f"k of 4 or more, components in order, one of {', '.join(get_args(Dissimilarity))}",
-                way_out="change these",
+                found=f"k={candidates}, components {self.min_components} to {self.max_components}, "
+                f"dissimilarity {self.dissimilarity}",
+                expected="k of 4 or more, min_components up to max_components and a dissimilarity of "
+                + ", ".join(get_args(Dissimilarity)),
+                way_out="change these parameters",
             )

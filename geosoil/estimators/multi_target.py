@@ -1,4 +1,4 @@
-"""One estimator for several targets: a clone for each, fitted where that target is known."""
+"""A regressor of several targets made of one regressor per target."""
 
 from __future__ import annotations
 
@@ -21,9 +21,20 @@ if TYPE_CHECKING:
 class PerTarget(RegressorMixin, Stateful):
     """Fit a clone of an estimator to each target, on the rows where that target is known.
 
-    X `(sample, feature)`, y `(sample, target)` in the targets' units, NaN = unknown: a profile that ends at 60 cm still
-    teaches the layers above. `estimators_` holds one fitted clone a target.
+    So a profile that ends at 60 cm is still used for the layers above.
 
+    Parameters
+    ----------
+    estimator : estimator
+        Regressor of one target; it is cloned.
+
+    Attributes
+    ----------
+    estimators_ : list
+        The fitted clones, in the order of the targets.
+
+    Examples
+    --------
     >>> from sklearn.linear_model import LinearRegression
     >>> X = np.array([[0.0], [1.0], [2.0]])
     >>> y = np.array([[0.0, 5.0], [1.0, np.nan], [2.0, 1.0]])
@@ -37,9 +48,21 @@ class PerTarget(RegressorMixin, Stateful):
         self.estimator = estimator
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, **by_row: npt.ArrayLike) -> PerTarget:
-        """Fit one clone a target; `by_row` (such as `groups`) are `(sample,)`, and handed on for the known rows.
+        """Fit one clone per target.
 
-        Raises SamplesError where a target is known nowhere, and what the estimator raises.
+        Parameters
+        ----------
+        X : array_like of shape (sample, feature)
+            Features.
+        y : array_like of shape (sample, target)
+            Targets in their units; NaN = unknown.
+        **by_row : array_like of shape (sample,)
+            Further arguments of the estimator's `fit` (such as `groups`), restricted to the known rows.
+
+        Raises
+        ------
+        SamplesError
+            If a target has no known value.
         """
         X, y = np.asarray(X), np.asarray(y)
         if y.ndim != 2 or len(y) != len(X):
@@ -52,22 +75,22 @@ class PerTarget(RegressorMixin, Stateful):
                 raise SamplesError(
                     "training rows",
                     found=f"no value of target {number} of {y.shape[1]}",
-                    expected="values of every target",
-                    way_out="leave that target out",
+                    expected="values of each target",
+                    way_out="remove this target",
                 )
-            here = {name: np.asarray(value)[known] for name, value in by_row.items()}
-            estimators.append(clone(self.estimator).fit(X[known], values[known], **here))
+            options = {name: np.asarray(value)[known] for name, value in by_row.items()}
+            estimators.append(clone(self.estimator).fit(X[known], values[known], **options))
         self.n_features_in_ = X.shape[1]
         self.estimators_ = estimators
         return self
 
     def predict(self, X: npt.ArrayLike) -> np.ndarray:
-        """Predict `(sample, target)` in the targets' units from X `(sample, feature)`."""
+        """Predict `(sample, target)` in the units of the targets from X `(sample, feature)`."""
         check_is_fitted(self)
         return np.column_stack([estimator.predict(X) for estimator in self.estimators_])
 
     def lower(self) -> Program | None:
-        """The members' programs beside each other; None where one cannot be said."""
+        """Return the programs of the estimators in parallel; None if one of them has no program."""
         from geosoil.program.lower import lower_estimator
 
         branches = [lower_estimator(estimator) for estimator in self.estimators_]

@@ -1,7 +1,7 @@
-"""What regressors of patches share: checked rows, scaled covariates, filled gaps, members, and two ways to predict.
+"""Base class of the networks that predict several depths from patches of covariates.
 
-A row is a profile with its patch and all its depths, so the layers of one profile can never stand on both sides of a
-split, of the rows that stop a training included.
+A row is a profile with its patch and all its depths. So a split, and also the rows held out for early stopping, never
+separate the layers of one profile.
 """
 
 from __future__ import annotations
@@ -28,26 +28,48 @@ if TYPE_CHECKING:
 
     Predict = Callable[[Any, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
-LEAST_VALUES = 10  # fewer leave nothing to train on once batches are cut
+LEAST_VALUES = 10  # measured values that a layer needs to be trained
 _BATCH = 256  # patches predicted at once
 
 
 class PatchRegressor(RegressorMixin, Stateful, ABC):
-    """Networks from patches of covariates to a soil property at several depths; `depth_nets.py` has the three.
+    """Base class of networks from patches of covariates to a soil property at several depths.
 
-    X `(sample, covariate, size, size)`, NaN = gap; y `(sample, layer)` in the property's unit, NaN where a layer was
-    not measured. Covariates are scaled to 0..1 by the training patches; a gap then holds the covariate's training
-    mean (`n_gaps_` counts those of the training patches). Each depth of y is standardised by its training values.
+    Covariates are scaled to 0..1 by their range in the training patches, and gaps are filled with the training mean.
+    Each depth of the property is standardised by its training values. A layer with fewer than 10 measured values is
+    not modelled.
 
-    layers_cm: upper and lower end of each layer in cm. filters: of the convolutions; a small patch takes the first.
-    hidden: dense layers. augment: turn and mirror the training patches (the 8 symmetries of a square); not for
-    covariates with a direction such as aspect, wind or northness, which would have to turn with them.
-    n_members: networks of different seeds whose predictions are averaged. patience: see `training.train`; None
-    trains for all epochs, with a learning rate that falls to 0.
+    Parameters
+    ----------
+    layers_cm : sequence of pairs of float
+        Upper and lower end of each layer in cm.
+    filters : sequence of int
+        Filters of the convolutions; a small patch uses only the first ones.
+    hidden : sequence of int
+        Units of the dense layers.
+    dropout : float
+        Share of units dropped in training.
+    epochs, batch_size, learning_rate, weight_decay
+        See `networks.loop.TrainSettings`.
+    patience : int, optional
+        Epochs without improvement before training stops. By default all epochs are trained, with a learning rate that
+        decreases to 0.
+    augment : bool
+        Rotate and mirror the training patches (the 8 symmetries of a square). Not for covariates with a direction,
+        such as aspect, wind or northness.
+    n_members : int
+        Networks with different seeds whose predictions are averaged.
+    random_state : int
+        Seed.
 
-    A layer with fewer than 10 measured values is left out: `depths_` holds the indices of the layers that `predict`
-    gives, in its order, `depths_without_data_` the others. losses_ are those of each training, `(epoch,)`, in the
-    order of training (not stored with a model).
+    Attributes
+    ----------
+    depths_ : ndarray of int
+        Indices of the layers that `predict` returns.
+    n_gaps_ : int
+        Number of gaps in the training patches.
+    losses_ : list of ndarray of shape (epoch,)
+        Losses of each training, in the order of training; not stored with a model.
     """
 
     fitted: ClassVar[tuple[str, ...]] = (
@@ -98,14 +120,25 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
 
     @property
     def depths_without_data_(self) -> list[int]:
-        """Indices of the layers that had too few values to train on."""
+        """Indices of the layers with too few values to train on."""
         return [depth for depth in range(len(self.layers_cm)) if depth not in set(self.depths_.tolist())]
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> PatchRegressor:
-        """Train on patches `(sample, covariate, size, size)` and layers `(sample, layer)`.
+        """Train the networks.
 
-        Raises SamplesError for values that make no training table (an even patch, infinite numbers, a covariate
-        without data, no layer with 10 values), RecipeError where the loss is no longer a number.
+        Parameters
+        ----------
+        X : ndarray of shape (sample, covariate, size, size)
+            Patches; NaN = gap.
+        y : ndarray of shape (sample, layer)
+            Property of each layer in its unit; NaN = not measured.
+
+        Raises
+        ------
+        SamplesError
+            For patches of an unsupported size, infinite values, a covariate without data, or no layer with 10 values.
+        RecipeError
+            If a parameter is invalid, or the loss is not finite.
         """
         from geosoil.networks.weights import COUNTER
 
@@ -116,7 +149,7 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
             raise SamplesError(
                 "training rows",
                 found=f"at most {int(known.sum(axis=0).max(initial=0))} values in a layer",
-                expected=f"at least {LEAST_VALUES} in one of them",
+                expected=f"at least {LEAST_VALUES} in one layer",
                 way_out="add profiles",
             )
         y = y[:, self.depths_]
@@ -131,12 +164,13 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
         for member in range(self.n_members):
             seed = self.random_state + 1000 * member
             for network, weights in enumerate(self._train(scaled, standard.astype(np.float32), seed)):
-                kept = {name: value for name, value in weights.items() if not name.endswith(COUNTER)}
-                self.weights_ |= {f"{member}/{network}/{name}": value for name, value in kept.items()}
+                self.weights_ |= {
+                    f"{member}/{network}/{name}": value for name, value in weights.items() if not name.endswith(COUNTER)
+                }
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """Predict patch by patch: `(sample, covariate, size, size)` -> `(sample, depth)`, the layers of `depths_`."""
+        """Predict the layers of `depths_`, `(sample, depth)`, from patches `(sample, covariate, size, size)`."""
         import torch
 
         check_is_fitted(self)
@@ -146,8 +180,8 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
             raise SamplesError(
                 "patches",
                 found=f"shape {X.shape}",
-                expected=f"(sample, {', '.join(map(str, expected))}) as at training",
-                way_out="take the covariates and the patch size of the model",
+                expected=f"(sample, {', '.join(map(str, expected))}) as in training",
+                way_out="use the covariates and the patch size of the model",
             )
         standard = np.zeros((len(X), len(self.depths_)))
         with torch.inference_mode():
@@ -158,28 +192,42 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
                     standard[start : start + _BATCH] += self._run(modules, patches).numpy()
         return self._unstandardised(standard, axis=1)
 
-    def predict_block(self, block: np.ndarray, wanted: np.ndarray | None = None, device: str = "cpu") -> np.ndarray:
-        """Predict every cell of a block: `(covariate, y + size - 1, x + size - 1)` -> `(depth, y, x)` float32.
+    def predict_block(self, block: np.ndarray, mask: np.ndarray | None = None, device: str = "cpu") -> np.ndarray:
+        """Predict all cells of a block of a map.
 
-        The same numbers as cutting out each patch, to rounding (see `networks/dense_patches.py`). wanted: `(y, x)`
-        bool; other cells are NaN and cost nothing. device: "cpu" or "cuda".
+        The predictions equal those of `predict` for the patch around each cell, up to rounding, but overlapping
+        patches share their convolutions (see `networks.dense_patches`).
+
+        Parameters
+        ----------
+        block : ndarray of shape (covariate, y + size - 1, x + size - 1)
+            Covariates of the block and a margin.
+        mask : ndarray of bool of shape (y, x), optional
+            Cells to predict; the others are NaN and are not computed. By default all.
+        device : {"cpu", "cuda"}
+            Where to compute.
+
+        Returns
+        -------
+        ndarray of float32 of shape (depth, y, x)
+            The layers of `depths_`.
         """
         from geosoil.networks.dense_patches import run_over_block
 
         check_is_fitted(self)
         _, height, width = block.shape
-        if wanted is None:
-            wanted = np.ones((height - self.size_ + 1, width - self.size_ + 1), bool)
+        if mask is None:
+            mask = np.ones((height - self.size_ + 1, width - self.size_ + 1), bool)
         scaled = self._scaled(np.asarray(block, np.float32)[None])[0]
-        standard = np.zeros((len(self.depths_), int(wanted.sum())))
+        standard = np.zeros((len(self.depths_), int(mask.sum())))
         for member in range(self.n_members):
-            standard += run_over_block(self._networks(self._modules(member)), scaled, self.size_, wanted, device)
-        out = np.full((len(self.depths_), *wanted.shape), np.nan, np.float32)
-        out[:, wanted] = self._unstandardised(standard, axis=0)
+            standard += run_over_block(self._networks(self._modules(member)), scaled, self.size_, mask, device)
+        out = np.full((len(self.depths_), *mask.shape), np.nan, np.float32)
+        out[:, mask] = self._unstandardised(standard, axis=0)
         return out
 
     def _unstandardised(self, total: np.ndarray, axis: int) -> np.ndarray:
-        """Turn sums over members, depths along `axis`, into means in the property's unit."""
+        """Return the means over members in the unit of the property, from sums with depths along `axis`."""
         shape = (-1, 1) if axis == 0 else (1, -1)
         return total / self.n_members * self.target_spread_.reshape(shape) + self.target_mean_.reshape(shape)
 
@@ -192,29 +240,29 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
                 "patches",
                 found=f"shape {X.shape}",
                 expected="(sample, covariate, size, size) with a size of " + ", ".join(map(str, CONVOLUTIONS)),
-                way_out="extract patches of such a size",
+                way_out="extract patches of one of these sizes",
             )
         if y.shape != (len(X), len(self.layers_cm)):
             raise SamplesError(
                 "training rows",
                 found=f"{len(X)} patches and values of shape {y.shape}",
-                expected=f"({len(X)}, {len(self.layers_cm)}), a value for each layer of layers_cm",
-                way_out="give a row for each patch and NaN where a layer is missing",
+                expected=f"({len(X)}, {len(self.layers_cm)}), one value per patch and layer of layers_cm",
+                way_out="give one row per patch, with NaN for missing layers",
             )
         n_infinite = int(np.isinf(X).sum() + np.isinf(y).sum())
         if n_infinite:
             raise SamplesError(
                 "training rows",
                 found=f"{n_infinite} infinite values",
-                expected="numbers",
-                way_out="mend the covariates",
+                expected="finite numbers or NaN",
+                way_out="correct the covariates",
             )
         self.size_ = X.shape[2]
         n_convolutions = len(CONVOLUTIONS[self.size_])
         self._require(len(self.filters) >= n_convolutions, "filters", f"at least {n_convolutions} numbers")
         self._require(len(self.hidden) >= 1, "hidden", "at least one number")
         self._require(self.n_members >= 1, "n_members", "1 or more")
-        self._require(self.batch_size >= 3, "batch_size", "3 or more, for the statistics of a batch")
+        self._require(self.batch_size >= 3, "batch_size", "3 or more, for batch normalisation")
         return X, y
 
     def _require(self, holds: bool, name: str, expected: str) -> None:
@@ -229,8 +277,8 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
             raise SamplesError(
                 "patches",
                 found=f"no data in covariate {', '.join(str(number + 1) for number in empty[:5])}",
-                expected="values in every covariate",
-                way_out="leave it out",
+                expected="values in each covariate",
+                way_out="remove it",
             )
         self.n_gaps_ = int(gaps.sum())
         self.low_ = np.nanmin(X, axis=(0, 2, 3))
@@ -240,7 +288,7 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
         self.fill_ = np.asarray(np.nanmean(scaled, axis=(0, 2, 3), dtype=np.float64), np.float32)
 
     def _scaled(self, X: np.ndarray) -> np.ndarray:
-        """Return `(sample, covariate, y, x)` in units of the training range, gaps filled."""
+        """Return `(sample, covariate, y, x)` scaled by the training range, with gaps filled."""
         scaled = X - self.low_[:, None, None]
         scaled /= self.range_[:, None, None]
         for channel, fill in enumerate(self.fill_):
@@ -283,7 +331,7 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
         return trained.weights
 
     def _loaded(self, build: Callable[[], nn.Module], member: int, network: int = 0) -> Any:
-        """Return a network of `weights_`."""
+        """Return a network with its weights."""
         from geosoil.networks.weights import load_network, weights_under
 
         weights = weights_under(self.weights_, f"{member}/{network}/")
@@ -302,8 +350,8 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
 
     @abstractmethod
     def _run(self, modules: Sequence[Any], patches: torch.Tensor) -> torch.Tensor:
-        """Predict scaled patches: `(row, depth)`, standardised."""
+        """Return standardised predictions `(row, depth)` for scaled patches."""
 
     @abstractmethod
     def _networks(self, modules: Sequence[Any]) -> list[Network]:
-        """Return the layers of each depth for the dense evaluation."""
+        """Return the layers of each depth for `run_over_block`."""

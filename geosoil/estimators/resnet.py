@@ -1,4 +1,4 @@
-"""The 1D-ResNet of He et al. 2025 as a scikit-learn regressor, ready to be transferred to another property."""
+"""The 1D-ResNet of He et al. 2025 as a scikit-learn regressor that can be fine-tuned for another property."""
 
 from __future__ import annotations
 
@@ -21,23 +21,45 @@ if TYPE_CHECKING:
     from geosoil.networks.loop import Device
     from geosoil.networks.resnet1d import ResidualNet
 
-BATCH_NORM_EPSILON = 1e-5  # torch's own
+BATCH_NORM_EPSILON = 1e-5  # the default of torch
 
 
 class ResNet1D(Regressor):
-    """1D-ResNet on spectra: average pool, convolution, two residual blocks, convolution, dense 16-10-1.
+    """1D-ResNet on spectra: average pooling, convolution, two residual blocks, convolution, dense 16-10-1.
 
-    X `(sample, band)`, log10(1/R) in the paper; y `(sample,)`. Layers, L2 and training are those of He et al. 2025
-    (2.2.1); what they leave open: "same" padding, batch norm inside the blocks, the last convolution of width 3.
+    Layers, L2 and training follow the paper. It leaves open the padding ("same" here), the batch norms inside the
+    blocks and the width of the last convolution (3 here). The target is divided by its standard deviation (and
+    centred if `output="linear"`); predictions are in its own unit. The prediction of a row does not depend on the
+    other rows, to the last bit.
 
-    pool_bands: bands averaged into one window; None: 10, or fewer so that at least 50 windows remain (`notes_` says
-    how many). output: "relu" as in the paper, for targets above zero, or "linear"; both start at the target's mean.
-    The target is divided by its standard deviation inside ("linear": and centred), and given back in its own unit.
-    stopping_share: of the rows of `fit`, that say when to stop (drawn by the seed, by whole groups where given).
-    device, mixed_precision, threads, checkpoint as in `models.training.train`.
+    Parameters
+    ----------
+    pool_bands : int, optional
+        Bands averaged into one window; by default 10, or fewer so that at least 50 windows remain.
+    output : {"relu", "linear"}
+        "relu", as in the paper, for targets above zero. Both start from the mean of the target.
+    stopping_share : float
+        Share of the training rows held out for early stopping, at random (whole groups if groups are given).
+    epochs, patience, learning_rate, l2, batch_size, device, mixed_precision, threads
+        See `networks.loop.TrainSettings`.
+    random_state : int
+        Seed.
 
-    A row's prediction does not depend, to the last bit, on the rows that are predicted with it.
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray
+        Weights of the best epoch.
+    losses_, stopping_losses_ : ndarray of shape (epoch,)
+        Losses on the training rows and on the held-out rows.
+    notes_ : list of str
+        Sentences for a report.
 
+    References
+    ----------
+    He et al. 2025, section 2.2.1.
+
+    Examples
+    --------
     >>> X = np.linspace(0.2, 0.6, 40)[:, None] * np.linspace(1, 2, 60)
     >>> net = ResNet1D(output="linear", epochs=60, patience=60, batch_size=8).fit(X, 3 * X[:, 0])
     >>> bool(np.corrcoef(net.predict(X), 3 * X[:, 0])[0, 1] > 0.9)
@@ -95,20 +117,34 @@ class ResNet1D(Regressor):
         checkpoint: str | Path | None = None,
         progress: Callable[[int, float], None] | None = None,
     ) -> ResNet1D:
-        """Train on all rows but those that say when to stop; raises SamplesError or RecipeError.
+        """Train the network.
 
-        stopping_rows: `(sample,)`, True for these, in place of a share that the seed draws.
+        Parameters
+        ----------
+        X : ndarray of shape (sample, band)
+            Spectra; log10(1/R) in the paper.
+        y : ndarray of shape (sample,)
+            Target in its unit.
+        groups, stopping_rows, checkpoint, progress
+            See `networks.loop.train`.
+
+        Raises
+        ------
+        SamplesError
+            For fewer than 10 samples, NaN, or negative targets with `output="relu"`.
+        RecipeError
+            For an invalid parameter.
         """
         return self._train(X, y, groups=groups, stopping_rows=stopping_rows, checkpoint=checkpoint, progress=progress)
 
     def layer_names(self) -> tuple[str, ...]:
-        """Return the layers that `fine_tuned` can freeze, from the input to the output."""
+        """Return the names of the layers that `fine_tuned` can freeze, from the input to the output."""
         from geosoil.networks.resnet1d import LAYERS
 
         return LAYERS
 
     def default_freeze(self) -> tuple[str, ...]:
-        """Return what the paper freezes: convolutions and residual blocks, all but the dense head."""
+        """Return the layers that the paper freezes: all but the dense ones."""
         return self.layer_names()[:-3]
 
     def fine_tuned(
@@ -124,13 +160,21 @@ class ResNet1D(Regressor):
         progress: Callable[[int, float], None] | None = None,
         **settings: Any,
     ) -> ResNet1D:
-        """Return a new net that begins with this one's weights and keeps those of the layers in `freeze`.
+        """Return a new network, trained from the weights of this one.
 
-        bn: "keep" the batch statistics of frozen layers, or "adapt" them to the new rows. settings: parameters of
-        the new net that differ from this one's.
+        Parameters
+        ----------
+        X, y, groups, stopping_rows, checkpoint, progress
+            See `fit`.
+        freeze : sequence of str
+            Names of the layers that keep their weights.
+        bn : {"keep", "adapt"}
+            Keep the batch-norm statistics of frozen layers, or adapt them to the new rows.
+        **settings
+            Parameters of the new network that differ from this one.
         """
         if bn not in ("keep", "adapt"):
-            raise _senseless(f"bn={bn!r}", "keep or adapt")
+            raise _invalid(f"bn={bn!r}", "keep or adapt")
         new = clone(self).set_params(pool_bands=self.pool_bands_, **settings)
         return new._train(
             X, y, source=self, frozen=freeze, adapt=bn == "adapt", groups=groups, stopping_rows=stopping_rows,
@@ -160,7 +204,7 @@ class ResNet1D(Regressor):
         self.weights_: dict[str, np.ndarray]
         start: Mapping[str, np.ndarray] | None = None
         if source is not None:
-            # The output begins at the new mean, and not at the source's.
+            # The output starts at the mean of the new target, not at that of the source.
             shift = np.float32(self._standard(self.target_mean_) - source._standard(source.target_mean_))
             start = source.weights_ | {"output.bias": source.weights_["output.bias"] + shift}
         trained = train(
@@ -189,7 +233,7 @@ class ResNet1D(Regressor):
         best = int(np.nanargmin(trained.stopping_losses)) + 1
         self.notes_.append(f"{len(trained.losses)} epochs, the weights of epoch {best}")
         if self.output == "relu" and not self._predict(X).any():
-            note = "the net's output has died: its ReLU gives 0 for every training row; use output='linear'"
+            note = "the ReLU output of the network is 0 for all training rows; use output='linear'"
             self.notes_.append(note)
             warnings.warn(note, stacklevel=3)
         return self
@@ -197,18 +241,18 @@ class ResNet1D(Regressor):
     def _checked(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         X, y = self._training_rows(X, y, FEWEST_SAMPLES, MORE_SAMPLES_OR_PLS)
         if self.output not in ("relu", "linear"):
-            raise _senseless(f"output={self.output!r}", "relu or linear")
+            raise _invalid(f"output={self.output!r}", "relu or linear")
         if self.output == "relu" and y.min() < 0:
             raise SamplesError(
                 "target",
                 found=f"values down to {y.min():.3g}",
-                expected="none below zero under a ReLU output",
-                way_out="use output='linear' (a logarithm is below zero for values below 1)",
+                expected="no negative values with a ReLU output",
+                way_out="use output='linear' (the logarithm of a value below 1 is negative)",
             )
         return X, y
 
     def _standard(self, y: Any) -> Any:
-        """Return y as the net sees it; a rectified output needs its zero to stay zero."""
+        """Return y scaled for the network; not centred for a ReLU output, whose zero must remain zero."""
         return (y - (self.target_mean_ if self.output == "linear" else 0.0)) / self.target_spread_
 
     def _net(self, n_bands: int) -> ResidualNet:
@@ -224,7 +268,7 @@ class ResNet1D(Regressor):
         return compile_program(self.lower(), self.n_features_in_)(X.T)[0].astype(np.float64)
 
     def lower(self) -> Program:
-        """Return the net, batch norms folded into the convolutions before them where nothing stands between."""
+        """Return the program, with batch norms folded into the convolutions directly before them."""
         weight = {name: np.asarray(value, np.float64) for name, value in self.weights_.items()}
         leaky, relu = Elementwise("leaky_relu"), Elementwise("relu")
 
@@ -238,7 +282,7 @@ class ResNet1D(Regressor):
             return Parallel(((), (first, relu, folded(f"{name}.convolution_2", f"{name}.batch_norm_2"))), "sum")
 
         last = weight["last_convolution.weight"]
-        # torch flattens channel by channel, a program position by position.
+        # torch flattens channel by channel, a program flattens position by position.
         dense = weight["dense_1.weight"].reshape(-1, len(last), weight["dense_1.weight"].shape[1] // len(last))
         offset = self.target_mean_ if self.output == "linear" else 0.0
         return (
@@ -268,7 +312,7 @@ class ResNet1D(Regressor):
 
 
 def pooling_matrix(n_bands: int, pool_bands: int) -> np.ndarray:
-    """Return `(window, band)`: means of neighbouring bands; the last window may hold fewer.
+    """Return the matrix `(window, band)` that averages neighbouring bands; the last window may hold fewer.
 
     >>> pooling_matrix(3, 2).tolist()
     [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
@@ -279,10 +323,10 @@ def pooling_matrix(n_bands: int, pool_bands: int) -> np.ndarray:
 
 
 def _scale_shift(weight: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a batch norm multiplies by and adds `(channel,)`, once its statistics are fixed."""
+    """Return the factor and the offset `(channel,)` of a batch norm with fixed statistics."""
     scale = weight[f"{name}.weight"] / np.sqrt(weight[f"{name}.running_var"] + BATCH_NORM_EPSILON)
     return scale, weight[f"{name}.bias"] - weight[f"{name}.running_mean"] * scale
 
 
-def _senseless(found: str, expected: str) -> RecipeError:
+def _invalid(found: str, expected: str) -> RecipeError:
     return RecipeError("ResNet1D", found=found, expected=expected, way_out="change this parameter")

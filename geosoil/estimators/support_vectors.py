@@ -1,4 +1,4 @@
-"""Support vector regression that chooses its settings by cross-validation, at random or by Bayesian search."""
+"""Support vector regression with settings from a random or Bayesian search in cross-validation."""
 
 from __future__ import annotations
 
@@ -23,13 +23,36 @@ SEARCHES = ("random", "bayesian")
 
 
 class SupportVectors(Regressor):
-    """SVR with a radial basis; C, gamma and epsilon by a seeded search in cross-validation.
+    """Support vector regression with a radial basis kernel.
 
-    X `(sample, feature)`, standardised by the step before it; y `(sample,)` is standardised inside, so C and
-    epsilon are in standard deviations of the target. A number in `C`, `gamma` or `epsilon` is kept as given.
-    search: "random", or "bayesian" by a tree-structured Parzen estimator (Bergstra et al. 2011, by Optuna).
-    Smola and Schoelkopf 2004; libsvm by scikit-learn.
+    The target is standardised inside.
 
+    Parameters
+    ----------
+    C, epsilon : float, optional
+        Penalty and width of the tube, in standard deviations of the target; by default searched by cross-validation.
+    gamma : float, optional
+        Factor of the squared distance in the kernel; by default searched.
+    search : {"random", "bayesian"}
+        "bayesian" uses a tree-structured Parzen estimator.
+    n_candidates : int
+        Number of candidates of the search.
+    n_folds : int
+        Folds of the cross-validation.
+    random_state : int
+        Seed.
+
+    Attributes
+    ----------
+    C_, gamma_, epsilon_ : float
+        Settings used.
+
+    References
+    ----------
+    Smola and Schoelkopf 2004, Statistics and Computing 14, 199-222. Bergstra et al. 2011.
+
+    Examples
+    --------
     >>> X = np.linspace(-1, 1, 30)[:, None]
     >>> [bool(abs(SupportVectors(search=search, n_candidates=5).fit(X, 3 * X[:, 0]).predict([[0.5]])[0] - 1.5) < 0.2)
     ...  for search in SEARCHES]
@@ -66,7 +89,22 @@ class SupportVectors(Regressor):
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> SupportVectors:
-        """Search the settings, and fit the best to all rows; raises SamplesError or RecipeError."""
+        """Search the settings and fit to all rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (sample, feature)
+            Standardised features.
+        y : ndarray of shape (sample,)
+            Target in its unit.
+
+        Raises
+        ------
+        SamplesError
+            For fewer rows than folds, or NaN.
+        RecipeError
+            For an unknown search.
+        """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.model_selection import KFold
         from sklearn.svm import SVR
@@ -81,7 +119,7 @@ class SupportVectors(Regressor):
         X, y = self._training_rows(X, y, self.n_folds)
         mean, spread = mean_and_spread(y)
         standard = (y - mean) / spread
-        # gamma is around 1 / features for standardised columns; the ranges are those of libsvm's guide, halved.
+        # gamma is around 1 / n_features for standardised columns; the ranges are half those of the guide of libsvm.
         ranges: Ranges = {
             "C": (1e-1, 1e3),
             "gamma": (1e-2 / X.shape[1], 1e1 / X.shape[1]),
@@ -89,10 +127,10 @@ class SupportVectors(Regressor):
         }
         given = {name: getattr(self, name) for name in ranges if getattr(self, name) is not None}
         ranges = {name: ends for name, ends in ranges.items() if name not in given}
-        # Kernel values beyond float64's need buy nothing; the cap keeps a hopeless candidate from running for ever.
+        # The limit of iterations ends candidates that do not converge.
         machine = SVR(kernel="rbf", cache_size=50, max_iter=100_000, **given)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a capped candidate loses by its error
+            warnings.simplefilter("ignore", ConvergenceWarning)  # such a candidate has a large error
             if ranges:
                 folds = KFold(self.n_folds, shuffle=True, random_state=self.random_state)
                 search = self._random if self.search == "random" else self._bayesian
@@ -142,7 +180,7 @@ class SupportVectors(Regressor):
         return kernel @ self.dual_coef_ + self.intercept_
 
     def lower(self) -> Program:
-        """The kernel, and one row of a matrix."""
+        """Return the program: the kernel and one matrix product."""
         return (
             RadialBasis(self.support_vectors_, self.gamma_),
             Affine(self.dual_coef_[None, :], np.array([self.intercept_])),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from geosoil.estimators.base import refuse_fewer
+from geosoil.estimators.base import require_samples
 from geosoil.models.contract import with_training_range
 from geosoil.models.pixel import PixelModel
 from geosoil.samples.splits import split_k_fold
@@ -314,7 +314,7 @@ def fit_cascade(
     X, y_first, y = np.asarray(X), np.asarray(y_first, np.float64), np.asarray(y, np.float64)
     known = np.flatnonzero(np.isfinite(y_first))
     way_out = "add samples that have it, or predict the target without it"
-    refuse_fewer(targets[0].name, len(known), n_folds, what="values", way_out=way_out)
+    require_samples(targets[0].name, len(known), n_folds, what="values", way_out=way_out)
 
     def fitted(rows: np.ndarray) -> PixelModel:
         return fit_pixel_model(first, X[rows], y_first[rows], training_columns=training_columns, target=targets[0])

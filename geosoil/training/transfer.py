@@ -254,7 +254,7 @@ def _repack(
 
     estimator = Pipeline([*steps, (net_name, net)]) if steps else net
     if retransform is not None:
-        estimator = LogTarget(estimator, retransform=retransform).keep(estimator, X, y)
+        estimator = LogTarget(estimator, retransform=retransform).use_fitted(estimator, X, y)
     if not isinstance(source, PixelModel):
         return estimator
     columns = source.training_columns

@@ -13,7 +13,7 @@ import pandas as pd
 
 from geosoil.errors import RecipeError
 from geosoil.estimators.base import mean_and_spread
-from geosoil.estimators.fold_trainer import deal_folds, train_fold
+from geosoil.estimators.fold_trainer import split_folds, train_fold
 from geosoil.estimators.spectral_cnn import SpectralCNN
 from geosoil.estimators.tuning_journal import open_study
 from geosoil.networks.architectures import count_parameters
@@ -106,7 +106,7 @@ def tune(
             "which architecture wins and where its training stops; final='refit' at least stops by their median",
             stacklevel=2,
         )
-    folds = deal_folds(len(y), n_folds, groups, seed)
+    folds = split_folds(len(y), n_folds, groups, seed)
     inputs = {"space": asdict(space), "n_folds": n_folds, "epochs": epochs, "patience": patience, "seed": seed}
     table = [X, y, *(held_back for _, held_back in folds)]
     study = open_study(storage, fingerprint(inputs, table), n_before_pruning=_BEFORE_PRUNING)

@@ -193,8 +193,8 @@ BAD = {
 @pytest.mark.parametrize("what", list(BAD))
 @pytest.mark.filterwarnings("ignore:divide by zero")
 def test_rows_that_make_no_table_are_refused_in_one_line(what):
-    change, said = BAD[what]
-    with pytest.raises(SamplesError, match=said):
+    change, message = BAD[what]
+    with pytest.raises(SamplesError, match=message):
         PlainCNN(**TINY).fit(*change(*rows()))
 
 

@@ -92,7 +92,7 @@ def test_a_row_with_nan_gives_nan():
 def test_k_above_the_library_is_left_out_or_refused():
     X, y = lines(60)
     assert MemoryBased(k=(30, 100)).fit(X, y).k_ == 30
-    with pytest.raises(SamplesError, match="60 rows for k=100"):
+    with pytest.raises(SamplesError, match="60 rows; expected at least 100"):
         MemoryBased(k=100).fit(X, y)
 
 

@@ -119,5 +119,5 @@ def test_cuda_asked_for_and_absent_is_one_clear_line(monkeypatch):
 
 def test_a_dead_output_is_told(monkeypatch):
     monkeypatch.setattr(ResNet1D, "_predict", lambda self, rows: np.zeros(len(rows)))
-    with pytest.warns(UserWarning, match="has died"):
+    with pytest.warns(UserWarning, match="is 0 for all training rows"):
         ResNet1D(epochs=1).fit(X, Y)

@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from geosoil.errors import RecipeError, SamplesError
-from geosoil.estimators.fold_trainer import deal_folds, train_fold
+from geosoil.estimators.fold_trainer import split_folds, train_fold
 from geosoil.estimators.spectral_cnn import SpectralCNN
 from geosoil.models.card import TrainingCard
 from geosoil.models.contract import Feature, Target
@@ -40,7 +40,7 @@ def test_it_learns_and_gives_the_mean_of_its_fold_nets_in_the_targets_unit(net):
 
 def test_a_fold_net_has_seen_nothing_of_its_fold_but_when_to_stop(net):
     # Another target in the fold: the same epochs give the same weights, so only the epoch can differ.
-    (training, held_back), *_ = deal_folds(60, 3, None, 0)
+    (training, held_back), *_ = split_folds(60, 3, None, 0)
     standard = (Y - Y.mean()) / Y.std()
     spoilt = standard.copy()
     spoilt[held_back] = 9.0
@@ -52,7 +52,7 @@ def test_a_fold_net_has_seen_nothing_of_its_fold_but_when_to_stop(net):
 
 def test_the_cross_validated_error_is_that_of_each_fold_by_the_net_that_did_not_learn_it(net):
     errors = np.empty(60)
-    for member, (_, held_back) in zip(net.predict_members(X), deal_folds(60, 3, None, 0), strict=True):
+    for member, (_, held_back) in zip(net.predict_members(X), split_folds(60, 3, None, 0), strict=True):
         errors[held_back] = member[held_back] - Y[held_back]
     assert net.cross_validated_rmse_ == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-4)
     assert "optimistic" in " ".join(net.notes_)
@@ -75,15 +75,15 @@ def test_refit_is_one_net_on_all_rows_for_the_median_of_the_best_epochs(net):
 
 def test_a_seed_gives_the_same_net_and_torchs_own_random_numbers_stay():
     before = torch.get_rng_state()
-    one, other = (SpectralCNN(**FAST | {"epochs": 3}).fit(X, Y).predict(X) for _ in range(2))
-    np.testing.assert_array_equal(one, other)
+    first, other = (SpectralCNN(**FAST | {"epochs": 3}).fit(X, Y).predict(X) for _ in range(2))
+    np.testing.assert_array_equal(first, other)
     assert torch.equal(before, torch.get_rng_state())
-    assert not np.array_equal(one, SpectralCNN(**FAST | {"epochs": 3}, random_state=1).fit(X, Y).predict(X))
+    assert not np.array_equal(first, SpectralCNN(**FAST | {"epochs": 3}, random_state=1).fit(X, Y).predict(X))
 
 
 def test_rows_of_a_group_stand_in_one_fold():
     groups = np.repeat(np.arange(6), 10)
-    for training, held_back in deal_folds(60, 3, groups, 0):
+    for training, held_back in split_folds(60, 3, groups, 0):
         assert not set(groups[training]) & set(groups[held_back])
 
 
@@ -130,7 +130,7 @@ def test_the_base_is_the_fold_net_with_the_least_error_on_the_rows_it_is_judged_
     rows = np.arange(40, 60)
     errors = ((net.predict_members(X[rows]) - Y[rows]) ** 2).mean(axis=1)
     tuned = net.fine_tuned(X, Y, freeze=["convolutions.0"], base_rows=rows, same_target=True, epochs=1)
-    assert tuned.notes_[-1] == f"begun with net {np.argmin(errors) + 1} of 3"
+    assert tuned.notes_[-1] == f"started from network {np.argmin(errors) + 1} of 3"
 
 
 def test_with_the_same_target_it_begins_with_the_sources_predictions_in_the_new_units(net):

@@ -58,8 +58,8 @@ def test_a_sharp_choice_is_the_best_single_model():
 
 
 def test_components_that_a_small_site_alone_cannot_have_get_no_share():
-    few = np.isin(np.arange(60), [0, 4, 8, 12, 16])
-    model = SpikedPLS(weights=(1,), max_components=6, n_folds=5).fit(X, Y, few)
+    site_rows = np.isin(np.arange(60), [0, 4, 8, 12, 16])
+    model = SpikedPLS(weights=(1,), max_components=6, n_folds=5).fit(X, Y, site_rows)
     assert (model.share_[1, 3:] == 0).all()  # four rows to learn from: three components
     assert (model.share_[0] > 0).all()
     assert np.isfinite(model.coef_).all()

@@ -206,7 +206,7 @@ def test_a_tree_that_would_read_outside_its_arrays_is_refused(tmp_path, child):
     state["nodes"]["left_child"][0] = child
     tree.__setstate__(state)
     skops_io.dump(forests, path)
-    with pytest.raises(ModelFileError, match="do not hang together"):
+    with pytest.raises(ModelFileError, match="are not connected"):
         load_model(tmp_path / "m")
 
 

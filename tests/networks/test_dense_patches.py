@@ -13,13 +13,13 @@ from geosoil.networks.patch_cnn import CONVOLUTIONS
 KINDS = ("plain", "multi", "transfer")
 
 
-def difference(estimator, block, wanted=None):
+def difference(estimator, block, mask=None):
     """Return the largest difference between both ways, in spreads of the target."""
-    by_block = estimator.predict_block(block, wanted)
+    by_block = estimator.predict_block(block, mask)
     by_patch = estimator.predict(cut_patches(block, estimator.size_)).T.reshape(by_block.shape)
-    if wanted is not None:
-        assert np.isnan(by_block[:, ~wanted]).all()
-        by_block, by_patch = by_block[:, wanted], by_patch[:, wanted]
+    if mask is not None:
+        assert np.isnan(by_block[:, ~mask]).all()
+        by_block, by_patch = by_block[:, mask], by_patch[:, mask]
     return np.max(np.abs(by_block - by_patch), initial=0) / estimator.target_spread_.min()
 
 
@@ -39,8 +39,8 @@ def test_a_block_gives_what_patch_by_patch_gives(
 ):
     estimator = random_net(kind, size=size, n_channels=n_channels, seed=seed)
     block = random_block(n_channels, height + size - 1, width + size - 1, share_of_gaps=share_of_gaps, seed=seed)
-    wanted = np.random.default_rng(seed).random((height, width)) < wanted_share
-    assert difference(estimator, block, wanted) <= 1e-5
+    mask = np.random.default_rng(seed).random((height, width)) < wanted_share
+    assert difference(estimator, block, mask) <= 1e-5
 
 
 @pytest.mark.parametrize("size", [3, 9, 15])
@@ -54,10 +54,10 @@ def test_every_way_a_depth_can_enter_and_every_number_of_frozen_layers(size, cod
 
 def test_members_are_averaged_in_both_ways():
     both = random_net(n_members=2, seed=4)
-    one = random_net(n_members=1, seed=4)
+    single = random_net(n_members=1, seed=4)
     block = random_block(3, 20, 20)
     assert difference(both, block) <= 1e-5
-    assert np.abs(both.predict_block(block) - one.predict_block(block)).max() > 1e-3
+    assert np.abs(both.predict_block(block) - single.predict_block(block)).max() > 1e-3
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,8 +69,8 @@ def test_strips_and_blocks_change_no_bit(kind, monkeypatch):
     np.testing.assert_array_equal(estimator.predict_block(block), whole)
     part = estimator.predict_block(np.ascontiguousarray(block[:, 37:80, 11:70]))
     np.testing.assert_array_equal(part, whole[:, 37 : 80 - 8, 11 : 70 - 8])
-    wanted = np.random.default_rng(0).random(whole.shape[1:]) < 0.1
-    np.testing.assert_array_equal(estimator.predict_block(block, wanted)[:, wanted], whole[:, wanted])
+    mask = np.random.default_rng(0).random(whole.shape[1:]) < 0.1
+    np.testing.assert_array_equal(estimator.predict_block(block, mask)[:, mask], whole[:, mask])
 
 
 def test_the_widths_of_the_paper_change_no_bit_either():

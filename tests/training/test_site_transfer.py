@@ -73,7 +73,7 @@ def test_the_base_is_chosen_by_the_local_samples_though_chosen_rows_train_too(li
     rows = {"X_chosen": X[LIBRARY], "y_chosen": Y[::-1][LIBRARY]}
     both = transfer_representations(library, X[LOCAL], SITE[LOCAL], **rows, epochs=1)
     assert both.model.n_samples_ == 100
-    begun = [next(note for note in one.notes if note.startswith("begun with net")) for one in (alone, both)]
+    begun = [next(note for note in one.notes if note.startswith("started from network")) for one in (alone, both)]
     assert begun[0] == begun[1]
 
 

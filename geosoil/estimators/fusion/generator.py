@@ -1,7 +1,7 @@
-"""The trained networks as plain arrays, and what they compute in the ops of a lowered program.
+"""The trained networks of the spectral VAE as plain arrays, and the program that they compute.
 
-A realisation is one dropout mask for each hidden layer of the encoder and one noise vector, the same for every
-row and pixel: so a map never depends on how it is cut. Without one, nothing is dropped and z = mu.
+A realisation is one dropout mask per hidden layer of the encoder and one noise vector. It is the same for all rows and
+pixels, so that a map does not depend on its blocks. Without realisations nothing is dropped, and z = mu.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Member:
-    """One trained network: layers of weight `(out, in)` and bias `(out,)`, and the skip `(band, band)` or None."""
+    """A trained network: layers of weights `(out, in)` and biases `(out,)`, and the linear skip `(band, band)`."""
 
     encoder: list[Layer]
     mu: Layer
@@ -35,9 +35,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Realisations:
-    """Masks `(realisation, member, unit)` per hidden layer of the encoder, noise `(realisation, member, latent)`.
+    """Random numbers of realisations.
 
-    A mask holds 0 for a dropped unit and 1 / (1 - dropout) for the others.
+    Parameters
+    ----------
+    masks : list of ndarray of shape (realisation, member, unit)
+        For each hidden layer of the encoder 0 for a dropped unit, and 1 / (1 - dropout) for the others.
+    noise : ndarray of shape (realisation, member, latent)
+        Standard normal numbers.
     """
 
     masks: list[np.ndarray]
@@ -46,7 +51,7 @@ class Realisations:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Mean spectra `(band,)` and one spread each of the satellite (x) and the laboratory (y), in their units."""
+    """Mean spectra `(band,)` and spreads of the satellite (x) and laboratory (y) spectra, in their units."""
 
     x_mean: np.ndarray
     x_scale: float
@@ -55,10 +60,7 @@ class Scaling:
 
 
 def members_of(weights: Mapping[str, np.ndarray]) -> list[Member]:
-    """Read the networks from their weights by name; sizes come from the arrays alone.
-
-    Raises ModelFileError where arrays are missing or do not fit one another.
-    """
+    """Return the networks from their weights by name; raises ModelFileError if arrays are missing or do not match."""
     members: list[Member] = []
     while f"{len(members)}.mu.weight" in weights:
         members.append(_member(weights, f"{len(members)}."))
@@ -78,12 +80,12 @@ def _member(weights: Mapping[str, np.ndarray], prefix: str) -> Member:
         return weight.astype(np.float64), bias.astype(np.float64)
 
     def layers(name: str) -> list[Layer]:
-        found: list[Layer] = []
-        while f"{prefix}{name}.{len(found)}.weight" in weights:
-            found.append(layer(f"{name}.{len(found)}"))
-        if not found:
+        chain: list[Layer] = []
+        while f"{prefix}{name}.{len(chain)}.weight" in weights:
+            chain.append(layer(f"{name}.{len(chain)}"))
+        if not chain:
             raise _misfit(f"no {prefix}{name}", "at least one layer")
-        return found
+        return chain
 
     skip = weights.get(f"{prefix}skip.weight")
     member = Member(
@@ -98,7 +100,9 @@ def _member(weights: Mapping[str, np.ndarray], prefix: str) -> Member:
     fits = all(after[0].shape[1] == len(before[0]) for before, after in pairwise(chain))
     fits = fits and len(chain[-1][0]) == n_bands and member.logvar[0].shape == member.mu[0].shape
     if not fits or (member.skip is not None and member.skip.shape != (n_bands, n_bands)):
-        raise _misfit(f"layers of {[weight.shape for weight, _ in chain]}", "each as wide as the one before gives")
+        raise _misfit(
+            f"layers of {[weight.shape for weight, _ in chain]}", "as many inputs as the layer before has outputs"
+        )
     return member
 
 
@@ -107,13 +111,13 @@ def _misfit(found: str, expected: str) -> ModelFileError:
 
 
 def draw_realisations(seeds: Sequence[int] | np.ndarray, members: list[Member], dropout: float) -> Realisations:
-    """Draw what each seed stands for: a seed always gives the same, whatever stands beside it."""
+    """Return the realisation of each seed; it does not depend on the other seeds."""
     widths = [len(weight) for weight, _ in members[0].encoder]
     latent = len(members[0].mu[0])
     masks = [np.empty((len(seeds), len(members), width), np.float32) for width in widths]
     noise = np.empty((len(seeds), len(members), latent), np.float32)
     for i, seed in enumerate(seeds):
-        rng = np.random.default_rng([int(seed < 0), abs(int(seed))])  # a generator takes no negative seed
+        rng = np.random.default_rng([int(seed < 0), abs(int(seed))])  # numpy accepts no negative seed
         for mask in masks:
             mask[i] = (rng.random(mask.shape[1:]) >= dropout) / (1 - dropout)
         noise[i] = rng.standard_normal(noise.shape[1:])
@@ -123,10 +127,10 @@ def draw_realisations(seeds: Sequence[int] | np.ndarray, members: list[Member], 
 def generator_program(
     members: list[Member], scaling: Scaling, realisations: Realisations | None, smoothing: np.ndarray | None = None
 ) -> Program:
-    """Say how satellite spectra become generated ones, `(band, pixel)` -> `(band, pixel)` in their own units.
+    """Return the program from satellite spectra `(band, pixel)` to generated spectra, both in their units.
 
-    The mean over members and realisations, each spectrum multiplied by `smoothing` `(band, band)` if given.
-    Each member's first layer is computed once for all realisations; the masks are folded into the weights.
+    The result is the mean over members and realisations, multiplied by the matrix `smoothing` `(band, band)`. The first
+    layer of a member is computed once for all realisations; the masks are multiplied into the weights.
     """
     n_bands = len(scaling.x_mean)
     smooth = np.eye(n_bands) if smoothing is None else smoothing
@@ -140,7 +144,7 @@ def generator_program(
             smooth @ (bias * scaling.y_scale + scaling.y_mean) / n_parts,
         )
         parts = tuple(
-            _behind_first_layer(
+            _after_first_layer(
                 member,
                 last,
                 None if realisations is None else [mask[r, m].astype(np.float64) for mask in realisations.masks],
@@ -156,16 +160,16 @@ def generator_program(
 
 
 def _standardised(layer: Layer, scaling: Scaling) -> Affine:
-    """Fold the standardisation of its input into a layer."""
+    """Return a layer that includes the standardisation of its input."""
     weight, bias = layer
     weight = weight / scaling.x_scale
     return Affine(weight, bias - weight @ scaling.x_mean)
 
 
-def _behind_first_layer(
+def _after_first_layer(
     member: Member, last: Layer, masks: list[np.ndarray] | None, noise: np.ndarray | None
 ) -> Program:
-    """Say what a member computes from its first hidden layer on: a mask multiplies the columns that read a unit."""
+    """Return the program of a member after its first hidden layer, with masks multiplied into the weights."""
     drop = [np.ones(len(weight)) for weight, _ in member.encoder] if masks is None else masks
     ops: list[Op] = []
     for (weight, bias), mask in zip(member.encoder[1:], drop[:-1], strict=True):

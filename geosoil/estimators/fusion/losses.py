@@ -1,7 +1,4 @@
-"""The parts of the loss of the spectral VAE (Ou et al. 2025, section 3.1.2), on torch tensors.
-
-All can be differentiated; all keep the precision of what they are given.
-"""
+"""Terms of the loss of the spectral VAE (Ou et al. 2025, section 3.1.2) as differentiable functions."""
 
 from __future__ import annotations
 
@@ -12,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def spectral_angle(generated: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Give the spectral angle of each row in radians, Eq. 3: both `(sample, band)` -> `(sample,)`.
+    """Return the spectral angle `(sample,)` in radians between rows `(sample, band)` (Eq. 3).
 
-    Blind to brightness. By Kahan's half-angle formula, since the arc cosine has an infinite slope where two
-    spectra agree, which is where training leads.
+    The angle does not depend on brightness. It is computed by Kahan's half-angle formula, because the slope of the arc
+    cosine is infinite where two spectra agree.
 
     >>> import torch
     >>> spectral_angle(torch.tensor([[1.0, 0.0], [2.0, 2.0]]), torch.tensor([[1.0, 1.0], [1.0, 1.0]])).round(decimals=4)
@@ -31,20 +28,30 @@ def spectral_angle(generated: torch.Tensor, target: torch.Tensor) -> torch.Tenso
 def _length(x: torch.Tensor) -> torch.Tensor:
     import torch
 
-    # The smallest number keeps the root's slope finite for a row of zeros, and is lost beside any other.
+    # The smallest positive number keeps the slope of the root finite for a row of zeros, and changes no other row.
     return torch.sqrt((x * x).sum(dim=1) + torch.finfo(x.dtype).tiny)
 
 
 def mean_discrepancy(
     generated: torch.Tensor, target: torch.Tensor, *, kernels: Literal["five", "median"] = "five"
 ) -> torch.Tensor:
-    """Give the squared maximum mean discrepancy of two sets of spectra, Eq. 4: `(n, band)`, `(m, band)` -> scalar.
+    """Return the squared maximum mean discrepancy of two sets of spectra (Eq. 4).
 
-    The biased V-statistic (Gretton et al. 2012), blind to which spectrum belongs to which. The paper names a
-    Gaussian kernel and no width. "five": the sum of exp(-d2 / b) with b = 1/4, 1/2, 1, 2, 4 times the mean squared
-    distance of two different rows of both sets; "median": exp(-d2 / (2 m2)) with m the median distance. The width
-    is taken as given: no gradient flows through it.
+    It is the biased V-statistic of Gretton et al. 2012; it does not depend on the pairing of the spectra.
 
+    Parameters
+    ----------
+    generated : tensor of shape (n, band)
+        Generated spectra.
+    target : tensor of shape (m, band)
+        Laboratory spectra.
+    kernels : {"five", "median"}
+        The paper states a Gaussian kernel without its width. "five" is the sum of exp(-d^2 / b) with b = 1/4, 1/2, 1,
+        2, 4 times the mean squared distance between rows; "median" is exp(-d^2 / (2 m^2)) with m the median distance.
+        The width is a constant for the gradient.
+
+    Examples
+    --------
     >>> import torch
     >>> x = torch.tensor([[0.0], [1.0]])
     >>> mean_discrepancy(x, x).item(), round(mean_discrepancy(x, x + 100).item(), 3)
@@ -56,11 +63,11 @@ def mean_discrepancy(
     both = torch.cat([generated, target])
     squares = (both * both).sum(dim=1)
     distance2 = (squares[:, None] + squares[None, :] - 2 * both @ both.T).clamp_min(0)
-    distance2 = distance2 - torch.diag(torch.diag(distance2))  # rounding must not part a row from itself
+    distance2 = distance2 - torch.diag(torch.diag(distance2))  # the distance of a row to itself is exactly 0
     pairs = distance2.detach()[tuple(torch.triu_indices(len(both), len(both), 1))]
     width = 2 * torch.quantile(pairs.sqrt(), 0.5) ** 2 if kernels == "median" else 4 * pairs.mean()
-    kernel = torch.exp(-distance2 / (width + (width == 0)))  # all rows equal: the discrepancy is 0, not NaN
-    if kernels == "five":  # the first is the widest; half the width is the square of the kernel
+    kernel = torch.exp(-distance2 / (width + (width == 0)))  # 0 instead of NaN if all rows are equal
+    if kernels == "five":  # the first kernel is the widest; a kernel of half the width is its square
         power = kernel
         for _ in range(4):
             power = power * power
@@ -69,10 +76,10 @@ def mean_discrepancy(
 
 
 def divergence(mu: torch.Tensor, logvar: torch.Tensor, *, kl: Literal["true", "paper"] = "true") -> torch.Tensor:
-    """Give the Kullback-Leibler divergence of each row from the standard normal: `(sample, latent)` -> `(sample,)`.
+    """Return the Kullback-Leibler divergence `(sample,)` of rows `(sample, latent)` from the standard normal.
 
-    "true": sum of (exp(s) - (1 + s) + mu^2) / 2 with s the log variance; "paper": Eq. 2 as printed, without the
-    half, so exactly twice as much.
+    "true" is the sum of (exp(s) - (1 + s) + mu^2) / 2 with s the log variance; "paper" is Eq. 2 as printed, which is
+    twice as large.
 
     >>> import torch
     >>> divergence(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2)).item()
@@ -83,9 +90,9 @@ def divergence(mu: torch.Tensor, logvar: torch.Tensor, *, kl: Literal["true", "p
 
 
 def paired_error(generated: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Give the mean squared error between each spectrum and its own target: both `(sample, band)` -> scalar.
+    """Return the mean squared error between spectra and their own targets, both `(sample, band)`.
 
-    What ties a sample's brightness to its own target: the discrepancy ignores the pairing, the angle the brightness.
+    Only this term compares the brightness of a sample with that of its own target.
 
     >>> import torch
     >>> paired_error(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 4.0]])).item()

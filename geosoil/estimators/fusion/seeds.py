@@ -1,8 +1,7 @@
-"""The search over seeds (Ou et al. 2025, section 3.1.3), beside what it finds where there is nothing to find.
+"""The search of random seeds for generated spectra that correlate with a target, and the same search by chance.
 
-The paper keeps dropout on after training and tries seeds from -9999 to 9999 for the generated spectra that
-correlate best with the content. The best of 19,999 tries is high on any target: so the same search runs on
-shuffled targets too, and its best |r| is the yardstick.
+The paper (Ou et al. 2025, 3.1.3) keeps dropout active after training and tries the seeds from -9999 to 9999. The
+best of 19,999 correlations is high for any target, so the same search is also run on shuffled targets for comparison.
 """
 
 from __future__ import annotations
@@ -22,7 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SeedSearch:
-    """The best seeds `(n_best,)` with their |r|, best first, and the best |r| on each shuffled target `(n_null,)`."""
+    """The result of a search of seeds.
+
+    Parameters
+    ----------
+    seeds, correlation : ndarray of shape (n_best,)
+        Best seeds and their |r|, best first.
+    null_correlation : ndarray of shape (n_null,)
+        Best |r| for each shuffled target.
+    """
 
     seeds: np.ndarray
     correlation: np.ndarray
@@ -44,10 +51,31 @@ def search_seeds(
 ) -> SeedSearch:
     """Find the seeds whose generated spectra correlate best with the target.
 
-    x `(sample, band)`: standardised satellite spectra of the TRAINING samples, one row each; target `(sample,)`.
-    A seed's score is the largest |Pearson r| over the bands of its generated spectra, smoothed by `smoothing`
-    `(band, band)` if given. The shuffled targets, drawn by `random_state`, meet the same generated spectra.
-    The paper does not say how bands are scored: this is the reading by which its own Fig. 5 quotes a seed.
+    The score of a seed is the largest |Pearson r| over the bands of its generated spectra. The paper does not state how
+    bands are combined; this reading agrees with the seed in its Fig. 5.
+
+    Parameters
+    ----------
+    members : list of Member
+        Trained networks.
+    x : ndarray of shape (sample, band)
+        Standardised satellite spectra of the training samples.
+    target : ndarray of shape (sample,)
+        Target.
+    seeds : sequence of int
+        Seeds to try.
+    dropout : float
+        Share of units dropped.
+    n_best : int
+        Number of seeds returned.
+    smoothing : ndarray of shape (band, band), optional
+        Matrix that smooths the generated spectra.
+    n_null : int
+        Number of shuffled targets; they are compared with the same generated spectra.
+    random_state : int
+        Seed of the shuffling.
+    batch_seeds : int
+        Seeds computed at once.
     """
     import torch
 
@@ -73,20 +101,20 @@ def search_seeds(
 
 
 def _best_correlation(generated: torch.Tensor, y: torch.Tensor) -> np.ndarray:
-    """Give the largest |r| over bands: `(seed, sample, band)`, y `(sample, k)` centred, of length 1 -> `(seed, k)`."""
+    """Return the largest |r| over bands `(seed, k)` of `(seed, sample, band)` with y `(sample, k)` of unit length."""
     import torch
 
     centred = generated - generated.mean(dim=1, keepdim=True)
     length = torch.linalg.vector_norm(centred, dim=1)  # (seed, band)
     covariance = torch.matmul(y.T, centred)  # (seed, k, band)
-    # A band that is the same in every row correlates with nothing.
+    # A constant band has no correlation.
     flat = length <= 1e-6 * torch.linalg.vector_norm(generated, dim=1)
     r = covariance.abs() / length.masked_fill(flat, torch.inf)[:, None, :]
     return r.amax(dim=2).numpy().astype(np.float64)
 
 
 class _Network:
-    """One member on fixed rows: what no seed changes is computed once."""
+    """A member on fixed rows; computes once what does not depend on the seed."""
 
     def __init__(self, member: Member, x: np.ndarray, smoothing: np.ndarray | None) -> None:
         import torch
@@ -109,7 +137,7 @@ class _Network:
             self.skipped = rows @ torch.from_numpy((smooth @ member.skip).T.astype(np.float32))
 
     def __call__(self, masks: list[torch.Tensor], noise: torch.Tensor, m: int) -> torch.Tensor:
-        """Generate `(seed, sample, band)` for masks `(seed, member, unit)` and noise `(seed, member, latent)`."""
+        """Return `(seed, sample, band)` for masks `(seed, member, unit)` and noise `(seed, member, latent)`."""
         import torch
 
         hidden = self.first * masks[0][:, m, None]

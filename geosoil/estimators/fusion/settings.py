@@ -1,10 +1,10 @@
-"""The losses and the modes of the spectral VAE, by name."""
+"""Named losses and modes of the spectral VAE."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Fig. 11 of the paper. None of them ties a spectrum to its own target.
+# Fig. 11 of the paper. None of them compares a generated spectrum with its own laboratory spectrum.
 LOSS_VARIANTS: dict[str, dict[str, float]] = {
     "sad+kld": {"mmd_weight": 0.0, "sad_weight": 1.0, "paired_weight": 0.0},
     "mmd+kld": {"mmd_weight": 1.0, "sad_weight": 0.0, "paired_weight": 0.0},
@@ -12,9 +12,9 @@ LOSS_VARIANTS: dict[str, dict[str, float]] = {
     "mmd+0.1sad+kld": {"mmd_weight": 1.0, "sad_weight": 0.1, "paired_weight": 0.0},
 }
 
-# What a mode stands for; every setting given to the constructor goes before it.
+# Settings of each mode; parameters of the constructor take precedence.
 MODES: dict[str, dict[str, Any]] = {
-    "paired": {  # measured on other splits than benchmarks/fusion_fidelity.py reports
+    "paired": {  # chosen on other splits than those in benchmarks/fusion_fidelity.py
         "mmd_weight": 1.0,
         "sad_weight": 0.1,
         "paired_weight": 10.0,
@@ -27,7 +27,7 @@ MODES: dict[str, dict[str, Any]] = {
         "learning_rate": 2e-3,
         "decay_learning_rate": True,
     },
-    "paper": {  # section 3.1; batch size is not given
+    "paper": {  # section 3.1; the batch size is not published
         **LOSS_VARIANTS["mmd+0.1sad+kld"],
         "beta": 1.0,
         "kl": "paper",

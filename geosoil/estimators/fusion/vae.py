@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from geosoil.errors import RecipeError
 from geosoil.estimators.fusion.generator import Realisations, Scaling, draw_realisations, generator_program, members_of
-from geosoil.estimators.fusion.pairs import checked_pairs, checked_target, one_spread, with_neighbours
+from geosoil.estimators.fusion.pairs import checked_pairs, checked_target, common_spread, with_neighbours
 from geosoil.estimators.fusion.settings import LOSS_VARIANTS, MODES
 from geosoil.program.ops import Program, Select
 from geosoil.program.parallel import Parallel
@@ -19,34 +19,76 @@ from geosoil.program.step import Step
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COLLAPSE = 0.1  # below this share of the laboratory's spread, the generated spectra are one spectrum for all
+COLLAPSE = 0.1  # below this share of the spread of the laboratory spectra, the generated spectra hardly vary
 
 
 class SpectralVAE(Step):
-    """Generate laboratory-like spectra from satellite spectra by a variational autoencoder (Ou et al. 2025, 3.1).
+    """Generate laboratory-like spectra from satellite spectra with a variational autoencoder.
 
-    output: "mix" gives the satellite's features and then the generated ones, `(n, 2 p)`; "vae" only these, `(n, p)`.
-    mode: "paired" (the default) adds a squared error between each generated spectrum and its own target to the
-    paper's loss; "paper" is the loss and the settings as printed, whose divergence of weight 1 leaves one spectrum
-    for all samples (`collapse_`). loss: one of `LOSS_VARIANTS` (Fig. 11), with no paired term unless asked for.
+    The loss is mmd_weight MMD + sad_weight SAD + beta KLD + paired_weight MSE, with SAD in radians on spectra in their
+    unit, MMD and MSE on standardised spectra. Satellite and laboratory spectra are each centred by band and divided by
+    one spread for all bands, so that noisy bands are not amplified.
 
-    The loss is mmd_weight MMD + sad_weight SAD + beta KLD + paired_weight MSE; SAD in radians on spectra in their
-    own unit, MMD and MSE on standardised ones. kl: "true" is the mean over samples and latent numbers, "paper"
-    Eq. 2 as printed, the sum without 1/2. Both kinds of spectra are centred by band and divided by ONE spread, so
-    that noisy bands are not blown up. linear_skip: a matrix from input to output beside the network;
-    n_members: networks whose mean is taken. What is None comes from `MODES[mode]`.
+    Parameters
+    ----------
+    output : {"mix", "vae"}
+        "mix" returns the satellite spectra followed by the generated ones, "vae" only the generated ones.
+    mode : {"paired", "paper"}
+        Source of the settings that are None. "paired" adds to the loss of the paper the squared error between each
+        generated spectrum and its own laboratory spectrum. "paper" uses the published loss and settings, whose
+        divergence of weight 1 generates nearly one spectrum for all samples (see `collapse_`).
+    loss : str, optional
+        One of `LOSS_VARIANTS` (Fig. 11 of the paper), without the paired term unless `paired_weight` is given.
+    mmd_weight, sad_weight, paired_weight, beta : float, optional
+        Weights of the terms of the loss.
+    kl : {"true", "paper"}, optional
+        "true" is the mean over samples and latent numbers; "paper" is Eq. 2 as printed, the sum without 1/2.
+    hidden : sequence of int
+        Units of the hidden layers of the encoder; the decoder mirrors them.
+    latent : int
+        Number of latent variables.
+    dropout : float
+        Share of units dropped in training.
+    linear_skip : bool, optional
+        Add a linear layer from input to output beside the network.
+    n_members : int, optional
+        Networks whose mean is returned.
+    epochs, batch_size, learning_rate, decay_learning_rate : optional
+        See `networks.loop.TrainSettings`.
+    neighbour_sad_rad : float
+        A neighbouring pixel is trained on if its spectral angle to the pixel of the sample is smaller (radians). The
+        batch size then grows in proportion, so that the number of steps remains the same.
+    n_seeds : int
+        Seeds of `seed_range` that are searched for generated spectra that correlate with y; the `n_best` are smoothed
+        over `smoothing_bands` bands (Savitzky-Golay, order 2) and averaged.
+    n_draws : int
+        Average over this number of draws of the latent variables instead. By default their means are used.
+    random_state : int
+        Seed.
 
-    neighbour_sad_rad: a neighbour pixel joins the training if its angle to the sample's own pixel is smaller
-    (radians); a batch then holds as many times more rows, so that training takes no more steps.
-    n_seeds: seeds of `seed_range` that `search_seeds` tries for the correlation with y; the `n_best` are kept,
-    smoothed over `smoothing_bands` bands (Savitzky-Golay, order 2) and averaged. n_draws: average over so many draws
-    of z instead. By default neither: nothing is dropped, z = mu.
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray
+        Weights by member and layer.
+    collapse_ : float
+        Spread of the generated spectra as a share of that of the laboratory spectra, for the training samples.
+    n_neighbours_used_ : int
+        Neighbouring pixels trained on.
+    losses_ : dict
+        "total": mean loss of the members `(epoch,)`.
+    notes_ : list of str
+        Sentences for a report.
+    seeds_, correlation_ : ndarray of shape (n_best,)
+        Seeds found and their absolute correlation with y.
+    null_correlation_ : ndarray of shape (100,)
+        Best absolute correlation of the same search on shuffled targets.
 
-    After fit: `weights_` by member and layer; `collapse_`, the spread of generated over laboratory spectra of the
-    training samples (1: as varied as they are); `n_neighbours_used_`; `losses_` `{"total": (epoch,)}`, the mean of
-    the members; `notes_`, sentences for a report; after a search `seeds_` and `correlation_` `(n_best,)` (|r|), and
-    `null_correlation_` `(100,)`, the best |r| of the same search on shuffled targets.
+    References
+    ----------
+    Ou et al. 2025, section 3.1.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> laboratory = np.linspace(0.2, 0.4, 12) * rng.uniform(0.5, 1.5, (30, 1))
@@ -122,11 +164,27 @@ class SpectralVAE(Step):
         neighbours: np.ndarray | None = None,
         progress: Callable[[int, float], None] | None = None,
     ) -> SpectralVAE:
-        """Train on pairs: X `(n, p)` satellite and laboratory `(n, p)` spectra of the same samples at the same bands.
+        """Train on pairs of satellite and laboratory spectra.
 
-        neighbours: `(n, k, p)` satellite spectra around each sample, NaN where missing. y `(n,)`: the target, used
-        by the search of seeds only. progress: called with each epoch and its loss.
-        Raises SamplesError for spectra that cannot be used, RecipeError for parameters that make no sense.
+        Parameters
+        ----------
+        X : ndarray of shape (sample, band)
+            Satellite spectra.
+        y : ndarray of shape (sample,), optional
+            Target, used only by the search of seeds.
+        laboratory : ndarray of shape (sample, band)
+            Laboratory spectra of the same samples at the same bands.
+        neighbours : ndarray of shape (sample, neighbour, band), optional
+            Satellite spectra around each sample; NaN where missing.
+        progress : callable, optional
+            Called with each epoch and its loss.
+
+        Raises
+        ------
+        SamplesError
+            If spectra are missing, too few, not finite or do not match.
+        RecipeError
+            If a parameter is invalid.
         """
         settings = self._settings()
         X, laboratory = checked_pairs(X, laboratory)
@@ -134,15 +192,15 @@ class SpectralVAE(Step):
         rows, sample = with_neighbours(X, neighbours, self.neighbour_sad_rad)
         self.n_features_in_ = X.shape[1]
         self.n_neighbours_used_ = len(rows) - len(X)
-        self.x_mean_, self.x_scale_ = rows.mean(axis=0), one_spread(rows, "satellite")
-        self.y_mean_, self.y_scale_ = laboratory.mean(axis=0), one_spread(laboratory, "laboratory")
+        self.x_mean_, self.x_scale_ = rows.mean(axis=0), common_spread(rows, "satellite")
+        self.y_mean_, self.y_scale_ = laboratory.mean(axis=0), common_spread(laboratory, "laboratory")
         standard_x = (rows - self.x_mean_) / self.x_scale_
         standard_y = ((laboratory - self.y_mean_) / self.y_scale_)[sample]
         self.notes_: list[str] = []
         if neighbours is not None:
             self.notes_.append(
-                f"{self.n_neighbours_used_} neighbour pixels lie within {self.neighbour_sad_rad:g} rad of their "
-                f"sample's pixel and joined the {len(X)} samples in training."
+                f"{self.n_neighbours_used_} neighbouring pixels lie within {self.neighbour_sad_rad:g} rad of the pixel "
+                f"of their sample and were added to the {len(X)} training samples."
             )
         self._train(standard_x, standard_y, settings, len(X), progress)
         self._choose_realisations((X - self.x_mean_) / self.x_scale_, target)
@@ -150,25 +208,26 @@ class SpectralVAE(Step):
         return self
 
     def _settings(self) -> dict[str, Any]:
-        """Join the mode, the loss's variant and what was given, in this order."""
+        """Return the settings of the mode, replaced by those of the loss variant and by given parameters."""
         for name, allowed in (("output", ["mix", "vae"]), ("mode", [*MODES]), ("kl", [None, "true", "paper"])):
             if getattr(self, name) not in allowed:
-                raise _senseless(f"{name}={getattr(self, name)!r}", f"one of {allowed}")
+                raise _invalid(f"{name}={getattr(self, name)!r}", f"one of {allowed}")
         if self.loss is not None and self.loss not in LOSS_VARIANTS:
-            raise _senseless(f"loss={self.loss!r}", f"None or one of {[*LOSS_VARIANTS]}")
+            raise _invalid(f"loss={self.loss!r}", f"None or one of {[*LOSS_VARIANTS]}")
         if not self.hidden or min([*self.hidden, self.latent]) < 1 or not 0 <= self.dropout < 1:
-            raise _senseless(
-                f"hidden={self.hidden}, latent={self.latent}, dropout={self.dropout}", "sizes above 0, a share below 1"
+            raise _invalid(
+                f"hidden={self.hidden}, latent={self.latent}, dropout={self.dropout}",
+                "sizes of 1 or more and a dropout of 0 or more, below 1",
             )
         settings = MODES[self.mode] | LOSS_VARIANTS.get(self.loss or "", {})
         settings |= {name: getattr(self, name) for name in settings if getattr(self, name) is not None}
         low, high = self.seed_range
         if self.n_seeds > high - low + 1:
-            raise _senseless(f"n_seeds={self.n_seeds}", f"at most the {high - low + 1} of seed_range")
+            raise _invalid(f"n_seeds={self.n_seeds}", f"at most {high - low + 1}, the number of seeds in seed_range")
         if self.n_seeds and self.n_draws:
-            raise _senseless(f"n_seeds={self.n_seeds} and n_draws={self.n_draws}", "one of them 0")
+            raise _invalid(f"n_seeds={self.n_seeds} and n_draws={self.n_draws}", "at most one of them above 0")
         if self.n_seeds and self.n_best < 1:
-            raise _senseless(f"n_best={self.n_best}", "at least 1")
+            raise _invalid(f"n_best={self.n_best}", "at least 1")
         return settings
 
     def _train(
@@ -236,7 +295,7 @@ class SpectralVAE(Step):
         dropout = 0.0
         if target is not None:
             dropout = self.dropout
-            found = search_seeds(
+            search = search_seeds(
                 members,
                 x,
                 target,
@@ -246,13 +305,13 @@ class SpectralVAE(Step):
                 smoothing=self._smoothing(),
                 random_state=self.random_state,
             )
-            self.seeds_, self.correlation_ = found.seeds, found.correlation
-            self.null_correlation_ = found.null_correlation
+            self.seeds_, self.correlation_ = search.seeds, search.correlation
+            self.null_correlation_ = search.null_correlation
             self.notes_.append(
                 f"Best |r| of {self.n_seeds} seeds with the target on the {len(x)} training samples: "
                 f"{self.correlation_[0]:.2f}. The same search on shuffled targets finds "
                 f"{np.median(self.null_correlation_):.2f} (median) to {np.quantile(self.null_correlation_, 0.95):.2f} "
-                "(95 %): only what exceeds this is more than luck."
+                "(95 %): only a larger correlation is more than chance."
             )
         elif self.n_draws:
             self.seeds_ = rng.integers(low, high, self.n_draws, endpoint=True)
@@ -262,7 +321,7 @@ class SpectralVAE(Step):
             self.realisations_ = {"noise": drawn.noise} | {f"mask_{i}": mask for i, mask in enumerate(drawn.masks)}
 
     def _smoothing(self) -> np.ndarray | None:
-        """Return the Savitzky-Golay matrix `(p, p)` that the paper puts on searched seeds, else None."""
+        """Return the Savitzky-Golay matrix `(band, band)` applied after a search of seeds, else None."""
         from geosoil.spectra.smooth import SavitzkyGolay
 
         if not self.n_seeds:
@@ -277,8 +336,8 @@ class SpectralVAE(Step):
         self.collapse_ = float(np.sqrt(generated.var(axis=0, dtype=np.float64).mean()) / self.y_scale_)
         if self.collapse_ < COLLAPSE:
             note = (
-                f"The generated spectra have collapsed: they vary {self.collapse_:.3f} times as much as the laboratory "
-                "spectra, nearly one spectrum for all. Lower beta, train longer, or use mode='paired'."
+                f"The generated spectra have collapsed: they vary only {self.collapse_:.3f} times as much as the "
+                "laboratory spectra. Lower beta, train longer, or use mode='paired'."
             )
             self.notes_.append(note)
             warnings.warn(note, stacklevel=3)
@@ -297,25 +356,25 @@ class SpectralVAE(Step):
         return compile_program(program, self.n_features_in_)(X.T).T
 
     def lower(self) -> Program:
-        """Say what `transform` computes; it runs this very program."""
+        """Return the program that `transform` runs."""
         check_is_fitted(self)
         if self.output == "vae":
             return self._generator()
         return (Parallel(((Select(np.arange(self.n_features_in_)),), self._generator()), "concat"),)
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """Generate from X `(n, p)`: `(n, p)` or, mixed, `(n, 2 p)` float32; a row with NaN stays NaN."""
+        """Return generated spectra for X `(sample, band)`, preceded by X if `output="mix"`; NaN for rows with NaN."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan")
         return self._run(self.lower(), X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the bands: as they come in, and `generated_` and the same."""
+        """Return the names of the input bands (if `output="mix"`) and of the generated bands (`generated_NAME`)."""
         if input_features is None:
             input_features = getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])
         generated = [f"generated_{name}" for name in input_features]
         return np.array(generated if self.output == "vae" else [*input_features, *generated], dtype=object)
 
 
-def _senseless(found: str, expected: str) -> RecipeError:
+def _invalid(found: str, expected: str) -> RecipeError:
     return RecipeError("SpectralVAE", found=found, expected=expected, way_out="change this parameter")

@@ -149,7 +149,7 @@ class Trainer:
         estimator: Any = Pipeline(steps)
         if self.recipe.target.log != "none":
             wrapper = LogTarget(None, retransform=self.recipe.target.log)
-            estimator = wrapper.keep(estimator, self.inputs(choice, self.rows), self.data.target[self.rows])
+            estimator = wrapper.use_fitted(estimator, self.inputs(choice, self.rows), self.data.target[self.rows])
         return Fitted(estimator, n_features)
 
     def _selector(self, features: str, spectra: np.ndarray) -> CARS:

@@ -195,7 +195,7 @@ class Trainer:
             X, y = self.X_site, self.data.site.y[self.chosen]
             if kind in _OF_LIBRARY:
                 X, y = self.data.library.X[rows], self.data.library.y[rows]
-            estimator = LogTarget(estimator, retransform=log).keep(estimator, X, y)
+            estimator = LogTarget(estimator, retransform=log).use_fitted(estimator, X, y)
             valid_range = _held(valid_range, max(y.max(), self.data.library.y[rows].max(initial=0.0)))
         site_rows = self.chosen[:0] if kind in _OF_LIBRARY else self.chosen
         return Fitted(kind, estimator, rows, site_rows, said, valid_range)

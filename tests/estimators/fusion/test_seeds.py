@@ -27,10 +27,10 @@ def search(trained, **options):
 
 
 def test_the_search_does_not_depend_on_its_batches(trained):
-    found, other = search(trained, batch_seeds=32), search(trained, batch_seeds=7)
-    np.testing.assert_array_equal(found.seeds, other.seeds)
-    np.testing.assert_allclose(found.correlation, other.correlation, atol=1e-5)
-    np.testing.assert_allclose(found.null_correlation, other.null_correlation, atol=1e-5)
+    result, other = search(trained, batch_seeds=32), search(trained, batch_seeds=7)
+    np.testing.assert_array_equal(result.seeds, other.seeds)
+    np.testing.assert_allclose(result.correlation, other.correlation, atol=1e-5)
+    np.testing.assert_allclose(result.null_correlation, other.null_correlation, atol=1e-5)
 
 
 def test_a_seed_means_the_same_masks_and_noise_whatever_stands_beside_it(trained):
@@ -47,8 +47,8 @@ def test_a_seed_means_the_same_masks_and_noise_whatever_stands_beside_it(trained
 
 def test_the_score_is_the_largest_correlation_over_the_bands_of_what_the_seed_generates(trained):
     members, x, noise = trained
-    found = search(trained, n_best=1)
-    drawn = draw_realisations(found.seeds, members, 0.4)
+    result = search(trained, n_best=1)
+    drawn = draw_realisations(result.seeds, members, 0.4)
     generated = 0
     for m, member in enumerate(members):
         h = x
@@ -60,7 +60,7 @@ def test_the_score_is_the_largest_correlation_over_the_bands_of_what_the_seed_ge
             z = np.maximum(z @ weight.T + bias, 0)
         generated = generated + z @ member.decoder[-1][0].T + member.decoder[-1][1]
     r = [abs(np.corrcoef(band, noise)[0, 1]) for band in generated.T]
-    assert found.correlation[0] == pytest.approx(max(r), abs=1e-4)
+    assert result.correlation[0] == pytest.approx(max(r), abs=1e-4)
 
 
 def test_where_there_is_nothing_to_find_the_search_finds_what_it_finds_on_shuffled_targets(trained):
@@ -68,10 +68,10 @@ def test_where_there_is_nothing_to_find_the_search_finds_what_it_finds_on_shuffl
     rng = np.random.default_rng(5)
     beaten_by_luck = []
     for noise in rng.standard_normal((12, len(x))):
-        found = search((members, x, noise), seeds=SEEDS[:100])
-        assert list(found.correlation) == sorted(found.correlation, reverse=True)
-        assert found.null_correlation.min() > 0  # the best of many is never nothing
-        beaten_by_luck.append((found.null_correlation >= found.correlation[0]).mean())
+        result = search((members, x, noise), seeds=SEEDS[:100])
+        assert list(result.correlation) == sorted(result.correlation, reverse=True)
+        assert result.null_correlation.min() > 0  # the best of many is never nothing
+        beaten_by_luck.append((result.null_correlation >= result.correlation[0]).mean())
     # A p-value of noise is uniform: its mean over 12 targets is 0.5 +- 0.08.
     assert 0.25 < np.mean(beaten_by_luck) < 0.75
     assert search(trained, n_best=1).correlation[0] > search(trained, seeds=[0], n_best=1).correlation[0]
@@ -83,6 +83,6 @@ def test_a_network_that_gives_one_spectrum_for_all_correlates_with_nothing(train
     for m in members:
         weight, bias = m.decoder[-1]
         flat.append(Member(m.encoder, m.mu, m.logvar, [*m.decoder[:-1], (0 * weight, bias)], None))
-    found = search_seeds(flat, x, noise, seeds=SEEDS[:20], dropout=0.4, n_null=5)
-    assert not found.correlation.any()
-    assert not found.null_correlation.any()
+    result = search_seeds(flat, x, noise, seeds=SEEDS[:20], dropout=0.4, n_null=5)
+    assert not result.correlation.any()
+    assert not result.null_correlation.any()

@@ -121,12 +121,12 @@ def test_realisations_run_as_masks_and_noise_on_the_networks(pairs):
 
 def test_draws_of_z_without_dropout_scatter_about_the_default(pairs):
     satellite, laboratory, _ = pairs
-    still, one, many = (
+    still, single, many = (
         SpectralVAE(output="vae", n_draws=n, n_members=1, epochs=20, **SMALL).fit(satellite, laboratory=laboratory)
         for n in (0, 1, 200)
     )
-    assert all((mask == 1).all() for name, mask in one.realisations_.items() if name.startswith("mask"))
-    away = [np.abs(vae.transform(satellite) - still.transform(satellite)).mean() for vae in (one, many)]
+    assert all((mask == 1).all() for name, mask in single.realisations_.items() if name.startswith("mask"))
+    away = [np.abs(vae.transform(satellite) - still.transform(satellite)).mean() for vae in (single, many)]
     assert 0 < away[1] < away[0]
 
 
@@ -229,7 +229,7 @@ def test_sizes_come_from_the_weights_and_weights_that_do_not_fit_are_refused(fit
         setattr(lying, name, getattr(fitted, name))
     np.testing.assert_array_equal(lying.transform(satellite), expected)
     lying.weights_ = fitted.weights_ | {"0.mu.weight": np.zeros((4, 5), np.float32)}
-    with pytest.raises(ModelFileError, match="as wide as"):
+    with pytest.raises(ModelFileError, match="as many inputs as"):
         lying.transform(satellite)
     lying.weights_ = {}
     with pytest.raises(ModelFileError, match="no network"):
@@ -248,11 +248,11 @@ def test_spectra_that_cannot_be_used_are_refused(pairs):
         ({"laboratory": hole}, satellite, None, "laboratory spectrum of row 2"),
         ({"laboratory": laboratory[:3]}, satellite[:3], None, "found 3 pairs"),
         ({"laboratory": laboratory, "neighbours": satellite}, satellite, None, "found neighbours"),
-        ({"laboratory": np.ones_like(laboratory)}, satellite, None, "all the same"),
+        ({"laboratory": np.ones_like(laboratory)}, satellite, None, "that are all equal"),
     ):
         with pytest.raises(SamplesError, match=message):
             vae.fit(X, y, **options)
-    with pytest.raises(SamplesError, match="give y"):
+    with pytest.raises(SamplesError, match="pass y to fit"):
         SpectralVAE(n_seeds=3, **SMALL).fit(satellite, laboratory=laboratory)
 
 
