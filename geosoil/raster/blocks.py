@@ -1,7 +1,7 @@
-"""Run a function over a raster block by block: the only place that knows chunks and halos.
+"""Run a function over a raster block by block; no other module deals with chunks and halos.
 
-Every block reads its own window of the file, halo included: blocks are independent of each other, the memory of a
-run is that of the blocks in flight, and the result cannot depend on how the raster was cut.
+Every block reads its own window of the file, including its halo. Blocks are therefore independent of each other, a run
+needs only the memory of the blocks that are being computed, and the result cannot depend on how the raster is cut.
 """
 
 from __future__ import annotations
@@ -34,14 +34,30 @@ BLOCK_BYTES = 64 * 2**20  # of one float32 input block
 
 @dataclass(frozen=True)
 class Blocks:
-    """A function over the blocks of a raster: all that computing any one of them takes, on any thread or machine.
+    """A function and the blocks of a raster on which it runs: enough to compute any block on any thread or machine.
 
-    rows, cols: where blocks begin and end in pixels, the first 0, the last the height or width. A block is named by its
-    place `(i, j)`. `names` and `units` are those of the bands that the function writes.
+    A block is identified by its place `(i, j)`.
+
+    Attributes
+    ----------
+    function : callable
+        Takes and returns a float32 block `(band, y, x)`.
+    source : xarray.Variable or None
+        The raster; None if the windows are blocks of another lazy raster.
+    rows, cols : tuple of int
+        Limits of the blocks in pixels, from 0 to the height or width.
+    names : tuple of str
+        Names of the bands that the function returns.
+    units : str
+        Units of their values.
+    halo : int
+        Pixels of context on every side.
+    edge : {"nan", "reflect"}
+        Content of a halo beyond the raster.
     """
 
     function: Callable[[Block], Block]
-    source: xr.Variable | None  # None: the windows are blocks of another lazy raster
+    source: xr.Variable | None
     rows: tuple[int, ...]
     cols: tuple[int, ...]
     names: tuple[str, ...]
@@ -51,7 +67,7 @@ class Blocks:
 
     @property
     def places(self) -> Iterator[tuple[int, int]]:
-        """The place of every block, row by row."""
+        """Places of all blocks, row by row."""
         return product(range(len(self.rows) - 1), range(len(self.cols) - 1))
 
     def __len__(self) -> int:
@@ -67,34 +83,37 @@ class Blocks:
         return len(self.names), rows.stop - rows.start, cols.stop - cols.start
 
     def window(self, i: int, j: int) -> tuple[slice, slice, tuple[tuple[int, int], ...]]:
-        """Return the rows and columns that block (i, j) reads, and what is missing of its halo on every side."""
+        """Return the rows and columns that block (i, j) reads, and the pixels missing from its halo on every side."""
         slices, missing = [], [(0, 0)]
-        for edges, own in ((self.rows, self.inner(i, j)[0]), (self.cols, self.inner(i, j)[1])):
-            start, stop = own.start - self.halo, own.stop + self.halo
+        for edges, inner in ((self.rows, self.inner(i, j)[0]), (self.cols, self.inner(i, j)[1])):
+            start, stop = inner.start - self.halo, inner.stop + self.halo
             slices.append(slice(max(start, 0), min(stop, edges[-1])))
             missing.append((max(-start, 0), max(stop - edges[-1], 0)))
         return slices[0], slices[1], tuple(missing)
 
     def read(self, i: int, j: int) -> Block:
-        """Read what block (i, j) needs of the source, to be worked on in place."""
+        """Read the window of block (i, j) from the source; the array may be modified."""
         rows, cols, _ = self.window(i, j)
         assert self.source is not None
         values = np.asarray(self.source[:, rows, cols].values)
-        # What was read of a file is ours; of a raster in memory it is a view, and the caller's.
+        # A window of a file is a new array; a window of a raster in memory is a view of the caller's array.
         return values.copy() if self.source._in_memory else values
 
     def apply(self, values: Block, i: int, j: int) -> Block:
-        """Run the function on what was read for block (i, j), perhaps in place.
+        """Run the function on the window of block (i, j), which may be modified.
 
-        Raises ValueError where it returns another shape.
+        Raises
+        ------
+        ValueError
+            If the function returns an array of another shape.
         """
         values = np.asarray(values, dtype=np.float32)
         _, _, missing = self.window(i, j)
         if np.any(missing):
-            how: dict[str, Any] = {"mode": "symmetric"}
+            padding: dict[str, Any] = {"mode": "symmetric"}
             if self.edge == "nan":
-                how = {"mode": "constant", "constant_values": np.nan}
-            values = np.pad(values, missing, **how)
+                padding = {"mode": "constant", "constant_values": np.nan}
+            values = np.pad(values, missing, **padding)
         result = np.asarray(self.function(values), dtype=np.float32)
         expected = self.shape(i, j)
         if result.shape != expected:
@@ -115,8 +134,10 @@ def cut_blocks(
     units: str = "",
     edge: Edge = "nan",
 ) -> Blocks:
-    """Cut a raster into blocks for a function; all arguments, and what is raised, as for `map_blocks`.
+    """Cut a raster into blocks for a function; the parameters and errors are those of `map_blocks`.
 
+    Examples
+    --------
     >>> import numpy as np, xarray as xr
     >>> raster = xr.DataArray(np.ones((2, 3, 4), "float32"), dims=("band", "y", "x"), coords={"band": ["a", "b"]})
     >>> blocks = cut_blocks(lambda block: block.sum(axis=0, keepdims=True), raster, names=["total"], block=2)
@@ -145,17 +166,38 @@ def map_blocks(
 ) -> xr.DataArray:
     """Run a function over a raster block by block, lazily.
 
-    function: takes a float32 block `(band, y + 2 halo, x + 2 halo)`, NaN = no data, and returns `(names, y, x)`. It may
-        work in place, and is called from several threads at once.
-    raster: `(band, y, x)` float32, as `open_raster` gives it, in memory, or itself a result of `map_blocks`.
-    names: one unique name a band of the result. units: of its values, kept in `attrs["units"]`.
-    halo: pixels of context on every side.
-    block: side of a block in pixels, or (y, x); None lets `choose_block` align it to the file.
-    edge: what a halo holds beyond the raster: "nan", or "reflect", the mirror image (d c b a | a b c d).
+    Parameters
+    ----------
+    function : callable
+        Takes a float32 block `(band, y + 2 halo, x + 2 halo)`, where NaN is no data, and returns `(names, y, x)`. It
+        may modify the block, and is called from several threads at once.
+    raster : DataArray of shape (band, y, x), float32
+        An opened raster, one in memory, or a result of `map_blocks`.
+    names : sequence of str
+        Unique names of the bands of the result.
+    halo : int
+        Pixels of context on every side.
+    block : int or (int, int), optional
+        Side of a block in pixels, or rows and columns; by default `choose_block` aligns it to the file.
+    units : str
+        Units of the result, written to `attrs["units"]`.
+    edge : {"nan", "reflect"}
+        Content of a halo beyond the raster: NaN, or the mirror image (d c b a | a b c d).
 
-    Returns a lazy float32 raster `(names, y, x)` on the same grid: y, x, CRS and transform are those of `raster`.
-    Raises RasterError for what is not a raster, ValueError for a halo, block or edge that makes no sense.
+    Returns
+    -------
+    DataArray of shape (names, y, x), float32
+        A lazy raster with the coordinates, CRS and transform of `raster`.
 
+    Raises
+    ------
+    RasterError
+        If `raster` is not a raster.
+    ValueError
+        If halo, block or edge is not valid.
+
+    Examples
+    --------
     >>> import numpy as np, xarray as xr
     >>> raster = xr.DataArray(np.ones((2, 3, 4), "float32"), dims=("band", "y", "x"), coords={"band": ["a", "b"]})
     >>> total = map_blocks(lambda block: block.sum(axis=0, keepdims=True), raster, names=["total"], block=2)
@@ -176,7 +218,7 @@ def lazy_raster(blocks: Blocks, raster: xr.DataArray) -> xr.DataArray:
 
 def _lazy(blocks: Blocks, raster: xr.DataArray) -> da.Array:
     name = f"geosoil-{uuid4().hex}"
-    # One key holds the function, and the model inside it; the task of a block is that key and two numbers.
+    # One key holds the function and the model inside it; the task of a block consists of that key and two numbers.
     graph: dict[Any, Any] = {f"run-{name}": blocks}
     if blocks.source is not None:
         graph |= {(name, 0, i, j): (_block_of_file, f"run-{name}", i, j) for i, j in blocks.places}
@@ -213,13 +255,31 @@ def _block_of_blocks(blocks: Blocks, i: int, j: int, offset: tuple[int, int], pa
 
 
 def choose_block(raster: xr.DataArray, *, halo: int = 0, memory_bytes: int = BLOCK_BYTES) -> tuple[int, int]:
-    """Choose a block (rows, columns) of whole blocks of the file, about 512 pixels a side, within a memory target.
+    """Choose the size of a block: whole blocks of the file, about 512 pixels on each side, within a memory target.
 
-    raster: `(band, y, x)`. memory_bytes: of one float32 input block with its halo. A file of strips is cut into whole
-    strips. Only where one block of the file is more than four times the target is it cut itself.
+    A file of strips is cut into whole strips. A block of the file is divided only if it is more than four times as
+    large as the target.
 
-    Raises RasterError for what is not a raster.
+    Parameters
+    ----------
+    raster : DataArray of shape (band, y, x)
+    halo : int
+        Pixels of context on every side.
+    memory_bytes : int
+        Memory of one float32 input block with its halo.
 
+    Returns
+    -------
+    rows, columns : int
+        Size of a block in pixels.
+
+    Raises
+    ------
+    RasterError
+        If `raster` is not a raster.
+
+    Examples
+    --------
     >>> import numpy as np, xarray as xr
     >>> raster = xr.DataArray(np.zeros((3, 3000, 2000), "float32"), dims=("band", "y", "x"), coords={"band": [1, 2, 3]})
     >>> raster.encoding["preferred_chunks"] = {"y": 200, "x": 200}
@@ -228,7 +288,7 @@ def choose_block(raster: xr.DataArray, *, halo: int = 0, memory_bytes: int = BLO
     """
     check_raster(raster)
     bands, height, width = raster.shape
-    if raster.chunks:  # already cut by an earlier step: stay with it
+    if raster.chunks:  # cut by an earlier step, whose blocks are kept
         return raster.chunks[1][0], raster.chunks[2][0]
     preferred = raster.encoding.get("preferred_chunks") or {}
     file_rows = min(max(int(preferred.get("y", 1)), 1), height)
@@ -251,12 +311,12 @@ def _edges(
         block = choose_block(raster, halo=halo)
     sides = (block, block) if isinstance(block, int) else block
     if min(sides) < 1:
-        raise ValueError(f"block is {block}; expected 1 or more pixels a side")
+        raise ValueError(f"block is {block}; expected 1 or more pixels per side")
     edges = []
     for length, side in zip(raster.shape[1:], sides, strict=True):
         starts = list(range(0, length, side))
         if len(starts) > 1 and length - starts[-1] < side / 4:
-            starts.pop()  # a sliver at the end would cost a halo of its own: the block before it takes it
+            starts.pop()  # a narrow rest is added to the last block, because it would need a halo of its own
         edges.append((*starts, length))
     return edges[0], edges[1]
 
@@ -268,18 +328,31 @@ def stream_blocks(
     threads: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Compute a lazy raster block by block on a pool of threads, and hand every finished block to `store`.
+    """Compute a lazy raster block by block on a pool of threads, and pass every finished block to `store`.
 
-    raster: `(band, y, x)`, lazy or not; about `threads` of its blocks are in memory at a time.
-    store: called as `store(y0, x0, block)` with the row and column of the block's first pixel and the float32 block
-        `(band, y, x)`; in no fixed order, one call at a time.
-    threads: blocks computed at once. BLAS and torch are held to one thread each meanwhile: blocks are the one level
-        of parallelism.
-    progress: called as `progress(done, total)` after every block.
+    An exception in a block, in `store` or in `progress` stops the run immediately and is raised unchanged; `store` is
+    not called again after it.
 
-    An exception in a block, in `store` or in `progress` stops the run at once and comes out as itself (RasterError for
-    a block that cannot be read); `store` is not called again after it.
+    Parameters
+    ----------
+    raster : DataArray of shape (band, y, x)
+        A raster, lazy or in memory; about `threads` of its blocks are in memory at a time.
+    store : callable
+        Called as `store(y0, x0, block)` with the row and column of the first pixel and the float32 block
+        `(band, y, x)`, in no fixed order, one call at a time.
+    threads : int
+        Number of blocks that are computed at once. BLAS and torch are limited to one thread each meanwhile, so that
+        the blocks are the only level of parallelism.
+    progress : callable, optional
+        Called as `progress(done, total)` after every block.
 
+    Raises
+    ------
+    RasterError
+        If a block cannot be read.
+
+    Examples
+    --------
     >>> import numpy as np, xarray as xr
     >>> raster = xr.DataArray(np.ones((1, 2, 4), "float32"), dims=("band", "y", "x"), coords={"band": ["a"]})
     >>> lazy = map_blocks(lambda block: block * 2, raster, names=["double"], block=2)
@@ -294,7 +367,7 @@ def stream_blocks(
         raster = map_blocks(lambda block: block, raster, names=[str(name) for name in raster["band"].values])
     data: Any = raster.data.rechunk({0: -1})
     sink: Any = _Sink(store, progress, data.npartitions)
-    # A pool of our own: leaving it waits for blocks in flight, so nothing runs on behind the caller's back.
+    # Leaving a pool of its own waits for running blocks, so that nothing runs after the function has returned.
     with one_thread_each(), ThreadPoolExecutor(threads, initializer=one_thread_here) as pool:
         try:
             da.store(data, sink, lock=False, scheduler="threads", pool=pool, num_workers=threads)
@@ -303,7 +376,7 @@ def stream_blocks(
 
 
 class _Sink:
-    """What `dask.array.store` takes for an array: one block at a time goes on to `store`."""
+    """An array for `dask.array.store` that passes one block at a time to `store`."""
 
     def __init__(self, store: Callable[[int, int, Block], None], progress: Any, total: int) -> None:
         self.store, self.progress, self.total = store, progress, total
@@ -311,7 +384,7 @@ class _Sink:
 
     def __setitem__(self, index: tuple[slice, slice, slice], block: Block) -> None:
         with self.lock:
-            if not self.open:  # another block failed: the caller may have closed its file already
+            if not self.open:  # another block failed, and the caller may have closed its file
                 return
             try:
                 self.store(index[1].start, index[2].start, block)

@@ -1,4 +1,4 @@
-"""Where the pixels of a raster lie: CRS, transform and shape."""
+"""The position of the pixels of a raster: CRS, transform and shape."""
 
 from __future__ import annotations
 
@@ -15,16 +15,24 @@ if TYPE_CHECKING:
     import xarray as xr
     from rasterio.crs import CRS
 
-TOLERANCE_PIXELS = 1e-3  # rounding in the text of a tag moves a corner less than this; a real shift moves it more
+TOLERANCE_PIXELS = 1e-3  # rounding in the text of a tag moves a corner by less, a real shift by more
 
 
 @dataclass(frozen=True)
 class Grid:
     """The pixels of a raster on the ground.
 
-    crs: coordinate reference system, or None (sensor geometry). transform: from (column, row) of a pixel's
-    corner to (x, y). height, width: rows and columns.
+    Parameters
+    ----------
+    crs : CRS or None
+        Coordinate reference system; None in sensor geometry.
+    transform : Affine
+        From (column, row) of the corner of a pixel to (x, y) in the CRS.
+    height, width : int
+        Rows and columns.
 
+    Examples
+    --------
     >>> grid = Grid(None, Affine(30, 0, 600, 0, -30, 900), height=2, width=3)
     >>> grid.bounds
     (600.0, 840.0, 690.0, 900.0)
@@ -37,11 +45,23 @@ class Grid:
 
     @classmethod
     def of(cls, raster: xr.DataArray) -> Grid:
-        """Return the grid of a raster `(band, y, x)`, also of a window of one that was opened.
+        """Return the grid of a raster, or of a window of one.
 
-        Raises GridError where rows or columns were reversed, thinned out or picked singly, or where no
-        transform stands beside the raster.
+        Parameters
+        ----------
+        raster : DataArray of shape (band, y, x)
 
+        Returns
+        -------
+        Grid
+
+        Raises
+        ------
+        GridError
+            If rows or columns were reversed, thinned out or selected singly, or the raster has no transform.
+
+        Examples
+        --------
         >>> from geosoil.raster.layout import make_raster
         >>> raster = make_raster(np.zeros((1, 5, 5), "float32"), names=["a"], crs=None,
         ...                      transform=Affine(0.1, 0, 7, 0, -0.1, 8))
@@ -50,8 +70,8 @@ class Grid:
         """
         import rioxarray  # noqa: F401 - gives .rio
 
-        # The transform stored beside the raster stays that of the whole file when a window is cut, so the
-        # window is found by its coordinates; a transform made from them would carry their rounding.
+        # The stored transform is that of the whole file even if a window was cut. The position of the window follows
+        # from its coordinates; a transform computed from them would contain their rounding.
         whole = _stored_transform(raster)
         step_x, step_y, x0, y0 = whole.a, whole.e, whole.c, whole.f
         if whole.b or whole.d:
@@ -62,7 +82,7 @@ class Grid:
             if np.abs(numbers - round(numbers[0]) - np.arange(numbers.size)).max() > TOLERANCE_PIXELS:
                 raise GridError(
                     raster.attrs.get("source") or "raster",
-                    found=f"pixels along {name} that are no window of the grid",
+                    found=f"pixels along {name} that do not form a window of the grid",
                     expected="neighbouring rows and columns in the order of the file",
                     way_out="select a window by slices without a step",
                 )
@@ -73,32 +93,49 @@ class Grid:
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """Return (left, bottom, right, top) in the units of the CRS."""
+        """The extent (left, bottom, right, top) in units of the CRS."""
         x, y = self._corners()
         return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
     def rows_columns(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and columns, int64 `(n,)`, of the pixels that hold points; -1 in both where a point lies outside.
+        """Find the pixels that contain points; a pixel contains its left and upper edge.
 
-        x, y: `(n,)` in the CRS of the grid. A pixel holds its left and upper edge.
+        Parameters
+        ----------
+        x, y : array of shape (n,)
+            Coordinates in the CRS of the grid.
 
+        Returns
+        -------
+        rows, columns : ndarray of shape (n,), int64
+            Both -1 where a point lies outside the grid.
+
+        Examples
+        --------
         >>> Grid(None, Affine(30, 0, 0, 0, -30, 60), height=2, width=3).rows_columns([45, 90], [10, 10])
         (array([ 1, -1]), array([ 1, -1]))
         """
         x, y = np.atleast_1d(np.asarray(x, np.float64)), np.atleast_1d(np.asarray(y, np.float64))
-        back = ~self.transform
-        columns = np.floor(back.a * x + back.b * y + back.c)
-        rows = np.floor(back.d * x + back.e * y + back.f)
+        inverse = ~self.transform
+        columns = np.floor(inverse.a * x + inverse.b * y + inverse.c)
+        rows = np.floor(inverse.d * x + inverse.e * y + inverse.f)
         with np.errstate(invalid="ignore"):
             inside = (rows >= 0) & (rows < self.height) & (columns >= 0) & (columns < self.width)
         return np.where(inside, rows, -1).astype(np.int64), np.where(inside, columns, -1).astype(np.int64)
 
     def require_same(self, other: Grid, *, where: object = "grid", than: object = "the other") -> None:
-        """Do nothing where `other` has the same pixels; say what differs otherwise.
+        """Check that another grid has the same pixels.
 
-        where: what `other` belongs to, and than: what this grid belongs to; both for the message.
+        Parameters
+        ----------
+        other : Grid
+        where, than : object
+            The owners of `other` and of this grid, for the message.
 
-        Raises GridError.
+        Raises
+        ------
+        GridError
+            If shape, CRS or transform differ; the message names the differences.
         """
         differences = []
         if (self.height, self.width) != (other.height, other.width):
@@ -113,13 +150,13 @@ class Grid:
         if differences:
             raise GridError(
                 where,
-                found=", ".join(f"{name} {found}" for name, found, _ in differences),
-                expected=", ".join(f"{name} {expected}" for name, _, expected in differences) + f" as of {than}",
-                way_out="warp one onto the grid of the other, for instance with `gdalwarp` or `rio warp --like`",
+                found=", ".join(f"{name} {value}" for name, value, _ in differences),
+                expected=", ".join(f"{name} {value}" for name, _, value in differences) + f" as in {than}",
+                way_out="warp one to the grid of the other, for instance with `gdalwarp` or `rio warp --like`",
             )
 
     def _corners(self) -> tuple[np.ndarray, np.ndarray]:
-        """x `(4,)` and y `(4,)` of the corners."""
+        """Return x `(4,)` and y `(4,)` of the corners."""
         columns = np.array([0, self.width, 0, self.width])
         rows = np.array([0, 0, self.height, self.height])
         t = self.transform
@@ -127,7 +164,7 @@ class Grid:
 
 
 def _stored_transform(raster: xr.DataArray) -> Affine:
-    # Not `raster.rio.transform()`: it works the transform out of the coordinates, with their rounding.
+    # `raster.rio.transform()` would compute the transform from the coordinates, with their rounding.
     grid_mapping = raster.coords.get(raster.rio.grid_mapping)
     text = "" if grid_mapping is None else grid_mapping.attrs.get("GeoTransform", "")
     if not text:

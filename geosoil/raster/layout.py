@@ -1,4 +1,4 @@
-"""What a raster is in geosoil: a lazy `xarray.DataArray` (band, y, x) of float32 with NaN as no data."""
+"""The layout of a raster in geosoil: a lazy `xarray.DataArray` (band, y, x) of float32 with NaN as no data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DIMS = ("band", "y", "x")
 STORED_BYTES = "stored_bytes_a_value"
-"""Name in `encoding` of what a file takes for one value, before compression, on average over the bands."""
+"""Key in `encoding` of the bytes that a file uses per value before compression, on average over the bands."""
 
 
 def make_raster(
@@ -33,16 +33,40 @@ def make_raster(
     preferred_chunks: Mapping[str, int] | None = None,
     stored_bytes: float | None = None,
 ) -> xr.DataArray:
-    """Dress an array as a raster, without reading or copying it.
+    """Make a raster of an array, without reading or copying it.
 
-    data: `(band, y, x)` float32, NaN = no data: numpy, dask, or one of xarray's lazily indexed arrays.
-    names: one unique name a band. crs: whatever `rasterio.crs.CRS.from_user_input` takes, or None.
-    transform: from (column, row) of a pixel's corner to (x, y) in the CRS.
-    wavelength_nm, fwhm_nm: `(band,)` in nanometres. source: the file it came from. units: of the values.
-    preferred_chunks: the file's own blocks in pixels, `{"y": .., "x": ..}`. stored_bytes: of a value in the file.
+    Parameters
+    ----------
+    data : array of shape (band, y, x), float32
+        The values, NaN where there is no data: a numpy, dask or lazily indexed array of xarray.
+    names : sequence of str
+        Unique names of the bands.
+    crs : CRS, str, int or None
+        Anything that `rasterio.crs.CRS.from_user_input` accepts.
+    transform : Affine
+        From (column, row) of the corner of a pixel to (x, y) in the CRS.
+    wavelength_nm, fwhm_nm : array of shape (band,), optional
+        Centres and widths of the bands in nanometres.
+    source : str
+        The file from which the values come.
+    units : str
+        Units of the values.
+    preferred_chunks : mapping, optional
+        The blocks of the file in pixels, `{"y": .., "x": ..}`.
+    stored_bytes : float, optional
+        Bytes of a value in the file.
 
-    Raises RasterError where the pieces do not fit together.
+    Returns
+    -------
+    DataArray of shape (band, y, x), float32
 
+    Raises
+    ------
+    RasterError
+        If the shapes do not match, or `check_raster` finds a fault.
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> raster = make_raster(np.zeros((1, 2, 3), "float32"), names=["clay"], crs="EPSG:32633",
     ...                      transform=Affine(30, 0, 0, 0, -30, 60))
@@ -69,12 +93,12 @@ def make_raster(
                 source or "raster",
                 found=f"{coordinate} of {values.size} bands",
                 expected=f"one for each of {count} bands",
-                way_out="give one value a band",
+                way_out="give one value per band",
             )
         coordinates[coordinate] = ("band", values)
     x, y = _pixel_centres(transform, height, width)
     raster = xr.DataArray(data, dims=DIMS, coords={**coordinates, "y": ("y", y), "x": ("x", x)})
-    # In place: a copy by rioxarray is deep, and would double the memory of a numpy raster.
+    # In place, because rioxarray would otherwise make a deep copy.
     if crs is not None:
         raster.rio.write_crs(crs, inplace=True)
     raster.rio.write_transform(transform, inplace=True)
@@ -87,12 +111,24 @@ def make_raster(
 
 
 def check_raster(raster: xr.DataArray) -> xr.DataArray:
-    """Return the raster as it came, or say what keeps it from being one.
+    """Check the layout of a raster without reading its values, and return it unchanged.
 
-    raster: `(band, y, x)` float32 with unique names in `band`; nothing of it is read.
+    Parameters
+    ----------
+    raster : DataArray of shape (band, y, x), float32
 
-    Raises RasterError.
+    Returns
+    -------
+    DataArray
+        The raster.
 
+    Raises
+    ------
+    RasterError
+        If dimensions, type or shape differ, or the names of the bands are missing or not unique.
+
+    Examples
+    --------
     >>> check_raster(xr.DataArray(np.zeros((1, 2, 3)), dims=("band", "y", "x")))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     geosoil.errors.RasterError: raster: found values of float64; expected float32; open it with ...
@@ -124,7 +160,7 @@ def check_raster(raster: xr.DataArray) -> xr.DataArray:
 
 
 def _pixel_centres(transform: Affine, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates `(x,)`, `(y,)` of pixel centres; column and row numbers + 0.5 where the grid is rotated."""
+    """Return the coordinates `(x,)`, `(y,)` of pixel centres; column and row numbers + 0.5 on a rotated grid."""
     columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
     if transform.b or transform.d:
         return columns, rows

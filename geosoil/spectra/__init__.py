@@ -1,7 +1,7 @@
 """Row-wise steps on spectra: scikit-learn transformers of `(sample, band)` that keep float32.
 
-`STEPS` is the whole list: its names are those of a recipe, its values say where the class stands, so
-that reading the table imports nothing.
+`STEPS` lists all of them by their names in a recipe. Its values are the import paths of the classes, so that reading
+the table imports nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the steps share: how a row with NaN passes, and that wavelengths and bands belong together."""
+"""Helpers shared by the steps: rows with NaN, and checks of wavelengths against bands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RowStep(OneToOneFeatureMixin, Step):
-    """A step that lets NaN pass: a row with NaN becomes NaN and disturbs no other."""
+    """A step that accepts NaN: a row with NaN becomes NaN and does not affect other rows."""
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -28,9 +28,9 @@ class RowStep(OneToOneFeatureMixin, Step):
 
 
 def checked_rows(step: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
-    """Return X `(sample, band)` as float32 or float64; NaN may pass, infinity and a wrong width may not.
+    """Return X `(sample, band)` as float32 or float64; NaN is allowed, infinity and a wrong number of bands are not.
 
-    reset: True in `fit`, which learns the width; False in `transform`, which needs a fitted step.
+    `reset` is True in `fit`, which learns the number of bands, and False in `transform`, which needs a fitted step.
     """
     if not reset:
         check_is_fitted(step)
@@ -41,9 +41,9 @@ def checked_rows(step: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
 
 
 def on_complete_rows(X: np.ndarray, n_out: int, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Apply `function` to the rows of X `(sample, band)` without NaN; the others become NaN rows `(n_out,)`.
+    """Apply `function` to the rows of X `(sample, band)` without NaN; other rows become NaN `(n_out,)`.
 
-    One spectrum with a hole must not disturb its neighbours: solvers that see all rows at once spread NaN.
+    A spectrum with a gap must not affect the others, but solvers that process all rows at once spread NaN.
     """
     complete = ~np.isnan(X).any(axis=1)
     if complete.all():
@@ -55,42 +55,42 @@ def on_complete_rows(X: np.ndarray, n_out: int, function: Callable[[np.ndarray],
 
 
 def increasing_wavelengths(step: str, wavelength_nm: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Return the wavelengths `(band,)` in nm as float64, refusing any that do not strictly increase."""
+    """Return the wavelengths `(band,)` in nm as float64; raises WavelengthError if they do not strictly increase."""
     wavelength = np.asarray(wavelength_nm, dtype=np.float64)
     if wavelength.ndim != 1 or wavelength.size < 2:
         raise WavelengthError(
             step,
             found=f"wavelengths of shape {wavelength.shape}",
-            expected="a list of at least two",
+            expected="a list of at least two wavelengths",
             way_out="give one wavelength per band",
         )
     wrong = np.flatnonzero(~(np.diff(wavelength) > 0))
     if wrong.size or wavelength[0] <= 0:
-        at = int(wrong[0]) if wrong.size else 0
+        band = int(wrong[0]) if wrong.size else 0
         raise WavelengthError(
             step,
-            found=f"{wavelength[at]:g} nm followed by {wavelength[at + 1]:g} nm",
+            found=f"{wavelength[band]:g} nm followed by {wavelength[band + 1]:g} nm",
             expected="positive wavelengths that increase from band to band",
-            way_out="sort the bands by wavelength and drop doubles first",
+            way_out="sort the bands by wavelength and drop duplicates first",
         )
     return wavelength
 
 
 def wavelengths_of(step: str, wavelength_nm: Sequence[float] | np.ndarray, n_features: int) -> np.ndarray:
-    """Return the increasing wavelengths `(band,)` in nm, one per feature, else raise WavelengthError."""
+    """Return the increasing wavelengths `(band,)` in nm; raises WavelengthError unless there is one per feature."""
     wavelength = increasing_wavelengths(step, wavelength_nm)
     if wavelength.size != n_features:
         raise WavelengthError(
             step,
             found=f"{n_features} bands in the spectra",
             expected=f"{wavelength.size}, one per wavelength",
-            way_out="give wavelength_nm of these very spectra",
+            way_out="give the wavelength_nm of these spectra",
         )
     return wavelength
 
 
-def one_of(step: str, parameter: str, value: object, allowed: Sequence[str]) -> None:
-    """Raise RecipeError if the value of a parameter is not among the allowed words."""
+def check_choice(step: str, parameter: str, value: object, allowed: Sequence[str]) -> None:
+    """Raise RecipeError if the value of a parameter is not among the allowed ones."""
     if value not in allowed:
         raise RecipeError(
             step,

@@ -1,4 +1,4 @@
-"""Reflectance to absorbance, log10(1/R)."""
+"""Conversion of reflectance to absorbance, log10(1/R)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from geosoil.spectra._rows import RowStep, checked_rows
 
 
 class Absorbance(RowStep):
-    """Turn reflectance (fraction) into absorbance log10(1/R).
+    """Convert reflectance (fraction) to absorbance log10(1/R).
 
-    X is `(sample, band)`; a reflectance of zero or less, as of a dead band, has no absorbance and becomes NaN.
+    A reflectance of zero or less, as in a dead band, has no absorbance and becomes NaN.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> Absorbance().fit_transform(np.array([[1.0, 0.1, 0.0]]))
     array([[ 0.,  1., nan]])
     """
 
     def fit(self, X: Any, y: Any = None) -> Absorbance:
-        """Remember the number of bands of X `(sample, band)`; y is ignored."""
+        """Learn the number of bands of X `(sample, band)`; y is ignored."""
         checked_rows(self, X, reset=True)
         return self
 
@@ -33,5 +35,5 @@ class Absorbance(RowStep):
         return np.subtract(0, out, out=out)  # 0 - x, so that R = 1 gives 0 and not -0
 
     def lower(self) -> Program:
-        """Return the one word `absorbance`."""
+        """Return the op `absorbance`."""
         return (Elementwise("absorbance"),)

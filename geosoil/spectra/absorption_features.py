@@ -1,7 +1,7 @@
-"""What absorbs where in soil, 400 to 2500 nm: a small table to name windows with, each row with its sources.
+"""Absorption features of soil from 400 to 2500 nm: a small table for naming windows, with the sources of every row.
 
-A range holds the centres that its sources give, with about half of the band's width on either side. A name says what
-absorbs at these wavelengths, not that a model has seen it; where ranges overlap, a window has several names.
+A range contains the centres given by its sources, and about half of the width of the band on either side. A name states
+what absorbs at these wavelengths, not that a model uses it; where ranges overlap, a window has several names.
 
 B12: Bayer et al. 2012, Applied and Environmental Soil Science 2012, 971252, table 1 (which quotes VRB): Fe(III) 490,
      hematite 529 and 884, hematite and goethite 650; aromatics 1650, alkyls 1706 and 1754, CH2, CH3 and carbohydrates
@@ -16,7 +16,7 @@ M85: Morris et al. 1985, Journal of Geophysical Research 90, 3126-3144: 4T1 of h
 S99: Scheinost et al. 1999, Clays and Clay Minerals 47, 156-164: goethite 4T2 653 to 672, 4T1 944 to 958 nm.
 Z12: Zaini et al. 2012, Remote Sensing 4, 987-1003: calcite and dolomite near 2300 and 2500 nm.
 
-Three were not at hand, and their numbers are as others quote them, or as they are remembered:
+Three sources were not available, and their numbers are those quoted by others or recalled from memory:
 B08: Bishop et al. 2008, Science 321, 830-833: nontronite 2290, montmorillonite and kaolinite 2210 nm.
 C99: Clark 1999, in Manual of Remote Sensing 3, 3-58: carbonates 2300 to 2350 and 2500 to 2550 nm.
 VRB: Viscarra Rossel and Behrens 2010, Geoderma 158, 46-54, table 1: water 940, amides 2033, polysaccharides 2137,
@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 
 class AbsorptionFeature(NamedTuple):
-    """A range of wavelengths, what absorbs in it, and who says so."""
+    """A range of wavelengths, its name, the cause of the absorption, and the sources."""
 
     name: str
     low_nm: float
@@ -58,8 +58,19 @@ ABSORPTION_FEATURES = (
 
 
 def features_in(low_nm: float, high_nm: float) -> tuple[str, ...]:
-    """Return the names of what absorbs within a window, each once, in order of wavelength.
+    """Return the names of the features within a window, without repetition, in order of wavelength.
 
+    Parameters
+    ----------
+    low_nm, high_nm : float
+        Limits of the window in nm.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
     >>> features_in(2195, 2215), features_in(1200, 1210), features_in(650, 660)
     (('clay Al-OH',), (), ('organic matter', 'iron oxides'))
     """

@@ -1,4 +1,4 @@
-"""Which pixels are left out of a map: clouds and water by a mask file, vegetation and residue by the spectra."""
+"""Detection of bare soil by spectral indices, to exclude vegetation, residue and water from a map."""
 
 from __future__ import annotations
 
@@ -20,12 +20,28 @@ FARTHEST_NM = 30.0
 
 @dataclass(frozen=True)
 class BareSoil:
-    """Bare soil by two thresholds: NDVI for green plants, NBR2 for dry ones (Demattê et al. 2018).
+    """Bare soil by thresholds of two indices: NDVI for green plants and NBR2 for dry ones.
 
     NDVI = (NIR - red) / (NIR + red); NBR2 = (SWIR1 - SWIR2) / (SWIR1 + SWIR2), where cellulose and lignin absorb.
-    Water, bright in neither, is left out by `reflectance_min` in the near infrared. The defaults keep soils: of 391 dry
-    and 100 wet Australian ones (spectrometer) the 95th percentiles are 0.21 and 0.26 (NDVI), 0.27 and 0.35 (NBR2, which
-    clay and moisture raise as residue does); on one dry scene an `nbr2_max` of 0.1 to 0.15 leaves out more straw.
+    Water, which both indices miss, is excluded by `reflectance_min`. The defaults retain soils: the 95th percentiles of
+    391 dry and 100 wet Australian soils (spectrometer) are 0.21 and 0.26 (NDVI), and 0.27 and 0.35 (NBR2, which clay
+    and moisture increase as residue does). On one dry scene an `nbr2_max` of 0.1 to 0.15 excludes more straw.
+
+    Parameters
+    ----------
+    ndvi_max, nbr2_max : float
+        Largest indices of bare soil, -1 to 1.
+    reflectance_min : float
+        Smallest reflectance in the near infrared, as a fraction.
+
+    Raises
+    ------
+    RecipeError
+        If a threshold is not between -1 and 1.
+
+    References
+    ----------
+    Demattê et al. (2018), Remote Sensing of Environment 212, 161-175.
     """
 
     ndvi_max: float = 0.27
@@ -33,14 +49,13 @@ class BareSoil:
     reflectance_min: float = 0.05
 
     def __post_init__(self) -> None:
-        """Refuse thresholds that compare with nothing, NaN first; raises RecipeError."""
         for name, value in vars(self).items():
             if not -1 <= value <= 1:
                 raise RecipeError(
                     "bare soil",
                     found=f"{name} {value:g}",
-                    expected="-1 to 1, as indices of reflectance are",
-                    way_out="correct it, or leave it out",
+                    expected="-1 to 1, the range of the indices",
+                    way_out="correct it, or omit it",
                 )
 
     def __str__(self) -> str:
@@ -50,23 +65,39 @@ class BareSoil:
         )
 
     def bands(self, cube: xr.DataArray) -> tuple[str, ...]:
-        """Return the cube's bands nearest to red, NIR, SWIR1 and SWIR2; raises WavelengthError where one is far off."""
+        """Find the bands that the indices need.
+
+        Parameters
+        ----------
+        cube : DataArray of shape (band, y, x)
+            A cube with the coordinate `wavelength_nm`.
+
+        Returns
+        -------
+        tuple of str
+            The bands nearest to red, NIR, SWIR1 and SWIR2.
+
+        Raises
+        ------
+        WavelengthError
+            If the nearest band is more than 30 nm away.
+        """
         wavelength_nm = cube["wavelength_nm"].values
         names = []
-        for wanted in (RED_NM, NIR_NM, SWIR1_NM, SWIR2_NM):
-            nearest = int(np.argmin(np.abs(wavelength_nm - wanted)))
-            if abs(wavelength_nm[nearest] - wanted) > FARTHEST_NM:
+        for centre_nm in (RED_NM, NIR_NM, SWIR1_NM, SWIR2_NM):
+            nearest = int(np.argmin(np.abs(wavelength_nm - centre_nm)))
+            if abs(wavelength_nm[nearest] - centre_nm) > FARTHEST_NM:
                 raise WavelengthError(
                     cube.attrs.get("source", "cube"),
-                    found=f"no band within {FARTHEST_NM:.0f} nm of {wanted:.0f} nm",
+                    found=f"no band within {FARTHEST_NM:.0f} nm of {centre_nm:.0f} nm",
                     expected=f"bands near {RED_NM:.0f}, {NIR_NM:.0f}, {SWIR1_NM:.0f} and {SWIR2_NM:.0f} nm",
-                    way_out="leave --bare-soil out and give a --mask of bare soil",
+                    way_out="omit --bare-soil and give a --mask of bare soil",
                 )
             names.append(str(cube["band"].values[nearest]))
         return tuple(names)
 
     def is_bare(self, block: Block) -> np.ndarray:
-        """Return `(y, x)` bool from a block (red, NIR, SWIR1, SWIR2); no data is not bare."""
+        """Return `(y, x)` bool for a block of reflectance (red, NIR, SWIR1, SWIR2); False where there is no data."""
         red, nir, swir1, swir2 = block
         # Products instead of quotients: the same comparison without a division by zero.
         green = nir - red > self.ndvi_max * (nir + red)

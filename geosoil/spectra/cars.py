@@ -1,7 +1,7 @@
-"""CARS: choose the bands that matter by competitive adaptive reweighted sampling (Li et al. 2009).
+"""CARS: selection of informative bands by competitive adaptive reweighted sampling (Li et al. 2009).
 
-Steps and order of draws are those of the authors' own code, libPLS 1.98, in its original form (`carspls` with
-`originalVersion=1`); `sampling="none"` is its other, deterministic form.
+The steps and the order of the random draws are those of the authors' code, libPLS 1.98, in its original form (`carspls`
+with `originalVersion=1`); `sampling="none"` is its other, deterministic form.
 """
 
 from __future__ import annotations
@@ -17,38 +17,65 @@ from geosoil.errors import RecipeError, SamplesError
 from geosoil.numerics.pls import cross_validated_predictions, fit_pls
 from geosoil.program.ops import Program, Select
 from geosoil.program.step import Step
-from geosoil.spectra._rows import checked_rows, one_of
+from geosoil.spectra._rows import check_choice, checked_rows
 
 
 class CARS(SelectorMixin, Step):
-    """Keep the bands whose PLS model has the smallest error of cross-validation among `n_runs` shrinking subsets.
+    """Select the bands whose PLS model has the smallest error of cross-validation among `n_runs` shrinking subsets.
 
-    X is `(sample, band)` of any unit, the same for all bands; y `(sample,)`; float32 stays float32. Each run fits PLS
-    to a random share of the samples, keeps the bands of the largest absolute coefficients (their number decays
-    exponentially from all to two), and draws the next subset among them with replacement, as many draws as there are
-    bands, with the coefficients as weights. The RMSE of cross-validation (RMSECV) of each run's subset is over all
-    samples. Put it inside a Pipeline: bands chosen before the split have seen the test samples.
+    Each run fits PLS to a random share of the samples, keeps the bands of the largest absolute coefficients (their
+    number decays exponentially from all to two), and draws the next subset among them with replacement: as many draws
+    as there are bands, with the coefficients as weights. The RMSE of cross-validation (RMSECV) of each subset is
+    computed on all samples. Use this step inside a Pipeline: a selection before the split would use the test samples.
 
-    n_runs: subsets to try. n_components: largest number of PLS components. n_folds: fold = rank of y modulo n_folds.
-    sampling: "none" takes all samples and exactly the largest coefficients, so nothing is random.
-    sample_share: share of the samples in each run. scale: "autoscale" divides bands by their standard deviation, and
-    like libPLS ranks the coefficients in the units of X, which favours bands that vary little.
-    component_rule: "argmin", or "one_sd": the fewest components whose mean squared error is within one standard
-    deviation (n-1) of the smallest. n_repeats: independent repeats; the answer is that of the smallest RMSECV.
-    random_state: seed; None draws another one at each fit.
+    Parameters
+    ----------
+    n_runs : int
+        Number of subsets.
+    n_components : int
+        Largest number of PLS components.
+    n_folds : int
+        Number of folds; the fold of a sample is its rank by y modulo `n_folds`.
+    sampling : {"monte_carlo", "none"}
+        "none" uses all samples and exactly the largest coefficients, so that nothing is random.
+    sample_share : float
+        Share of the samples in each run.
+    scale : {"center", "autoscale"}
+        "autoscale" divides the bands by their standard deviation and, as libPLS does, ranks the coefficients in the
+        units of X, which favours bands that vary little.
+    component_rule : {"argmin", "one_sd"}
+        "one_sd" takes the fewest components whose mean squared error is within one standard deviation (n - 1) of the
+        smallest.
+    n_repeats : int
+        Number of independent repeats, of which the one with the smallest RMSECV is taken.
+    random_state : int or None
+        Seed; None draws another one at each fit.
 
-    After `fit`: support_ `(band,)`, best_run_ (from 0) and n_components_ are the answer; rmsecv_ `(run,)` in units of
-    y, n_bands_ `(run,)` and coefficient_path_ `(run, band)` (0 outside the subset) tell the runs of its repeat;
-    selection_frequency_ `(band,)` is the share of the repeats whose answer holds the band.
+    Attributes
+    ----------
+    support_ : ndarray of shape (band,), bool
+        The selected bands.
+    best_run_, n_components_ : int
+        The run (from 0) and the number of components of the selection.
+    rmsecv_, n_bands_ : ndarray of shape (run,)
+        RMSECV in units of y, and number of bands, of the runs of the best repeat.
+    coefficient_path_ : ndarray of shape (run, band)
+        Coefficients of these runs, 0 outside the subset.
+    selection_frequency_ : ndarray of shape (band,)
+        Share of the repeats that select each band.
 
-    Li, Liang, Xu and Cao (2009), Anal. Chim. Acta 648, 77-84.
+    References
+    ----------
+    Li, Liang, Xu and Cao (2009), Analytica Chimica Acta 648, 77-84.
 
+    Examples
+    --------
     >>> X = np.random.default_rng(0).normal(size=(30, 6))
     >>> CARS(n_runs=5, n_components=2).fit(X, X[:, 1] - X[:, 4]).support_.tolist()
     [False, True, False, False, True, False]
     """
 
-    # What a model file keeps: the path of 50 runs is for looking at, and would be most of a small model.
+    # A model file does not contain the path of 50 runs, which would be most of a small model.
     fitted: ClassVar[tuple[str, ...]] = ("n_features_in_", "support_", "rmsecv_", "n_bands_", "best_run_")
 
     def __init__(
@@ -74,15 +101,26 @@ class CARS(SelectorMixin, Step):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> CARS:
-        """Choose the bands of X `(sample, band)` for the target y `(sample,)`.
+        """Select bands.
 
-        Raises SamplesError on NaN, a constant target, constant bands, fewer than two bands or too few samples, and
-        RecipeError on a parameter that makes no sense.
+        Parameters
+        ----------
+        X : array of shape (sample, band)
+            Spectra, in one unit for all bands.
+        y : array of shape (sample,)
+            The target.
+
+        Raises
+        ------
+        SamplesError
+            If there is NaN, the target or a band is constant, or there are fewer than two bands or too few samples.
+        RecipeError
+            If a parameter is not valid.
         """
         self._check_parameters()
         X, y = self._checked_samples(X, y)
         seeds = np.random.SeedSequence(self.random_state).spawn(self.n_repeats)
-        repeats = [self._one_repeat(X, y, np.random.default_rng(seed)) for seed in seeds]
+        repeats = [self._run_repeat(X, y, np.random.default_rng(seed)) for seed in seeds]
         answers = np.array([repeat.subsets[repeat.best] for repeat in repeats])
         best = min(repeats, key=lambda repeat: repeat.rmsecv[repeat.best])
         self.best_run_ = best.best
@@ -90,30 +128,30 @@ class CARS(SelectorMixin, Step):
         self.support_ = best.subsets[best.best]
         self.rmsecv_ = best.rmsecv
         self.n_bands_ = best.subsets.sum(axis=1)
-        self.coefficient_path_ = best.coefficients.astype(np.float32)  # to be looked at, and written into model files
+        self.coefficient_path_ = best.coefficients.astype(np.float32)
         self.selection_frequency_ = answers.mean(axis=0)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Return the chosen bands `(sample, chosen band)` of X `(sample, band)`; NaN passes."""
+        """Return the selected bands `(sample, selected band)` of X `(sample, band)`; NaN is allowed."""
         check_is_fitted(self)
         return checked_rows(self, X, reset=False)[:, self.support_]
 
     def lower(self) -> Program:
-        """Return the one word `Select`."""
+        """Return the op `Select`."""
         return (Select(self.get_support(indices=True)),)
 
     def _get_support_mask(self) -> np.ndarray:
         check_is_fitted(self)
         return self.support_
 
-    def _one_repeat(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> _Repeat:
+    def _run_repeat(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> _Repeat:
         draws = MonteCarlo(rng, self.sample_share) if self.sampling == "monte_carlo" else NoSampling()
         scale = self.scale == "autoscale"
         subsets, coefficients = shrinking_subsets(
             X, y, draws, n_runs=self.n_runs, n_components=self.n_components, scale=scale
         )
-        # late runs repeat each other: equal subsets must tie exactly, so that the first of them is the best run
+        # Late runs repeat each other; equal subsets need exactly equal errors, so that the first of them is the best.
         unique, run_of = np.unique(subsets, axis=0, return_inverse=True)
         predicted = cross_validated_predictions(
             X, y, folds_by_rank(y, self.n_folds), self.n_components, scale=scale, features=unique
@@ -123,11 +161,11 @@ class CARS(SelectorMixin, Step):
         return _Repeat(subsets, coefficients, rmsecv[run_of], n_components[run_of])
 
     def _check_parameters(self) -> None:
-        one_of("CARS", "sampling", self.sampling, ("monte_carlo", "none"))
-        one_of("CARS", "scale", self.scale, ("center", "autoscale"))
-        one_of("CARS", "component_rule", self.component_rule, ("argmin", "one_sd"))
-        least = {"n_runs": 2, "n_components": 1, "n_folds": 2, "n_repeats": 1}
-        wrong = [f"{name}={getattr(self, name)!r}" for name, low in least.items() if getattr(self, name) < low]
+        check_choice("CARS", "sampling", self.sampling, ("monte_carlo", "none"))
+        check_choice("CARS", "scale", self.scale, ("center", "autoscale"))
+        check_choice("CARS", "component_rule", self.component_rule, ("argmin", "one_sd"))
+        minimum = {"n_runs": 2, "n_components": 1, "n_folds": 2, "n_repeats": 1}
+        wrong = [f"{name}={getattr(self, name)!r}" for name, low in minimum.items() if getattr(self, name) < low]
         wrong += [] if 0 < self.sample_share <= 1 else [f"sample_share={self.sample_share!r}"]
         if wrong:
             raise RecipeError(
@@ -160,11 +198,11 @@ class CARS(SelectorMixin, Step):
             found, expected = f"{n_constant} of {n_bands} bands constant over all samples", "bands that vary"
         else:
             return X, y
-        raise SamplesError("CARS", found=found, expected=expected, way_out="mend or drop these before choosing bands")
+        raise SamplesError("CARS", found=found, expected=expected, way_out="correct or drop them before this step")
 
 
 class Draws(Protocol):
-    """What a run of CARS draws: the samples of its PLS model, and the bands of the next run."""
+    """The draws of a run of CARS: the samples of its PLS model, and the bands of the next run."""
 
     def samples(self, n_samples: int) -> np.ndarray:
         """Return the indices of the samples of this run."""
@@ -175,7 +213,7 @@ class Draws(Protocol):
 
 @dataclass(frozen=True)
 class MonteCarlo:
-    """The draws of the original: a share of the samples without, as many bands as there are with replacement."""
+    """The draws of the original: a share of the samples without replacement, and n_bands bands with replacement."""
 
     rng: np.random.Generator
     sample_share: float
@@ -191,7 +229,7 @@ class MonteCarlo:
 
 
 class NoSampling:
-    """All samples, and every band that still has a weight."""
+    """All samples, and every band with a positive weight."""
 
     def samples(self, n_samples: int) -> np.ndarray:
         """Return all samples."""
@@ -203,10 +241,12 @@ class NoSampling:
 
 
 def retained_ratio(n_bands: int, n_runs: int) -> np.ndarray:
-    """Return the share of bands that each run may start from `(run,)`: r_1 = 1 down to r_N = 2 / n_bands.
+    """Return the share of the bands with which each run starts `(run,)`, from r_1 = 1 to r_N = 2 / n_bands.
 
-    Li et al. (2009), eq. 6-8: r_i = a exp(-k i), a = (p/2)^(1/(N-1)), k = ln(p/2) / (N-1).
+    r_i = a exp(-k i) with a = (p/2)^(1/(N-1)) and k = ln(p/2) / (N-1): Li et al. (2009), equations 6 to 8.
 
+    Examples
+    --------
     >>> retained_ratio(8, 3).round(3).tolist()
     [1.0, 0.5, 0.25]
     """
@@ -216,11 +256,29 @@ def retained_ratio(n_bands: int, n_runs: int) -> np.ndarray:
 def shrinking_subsets(
     X: np.ndarray, y: np.ndarray, draws: Draws, *, n_runs: int, n_components: int, scale: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bands each run starts from `(run, band)` boolean, and its coefficients `(run, band)`.
+    """Run the competition of the bands.
 
-    X `(sample, band)`, y `(sample,)`. Run i keeps the round(p r_{i+1}) largest coefficients (half away from zero)
-    and draws the next subset among them; where all coefficients are 0 the subset stays.
+    Run i keeps the round(p r_{i+1}) largest coefficients (half away from zero) and draws the next subset among them;
+    if all coefficients are 0 the subset is kept.
 
+    Parameters
+    ----------
+    X : ndarray of shape (sample, band)
+    y : ndarray of shape (sample,)
+    draws : Draws
+    n_runs, n_components : int
+    scale : bool
+        Whether bands are divided by their standard deviation.
+
+    Returns
+    -------
+    subsets : ndarray of shape (run, band), bool
+        The bands with which each run starts.
+    coefficients : ndarray of shape (run, band)
+        PLS coefficients of each run.
+
+    Examples
+    --------
     >>> X = np.random.default_rng(0).normal(size=(30, 4))
     >>> subsets, _ = shrinking_subsets(X, X[:, 1] - X[:, 2], NoSampling(), n_runs=2, n_components=1, scale=False)
     >>> subsets[1].tolist()
@@ -246,8 +304,10 @@ def shrinking_subsets(
 
 
 def folds_by_rank(y: np.ndarray, n_folds: int) -> np.ndarray:
-    """Return the fold of each sample `(sample,)`: its rank by y modulo n_folds, so that folds are alike in content.
+    """Return the fold of each sample `(sample,)`: its rank by y modulo n_folds, so that folds are similar.
 
+    Examples
+    --------
     >>> folds_by_rank(np.array([3.0, 1.0, 2.0, 4.0]), 2).tolist()
     [0, 0, 1, 1]
     """
@@ -263,7 +323,7 @@ def _choose_components(squared_errors: np.ndarray, rule: str) -> tuple[np.ndarra
     if rule == "one_sd":
         sd = squared_errors.std(axis=2, ddof=1)
         limit = np.take_along_axis(mean + sd, chosen, axis=1)
-        chosen = np.argmax(mean <= limit, axis=1)[:, None]  # the first that keeps to it
+        chosen = np.argmax(mean <= limit, axis=1)[:, None]  # the first within the limit
     return np.sqrt(np.take_along_axis(mean, chosen, axis=1)[:, 0]), chosen[:, 0] + 1
 
 

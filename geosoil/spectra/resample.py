@@ -9,14 +9,14 @@ from scipy.interpolate import CubicSpline
 
 from geosoil.errors import WavelengthError
 from geosoil.program.ops import Affine, Program
-from geosoil.spectra._rows import RowStep, checked_rows, increasing_wavelengths, one_of, wavelengths_of
+from geosoil.spectra._rows import RowStep, check_choice, checked_rows, increasing_wavelengths, wavelengths_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ResamplingMethod = Literal["linear", "spline", "gaussian", "response"]
 FWHM_PER_SD = 2 * np.sqrt(2 * np.log(2))
-NEGLIGIBLE_RESPONSE = 0.01  # of the peak: what measured tables hold beyond is noise
+NEGLIGIBLE_RESPONSE = 0.01  # of the peak: smaller values of measured tables are noise
 
 
 def resampling_matrix(
@@ -28,27 +28,49 @@ def resampling_matrix(
     response_wavelength_nm: Sequence[float] | np.ndarray | None = None,
     response: Sequence[Sequence[float]] | np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the matrix `(band_out, band_in)`, float64, that takes spectra to other bands: `X @ matrix.T`.
+    """Return the matrix that resamples spectra to other bands: `X @ matrix.T`.
 
-    wavelength_nm `(band_in,)` nm, increasing; to_wavelength_nm `(band_out,)` nm, any order.
-    Every row sums to 1; the row of a band that the input does not cover is NaN:
+    The weights include the spacing of the input bands, so that uneven spacing does not bias a band; on an even grid
+    they are those of prospectr.
 
-    - "linear": between the two neighbours; "spline": the cubic spline through all bands; NaN outside the input.
-    - "gaussian": to_fwhm_nm `(band_out,)` nm, or None for the spacing of the centres (half the distance
-      between the neighbours, as prospectr's `resample2`); NaN where centre +- 3 standard deviations
-      leave the input, or the nearest input band is more than one FWHM away (a cut-out water window).
-    - "response": response `(band_out, sample)` at response_wavelength_nm `(sample,)` nm, any scale; NaN
-      where more than 1 % of the peak lies outside the input, or no input band falls under it.
+    Parameters
+    ----------
+    wavelength_nm : array of shape (band_in,)
+        Increasing wavelengths of the spectra in nm.
+    to_wavelength_nm : array of shape (band_out,)
+        Centres of the new bands in nm, in any order.
+    method : {"linear", "spline", "gaussian", "response"}
+        "linear" interpolates between the two neighbours, "spline" takes the cubic spline through all bands,
+        "gaussian" averages with Gaussian weights, and "response" with measured response functions.
+    to_fwhm_nm : array of shape (band_out,), optional
+        Widths for "gaussian" in nm (default: the spacing of the centres, half the distance between the neighbours, as
+        prospectr's `resample2`).
+    response_wavelength_nm : array of shape (sample,), optional
+        Wavelengths of the response functions in nm.
+    response : array of shape (band_out, sample), optional
+        Response functions in any scale.
 
-    Weights count the spacing of the input bands, so that an uneven input does not bias a band; on an
-    even grid they are prospectr's. Raises WavelengthError.
+    Returns
+    -------
+    ndarray of shape (band_out, band_in), float64
+        Rows that sum to 1. The row of a band that the spectra do not cover is NaN: outside the input for "linear" and
+        "spline"; for "gaussian" if centre +- 3 standard deviations leave the input, or the nearest input band is more
+        than one FWHM away (a removed water window); for "response" if more than 1 % of the peak lies outside the
+        input, or no input band lies within the response.
 
+    Raises
+    ------
+    WavelengthError
+        If wavelengths, widths or responses are not valid.
+
+    Examples
+    --------
     >>> resampling_matrix([400, 500, 600], [450, 600, 700])
     array([[0.5, 0.5, 0. ],
            [0. , 0. , 1. ],
            [nan, nan, nan]])
     """
-    one_of("resampling", "method", method, ("linear", "spline", "gaussian", "response"))
+    check_choice("resampling", "method", method, ("linear", "spline", "gaussian", "response"))
     source = increasing_wavelengths("resampling", wavelength_nm)
     target = np.asarray(to_wavelength_nm, dtype=np.float64)
     if target.ndim != 1 or not target.size or not np.isfinite(target).all():
@@ -86,13 +108,13 @@ def _gaussian(source: np.ndarray, target: np.ndarray, to_fwhm_nm: Sequence[float
     if fwhm.shape != target.shape or not (np.isfinite(fwhm) & (fwhm > 0)).all():
         raise WavelengthError(
             "resampling",
-            found=f"to_fwhm_nm of shape {fwhm.shape}, least {fwhm.min() if fwhm.size else np.nan:g} nm",
+            found=f"to_fwhm_nm of shape {fwhm.shape}, smallest {fwhm.min() if fwhm.size else np.nan:g} nm",
             expected=f"{target.size} widths above 0 nm, one per band",
             way_out="give the FWHM of every band of the sensor",
         )
     sd = fwhm / FWHM_PER_SD
     distance = np.abs(source - target[:, None])
-    # the exponent is taken from its least value in the row: a narrow band between two far bands must not underflow
+    # The smallest exponent of a row is subtracted, so that a narrow band between two distant bands does not underflow.
     exponent = (distance / sd[:, None]) ** 2 / 2
     weight = np.exp(exponent.min(axis=1, keepdims=True) - exponent)
     outside = (target - 3 * sd < source[0]) | (target + 3 * sd > source[-1]) | (distance.min(axis=1) > fwhm)
@@ -112,19 +134,19 @@ def _response(
             expected="response_wavelength_nm and response",
             way_out="give both, or method='gaussian' with to_fwhm_nm",
         )
-    at = increasing_wavelengths("response table", response_wavelength_nm)
+    table_nm = increasing_wavelengths("response table", response_wavelength_nm)
     table = np.asarray(response, dtype=np.float64)
-    if table.shape != (target.size, at.size) or not np.isfinite(table).all() or not (table.max(axis=1) > 0).all():
+    if table.shape != (target.size, table_nm.size) or not np.isfinite(table).all() or not (table.max(axis=1) > 0).all():
         raise WavelengthError(
             "response table",
             found=f"shape {table.shape}",
-            expected=f"({target.size} bands, {at.size} wavelengths) of finite numbers, none of the bands all zero",
+            expected=f"({target.size} bands, {table_nm.size} wavelengths) of finite numbers, no band with zeros only",
             way_out="give one row per band",
         )
-    table = np.clip(table, 0, None)  # what is negative in a measured table is noise about zero
-    weight = np.stack([np.interp(source, at, band, left=0, right=0) for band in table])
-    felt = table > NEGLIGIBLE_RESPONSE * table.max(axis=1, keepdims=True)
-    outside = (felt & ((at < source[0]) | (at > source[-1]))).any(axis=1) | ~weight.any(axis=1)
+    table = np.clip(table, 0, None)  # negative values of a measured table are noise
+    weight = np.stack([np.interp(source, table_nm, band, left=0, right=0) for band in table])
+    sensitive = table > NEGLIGIBLE_RESPONSE * table.max(axis=1, keepdims=True)
+    outside = (sensitive & ((table_nm < source[0]) | (table_nm > source[-1]))).any(axis=1) | ~weight.any(axis=1)
     return _normalised(weight, source, outside)
 
 
@@ -136,11 +158,12 @@ def _normalised(weight: np.ndarray, source: np.ndarray, outside: np.ndarray) -> 
 
 
 class ResampleSpectra(RowStep):
-    """Take spectra to the bands of a sensor by `resampling_matrix`; a band that the input misses becomes NaN.
+    """Resample spectra to the bands of a sensor with `resampling_matrix`; a band that is not covered becomes NaN.
 
-    wavelength_nm `(band,)` nm of X `(sample, band)`; the other parameters as in `resampling_matrix`.
-    The result is `(sample, band_out)` in the unit of X.
+    The parameters are those of `resampling_matrix`.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> ResampleSpectra([400, 500, 600], [450, 550]).fit_transform(np.array([[0.1, 0.2, 0.4]]))
     array([[0.15, 0.3 ]])
@@ -189,6 +212,6 @@ class ResampleSpectra(RowStep):
         return np.asarray([f"{float(nm):.10g}" for nm in self.to_wavelength_nm], dtype=object)
 
     def lower(self) -> Program:
-        """Return the matrix as one word `Affine`."""
+        """Return the matrix as one `Affine`."""
         weight = self._matrix()
         return (Affine(weight=weight, bias=np.zeros(len(weight))),)

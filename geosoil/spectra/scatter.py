@@ -15,11 +15,23 @@ if TYPE_CHECKING:
 
 
 def standard_normal_variate(X: np.ndarray) -> np.ndarray:
-    """Centre each row and divide it by its standard deviation (n-1).
+    """Centre each row and divide it by its standard deviation (n - 1).
 
-    X and the result are `(sample, band)`; a flat spectrum has no shape to scale and becomes NaN.
-    Barnes et al. (1989), Appl. Spectrosc. 43, 772, eq. 1.
+    Parameters
+    ----------
+    X : ndarray of shape (sample, band)
 
+    Returns
+    -------
+    ndarray of shape (sample, band)
+        Standardised spectra without unit; NaN for a flat spectrum, which has no spread.
+
+    References
+    ----------
+    Barnes et al. (1989), Applied Spectroscopy 43, 772-777, equation 1.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> standard_normal_variate(np.array([[1.0, 2.0, 3.0]]))
     array([[-1.,  0.,  1.]])
@@ -27,16 +39,16 @@ def standard_normal_variate(X: np.ndarray) -> np.ndarray:
     mean = X.mean(axis=1, keepdims=True)
     centred = X - mean
     sd = np.sqrt((centred**2).sum(axis=1, keepdims=True) / max(X.shape[1] - 1, 1))
-    # the mean of equal numbers differs from them by rounding: that is no spread
+    # The mean of equal numbers differs from them by rounding, which is not a spread.
     sd[sd <= 8 * np.finfo(X.dtype).eps * np.abs(mean)] = np.nan
     return centred / sd
 
 
 class SNV(RowStep):
-    """Standard normal variate: each spectrum to mean 0 and standard deviation 1 (n-1).
+    """Standard normal variate: scale each spectrum to mean 0 and standard deviation 1 (n - 1).
 
-    X is `(sample, band)`, any unit; the result has none. Per row, never per column.
-
+    Examples
+    --------
     >>> import numpy as np
     >>> SNV().fit_transform(np.array([[1.0, 2.0, 3.0], [10.0, 30.0, 50.0]]))
     array([[-1.,  0.,  1.],
@@ -44,7 +56,7 @@ class SNV(RowStep):
     """
 
     def fit(self, X: Any, y: Any = None) -> SNV:
-        """Remember the number of bands of X `(sample, band)`; y is ignored."""
+        """Learn the number of bands of X `(sample, band)`; y is ignored."""
         checked_rows(self, X, reset=True)
         return self
 
@@ -53,17 +65,24 @@ class SNV(RowStep):
         return standard_normal_variate(checked_rows(self, X, reset=False))
 
     def lower(self) -> Program:
-        """Return the one word `Standardise`."""
+        """Return the op `Standardise`."""
         return (Standardise(),)
 
 
 class MSC(RowStep):
     """Multiplicative scatter correction: regress each spectrum on a reference, `(x - offset) / slope`.
 
-    reference: one spectrum `(band,)`; None takes the mean of the rows given to `fit`, that is of the
-    training set, and keeps it for every later row.
-    Geladi, MacDougall and Martens (1985), Appl. Spectrosc. 39, 491.
+    Parameters
+    ----------
+    reference : sequence of float, optional
+        One spectrum `(band,)` (default: the mean of the training rows that are given to `fit`).
 
+    References
+    ----------
+    Geladi, MacDougall and Martens (1985), Applied Spectroscopy 39, 491-500.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> MSC(reference=[1.0, 2.0, 4.0]).fit_transform(np.array([[3.0, 5.0, 9.0]]))
     array([[1., 2., 4.]])
@@ -77,14 +96,17 @@ class MSC(RowStep):
     def fit(self, X: Any, y: Any = None) -> MSC:
         """Learn the reference from X `(sample, band)`; y is ignored.
 
-        Raises SamplesError if no row is without NaN, or the reference is flat or of another length.
+        Raises
+        ------
+        SamplesError
+            If all rows contain NaN, or the reference is flat or has another number of bands.
         """
         X = checked_rows(self, X, reset=True)
         if self.reference is None:
             complete = X[~np.isnan(X).any(axis=1)]
             if not len(complete):
                 raise SamplesError(
-                    "MSC", found="NaN in every spectrum", expected="complete ones", way_out="drop bad bands"
+                    "MSC", found="NaN in every spectrum", expected="complete spectra", way_out="drop bad bands"
                 )
             reference = complete.mean(axis=0, dtype=np.float64)
         else:
@@ -94,7 +116,7 @@ class MSC(RowStep):
                 "MSC",
                 found=f"a reference of shape {reference.shape}",
                 expected=f"one spectrum of {X.shape[1]} finite bands that is not flat",
-                way_out="give another reference, or none",
+                way_out="give another reference, or omit it",
             )
         self.reference_ = reference
         return self
@@ -111,11 +133,25 @@ class MSC(RowStep):
 
 
 class Detrend(RowStep):
-    """Remove from each spectrum its polynomial of wavelength, after SNV unless `snv=False`.
+    """Subtract from each spectrum a polynomial of the wavelength that is fitted to it.
 
-    wavelength_nm: `(band,)` nm, increasing; degree: of the polynomial (2 as Barnes et al. 1989; 1 or 2 are usual).
-    X is `(sample, band)`. Equals prospectr's `detrend(X, wav, p)` with `snv=True`.
+    With `snv=True` the result is that of prospectr's `detrend(X, wav, p)`.
 
+    Parameters
+    ----------
+    wavelength_nm : sequence of float
+        Increasing wavelengths of the bands in nm.
+    degree : int
+        Degree of the polynomial, usually 1 or 2 (Barnes et al. 1989: 2).
+    snv : bool
+        Whether spectra are first transformed by `SNV`.
+
+    References
+    ----------
+    Barnes et al. (1989), Applied Spectroscopy 43, 772-777.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> line = np.array([[0.1, 0.2, 0.3, 0.4]])
     >>> np.allclose(Detrend([400, 500, 600, 700], degree=1).fit_transform(line), 0)
@@ -138,9 +174,10 @@ class Detrend(RowStep):
         wavelength = wavelengths_of("Detrend", self.wavelength_nm, self.n_features_in_)
         if not 0 <= self.degree < wavelength.size:
             raise RecipeError(
-                "Detrend", found=f"degree={self.degree}", expected=f"0 to {wavelength.size - 1}", way_out="take 1 or 2"
+                "Detrend", found=f"degree={self.degree}", expected=f"0 to {wavelength.size - 1}", way_out="use 1 or 2"
             )
-        unit = 2 * (wavelength - wavelength[0]) / (wavelength[-1] - wavelength[0]) - 1  # -1..1: powers stay apart
+        # Powers of -1 to 1 are less collinear than those of wavelengths.
+        unit = 2 * (wavelength - wavelength[0]) / (wavelength[-1] - wavelength[0]) - 1
         return np.linalg.qr(np.vander(unit, self.degree + 1))[0]
 
     def transform(self, X: Any) -> np.ndarray:
@@ -155,8 +192,8 @@ class Detrend(RowStep):
         return on_complete_rows(X, X.shape[1], residual)
 
     def lower(self) -> Program:
-        """Return SNV (if asked for) and the projection `I - Q Q'`."""
+        """Return SNV (with `snv=True`) and the projection `I - Q Q'`."""
         basis = self._basis()
-        band = len(basis)
-        project = Affine(weight=np.eye(band) - basis @ basis.T, bias=np.zeros(band))
-        return (Standardise(), project) if self.snv else (project,)
+        n_bands = len(basis)
+        projection = Affine(weight=np.eye(n_bands) - basis @ basis.T, bias=np.zeros(n_bands))
+        return (Standardise(), projection) if self.snv else (projection,)

@@ -37,8 +37,8 @@ def test_a_window_of_a_rotated_grid_is_found_too():
 
 
 @pytest.mark.parametrize("picked", [slice(None, None, 2), slice(None, None, -1), [0, 3, 4]])
-def test_pixels_that_are_no_window_have_no_grid(picked):
-    with pytest.raises(GridError, match="along y that are no window"):
+def test_pixels_that_do_not_form_a_window_have_no_grid(picked):
+    with pytest.raises(GridError, match="along y that do not form a window"):
         Grid.of(raster_of(6, 6).isel(y=picked))
 
 

@@ -218,6 +218,6 @@ def test_what_cannot_be_chosen_from_is_refused_in_one_line(how, message):
 @pytest.mark.parametrize(
     "parameters", [{"n_runs": 1}, {"n_repeats": 0}, {"sample_share": 1.5}, {"scale": "pareto"}, {"sampling": "some"}]
 )
-def test_a_parameter_without_sense_is_refused(parameters):
+def test_a_parameter_that_is_not_valid_is_refused(parameters):
     with pytest.raises(RecipeError, match=next(iter(parameters))):
         CARS(**parameters).fit(*three_bands())

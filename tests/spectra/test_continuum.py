@@ -48,6 +48,6 @@ def test_a_spectrum_of_zeros_has_no_ratio():
 
 
 @pytest.mark.parametrize("parameters", [{"method": "division"}, {"quantity": "A"}], ids=str)
-def test_an_unknown_word_is_refused(parameters):
+def test_an_unknown_choice_is_refused(parameters):
     with pytest.raises(RecipeError, match=next(iter(parameters))):
         ContinuumRemoval(NM.tolist(), **parameters).fit(np.ones((1, len(NM))))

@@ -96,7 +96,7 @@ def test_laboratory_spectra_reach_the_bands_of_a_real_sensor():
     ("error", "message", "arguments"),
     [
         (RecipeError, "method='cubic'", {"method": "cubic"}),
-        (WavelengthError, "least 0 nm", {"method": "gaussian", "to_fwhm_nm": [0.0]}),
+        (WavelengthError, "smallest 0 nm", {"method": "gaussian", "to_fwhm_nm": [0.0]}),
         (WavelengthError, r"shape \(2,\)", {"method": "gaussian", "to_fwhm_nm": [5.0, 5.0]}),
         (WavelengthError, "no response table", {"method": "response"}),
         (
@@ -104,9 +104,9 @@ def test_laboratory_spectra_reach_the_bands_of_a_real_sensor():
             r"shape \(1, 2\)",
             {**TABLE, "response": [[1, 1]]},
         ),
-        (WavelengthError, "all zero", {**TABLE, "response": [[0, 0, 0]]}),
+        (WavelengthError, "zeros only", {**TABLE, "response": [[0, 0, 0]]}),
     ],
 )
-def test_bands_that_make_no_sense_are_refused(error, message, arguments):
+def test_bands_that_are_not_valid_are_refused(error, message, arguments):
     with pytest.raises(error, match=message):
         resampling_matrix(NM, [900.0], **arguments)

@@ -42,6 +42,6 @@ def test_the_names_of_cut_bands_are_gone():
     ],
     ids=str,
 )
-def test_a_window_that_makes_no_sense_is_refused(parameters):
+def test_a_window_that_is_not_valid_is_refused(parameters):
     with pytest.raises(RecipeError, match=next(iter(parameters))):
         SavitzkyGolay(**parameters).fit(np.ones((2, len(NM))))
