@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 
 class Part(BaseModel):
-    """A table of a recipe. Unknown keys are refused, and nothing changes after reading."""
+    """A table of a recipe. Unknown keys and infinite numbers are refused, and nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _check_rising(window: list[float]) -> list[float]:
@@ -24,13 +25,27 @@ Window = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidato
 """A pair of numbers, the lower one first."""
 
 
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""A column or another name: one line without control characters, which could steer a terminal."""
+Title = Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+def _open_ends(ends: Any) -> Any:
+    """Replace an infinite end by None: TOML cannot say that there is no limit."""
+    if isinstance(ends, list | tuple) and len(ends) == 2:
+        return [None if ends[0] == -math.inf else ends[0], None if ends[1] == math.inf else ends[1]]
+    return ends
+
+
 class Property(Part):
     """A soil property: its column in the samples, its unit, and the range that its values can have."""
 
-    column: str
-    unit: str = ""
-    title: str = Field("", max_length=100, description="name in figures; by default the column")
-    valid_range: tuple[float | None, float | None] = (0.0, None)
+    column: Name
+    unit: Title = ""
+    title: Title = Field("", description="name in figures; by default the column")
+    valid_range: Annotated[tuple[float | None, float | None], BeforeValidator(_open_ends)] = Field(
+        (0.0, None), description="predictions outside it are set to its ends; inf for no limit"
+    )
 
     @property
     def name(self) -> str:
@@ -40,11 +55,6 @@ class Property(Part):
     @field_validator("valid_range")
     @classmethod
     def _rises(cls, ends: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
-        import math
-
-        if any(end is not None and not math.isfinite(end) for end in ends):
-            msg = "leave an end out (null) instead of an infinite one"
-            raise ValueError(msg)
         if None not in ends:
             _check_rising(list(ends))  # type: ignore[arg-type]
         return ends

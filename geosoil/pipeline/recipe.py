@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model, model_validator
 
 from geosoil.errors import RecipeError
+from geosoil.pipeline.checks import problems
 from geosoil.pipeline.features import FeatureSettings
-from geosoil.pipeline.part import Part, TargetProperty
+from geosoil.pipeline.part import Part, TargetProperty, Title
 from geosoil.pipeline.regressors import REGRESSORS
 from geosoil.pipeline.sources import SOURCES
-from geosoil.pipeline.splits import SPLITS, ValidationSettings
+from geosoil.pipeline.splits import ValidationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,16 +34,23 @@ if TYPE_CHECKING:
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 _Schemas: Any = reduce(or_, [source.schema for source in SOURCES.values()])
+MOST_BYTES = 1_000_000
+MOST_LEVELS = 20
 DataSettings: Any = Annotated[_Schemas, Field(discriminator="kind")]
 
 
 class CompareEntry(Part):
-    """A model of `geosoil compare`: a kind with its own title, features and settings."""
+    """A model of `geosoil compare`: a kind, or a kind with a title, features and settings of its own."""
 
     kind: Literal[tuple(REGRESSORS)]  # type: ignore[valid-type]
-    title: str = Field("", max_length=100)
+    title: Title = ""
     features: FeatureSettings | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_name(cls, entry: Any) -> Any:
+        return {"kind": entry} if isinstance(entry, str) else entry
 
 
 class _ModelBase(Part):
@@ -52,15 +60,9 @@ class _ModelBase(Part):
     fit_to: Literal["all", "split"] = Field(
         "all", description="rows that the saved model learns from: all, or the training rows of the first split"
     )
-    compare: list[str | CompareEntry] = Field(default_factory=list, description="models of `geosoil compare`")
-
-    @model_validator(mode="after")
-    def _check_names(self) -> _ModelBase:
-        for name in self.compare:
-            if isinstance(name, str) and name not in REGRESSORS:
-                msg = f"compare names {name!r}, which is not one of {', '.join(REGRESSORS)}"
-                raise ValueError(msg)
-        return self
+    compare: list[CompareEntry] = Field(
+        default_factory=list, max_length=100, description="models of `geosoil compare`: names, or tables"
+    )
 
 
 _SETTINGS: dict[str, Any] = {
@@ -86,11 +88,9 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _check_parts_fit(self) -> Recipe:
-        # PA: checks across sections (features.use needs data.laboratory; a kind needs a library, an auxiliary property,
-        # patches; a split needs groups, folds, block_m ...). Every message names the key to change.
-        if SPLITS[self.validation.splits[0]].leaks:
-            msg = f"validation.split = '{self.validation.splits[0]}' leaks: name an honest split before it"
-            raise ValueError(msg)
+        for problem in problems(self):
+            raise ValueError(problem)
+        self.candidates()  # settings of entries of model.compare, and their names
         return self
 
     def candidate(self, kind: str | None = None) -> Candidate:
@@ -105,12 +105,8 @@ class Recipe(Part):
         from geosoil.pipeline.task import Candidate
 
         candidates = []
-        for entry in self.model.compare or [self.model.kind]:
-            if isinstance(entry, str):
-                candidates.append(self.candidate(entry))
-                continue
-            settings = getattr(self.model, entry.kind)
-            settings = type(settings).model_validate(settings.model_dump() | entry.settings)
+        for entry in self.model.compare or [CompareEntry(kind=self.model.kind)]:
+            settings = _changed(getattr(self.model, entry.kind), entry)
             title = entry.title or REGRESSORS[entry.kind].title
             candidates.append(Candidate(title, entry.kind, settings, entry.features or self.features))
         names = [candidate.name for candidate in candidates]
@@ -118,6 +114,17 @@ class Recipe(Part):
             msg = f"two models of compare have the name {max(names, key=names.count)!r}; give one of them a title"
             raise ValueError(msg)
         return candidates
+
+
+def _changed(settings: Part, entry: CompareEntry) -> Part:
+    """Return the settings of a kind with those of an entry of `model.compare`."""
+    try:
+        return type(settings).model_validate(settings.model_dump() | entry.settings)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        msg = f"model.compare: settings of {entry.kind}: {key}: {_message(problem)}"
+        raise ValueError(msg) from error
 
 
 @dataclass(frozen=True)
@@ -148,63 +155,93 @@ def read_recipe(path: str | Path) -> LoadedRecipe:
     """
     path = Path(path)
     text, content = _read_toml(path)
-    # PA: legacy recipes (a key `study`) are translated here: content, notes = translate(content)
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
         # A misspelt key explains a missing one, so it is reported first.
-        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-        raise _recipe_error(path, problems[0]) from error
+        errors = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        raise _recipe_error(path, content, errors[0]) from error
     return LoadedRecipe(recipe, path, path.resolve().parent, hashlib.sha256(text).hexdigest())
 
 
 def files_named_in(path: str | Path) -> list[Path]:
     """Return the files that a recipe names, which no output may overwrite."""
     path = Path(path)
-    paths = [path.parent / text for text in _texts(_read_toml(path)[1])]
+    paths = [path.parent / text for text, _ in _parts(_read_toml(path)[1]) if isinstance(text, str)]
     return [path for path in paths if os.path.isfile(path)]  # noqa: PTH113 - any text, not always a path
 
 
-def _texts(part: Any) -> Iterator[str]:
-    if isinstance(part, str):
-        yield part
-    for value in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        yield from _texts(value)
+def _parts(content: Any) -> Iterator[tuple[Any, int]]:
+    """Yield all values of a recipe and how deep they are nested."""
+    remaining = [(content, 0)]
+    while remaining:
+        part, depth = remaining.pop()
+        yield part, depth
+        values = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        remaining += [(value, depth + 1) for value in values]
 
 
 def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
+    way_out = "correct it, or create a recipe with `geosoil init`"
     try:
+        size = path.stat().st_size
+        if not path.is_file() or size > MOST_BYTES:
+            found = f"{size} bytes" if path.is_file() else "no regular file"
+            raise RecipeError(path, found=found, expected="a recipe of a few kilobytes", way_out=way_out)
         text = path.read_bytes()
-        return text, tomllib.loads(text.decode())
+        content = tomllib.loads(text.decode())
     except OSError as error:
         raise RecipeError(
             path, found=str(error.strerror), expected="a recipe", way_out="create one with `geosoil init`"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise RecipeError(path, found=f"not valid TOML ({error})", expected="a recipe", way_out="correct it") from error
+        raise RecipeError(path, problem=f"not valid TOML ({error})", way_out=way_out) from error
+    if any(depth > MOST_LEVELS for _, depth in _parts(content)):
+        raise RecipeError(
+            path, found="tables in tables in tables", expected=f"at most {MOST_LEVELS} levels", way_out=way_out
+        )
+    return text, content
 
 
-def _recipe_error(path: Path, problem: Any) -> RecipeError:
-    keys = [str(key) for key in problem["loc"] if key not in SOURCES]  # pydantic names the branch of the union
-    where = ".".join(keys) or "the recipe"
-    if problem["type"] != "extra_forbidden":
-        message = str(problem["msg"]).removeprefix("Value error, ")
-        return RecipeError(path, found=f"{where}: {message}", expected="a valid value", way_out=f"correct {where}")
-    known = _known_keys(list(problem["loc"]))
-    near = get_close_matches(keys[-1], known, n=1)
-    return RecipeError(
-        path,
-        found=f"unknown key {where}",
-        expected=f"one of {', '.join(known)}",
-        way_out=f"did you mean {near[0]}?" if near else "remove it",
-    )
+def _recipe_error(path: Path, content: dict[str, Any], problem: Any) -> RecipeError:
+    location = list(problem["loc"])
+    if location[:1] == ["data"]:
+        del location[1:2]  # pydantic names the branch of the union
+    if location[:1] == ["target"] and isinstance(content.get("target"), dict):
+        del location[1:2]  # one target is not numbered
+    where = ".".join(map(str, location))
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(list(problem["loc"]))
+        near = get_close_matches(str(location[-1]), known, n=1)
+        return RecipeError(
+            path,
+            problem=f"unknown key {where}",
+            expected=f"one of {', '.join(known)}",
+            way_out=f"did you mean {near[0]}?" if near else "remove it",
+        )
+    if problem["type"] == "union_tag_not_found":
+        return RecipeError(
+            path, problem="data.kind is missing", expected=f"one of {', '.join(SOURCES)}", way_out="add it"
+        )
+    if not where:  # a check across sections, whose message names the key to change
+        return RecipeError(path, problem=_message(problem), way_out="correct the recipe")
+    return RecipeError(path, problem=f"{where}: {_message(problem)}", way_out=f"correct {where}")
+
+
+def _message(problem: Any) -> str:
+    """Return the message of a problem that pydantic found, in the words of a recipe."""
+    if problem["type"] == "missing":
+        return "this key is required"
+    if problem["type"] == "union_tag_invalid":
+        return f"kind = '{problem['ctx']['tag']}' is not one of {', '.join(SOURCES)}"
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def _known_keys(location: list[Any]) -> list[str]:
     """Return the keys that are allowed at the place of an unknown one."""
     part: Any = Recipe
-    for key in location[:-1]:
-        if key in SOURCES:
+    for depth, key in enumerate(location[:-1]):
+        if depth == 1 and location[0] == "data":
             part = SOURCES[key].schema
             continue
         field = part.model_fields.get(key) if isinstance(part, type) and issubclass(part, BaseModel) else None

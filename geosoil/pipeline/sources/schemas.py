@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AllowInfNan, Field, field_validator, model_validator
 
-from geosoil.pipeline.part import Part, Property, Window
+from geosoil.pipeline.part import Name, Part, Property, Window
 
 
 class _Data(Part):
@@ -20,17 +20,19 @@ class _Data(Part):
     on_missing: Literal["stop", "drop"] = Field("stop", description="samples without a value or off the raster")
     group: str | None = Field(None, description="column whose rows stay together in a split by groups (a site)")
     folds: str | None = Field(None, description="column with folds of your own")
-    describe: list[str] = Field(default_factory=list, description="further columns for the table of statistics")
+    describe: list[Name] = Field(
+        default_factory=list, max_length=100, description="further columns for the table of statistics"
+    )
     auxiliary: Property | None = Field(None, description="a property that transfers and cascades learn first")
 
 
 class _CovariateFiles(_Data):
     """Covariate rasters."""
 
-    covariates: list[str] = Field(min_length=1, description="rasters; * matches many")
+    covariates: list[str] = Field(min_length=1, max_length=1000, description="rasters; * matches many files")
     like: str | None = Field(None, description="the raster whose grid all others take; by default the first")
-    classes: dict[str, str | list[int]] = Field(
-        default_factory=dict, description="class band -> CSV with its codes, or the codes"
+    classes: dict[Name, str | list[int]] = Field(
+        default_factory=dict, max_length=1000, description="class band -> CSV with its codes, or the codes"
     )
     patch: int | None = Field(None, ge=3, le=15, description="cells per side, odd: rows are patches around each place")
     zones: str | None = Field(None, description="polygons or a class raster: figures are given for each zone too")
@@ -55,11 +57,11 @@ class CubeData(_Data):
     laboratory_scale: float | None = Field(None, gt=0, description="0.01 if the laboratory gives percent")
     bands: str | None = Field(None, description="CSV with wavelength_nm [, fwhm_nm] for a cube without wavelengths")
     scale: float | None = Field(None, gt=0, description="reflectance = value * scale, if the file does not say so")
-    nodata: float | None = None
+    nodata: Annotated[float, AllowInfNan(True)] | None = None
     overlap: Literal["detector", "wavelength", "vnir", "swir"] = Field(
         "detector", description="which bands are kept where two detectors overlap"
     )
-    drop_nm: list[Window] | None = Field(None, description="bad bands; None leaves it to the sensor")
+    drop_nm: list[Window] | None = Field(None, max_length=100, description="bad bands; None leaves it to the sensor")
 
 
 class SpectraData(_Data):
@@ -93,7 +95,9 @@ class ProfileData(_CovariateFiles):
     top_cm: str = "top_cm"
     bottom_cm: str = "bottom_cm"
     on_error: Literal["stop", "drop"] = Field("stop", description="profiles with faulty horizons")
-    layers_cm: list[float] = Field([0, 5, 15, 30, 60, 100, 200], min_length=2)
+    layers_cm: list[Annotated[float, Field(ge=0, le=10_000)]] = Field(
+        [0, 5, 15, 30, 60, 100, 200], min_length=2, max_length=50, description="limits of the layers"
+    )
     smoothing: float = Field(0.1, gt=0, description="lambda of the spline")
     min_coverage: float = Field(0.5, gt=0, le=1, description="share of a layer that horizons must cover")
 
@@ -123,4 +127,4 @@ class TableData(_Data):
 
     kind: Literal["table"]
     table: str
-    columns: list[str] = Field(min_length=1, description="columns that are features")
+    columns: list[Name] = Field(min_length=1, max_length=10_000, description="columns that are features")

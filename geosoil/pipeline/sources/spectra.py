@@ -77,16 +77,17 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
 def _samples_with_spectra(loaded: LoadedRecipe, spectra: Spectra, notes: list[str]) -> tuple[Samples, Spectra]:
     """Return the samples that have a value, and their spectra in the same order."""
     recipe, data = loaded.recipe, loaded.recipe.data
-    own_ids = np.asarray(spectra.ids, dtype=object)
+    spectra_ids = np.asarray(spectra.ids, dtype=object)
+    in_samples = data.library is None  # where the auxiliary property is
     row = {name: i for i, name in enumerate(spectra.ids)}
     if data.samples is None:
         samples = samples_of_table(
-            recipe, spectra.source, spectra.table, own_ids, with_places=False, with_auxiliary=False
+            recipe, spectra.source, spectra.table, spectra_ids, with_places=False, with_auxiliary=in_samples
         )
     else:
         labels = [name for name in (data.group, data.folds) if name in spectra.table.columns]
         samples = read_samples(
-            loaded, data.samples, with_auxiliary=False, labels=spectra.table.set_index(own_ids)[labels]
+            loaded, data.samples, with_auxiliary=in_samples, labels=spectra.table.set_index(spectra_ids)[labels]
         )
         absent = np.array([name not in row for name in samples.ids])
         if absent.any():
