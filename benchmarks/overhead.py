@@ -13,8 +13,8 @@ from measure import asked_quick, report, seconds_of
 from saved_models import scene_model
 from scene import COLUMNS, ROWS, make_scene, scratch_folder
 
+from geosoil.io.journal import Identity
 from geosoil.io.rasters.cog import write_cog
-from geosoil.io.remote.fingerprint import fingerprint
 from geosoil.mapping.run import RunOptions, run_map
 from geosoil.raster.blocks import lazy_raster
 from geosoil.workflows.map import prepare_cube
@@ -30,7 +30,7 @@ def main() -> None:
 
     def with_journal() -> None:
         mapping = prepare_cube(scene, scene_model("svr"), output).mapping
-        identity = {"cube": fingerprint(scene)}
+        identity = Identity.of({}, files={"cube": scene})
         with run_map(mapping, output, output=str(output), identity=identity, tags={}, units=["mg/kg"], running=running):
             pass
 

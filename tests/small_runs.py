@@ -12,6 +12,7 @@ import numpy as np
 import rasterio
 from written_rasters import write_raster
 
+from geosoil.io.journal import Identity
 from geosoil.io.rasters.reader import open_raster
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.run import RunOptions, run_map
@@ -83,7 +84,7 @@ def make_map(source, path, model=None, *, identity=IDENTITY, progress=None, **ru
         mapping,
         Path(path),
         output=str(path),
-        identity=identity,
+        identity=Identity(identity),
         tags={},
         units=["%"] * len(mapping.predict.model.targets),
         running=RunOptions(**options),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from geosoil.io.journal import Identity
     from geosoil.mapping.job import MapJob
 
     Progress = Callable[[str, int, int], None]
@@ -138,7 +139,7 @@ def run_map(
     path: Path,
     *,
     output: str,
-    identity: Mapping[str, str],
+    identity: Identity,
     tags: Mapping[str, str],
     units: Sequence[str],
     running: RunOptions,
@@ -165,7 +166,6 @@ def run_map(
         windows = {_window_text(plan, one.place): one.error or "" for one in unread}
         if unread:
             tags = {**tags, "GEOSOIL_UNREAD_WINDOWS": "; ".join(windows)}
-            scratch.note(unread=windows)
         _require_some(plan, unread, output)
         grid, names = Grid.of(mapping.source), plan.blocks.names
         source = mapping.source.attrs.get("source", "")

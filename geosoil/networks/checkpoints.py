@@ -1,35 +1,24 @@
-"""Checkpoints of a training: one safetensors file with a JSON header, written whole or not at all, executing nothing.
-
-The header says which training it belongs to (a hash of settings, data and first weights) and how far it went.
-"""
+"""Checkpoints of a training: all that decides how it continues, kept in a journal (`io/journal.py`) as safetensors."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-from geosoil.errors import ModelFileError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
+    import numpy as np
     import torch
     from torch import nn
 
-KEY = "geosoil_checkpoint"
+    from geosoil.io.journal import Journal
 
 
 @dataclass
 class TrainingState:
-    """All that decides how a training goes on; moving it to a file and back changes no bit.
+    """All that decides how a training continues; a checkpoint keeps every bit of it.
 
-    losses, stopping_losses: one each epoch so far; best: the weights of the best epoch. noise: the generator of the
-    loss, `shuffling` itself on the CPU.
+    losses, stopping_losses: one value per epoch so far; best: the weights of the best epoch. noise: the generator of
+    the loss, on the CPU the same object as `shuffling`.
     """
 
     module: nn.Module
@@ -41,25 +30,10 @@ class TrainingState:
     stopping_losses: list[float] = field(default_factory=list)
 
 
-def fingerprint(settings: Mapping[str, Any], arrays: Iterable[np.ndarray]) -> str:
-    """Return one hash of settings (JSON) and arrays.
-
-    >>> fingerprint({"seed": 1}, [np.zeros(2)]) == fingerprint({"seed": 2}, [np.zeros(2)])
-    False
-    """
-    digest = sha256(json.dumps(settings, sort_keys=True).encode())
-    for array in arrays:
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
-def write_checkpoint(path: Path, state: TrainingState, training: str) -> None:
-    """Write the state of the training with this fingerprint; raises OutputError where the place cannot be written."""
+def write_checkpoint(journal: Journal, state: TrainingState) -> None:
+    """Write the state of a training; raises OutputError if the file cannot be written."""
     import torch
-    from safetensors.torch import save_file
-
-    from geosoil.io.atomic import atomic_path
+    from safetensors.torch import save
 
     tensors = {f"module/{name}": value for name, value in state.module.state_dict().items()}
     tensors |= {f"best/{name}": torch.from_numpy(value) for name, value in state.best.items()}
@@ -68,36 +42,21 @@ def write_checkpoint(path: Path, state: TrainingState, training: str) -> None:
     tensors |= {f"random/{name}": value for name, value in _random_states(state).items()}
     tensors["losses"] = torch.tensor(state.losses, dtype=torch.float64)
     tensors["stopping_losses"] = torch.tensor(state.stopping_losses, dtype=torch.float64)
-    header = json.dumps({"training": training, "epochs": len(state.losses)})
-    with atomic_path(path) as temporary:
-        save_file(
-            {name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, {KEY: header}
-        )
+    journal.write(save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
 
 
-def read_checkpoint(path: Path, state: TrainingState, training: str) -> None:
-    """Put a checkpoint into a state that was built the same way.
+def read_checkpoint(journal: Journal, state: TrainingState) -> None:
+    """Load the last checkpoint, if there is one, into a state that was built in the same way.
 
-    Raises ModelFileError where the file is no checkpoint, or that of another training.
+    Raises OutputError for a damaged file or the checkpoint of another training.
     """
     import torch
-    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import load
 
-    try:
-        with safe_open(path, framework="pt") as file:
-            said = json.loads((file.metadata() or {}).get(KEY, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelFileError(
-            path, found=f"no checkpoint ({error})", expected="one that a training wrote", way_out="delete it"
-        ) from error
-    if said.get("training") != training:
-        raise ModelFileError(
-            path,
-            found="the checkpoint of another training",
-            expected="the same data, settings and seed",
-            way_out="delete it, or give another path",
-        )
+    content = journal.read()
+    if content is None:
+        return
+    tensors = load(content)
 
     def part(prefix: str) -> dict[str, torch.Tensor]:
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

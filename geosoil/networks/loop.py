@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from geosoil.errors import RecipeError
-from geosoil.networks.checkpoints import TrainingState, fingerprint, read_checkpoint, write_checkpoint
+from geosoil.io.journal import Identity, Journal
+from geosoil.networks.checkpoints import TrainingState, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -147,8 +148,8 @@ def train(
     ------
     RecipeError
         If the loss is not finite, CUDA is requested but not available, or all rows are in one group.
-    ModelFileError
-        If the checkpoint belongs to another training.
+    OutputError
+        If the checkpoint is damaged or belongs to another training.
 
     Examples
     --------
@@ -195,12 +196,12 @@ def train(
             fused=True,  # one pass over the weights: in a small network the step costs as much as the gradient
         )
         state = TrainingState(module, optimiser, generator, noise, first_weights)
-        training = ""
+        journal = None
         if checkpoint is not None:
-            identity = _identity(settings, device, stopping)
-            training = fingerprint(identity, [*arrays, *(first_weights[name] for name in sorted(first_weights))])
-            if Path(checkpoint).exists():
-                read_checkpoint(Path(checkpoint), state, training)
+            inputs = {f"array {i}": array for i, array in enumerate(arrays, start=1)}
+            inputs |= {"stopping rows": stopping.numpy()} | {f"first {k}": v for k, v in first_weights.items()}
+            journal = Journal(Path(checkpoint), Identity.of(_identity(settings, device), inputs))
+            read_checkpoint(journal, state)
         for epoch in range(len(state.losses) + 1, settings.epochs + 1):
             module.train()
             for part in frozen:
@@ -242,8 +243,8 @@ def train(
                     state.best = weights_of(module)
                 elif since_best >= patience:
                     break
-            if checkpoint is not None and epoch % settings.checkpoint_every == 0:
-                write_checkpoint(Path(checkpoint), state, training)
+            if journal is not None and epoch % settings.checkpoint_every == 0:
+                write_checkpoint(journal, state)
         if patience is not None and not np.isfinite(state.stopping_losses).any():
             raise RecipeError(
                 "training",
@@ -252,12 +253,12 @@ def train(
                 way_out="lower learning_rate",
             )
         weights = weights_of(module) if patience is None else state.best
-        if checkpoint is not None:
-            Path(checkpoint).unlink(missing_ok=True)
+        if journal is not None:
+            journal.path.unlink(missing_ok=True)
     return Trained(weights, np.array(state.losses), np.array(state.stopping_losses))
 
 
-def _identity(settings: TrainSettings, device: torch.device, stopping: torch.Tensor) -> dict[str, Any]:
+def _identity(settings: TrainSettings, device: torch.device) -> dict[str, Any]:
     """Return the settings that a checkpoint must share to be resumed."""
     return {
         "seed": int(settings.seed),
@@ -266,7 +267,6 @@ def _identity(settings: TrainSettings, device: torch.device, stopping: torch.Ten
         "weight_decay": settings.weight_decay,
         "l2": settings.l2,
         "patience": settings.patience,
-        "stopping_rows": stopping.tolist(),
         "frozen": list(settings.frozen),
         "adapt_batch_norm": settings.adapt_batch_norm,
         "device": f"{device.type} {settings.mixed_precision} {settings.threads}",

@@ -8,15 +8,17 @@ optimistic: only samples of the site that nothing has seen tell how good the mod
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from geosoil.errors import RecipeError, SamplesError
+from geosoil.io.journal import Identity, Journal
 from geosoil.numerics.pls_subsets import Criterion, SubsetPLS
-from geosoil.samples.rs_local_journal import Journal
 
 if TYPE_CHECKING:
     import os
@@ -99,7 +101,7 @@ def rs_local(
     progress: called with "RS-LOCAL", rows dropped and rows to drop.
 
     Raises SamplesError on NaN, unequal bands, k above n, or fewer than 5 site samples; RecipeError on settings
-    that make no sense, or a journal of other inputs.
+    that make no sense; OutputError on a damaged journal or one of other inputs.
 
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(40, 4))
@@ -121,18 +123,12 @@ def rs_local(
         "seed": seed, "subsets": "drawn" if subsets is None else "given",
     }  # fmt: skip
     arrays = {"X_library": X_library, "y_library": y_library, "X_site": X_site, "y_site": y_site}
-    log = Journal(journal, settings, arrays | {f"subsets {i}": given for i, given in enumerate(subsets or ())})
+    arrays |= {f"subsets {i}": given for i, given in enumerate(subsets or ())}
+    record = None if journal is None else Journal(Path(journal), Identity.of(settings, arrays))
     n = len(X_library)
-    members, errors, n_before, share = np.arange(n), np.full(n, np.nan), n, r
-    passes: list[Pass] = []
-    for one, dropped, found in log.done(Pass):
-        members, errors, n_before, share = (
-            np.setdiff1d(members, dropped),
-            found,
-            one.n_before,
-            one.n_dropped / one.n_before,
-        )
-        passes.append(one)
+    passes, left, errors = _finished(record, n)
+    members = np.setdiff1d(np.arange(n), np.concatenate(left)) if left else np.arange(n)
+    n_before, share = (passes[-1].n_before, passes[-1].n_dropped / passes[-1].n_before) if passes else (n, r)
     while len(members) > k and (compat is None or n_before > k * (1 + share)):
         drawn = (
             _subsets(members, k, b, seed, len(passes)) if subsets is None else _given(subsets, len(passes), members, k)
@@ -145,11 +141,23 @@ def rs_local(
         passes.append(
             Pass(n_before, len(members), len(drawn), float(np.median(of_subset)), float(of_subset.mean()), len(dropped))
         )
-        log.write(passes[-1], dropped, errors)
+        left.append(dropped)
+        if record is not None:
+            finished = [[asdict(one) for one in passes], [rows.tolist() for rows in left], errors.tolist()]
+            record.write(json.dumps(finished).encode())
         if progress is not None:
             progress("RS-LOCAL", n - len(members), n - k)
     table = pd.DataFrame([asdict(one) for one in passes], columns=list(Pass.__dataclass_fields__))
-    return RSLocalResult(members, errors[members], table, log.dropped)
+    return RSLocalResult(members, errors[members], table, left)
+
+
+def _finished(record: Journal | None, n: int) -> tuple[list[Pass], list[np.ndarray], np.ndarray]:
+    """Return the passes that a journal holds, the rows that each of them dropped, and the last errors of all n rows."""
+    content = None if record is None else record.read()
+    if content is None:
+        return [], [], np.full(n, np.nan)
+    passes, left, errors = json.loads(content)
+    return [Pass(**values) for values in passes], [np.array(rows, np.intp) for rows in left], np.array(errors)
 
 
 def draw_subsets(n: int, k: int, n_subsets: int, rng: np.random.Generator) -> np.ndarray:

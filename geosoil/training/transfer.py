@@ -6,8 +6,6 @@ Any net takes part that has three methods (ResNet1D and DenseNet do): `layer_nam
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from copy import deepcopy
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import numpy as np
 
 from geosoil.errors import RecipeError, SamplesError, WavelengthError
 from geosoil.estimators.base import FEW_SAMPLES, FEWEST_SAMPLES, checked_rows
+from geosoil.io.journal import Identity
 from geosoil.models.contract import Feature, Target, with_training_range
 from geosoil.models.pixel import PixelModel
 from geosoil.models.state import describe, regressor_of, unwrapped
@@ -182,10 +181,7 @@ def _unpack_source(source: Any, wavelength_nm: Sequence[float] | np.ndarray | No
 def _sha256(estimator: Any) -> str:
     """Return the hash of what a model's file would hold."""
     arrays: dict[str, np.ndarray] = {}
-    digest = hashlib.sha256(json.dumps(describe(estimator, arrays, {}), sort_keys=True).encode())
-    for name in sorted(arrays):
-        digest.update(name.encode() + arrays[name].tobytes())
-    return digest.hexdigest()
+    return Identity.of({"estimator": describe(estimator, arrays, {})}, arrays).sha256
 
 
 def _checked_rows(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,8 +16,8 @@ from geosoil.estimators.base import mean_and_spread
 from geosoil.estimators.fold_trainer import split_folds, train_fold
 from geosoil.estimators.spectral_cnn import SpectralCNN
 from geosoil.estimators.tuning_journal import open_study
+from geosoil.io.journal import Identity, resumed_note
 from geosoil.networks.architectures import count_parameters
-from geosoil.networks.checkpoints import fingerprint
 from geosoil.training.search_space import SearchSpace, first_proposal, fits, propose
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def tune(
     final, epochs, patience, device: of `SpectralCNN`. progress: called with "trials", those done and n_trials.
 
     Warns below 50 rows, and where the best is no better than the mean of y. Raises SamplesError below 10 rows or for
-    NaN, RecipeError for a journal of other inputs or a space in which nothing can be built.
+    NaN, RecipeError for a space in which nothing can be built, OutputError for the journal of another search.
 
     >>> X = np.linspace(-1, 1, 60)[:, None] * np.linspace(1, 2, 20)
     >>> found = tune(X, X[:, 0], n_trials=1, n_folds=2, epochs=2)
@@ -108,9 +108,9 @@ def tune(
         )
     folds = split_folds(len(y), n_folds, groups, seed)
     inputs = {"space": asdict(space), "n_folds": n_folds, "epochs": epochs, "patience": patience, "seed": seed}
-    table = [X, y, *(held_back for _, held_back in folds)]
-    study = open_study(storage, fingerprint(inputs, table), n_before_pruning=_BEFORE_PRUNING)
-    notes: list[str] = []
+    arrays = {"X": X, "y": y} | {f"fold {i}": held_back for i, (_, held_back) in enumerate(folds, start=1)}
+    study, n_resumed = open_study(storage, Identity.of(inputs, arrays), n_before_pruning=_BEFORE_PRUNING)
+    notes = [resumed_note(n_resumed, "trials")] if n_resumed else []
     while (n_done := _count(study, "trained")) < n_trials:
         if time.monotonic() > ends_at and _count(study, "complete"):
             break

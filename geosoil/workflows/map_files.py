@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,8 @@ import rasterio
 
 from geosoil import __version__
 from geosoil.errors import without_secrets
+from geosoil.io.journal import Identity, resumed_note
 from geosoil.io.rasters.dataset_cache import limit_gdal_cache
-from geosoil.io.remote.fingerprint import fingerprint
 from geosoil.io.remote.objects import is_object, upload
 from geosoil.mapping.run import RunOptions, run_map
 from geosoil.models.store import model_sha256
@@ -93,20 +94,25 @@ class PreparedMap:
         with TemporaryDirectory() as folder:
             return self._write(Path(folder) / PurePath(self.output).name, running, progress)
 
+    @cached_property
+    def provenance(self) -> dict[str, str]:
+        """Return what decides the pixels, inputs by their names, as tags of the COG."""
+        sha256 = model_sha256(self.folder)
+        made_by = {"GEOSOIL_MODEL": self.card.name, "GEOSOIL_MODEL_SHA256": sha256, "GEOSOIL_VERSION": __version__}
+        return made_by | dict(self.tags)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Return what decides the pixels, inputs by their content; an earlier run is resumed only if it is equal."""
+        files = {f"input {number}, {shown_name(path)}": path for number, path in enumerate(self.inputs, start=1)}
+        settings = {name.removeprefix("GEOSOIL_").lower(): value for name, value in self.provenance.items()}
+        return Identity.of(settings, files=files)
+
     @limit_gdal_cache()
     def _write(self, path: Path, running: RunOptions, progress: Progress | None) -> MapResult:
         targets = self.mapping.predict.model.targets
-        provenance = {
-            "GEOSOIL_MODEL": self.card.name,
-            "GEOSOIL_MODEL_SHA256": model_sha256(self.folder),
-            **self.tags,
-            "GEOSOIL_VERSION": __version__,
-        }
-        identity = {
-            f"input {number}, {shown_name(one)} (fingerprint)": fingerprint(one)
-            for number, one in enumerate(self.inputs, start=1)
-        }
-        tags = provenance | {
+        tags = self.provenance | {
+            "GEOSOIL_IDENTITY": self.identity.sha256,
             "GEOSOIL_CREATED": datetime.now(UTC).isoformat(timespec="seconds"),
             "TIFFTAG_SOFTWARE": f"geosoil {__version__}",
         }
@@ -116,7 +122,7 @@ class PreparedMap:
             self.mapping,
             path,
             output=self.output,
-            identity=identity | {name.removeprefix("GEOSOIL_").lower(): value for name, value in provenance.items()},
+            identity=self.identity,
             tags={name: without_secrets(value) for name, value in tags.items()},
             units=[target.unit for target in targets],
             running=running,
@@ -124,9 +130,9 @@ class PreparedMap:
         ) as made:
             notes = [*self.notes, *made.notes, *_at_the_limits(path, targets)]
             if made.resumed:
-                notes.append(f"went on behind {made.resumed} blocks that were there")
+                notes.append(resumed_note(made.resumed, "blocks"))
             if made.damaged:
-                notes.append(f"{made.damaged} blocks that were there were broken, and computed again")
+                notes.append(f"damaged blocks that were computed again: {made.damaged}")
             style = quicklook = None
             first = made.cog.bands[0]
             if first.valid_count:

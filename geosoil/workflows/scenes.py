@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +11,18 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from geosoil.errors import GeosoilError, OutputError, RasterError
+from geosoil.io.journal import resumed_note
 from geosoil.io.rasters.mosaic import OVERLAPS, write_vrt
 from geosoil.io.rasters.scenes import Scene, find_scenes
-from geosoil.models.store import find_model, model_sha256, read_card
+from geosoil.mapping.run import RunOptions
+from geosoil.models.store import find_model, read_card
 from geosoil.report.stac import write_collection
-from geosoil.spectra.bare_soil import BareSoil
-from geosoil.workflows.map import MapResult, map_cube
+from geosoil.workflows.map import MapResult, prepare_cube
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from geosoil.io.journal import Identity
     from geosoil.workflows.map import Progress
 
 
@@ -50,13 +52,14 @@ class ScenesResult:
 
     def summary(self) -> str:
         """Say in a few lines where the maps are, and how many scenes failed."""
-        stood = sum(one.result is None for one in self.maps)
-        there = f", {stood} of them there already" if stood else ""
+        n_kept = sum(one.result is None for one in self.maps)
         lines = [
-            f"maps       {len(self.maps)} of {len(self.maps) + len(self.failed)} scenes in {self.vrt.parent}{there}",
+            f"maps       {len(self.maps)} of {len(self.maps) + len(self.failed)} scenes in {self.vrt.parent}",
             f"mosaic     {self.vrt} ({OVERLAPS})",
             f"STAC       {self.collection}",
         ]
+        if n_kept:
+            lines.append(resumed_note(n_kept, "scenes"))
         if self.failed:
             lines.append(f"failed     {len(self.failed)}: {', '.join(name for name, _ in self.failed)}")
         return "\n".join(lines)
@@ -77,9 +80,8 @@ def map_scenes(
     is none; it gets `SCENE_MODEL.tif` with style, quicklook and STAC item a scene, `MODEL.vrt` over all, and
     `collection.json`. options: of `map_cube`, for every scene.
 
-    With `mode="resume"` a map that is there already stays as it is, if its tags name this cube, model and options, and
-    the cube has not changed since. progress: called as `progress(what, done, total)`, with "scenes" and what `map_cube`
-    says. on_done: called with one line a scene.
+    With `mode="resume"` a complete map is kept, if it was made of the same cube, model and options. progress: called as
+    `progress(what, done, total)`, with "scenes" and what `map_cube` reports. on_done: called with one line per scene.
 
     Where maps overlap, the scene named last lies on top; where it has no data, the one below shows.
     A scene that cannot be mapped is in the result's `failed`; the rest is done.
@@ -91,6 +93,9 @@ def map_scenes(
     folder, home = Path(output), find_model(os.fspath(model))
     name = read_card(home).name
     _make(folder, scenes)
+    names = {field.name for field in fields(RunOptions)}
+    running = RunOptions(**{name: value for name, value in options.items() if name in names})
+    input_options = {name: value for name, value in options.items() if name not in names}
     maps: list[MappedScene] = []
     failed: list[tuple[str, str]] = []
     for number, scene in enumerate(scenes, start=1):
@@ -98,11 +103,11 @@ def map_scenes(
         if progress is not None:
             progress("scenes", number - 1, len(scenes))
         try:
-            if options.get("mode") == "resume" and _stands(path, scene, model_sha256(home), options):
+            prepared = prepare_cube(scene.path, home, path, **input_options)
+            if running.mode == "resume" and _is_finished(path, prepared.identity):
                 result, said = None, f"{path} is there already"
             else:
-                result = map_cube(scene.path, home, path, progress=progress, **options)
-                said = str(path)
+                result, said = prepared.write(running, progress), str(path)
             maps.append(MappedScene(scene, path, result))
         except GeosoilError as error:
             said = f"failed: {error}"
@@ -144,8 +149,8 @@ def _make(folder: Path, scenes: list[Scene]) -> None:
         )
 
 
-def _stands(path: Path, scene: Scene, sha256: str, options: dict[str, Any]) -> bool:
-    """Tell whether a map is there, whole (it was moved into place when it was), and of this cube, model and masks."""
+def _is_finished(path: Path, identity: Identity) -> bool:
+    """Return whether a complete map with this identity exists."""
     if not path.is_file():
         return False
     try:
@@ -153,16 +158,4 @@ def _stands(path: Path, scene: Scene, sha256: str, options: dict[str, Any]) -> b
             tags = source.tags()
     except RasterioError:
         return False
-    cube, mask, bands, soil = Path(scene.path), options.get("mask"), options.get("bands"), options.get("bare_soil")
-    expected = {
-        "GEOSOIL_CUBE": cube.name,
-        "GEOSOIL_MODEL_SHA256": sha256,
-        "GEOSOIL_MASK": None if mask is None else Path(mask).name,
-        "GEOSOIL_BANDS": None if bands is None else Path(bands).name,
-        "GEOSOIL_SCALE": None if options.get("scale") is None else str(options["scale"]),
-        "GEOSOIL_NODATA": None if options.get("nodata") is None else str(options["nodata"]),
-        "GEOSOIL_UNREAD_WINDOWS": None,
-        "GEOSOIL_BARE_SOIL": str(BareSoil() if soil is True else soil) if soil else None,
-    }
-    unchanged = not cube.exists() or cube.stat().st_mtime <= path.stat().st_mtime
-    return unchanged and all(tags.get(key) == value for key, value in expected.items())
+    return tags.get("GEOSOIL_IDENTITY") == identity.sha256 and "GEOSOIL_UNREAD_WINDOWS" not in tags

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from geosoil.errors import ModelFileError, RecipeError
+from geosoil.errors import OutputError, RecipeError
 from geosoil.networks.loop import TrainSettings
 from geosoil.networks.loop import train as train_network
 
@@ -196,8 +196,8 @@ def test_the_checkpoint_of_another_training_or_no_checkpoint_is_refused(tmp_path
 
     with pytest.raises(InterruptedTrainingError):
         fit(checkpoint=path, checkpoint_every=1, progress=stop)
-    with pytest.raises(ModelFileError, match="another training"):
+    with pytest.raises(OutputError, match="an earlier run with seed = 1; expected seed = 2"):
         fit(seed=2, checkpoint=path)
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(ModelFileError, match="no checkpoint"):
+    with pytest.raises(OutputError, match="damaged, or not a journal"):
         fit(checkpoint=path)

@@ -147,7 +147,7 @@ def test_resume_leaves_what_stands_and_makes_the_rest(model, tmp_path):
     assert [one.result is None for one in second.maps] == [True, True, False]
     assert {path: path.stat().st_mtime_ns for path in made} == made
     assert "maps       3 of 3 scenes" in second.summary()
-    assert "2 of them there already" in second.summary()
+    assert "resumed: 2 scenes were already finished" in second.summary()
 
 
 def test_resume_maps_anew_what_is_of_another_model_or_cube_by_other_thresholds_or_half_a_file(model, tmp_path):
