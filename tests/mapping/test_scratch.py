@@ -120,7 +120,7 @@ def test_foreign_files_beside_the_blocks_are_left_alone(source, whole, stopped, 
 
 def test_an_unfinished_map_is_neither_gone_on_with_nor_begun_anew_unasked(source, stopped):
     n_blocks = len(blocks_of(stopped))
-    with pytest.raises(OutputError, match="found an unfinished map; .*; continue it with --resume, or discard it"):
+    with pytest.raises(OutputError, match=r"found an unfinished map; .*; continue it with --resume, or discard it"):
         make_map(source, stopped)
     assert len(blocks_of(stopped)) == n_blocks
 
