@@ -22,7 +22,7 @@ _HOME = {
     "read_samples": "geosoil.io.tables.reader",
     "read_spectra": "geosoil.io.spectra.reader",
     "write_spectra": "geosoil.io.spectra.reader",
-    "extract_spectra": "geosoil.samples.extract",
+    "sample_raster": "geosoil.samples.extract",
     "extract_patches": "geosoil.samples.patches",
     # horizons to standard depths
     "read_horizons": "geosoil.samples.horizons",

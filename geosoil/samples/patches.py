@@ -17,11 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SamplePatches:
-    """Patches at samples, one row a sample.
+    """Patches at samples, one row per sample.
 
-    ids: `(sample,)` text. patches: `(sample, band, size, size)` float32, the sample's pixel in the middle; NaN = gap.
-    bands: `(band,)` names. gap_counts: `(sample, band)` pixels without data in each patch.
-    notes: what a reader of the result should know, a sentence each.
+    Attributes
+    ----------
+    ids : ndarray of shape (sample,), str
+    patches : ndarray of shape (sample, band, size, size), float32
+        The pixel of the sample is in the middle; NaN where there is no data.
+    bands : ndarray of shape (band,), str
+    gap_counts : ndarray of shape (sample, band), int
+        Pixels without data in each patch.
+    notes : list of str
+        One sentence per remark on the samples.
     """
 
     ids: np.ndarray
@@ -39,17 +46,36 @@ def extract_patches(
     sample_id: str,
     on_missing: Literal["stop", "drop"] = "stop",
 ) -> SamplePatches:
-    """Cut a patch of `size` x `size` pixels around the pixel that holds each point.
+    """Cut a patch of `size` x `size` pixels around the pixel that contains each point.
 
-    raster: `(band, y, x)`; only windows around the points are read. Beyond its edge a patch holds the mirror image
-        (d c b a | a b c d), as blocks of a map do. points: with a CRS, reprojected to that of the raster where it
-        differs. size: odd, in pixels. sample_id: the column of ids.
-    on_missing: what to do with points outside the raster or on a pixel where any band has no data: "stop" or "drop".
-        Gaps elsewhere in a patch stay NaN, and are counted.
+    Beyond the edge of the raster a patch contains the mirror image (d c b a | a b c d), as the blocks of a map do.
 
-    Raises SamplesError for an even size or one larger than the raster, where the raster or the points have no CRS,
-    where points are missing and on_missing is "stop", or fewer than two remain.
+    Parameters
+    ----------
+    raster : DataArray of shape (band, y, x)
+        Only windows around the points are read.
+    points : GeoDataFrame
+        Points with a CRS; they are reprojected to that of the raster.
+    size : int
+        Side of a patch in pixels, odd.
+    sample_id : str
+        The column of ids.
+    on_missing : {"stop", "drop"}
+        Whether points outside the raster, or on a pixel where any band has no data, are an error or are dropped. Gaps
+        elsewhere in a patch remain NaN and are counted.
 
+    Returns
+    -------
+    SamplePatches
+
+    Raises
+    ------
+    SamplesError
+        If the size is even or larger than the raster, the raster or the points have no CRS, points are missing and
+        `on_missing` is "stop", or fewer than two points remain.
+
+    Examples
+    --------
     >>> import geopandas as gpd
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
@@ -96,15 +122,15 @@ def _read(raster: xr.DataArray, rows: np.ndarray, columns: np.ndarray, half: int
     count, height, width = raster.shape
     patches = np.full((rows.size, count, 2 * half + 1, 2 * half + 1), np.nan, np.float32)
     steps = np.arange(-half, half + 1)
-    for own, window, top, left in windows_around(raster, rows, columns, margin=half):
-        # A mirrored pixel lies as near to the edge as the one it stands for, so within the clipped window.
-        down = _mirrored(rows[own, None] + steps, height) - top
-        across = _mirrored(columns[own, None] + steps, width) - left
-        patches[own] = window[:, down[:, :, None], across[:, None, :]].swapaxes(0, 1)
+    for members, window, top, left in windows_around(raster, rows, columns, margin=half):
+        # A mirrored pixel is as near to the edge as the one that it replaces, and so within the clipped window.
+        down = _mirrored(rows[members, None] + steps, height) - top
+        across = _mirrored(columns[members, None] + steps, width) - left
+        patches[members] = window[:, down[:, :, None], across[:, None, :]].swapaxes(0, 1)
     return patches
 
 
 def _mirrored(numbers: np.ndarray, length: int) -> np.ndarray:
-    """Return the rows or columns that stand for those beyond the edge, at most `length` beyond it."""
+    """Replace rows or columns beyond the edge, by at most `length`, with their mirror images."""
     numbers = np.where(numbers < 0, -1 - numbers, numbers)
     return np.where(numbers >= length, 2 * length - 1 - numbers, numbers)

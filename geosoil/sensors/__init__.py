@@ -1,6 +1,6 @@
 """Products of imaging spectrometers as cubes with wavelengths.
 
-SENSORS names every sensor whose products are recognised; a new one is one more file and one more line.
+`SENSORS` lists the sensors whose products are recognised; a new sensor needs a file and a line here.
 """
 
 from geosoil.sensors.base import Sensor

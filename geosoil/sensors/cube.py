@@ -1,4 +1,4 @@
-"""One way in for every cube: the folder of a product, or a file whose bands have wavelengths."""
+"""Open a cube: the folder of a product, or a file whose bands have wavelengths."""
 
 from __future__ import annotations
 
@@ -34,24 +34,45 @@ def open_cube(
     overlap: Overlap = "detector",
     drop_nm: Sequence[tuple[float, float]] | None = None,
 ) -> xr.DataArray:
-    """Open a cube `(band, y, x)` with `wavelength_nm` on every band; lazily, so nothing but metadata is read.
+    """Open a cube lazily: only metadata is read.
 
-    path: a product's folder (see `SENSORS`), or a file as `open_raster` takes it.
-    bands: a CSV table of wavelengths, which goes before those of the file (`io.wavelengths.read_band_table`).
-    scale, offset: value = scale * stored + offset, as `open_raster` takes them; of an ENVI file with a
-        `reflectance scale factor` the scale is its inverse by default, and the units are then "reflectance".
-    nodata: the stored value of no data.
-    overlap: where two detectors overlap. "detector": bands as they come; "wavelength": sorted by it;
-        "vnir", "swir": keep the bands of that detector only, in the overlap.
-    drop_nm: windows (lowest, highest) in nm whose bands are left out. By default the water-vapour windows
-        of the sensor where that is known, by the folder or a tag SENSOR of the file; `[]` keeps all bands.
+    Bands that the file marks as bad (`bbl`, `good`) are left out.
 
-    Bands that the file marks bad (`bbl`, `good`) are left out too. `attrs["notes"]` lists what was done,
-    `attrs["sensor"]` names the sensor. Names of bands are their wavelengths, made unique where two agree.
+    Parameters
+    ----------
+    path : path or URL
+        The folder of a product (see `SENSORS`), or a file that `open_raster` accepts.
+    bands : path, optional
+        A CSV table of wavelengths (see `read_band_table`) that replaces those of the file.
+    scale, offset : float, optional
+        value = scale * stored + offset, as in `open_raster`. For an ENVI file with a `reflectance scale factor` the
+        default scale is its inverse, and the units are "reflectance".
+    nodata : float, optional
+        The stored value of no data.
+    overlap : {"detector", "wavelength", "vnir", "swir"}
+        Treatment of the bands where two detectors overlap. "detector" keeps the order of the files, "wavelength"
+        sorts by wavelength, and "vnir" and "swir" keep only the bands of that detector in the overlap.
+    drop_nm : sequence of (lowest, highest), optional
+        Windows in nm whose bands are left out (default: the water-vapour windows of the sensor, if it is known by the
+        folder or by a tag SENSOR of the file); `[]` keeps all bands.
 
-    Raises WavelengthError where wavelengths are absent or unusable, RasterError where a file or a folder
-    cannot be read, GridError where the images of a product differ in shape.
+    Returns
+    -------
+    DataArray of shape (band, y, x), float32
+        The cube with the coordinate `wavelength_nm`. Bands are named by their wavelengths, with a number where two
+        are equal. `attrs["notes"]` lists what was done, `attrs["sensor"]` names the sensor.
 
+    Raises
+    ------
+    WavelengthError
+        If wavelengths are missing or not usable.
+    RasterError
+        If a file or folder cannot be read.
+    GridError
+        If the images of a product differ in shape.
+
+    Examples
+    --------
     >>> import rasterio, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = folder + "/cube.tif"
@@ -72,7 +93,7 @@ def open_cube(
             way_out="choose one of them",
         )
     if not os.fspath(path):  # Path("") is the working folder
-        raise RasterError("the cube", found="an empty path", expected="a file or a folder", way_out="name one")
+        raise RasterError("the cube", found="an empty path", expected="a file or a folder", way_out="give its path")
     sensor: Sensor | None
     if Path(path).is_dir():
         cube, sensor, good = _from_folder(Path(path), bands, scale, offset, nodata)
@@ -89,11 +110,13 @@ def open_cube(
     dropped = kept & in_windows(wavelength_nm, windows)
     if dropped.any():
         kept &= ~dropped
-        why = "as asked" if drop_nm is not None or sensor is None else f"of water vapour ({sensor.name})"
-        notes.append(f"left out {np.count_nonzero(dropped)} bands {why}: {_ranges(wavelength_nm[dropped])}")
+        reason = "on request" if drop_nm is not None or sensor is None else f"of water vapour ({sensor.name})"
+        notes.append(f"left out {np.count_nonzero(dropped)} bands {reason}: {_ranges(wavelength_nm[dropped])}")
     order = _ordered(wavelength_nm, np.flatnonzero(kept), overlap, path, notes)
     if not order.size:
-        raise WavelengthError(path, found="no band left", expected="at least one", way_out="drop fewer windows")
+        raise WavelengthError(
+            path, problem="all bands were left out", expected="at least one band", way_out="drop fewer windows"
+        )
     if not np.array_equal(order, np.arange(wavelength_nm.size)):
         cube = cube.isel(band=order)
     cube.attrs.update(notes=notes, sensor=sensor.name if sensor else "")
@@ -107,22 +130,22 @@ def _from_folder(
     if len(matching) != 1:
         raise RasterError(
             folder,
-            found="a folder that is no product known here",
+            found="a folder that is not a known product",
             expected=f"a product of {', '.join(SENSORS)}, or a file",
-            way_out="name the raster file itself",
+            way_out="give the path of the raster file",
         )
     if scale is not None or offset is not None:
         raise RasterError(
             folder,
             found="a scale or offset for a product",
-            expected="neither",
-            way_out="leave them out: the product's own calibration is used",
+            expected="no scale and no offset",
+            way_out="omit them: the calibration of the product is used",
         )
     cube = matching[0].open(folder, nodata=nodata)
     if table is None:
         return cube, matching[0], None
-    given = read_band_table(table, count=cube.sizes["band"])
-    return _with_wavelengths(cube, given), matching[0], given.good
+    band_table = read_band_table(table, count=cube.sizes["band"])
+    return _with_wavelengths(cube, band_table), matching[0], band_table.good
 
 
 def _from_file(
@@ -141,8 +164,8 @@ def _from_file(
     if factor and scale is None and offset is None and not scaled:
         scale, units = 1.0 / _positive(factor, path), "reflectance"
         notes.append(f"divided by the ENVI reflectance scale factor {factor}")
-    found = find_bands(path, table=table)
-    if found is None:
+    bands = find_bands(path, table=table)
+    if bands is None:
         raise WavelengthError(
             path,
             found="no wavelengths",
@@ -152,13 +175,13 @@ def _from_file(
     cube = open_raster(path, scale=scale, offset=offset, nodata=nodata, units=units)
     tag = next((value for name, value in tags.items() if name.upper() == "SENSOR"), "")
     cube.attrs["notes"] = notes
-    return _with_wavelengths(cube, found), SENSORS.get(tag), found.good
+    return _with_wavelengths(cube, bands), SENSORS.get(tag), bands.good
 
 
-def _with_wavelengths(cube: xr.DataArray, found: Bands) -> xr.DataArray:
-    coordinates = {"wavelength_nm": ("band", found.centre_nm)}
-    if found.fwhm_nm is not None:
-        coordinates["fwhm_nm"] = ("band", found.fwhm_nm)
+def _with_wavelengths(cube: xr.DataArray, bands: Bands) -> xr.DataArray:
+    coordinates = {"wavelength_nm": ("band", bands.centre_nm)}
+    if bands.fwhm_nm is not None:
+        coordinates["fwhm_nm"] = ("band", bands.fwhm_nm)
     return cube.drop_vars("fwhm_nm", errors="ignore").assign_coords(coordinates)
 
 
@@ -166,7 +189,7 @@ def _ordered(
     wavelength_nm: np.ndarray, kept: np.ndarray, overlap: Overlap, where: object, notes: list[str]
 ) -> np.ndarray:
     """Order the kept band numbers by the rule for the overlap of two detectors."""
-    # The seam is where the wavelength steps back; without overlap there is none, and every rule is the same.
+    # The seam is where the wavelength decreases; without overlap there is none, and all rules are the same.
     centres = wavelength_nm[kept]
     seams = np.flatnonzero(np.diff(centres) < 0) + 1
     if overlap == "detector" or not seams.size:
@@ -177,8 +200,8 @@ def _ordered(
     if seams.size > 1:
         raise WavelengthError(
             where,
-            found=f"wavelengths that step back {seams.size} times",
-            expected="two detectors, each with rising wavelengths",
+            found=f"wavelengths that decrease {seams.size} times",
+            expected="two detectors, each with increasing wavelengths",
             way_out='use overlap="wavelength"',
         )
     vnir = np.arange(centres.size) < seams[0]
@@ -188,14 +211,14 @@ def _ordered(
 
 
 def _names(wavelength_nm: np.ndarray) -> list[str]:
-    """Name bands by their wavelength; those that agree get their number in the file too.
+    """Name bands by their wavelength, with their number in the file where wavelengths are equal.
 
     >>> _names(np.array([450.0, 993.081, 993.081]))
     ['450.0 nm', '993.081 nm (band 2)', '993.081 nm (band 3)']
     """
     names = [f"{np.round(centre, 3)} nm" for centre in wavelength_nm]
-    times = Counter(names)
-    return [name if times[name] == 1 else f"{name} (band {i})" for i, name in enumerate(names, start=1)]
+    counts = Counter(names)
+    return [name if counts[name] == 1 else f"{name} (band {i})" for i, name in enumerate(names, start=1)]
 
 
 def _ranges(wavelength_nm: np.ndarray) -> str:

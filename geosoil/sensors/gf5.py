@@ -1,7 +1,7 @@
-"""Gaofen-5 AHSI and its siblings on ZY-1: the folder of a level-1 product as one cube of radiance.
+"""Gaofen-5 AHSI and the same instruments on ZY-1: the folder of a level-1 product as one cube of radiance.
 
-A product is a folder with two images in sensor geometry (`*_VN.*`, `*_SW.*`), for each a text file of band
-centres (`*Spectralresponse*`) and one of gains and offsets (`*RadCal*`), and an XML. The names differ between
+A product is a folder with two images in sensor geometry (`*_VN.*`, `*_SW.*`), a text file of band centres
+(`*Spectralresponse*`) and one of gains and offsets (`*RadCal*`) for each of them, and an XML. The names differ between
 satellites (`VNIR_RadCal`, `RadCal_VNIR`), so files are found by patterns.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 RADIANCE_UNITS = "W m-2 sr-1 um-1"
-# Water vapour: gains there are 1e-4 to 1e-3, so that radiance is almost zero.
+# Water vapour: the gains are 1e-4 to 1e-3, so that radiance is almost zero.
 WATER_NM = ((1342.0, 1451.0), (1771.0, 1977.0))
 
 _IMAGES = (".tif", ".tiff", ".geotiff")
@@ -36,16 +36,32 @@ _LARGEST_XML = 16 * 2**20
 
 
 def open_product(folder: Path, *, nodata: float | None = None) -> xr.DataArray:
-    """Open a product's folder as one lazy cube: VN bands, then SW bands, as they come.
+    """Open the folder of a product as one lazy cube: VN bands, then SW bands, in the order of the files.
 
-    Values are gain * DN + offset in W m-2 sr-1 um-1 where both RadCal files are there, digital numbers
-    otherwise (`attrs["units"]` says which). Wavelengths are those of the Spectralresponse files.
+    Parameters
+    ----------
+    folder : Path
+        The unpacked product.
+    nodata : float, optional
+        Digital number of no data (default: 0).
 
-    folder: of the unpacked product. nodata: digital number of no data; 0 by default.
+    Returns
+    -------
+    DataArray of shape (band, y, x), float32
+        gain * DN + offset in W m-2 sr-1 um-1 if both RadCal files are present, digital numbers otherwise (see
+        `attrs["units"]`), with the wavelengths of the Spectralresponse files.
 
-    Raises RasterError where a file is missing or not of the expected form, WavelengthError where a response
-    file does not fit its image, GridError where the images differ in shape.
+    Raises
+    ------
+    RasterError
+        If a file is missing or does not have the expected form.
+    WavelengthError
+        If a response file does not match its image.
+    GridError
+        If the images differ in shape.
 
+    Examples
+    --------
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     open_product(pathlib.Path(folder))  # doctest: +ELLIPSIS
@@ -55,7 +71,9 @@ def open_product(folder: Path, *, nodata: float | None = None) -> xr.DataArray:
     from geosoil.io.rasters.reader import open_raster
     from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM
 
-    images = {detector: _one(folder, f"the {detector} image", rf"[_-]{detector}$", _IMAGES) for detector in _DETECTORS}
+    images = {
+        detector: _find_file(folder, f"the {detector} image", rf"[_-]{detector}$", _IMAGES) for detector in _DETECTORS
+    }
     tables = {detector: _texts(folder, detector) for detector in _DETECTORS}
     centres, widths, gains, offsets = [], [], [], []
     for detector, image in images.items():
@@ -88,7 +106,9 @@ def open_product(folder: Path, *, nodata: float | None = None) -> xr.DataArray:
     if not calibrated:
         notes.append("no RadCal file for each detector: values are digital numbers")
     names = [
-        f"{detector} {i}" for detector, own in zip(_DETECTORS, centres, strict=True) for i in range(1, own.size + 1)
+        f"{detector} {i}"
+        for detector, centre_nm in zip(_DETECTORS, centres, strict=True)
+        for i in range(1, centre_nm.size + 1)
     ]
     cube = open_raster(
         list(images.values()),
@@ -110,8 +130,8 @@ _DETECTORS = ("VN", "SW")
 
 
 def _texts(folder: Path, detector: str) -> tuple[Path | None, Path | None]:
-    """Find the response and the calibration file; `VNIR_RadCal` on some satellites is `RadCal_VNIR` on others."""
-    found = []
+    """Find the response and the calibration file; `VNIR_RadCal` of some satellites is `RadCal_VNIR` of others."""
+    texts = []
     for kind in ("spectralresponse", "radcal"):
         matches = [
             path
@@ -124,20 +144,20 @@ def _texts(folder: Path, detector: str) -> tuple[Path | None, Path | None]:
                 folder,
                 found=f"{len(matches)} {kind} files of {detector}",
                 expected="one",
-                way_out="leave one product in the folder",
+                way_out="keep a single product in the folder",
             )
-        found.append(matches[0] if matches else None)
-    return found[0], found[1]
+        texts.append(matches[0] if matches else None)
+    return texts[0], texts[1]
 
 
-def _one(folder: Path, what: str, pattern: str, endings: tuple[str, ...]) -> Path:
+def _find_file(folder: Path, what: str, pattern: str, endings: tuple[str, ...]) -> Path:
     matches = [path for path in _files(folder, endings) if re.search(pattern, path.stem, re.IGNORECASE)]
     if len(matches) != 1:
         raise RasterError(
             folder,
             found=f"{len(matches) or 'no'} files that could be {what}",
             expected="one",
-            way_out="unpack one whole product into a folder of its own",
+            way_out="unpack one whole product into an empty folder",
         )
     return matches[0]
 
@@ -151,7 +171,7 @@ def _files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
 
 
 def _numbers(path: Path, count: int, *, columns: tuple[int, ...], error: type[GeosoilError]) -> np.ndarray:
-    """Read a text of one line a band, separated by comma, tab or space, as `(band, column)`."""
+    """Read a text of one line per band, separated by comma, tab or space, as `(band, column)`."""
     lines = [line for line in path.read_text("utf-8-sig", errors="replace").splitlines() if line.strip(" \t,\0\x1a")]
     rows: list[list[float]] = []
     for number, line in enumerate(lines, start=1):
@@ -163,8 +183,8 @@ def _numbers(path: Path, count: int, *, columns: tuple[int, ...], error: type[Ge
             raise error(
                 path,
                 found=f"{line.strip()[:40]!r} in line {number}",
-                expected=f"{' or '.join(map(str, columns))} numbers a line",
-                way_out="take the file as delivered",
+                expected=f"{' or '.join(map(str, columns))} numbers per line",
+                way_out="use the file as delivered",
             )
         rows.append(row)
     if len(rows) != count:
@@ -178,36 +198,36 @@ def _numbers(path: Path, count: int, *, columns: tuple[int, ...], error: type[Ge
 
 
 def _metadata(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """Read what the product's XML says of the scene, and a note where there is none."""
-    found = [path for path in _files(folder, (".xml",)) if not path.name.lower().endswith(("check.xml", ".aux.xml"))]
-    if not found:
+    """Read the metadata of the scene from the XML of a product; the notes report a missing file."""
+    paths = [path for path in _files(folder, (".xml",)) if not path.name.lower().endswith(("check.xml", ".aux.xml"))]
+    if not paths:
         return {}, ["no XML: sun angle and time are unknown"]
-    fields: dict[str, Any] = dict(_flat_xml(found[0]))
+    fields: dict[str, Any] = dict(_flat_xml(paths[0]))
     for name in _NUMBERS:
         if name in fields:
             try:
                 fields[name] = float(fields[name])
             except ValueError:
                 raise RasterError(
-                    found[0],
+                    paths[0],
                     found=f"{fields[name]!r} as {name}",
                     expected="a number",
-                    way_out="take the file as delivered",
+                    way_out="use the file as delivered",
                 ) from None
     return fields, ["times are as in the XML: Beijing time, UTC+8"] if "StartTime" in fields else []
 
 
 def _flat_xml(path: Path) -> dict[str, str]:
-    """Read the wanted elements at any depth, in any namespace; the first of a name counts.
+    """Read the known elements at any depth, in any namespace; the first with a name counts.
 
-    A document type is refused whatever its encoding: entities can expand without end or fetch other files.
+    A document type is refused in any encoding, because entities can expand without limit or read other files.
     """
     if path.stat().st_size > _LARGEST_XML:
         raise RasterError(
             path,
             found=f"an XML of over {_LARGEST_XML >> 20} MiB",
-            expected="a product's metadata",
-            way_out="take the file as delivered",
+            expected="the metadata of a product",
+            way_out="use the file as delivered",
         )
     fields: dict[str, str] = {}
     texts: list[list[str]] = []
@@ -224,7 +244,7 @@ def _flat_xml(path: Path) -> dict[str, str]:
 
     content = path.read_bytes()
     if re.match(rb"<\?xml[^>]*encoding=.gb", content, re.IGNORECASE):
-        content = content.decode("gb18030", errors="replace").encode()  # expat reads no Chinese encoding
+        content = content.decode("gb18030", errors="replace").encode()  # expat cannot read Chinese encodings
         parser = expat.ParserCreate("utf-8")
     else:
         parser = expat.ParserCreate()
@@ -237,9 +257,9 @@ def _flat_xml(path: Path) -> dict[str, str]:
     except (expat.ExpatError, LookupError, ValueError) as error:
         raise RasterError(
             path,
-            found=f"no XML ({error})",
-            expected="a product's metadata",
-            way_out="take the file as delivered, or remove it",
+            problem=f"not valid XML ({error})",
+            expected="the metadata of a product",
+            way_out="use the file as delivered, or remove it",
         ) from error
     return fields
 

@@ -68,7 +68,7 @@ def test_a_stack_with_a_sensor_tag_loses_its_water_bands_and_a_generic_cube_only
     assert tagged.wavelength_nm.values.tolist() == [450, 900, 1000, 980, 2200]
     assert open_cube(generic).wavelength_nm.values.tolist() == CENTRES
     assert open_cube(generic, drop_nm=[(400, 950), (2200, 2300)]).wavelength_nm.values.tolist() == [1000, 980, 1400]
-    with pytest.raises(WavelengthError, match="no band left"):
+    with pytest.raises(WavelengthError, match="all bands were left out"):
         open_cube(generic, drop_nm=[(0, 9999)])
 
 
@@ -95,7 +95,7 @@ def test_the_scale_factor_of_an_envi_header_makes_reflectance(tmp_path):
     np.testing.assert_array_equal(open_cube(path, scale=1).values[:, 0, 0], [5000, 2500])
 
 
-def test_a_cube_without_wavelengths_is_refused_and_a_table_mends_it(tmp_path):
+def test_a_cube_without_wavelengths_is_refused_and_a_table_supplies_them(tmp_path):
     path = write_raster(tmp_path / "a.tif", np.ones((2, 2, 2), "uint8"))
     with pytest.raises(WavelengthError, match=r"no wavelengths.*--bands"):
         open_cube(path)
@@ -117,12 +117,18 @@ def test_bands_at_one_wavelength_get_names_of_their_own(tmp_path):
     assert cube.band.values.tolist() == ["450.0 nm", "993.08 nm (band 2)", "993.08 nm (band 3)", "2200.0 nm"]
 
 
-def test_a_folder_that_is_no_product_and_a_scale_for_a_product_are_refused(tmp_path):
+def test_a_folder_that_is_not_a_product_and_a_scale_for_a_product_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RasterError, match="no product known"):
+    with pytest.raises(RasterError, match="not a known product"):
         open_cube(tmp_path / "empty")
     with pytest.raises(RasterError, match="scale or offset for a product"):
         open_cube(write_gf5(tmp_path / "product"), scale=1e-4)
+
+
+def test_the_value_of_no_data_applies_to_a_product_too(tmp_path):
+    folder = write_gf5(tmp_path / "product")
+    by_default, with_nodata = open_cube(folder, drop_nm=[]), open_cube(folder, drop_nm=[], nodata=92)
+    assert np.isfinite(by_default[3].values[0, 1]) and np.isnan(with_nodata[3].values[0, 1])
 
 
 def test_the_real_enmap_cube_opens_with_its_seam_and_its_empty_bands():

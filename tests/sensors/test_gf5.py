@@ -40,9 +40,9 @@ def test_every_registered_sensor_stands_under_its_own_name():
     assert all(name == sensor.name for name, sensor in SENSORS.items())
 
 
-def test_images_of_different_shape_are_refused_with_the_line_that_says_so(tmp_path):
+def test_images_of_different_shape_are_refused_with_the_line_that_names_them(tmp_path):
     folder = write_gf5(tmp_path / "product", shape=(6, 5), sw_shape=(6, 4))
-    with pytest.raises(GridError, match=r"_SW\.geotiff: found shape 6 x 4; expected shape 6 x 5 as of .*_VN\.geotiff"):
+    with pytest.raises(GridError, match=r"_SW\.geotiff: found shape 6 x 4; expected shape 6 x 5 as in .*_VN\.geotiff"):
         open_product(folder)
 
 
@@ -56,7 +56,7 @@ def test_without_calibration_values_stay_digital_numbers_and_it_is_said(tmp_path
     assert any("RadCal" in note for note in cube.attrs["notes"])
 
 
-def test_gains_may_stand_alone_in_a_renamed_text_file_between_blank_lines(tmp_path):
+def test_gains_may_be_alone_in_a_renamed_text_file_between_blank_lines(tmp_path):
     folder = write_gf5(tmp_path / "product")
     old = next(folder.glob("*VNIR_RadCal*"))
     old.with_suffix(".txt").write_text("\n".join(["", *["2.0"] * 150, "", ""]))
@@ -65,27 +65,27 @@ def test_gains_may_stand_alone_in_a_renamed_text_file_between_blank_lines(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("pattern", "content", "error", "said"),
+    ("pattern", "content", "error", "message"),
     [
         ("*VNIR_Spectral*", None, WavelengthError, "no Spectralresponse file of VN"),
         ("*SWIR_Spectral*", "1009,8.5\n1017,8.5\n", WavelengthError, "2 lines; expected one for each of the 180 bands"),
         ("*SWIR_Spectral*", "1009,8.5\nabc,8.5\n", WavelengthError, "'abc,8.5' in line 2"),
-        ("*SWIR_Spectral*", "1009\n1017\n", WavelengthError, "'1009' in line 1; expected 2 numbers a line"),
+        ("*SWIR_Spectral*", "1009\n1017\n", WavelengthError, "'1009' in line 1; expected 2 numbers per line"),
         ("*SWIR_Spectral*", "1.009,0.008\n" * 180, WavelengthError, "expected nanometers"),
         ("*VNIR_RadCal*", "1,0,3\n", RasterError, "'1,0,3' in line 1"),
         ("*VNIR_RadCal*", "1,nan\n", RasterError, "'1,nan' in line 1"),
         ("*_VN.geotiff", None, RasterError, "no files that could be the VN image"),
         ("*.xml", "<a><SolarZenith>steep</SolarZenith></a>", RasterError, "'steep' as SolarZenith"),
-        ("*.xml", "<a><b></a>", RasterError, "no XML"),
+        ("*.xml", "<a><b></a>", RasterError, "not valid XML"),
     ],
 )
-def test_a_product_that_is_not_whole_is_refused(tmp_path, pattern, content, error, said):
+def test_a_product_that_is_not_whole_is_refused(tmp_path, pattern, content, error, message):
     folder = write_gf5(tmp_path / "product")
     path = next(folder.glob(pattern))
     path.unlink()
     if content is not None:
         path.write_text(content)
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         open_product(folder)
 
 

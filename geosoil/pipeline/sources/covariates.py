@@ -14,7 +14,7 @@ from geosoil.io.rasters.stack import open_stack
 from geosoil.models.contract import Feature
 from geosoil.pipeline.sources.samples import check_count, make_rows, read_samples
 from geosoil.raster.grid import Grid
-from geosoil.samples.extract import extract_spectra
+from geosoil.samples.extract import sample_raster
 from geosoil.samples.patches import extract_patches
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def at_covariates(loaded: LoadedRecipe, samples: Samples, notes: list[str]) -> t
     notes += stack.attrs.get("notes", ())
     options = {"sample_id": data.sample_id, "on_missing": data.on_missing}
     if data.patch is None:
-        pixels = extract_spectra(stack, points, **options)
-        ids, X, bands = pixels.ids, pixels.spectra, pixels.bands
+        pixels = sample_raster(stack, points, **options)
+        ids, X, bands = pixels.ids, pixels.values, pixels.bands
         notes += pixels.notes
     else:
         patches = extract_patches(stack, points, size=data.patch, **options)
@@ -110,8 +110,8 @@ def _zones(loaded: LoadedRecipe, points: gpd.GeoDataFrame) -> np.ndarray | None:
     path = loaded.path(data.zones)
     if Path(path).suffix.lower() in POLYGON_FILES:
         return _zones_of_polygons(path, data.zone_column, points)
-    pixels = extract_spectra(open_raster(path), points, sample_id=data.sample_id, on_missing="stop")
-    return np.array([f"{code:g}" for code in pixels.spectra[:, 0]])
+    pixels = sample_raster(open_raster(path), points, sample_id=data.sample_id, on_missing="stop")
+    return np.array([f"{code:g}" for code in pixels.values[:, 0]])
 
 
 def _zones_of_polygons(path: str, column: str, points: gpd.GeoDataFrame) -> np.ndarray:

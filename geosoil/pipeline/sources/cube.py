@@ -11,7 +11,7 @@ from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE, read_spectra
 from geosoil.io.tables.reader import named
 from geosoil.models.contract import Feature
 from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples
-from geosoil.samples.extract import extract_spectra
+from geosoil.samples.extract import sample_raster
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.resample import resampling_matrix
 
@@ -41,22 +41,22 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
     )
     notes = list(cube.attrs.get("notes", []))
     samples = keep_known(read_samples(loaded, data.samples), recipe, notes)
-    pixels = extract_spectra(
+    pixels = sample_raster(
         cube, samples.as_points(data.sample_id), sample_id=data.sample_id, on_missing=data.on_missing
     )
     cube = cube.sel(band=pixels.bands)
     samples = samples.in_order_of(pixels.ids)
     notes += pixels.notes
     check_count(samples, recipe, notes)
-    _check_reflectance(cube, pixels.spectra)
+    _check_reflectance(cube, pixels.values)
     laboratory = None
     if data.laboratory is not None:
         laboratory = _laboratory_spectra(loaded, samples.ids, cube["wavelength_nm"].values, notes)
-    kept = _usable_bands(cube, pixels.spectra, laboratory, notes)
+    kept = _usable_bands(cube, pixels.values, laboratory, notes)
     return make_rows(
         loaded,
         samples,
-        np.ascontiguousarray(pixels.spectra[:, kept]),
+        np.ascontiguousarray(pixels.values[:, kept]),
         [feature for feature, is_kept in zip(_features(cube), kept, strict=True) if is_kept],
         quantity="reflectance",
         notes=notes,

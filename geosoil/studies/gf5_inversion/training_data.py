@@ -13,7 +13,7 @@ from geosoil.errors import SamplesError, UnitsError
 from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE, read_spectra
 from geosoil.io.tables.reader import named, read_samples
 from geosoil.models.contract import Feature
-from geosoil.samples.extract import extract_spectra
+from geosoil.samples.extract import sample_raster
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.resample import resampling_matrix
 from geosoil.studies.target_checks import check_contents
@@ -80,28 +80,28 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
         points[data.sample_id].to_numpy(),
         points[recipe.target.column].to_numpy(np.float64),
     )
-    rows = extract_spectra(cube, points, sample_id=data.sample_id, on_missing=data.on_missing)
+    rows = sample_raster(cube, points, sample_id=data.sample_id, on_missing=data.on_missing)
     cube = cube.sel(band=rows.bands)
     ids = [str(name) for name in rows.ids]
     points = points.set_index(data.sample_id).loc[ids]
     notes += rows.notes
     _check_number(loaded, len(ids))
-    _check_reflectance(cube, rows.spectra)
+    _check_reflectance(cube, rows.values)
 
     laboratory = None
     if data.laboratory is not None:
         laboratory, said = _laboratory_at(loaded, ids, cube["wavelength_nm"].values)
         notes += said
-    keep = _usable_bands(cube, rows.spectra, laboratory, notes)
+    keep = _usable_bands(cube, rows.values, laboratory, notes)
     metric = points.to_crs(cube.rio.crs)
     return TrainingData(
         ids=ids,
-        satellite=rows.spectra[:, keep],
+        satellite=rows.values[:, keep],
         neighbours=rows.neighbours[:, :, keep],
         laboratory=None if laboratory is None else laboratory[:, keep],
         target=points[recipe.target.column].to_numpy(np.float64),
         xy_m=np.column_stack([metric.geometry.x, metric.geometry.y]),
-        features=_features(cube, rows.spectra, keep),
+        features=_features(cube, rows.values, keep),
         table=points.drop(columns="geometry").reset_index(drop=True),
         notes=notes,
         sha256=hashlib.sha256(Path(loaded.path(data.samples)).read_bytes()).hexdigest(),

@@ -15,7 +15,7 @@ from geosoil.io.tables.reader import read_samples
 from geosoil.models.contract import Feature
 from geosoil.raster.grid import Grid
 from geosoil.samples.depths import harmonise, layer_columns, read_horizons
-from geosoil.samples.extract import extract_spectra
+from geosoil.samples.extract import sample_raster
 from geosoil.samples.patches import extract_patches
 from geosoil.studies.covariate_data import Places, open_covariates
 
@@ -155,8 +155,8 @@ def _zones(loaded: LoadedRecipe[Recipe], sites: gpd.GeoDataFrame, stack: xr.Data
     if Path(path).suffix.lower() in {".gpkg", ".geojson", ".shp", ".parquet"}:
         return _zones_of_polygons(path, data.zone_column, sites)
     points = sites.reset_index()
-    found = extract_spectra(open_raster(path), points, sample_id=data.profile_id, on_missing="stop")
-    return np.array([f"{code:g}" for code in found.spectra[:, 0]])
+    found = sample_raster(open_raster(path), points, sample_id=data.profile_id, on_missing="stop")
+    return np.array([f"{code:g}" for code in found.values[:, 0]])
 
 
 def _zones_of_polygons(path: str, column: str, sites: gpd.GeoDataFrame) -> np.ndarray:

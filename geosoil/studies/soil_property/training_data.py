@@ -13,7 +13,7 @@ from geosoil.estimators.base import FEW_SAMPLES, FEWEST_SAMPLES
 from geosoil.io.tables.reader import read_samples
 from geosoil.models.contract import Feature
 from geosoil.raster.grid import Grid
-from geosoil.samples.extract import extract_spectra
+from geosoil.samples.extract import sample_raster
 from geosoil.studies.covariate_data import Places, open_covariates
 from geosoil.studies.target_checks import check_contents
 
@@ -50,18 +50,18 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
         check_contents(path, one, points[data.sample_id].to_numpy(), points[one.column].to_numpy(np.float64))
     stack = open_covariates(loaded)
     _check_names(path, recipe, [str(name) for name in stack["band"].values])
-    found = extract_spectra(stack, points, sample_id=data.sample_id, on_missing=data.on_missing)
+    found = sample_raster(stack, points, sample_id=data.sample_id, on_missing=data.on_missing)
     points = points.set_index(data.sample_id).loc[found.ids]
     grid = Grid.of(stack)
     place = points.geometry.to_crs(grid.crs)
     target, *source = (points[one.column].to_numpy(np.float64) for one in wanted)
     notes = [*stack.attrs.get("notes", ()), *found.notes, *_said_of(path, recipe.target, target)]
-    digest = hashlib.sha256(np.ascontiguousarray(found.spectra).tobytes())
+    digest = hashlib.sha256(np.ascontiguousarray(found.values).tobytes())
     for values in (target, *source):
         digest.update(np.ascontiguousarray(values).tobytes())
     return TrainingData(
         ids=found.ids,
-        X=found.spectra,
+        X=found.values,
         inputs=tuple(Feature(str(name)) for name in found.bands),
         target=target,
         source=source[0] if source else None,
