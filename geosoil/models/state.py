@@ -27,6 +27,8 @@ TYPES: dict[str, str] = {
     "SpectralVAE": "geosoil.estimators.fusion.vae:SpectralVAE",
     "PartialLeastSquares": "geosoil.estimators.pls:PartialLeastSquares",
     "SpikedPLS": "geosoil.estimators.spiked_pls:SpikedPLS",
+    "ScoreRidge": "geosoil.estimators.score_ridge:ScoreRidge",
+    "MemoryBased": "geosoil.estimators.memory_based:MemoryBased",
     "SupportVectors": "geosoil.estimators.support_vectors:SupportVectors",
     "Forest": "geosoil.estimators.forest:Forest",
     "DenseNet": "geosoil.estimators.dense_net:DenseNet",

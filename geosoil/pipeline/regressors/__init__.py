@@ -79,6 +79,12 @@ def _method(title: str, settings: type[Part], place: str, needs: frozenset[str],
     return Regressor(title, settings, fit=f"{_HERE}.{place}", needs=needs, uses=frozenset(uses), **more)
 
 
+def _localised(
+    title: str, settings: type[Part], place: str, needs: frozenset[str] = _LIBRARY, *, saved: bool = True
+) -> Regressor:
+    return _method(title, settings, place, needs, "preprocessing", saved=saved)
+
+
 REGRESSORS: dict[str, Regressor] = {
     "pls": Regressor("PLSR", of.PLS, estimator="geosoil.estimators.pls:PartialLeastSquares"),
     "svr": Regressor("SVR", of.SVR, estimator="geosoil.estimators.support_vectors:SupportVectors", scaled=True),
@@ -92,6 +98,34 @@ REGRESSORS: dict[str, Regressor] = {
         "Transfer MLP", of.TransferMLP, "property_transfer:fit_transfer_mlp", _AUXILIARY, *_SELECTED
     ),
     "cascade": _method("Cascade", of.Cascade, "property_transfer:fit_cascade_of_forests", _AUXILIARY, *_SELECTED),
+    "transfer_resnet": _method(
+        "Transfer ResNet", of.TransferResNet, "spectral_transfer:fit_transfer", _SOURCE, "preprocessing"
+    ),
+    "random_resnet": _method(
+        "ResNet, random layers", of.RandomResNet, "spectral_transfer:fit_random", _SOURCE, "preprocessing"
+    ),
+    "source_pls_scores": _method(
+        "PLS scores of the library", of.LibraryScores, "spectral_transfer:fit_scores", _SOURCE, "preprocessing"
+    ),
+    "library_pca_scores": _method(
+        "PCA scores of the library", of.LibraryScores, "spectral_transfer:fit_scores", _SOURCE, "preprocessing"
+    ),
+    "library_pls": _localised("Library PLSR", of.LibraryPLS, "localised:fit_library_pls"),
+    "spiked_pls": _localised("Spiked PLSR", of.SpikedPLS, "localised:fit_spiked_pls"),
+    "mbl": _localised("MBL", of.MemoryBased, "localised:fit_memory_based"),
+    "boosted_trees": _localised("Boosted trees", of.BoostedTrees, "localised:fit_boosted_trees", saved=False),
+    "rs_local_pls": _localised("RS-LOCAL + PLSR", of.RSLocalPLS, "localised:fit_rs_local_pls"),
+    "rs_local_pls_ln": _localised("RS-LOCAL + PLSR, ln", of.RSLocalPLS, "localised:fit_rs_local_pls"),
+    "spectral_cnn": _method("1D-CNN", of.SpectralCNN, "localised_cnn:fit_samples", frozenset(), "preprocessing"),
+    "library_cnn": _localised("Library CNN", of.LibraryCNN, "localised_cnn:fit_library"),
+    "dtl_i": _localised("DTL-I, library", of.DTLI, "localised_cnn:fit_instances"),
+    "dtl_r": _localised("DTL-R, library", of.DTLR, "localised_cnn:fit_representations"),
+    "dtl_ir": _localised("DTL-IR, library", of.DTLIR, "localised_cnn:fit_representations"),
+    "country_cnn": _localised("Country CNN", of.LibraryCNN, "localised_cnn:fit_library", _COUNTRY),
+    "dtl_i_country": _localised("DTL-I, country", of.DTLI, "localised_cnn:fit_instances", _COUNTRY),
+    "dtl_r_country": _localised("DTL-R, country", of.DTLR, "localised_cnn:fit_representations", _COUNTRY),
+    "dtl_ir_country": _localised("DTL-IR, country", of.DTLIR, "localised_cnn:fit_representations", _COUNTRY),
+    "auto": _method("Best in cross-validation", of.Auto, "auto:fit", frozenset(), *ALL_FEATURES),
 }
 """The regressors that `model.kind` and `model.compare` can name."""
 

@@ -74,7 +74,7 @@ def fit_steps(steps: Steps, X: np.ndarray) -> np.ndarray:
 
 def transform(steps: Steps, X: np.ndarray) -> np.ndarray:
     """Return rows X behind fitted steps."""
-    for _, step in steps:
+    for _, step in steps if len(X) else ():
         X = step.transform(X)
     return X
 
