@@ -1,0 +1,63 @@
+"""Fit the model of a recipe to its rows, and validate it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geosoil.pipeline.regressors import fit_model, prepare_shared
+from geosoil.pipeline.sources import read_rows
+from geosoil.pipeline.splits import divide
+from geosoil.pipeline.task import FitTask
+from geosoil.pipeline.validation import no_progress, validate
+
+if TYPE_CHECKING:
+    from geosoil.models.contract import Model
+    from geosoil.pipeline.recipe import LoadedRecipe
+    from geosoil.pipeline.rows import TrainingRows
+    from geosoil.pipeline.validation import Outcome, Progress
+
+
+@dataclass(frozen=True, eq=False)
+class FittedPipeline:
+    """The model of a recipe fitted to all its rows, with everything that a report needs."""
+
+    loaded: LoadedRecipe
+    rows: TrainingRows
+    task: FitTask
+    model: Model
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def title(self) -> str:
+        """Return the title of the report."""
+        names = list(dict.fromkeys(target.name for target in self.rows.targets))
+        return f"{', '.join(names)}: {self.loaded.recipe.name}"
+
+
+def fit_pipeline(loaded: LoadedRecipe, *, progress: Progress = no_progress) -> FittedPipeline:
+    """Read the rows of a recipe, validate its model by every split, and fit it to all rows.
+
+    Raises
+    ------
+    GeosoilError
+        If a file that the recipe names is wrong.
+    """
+    recipe = loaded.recipe
+    rows = read_rows(loaded)
+    candidate = recipe.candidate()
+    shared = prepare_shared(recipe, rows, [candidate], progress)
+    outcomes = tuple(
+        validate(split, recipe, rows, [candidate], shared=shared, progress=progress)
+        for split in recipe.validation.splits
+    )
+    progress("final model", 0, 1)
+    learned = np.arange(len(rows))
+    if recipe.model.fit_to == "split":
+        learned = divide(recipe.validation.splits[0], rows, recipe.validation, recipe.seed)[0].train
+    task = FitTask(candidate, rows, learned, recipe, seed=recipe.seed, shared=shared)
+    model = fit_model(task)
+    progress("final model", 1, 1)
+    return FittedPipeline(loaded, rows, task, model, outcomes)

@@ -1,0 +1,309 @@
+"""The sections of the reports of `geosoil train` and `geosoil compare`: text, figures and tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from geosoil.evaluate.statistics import correlation_table, descriptive_statistics, statistics_table
+from geosoil.pipeline.splits import SPLITS
+from geosoil.pipeline.validation import ALL_DEPTHS, target_name
+from geosoil.report.covariate_figures import batches_figure
+from geosoil.report.depth_figures import by_depth_figure
+from geosoil.report.figures import loss_figure, predicted_measured_figure, selected_bands_figure, spectra_figure
+from geosoil.report.fold_figures import folds_figure
+from geosoil.report.library_figures import library_figure
+from geosoil.report.page import Section
+from geosoil.samples.clustering import is_clustered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from geosoil.pipeline.fit import FittedPipeline
+    from geosoil.pipeline.rows import TrainingRows
+    from geosoil.pipeline.task import FitTask
+    from geosoil.pipeline.validation import Outcome
+
+RETRANSFORMATION = {
+    "none": "The target is learned in its own unit.",
+    "naive": "Models learn ln(y) and return exp(prediction): the median of a log-normal distribution, below its mean.",
+    "smearing": "Models learn ln(y) and return exp(prediction) times Duan's factor of the training rows: the mean.",
+}
+MOST_PANELS = 6  # of predicted against measured
+
+
+def training_sections(fitted: FittedPipeline) -> list[Section]:
+    """Return the sections of a trained model: data, what was chosen, accuracy, and what the predictions rest on."""
+    details = fitted.task.details
+    sections = [
+        *(validation_section(outcome, fitted.rows) for outcome in fitted.outcomes),
+        data_section(fitted.rows),
+        *spectra_sections(fitted.task),
+        *choice_sections(fitted.task),
+    ]
+    if details.get("losses"):
+        sections.append(losses_section(details["losses"], details.get("stopping_losses", {})))
+    if "source_model" in details:
+        sections.append(source_section(details["source_model"], fitted.loaded.recipe.data.auxiliary))
+    if details.get("explained"):
+        sections.append(explanation_section(details["explained"], seed=fitted.loaded.recipe.seed))
+    return sections
+
+
+def comparison_sections(fitted: Sequence[FittedPipeline], differences: pd.DataFrame) -> list[Section]:
+    """Return the sections of a comparison: accuracy by every split, paired differences, data, and what was chosen."""
+    first = fitted[0]
+    sections = [validation_section(outcome, first.rows) for outcome in first.outcomes]
+    if len(differences):
+        text = [
+            "Each model is compared with the first one on the same test rows. A difference in RMSE below zero is a "
+            "gain; a 95 % interval that holds zero means that these samples do not tell the two models apart."
+        ]
+        sections.insert(1, Section("Paired differences", text, [], [("Differences by split and target", differences)]))
+    sections.append(data_section(first.rows))
+    for pipeline in fitted:
+        sections += [*spectra_sections(pipeline.task), *choice_sections(pipeline.task)]
+    return sections
+
+
+def data_section(rows: TrainingRows) -> Section:
+    """Describe the rows and their values."""
+    nm = rows.wavelength_nm
+    text = [f"{len(rows)} samples with {len(rows.features)} features."]
+    if rows.quantity == "reflectance":
+        text = [f"{len(rows)} samples at {len(nm)} bands from {nm.min():.0f} to {nm.max():.0f} nm."]
+    if rows.is_patched:
+        side = rows.X.shape[-1]
+        text.append(f"Each sample is a patch of {side} x {side} cells of the covariates.")
+    text += [RETRANSFORMATION[log] for log in dict.fromkeys(target.log for target in rows.targets)]
+    text += [*rows.notes, *rows.refused]
+    values = {f"{target_name(rows, k)} ({t.unit})": rows.y[:, k] for k, t in enumerate(rows.targets)}
+    if rows.auxiliary is not None:
+        values["auxiliary property"] = rows.auxiliary
+    if rows.library is not None:
+        if rows.library.y is not None:
+            values["library"] = rows.library.y[:, 0]
+        if rows.library.auxiliary is not None:
+            values["library, auxiliary property"] = rows.library.auxiliary
+    tables = [("Descriptive statistics; cv = sd / mean, excess kurtosis", statistics_table(values))]
+    if rows.table is not None and len(rows.table.columns) > 1:
+        columns = [name for name in rows.table if pd.api.types.is_numeric_dtype(rows.table[name])]
+        columns = [name for name in columns if np.isfinite(rows.table[name]).all()]
+        if len(columns) > 1:
+            tables.append(("Statistics of further columns", descriptive_statistics(rows.table, columns)))
+            tables.append(("Pearson correlations", correlation_table(rows.table, columns)))
+    return Section("Data", text, [], tables)
+
+
+def spectra_sections(task: FitTask) -> list[Section]:
+    """Draw the spectra and their correlation with the target; return nothing for covariates."""
+    rows = task.rows
+    if rows.quantity != "reflectance":
+        return []
+    groups = {"satellite" if rows.neighbours is not None else "samples": rows.X}
+    if rows.laboratory is not None:
+        groups["laboratory"] = rows.laboratory
+    fusion = task.details.get("fusion")
+    if fusion is not None and not task.candidate.features.preprocessing:
+        groups["generated"] = fusion.transform(rows.X)[:, -len(rows.features) :]
+    y = rows.y[:, 0]
+    correlations = {name: _correlations(spectra, y) for name, spectra in groups.items()}
+    figure = spectra_figure(rows.wavelength_nm, groups, correlations=correlations, target=rows.targets[0].name)
+    caption = "Mean and 5 to 95 % of the samples' spectra; below, Pearson's r of every band with the target."
+    sections = [Section("Spectra", [], [(caption, figure)], [])]
+    if fusion is not None:
+        curves = ("Losses of the fusion by epoch, all samples.", loss_figure(fusion.losses_))
+        sections.append(Section("Fusion", list(fusion.notes_), [curves], []))
+    return sections
+
+
+def choice_sections(task: FitTask) -> list[Section]:
+    """Show what the model chose: bands, covariates, rows of a library, or one of several candidates."""
+    details, rows = task.details, task.rows
+    sections = []
+    if details.get("bands"):
+        figure = selected_bands_figure(rows.wavelength_nm, rows.centres.mean(axis=0), details["bands"])
+        text = [f"{name}: {int(np.sum(chosen))} bands." for name, chosen in details["bands"].items()]
+        sections.append(Section("Bands", text, [("Bands chosen by CARS for the final model.", figure)], []))
+    selection = details.get("covariates")
+    if selection is not None:
+        dropped = pd.DataFrame({"covariate": list(selection.dropped), "reason": list(selection.dropped.values())})
+        figure = batches_figure(selection, unit=rows.targets[0].unit)
+        tables = [("Covariates that were dropped", dropped)] if len(dropped) else []
+        caption = "RMSE in cross-validation as covariates are added."
+        sections.append(Section("Covariates", list(selection.notes), [(caption, figure)], tables))
+    if details.get("rs_local") is not None and rows.library is not None:
+        sections.append(_library_section(task))
+    if details.get("choice") is not None:
+        text = ["The model with the smallest RMSE in cross-validation inside the training rows is used."]
+        sections.append(Section("Choice of the model", text, [], [("Cross-validation", details["choice"])]))
+    if details.get("description"):
+        sections.append(Section("Model", [f"{task.candidate.name}: {details['description']}."], [], []))
+    return sections
+
+
+def _library_section(task: FitTask) -> Section:
+    """Show which rows of the library RS-LOCAL chose."""
+    library, result = task.rows.library, task.details["rs_local"]
+    assert library is not None
+    passes = result.passes.set_axis(range(1, len(result.passes) + 1)).rename_axis("pass").reset_index()
+    step = max(1, len(passes) // 12)
+    shown = passes.iloc[sorted({*range(0, len(passes), step), len(passes) - 1})] if len(passes) else passes
+    chosen = library.ids[result.rows[np.argsort(result.order)][:10]]
+    text = [f"RS-LOCAL kept {len(result.rows)} of {len(library.ids)} library rows; the first are {', '.join(chosen)}."]
+    if library.in_country is not None:
+        n_country = int(library.in_country[result.rows].sum())
+        text.append(f"{n_country} of them are from the site's country, which has {int(library.in_country.sum())} rows.")
+    figures: list[tuple[str, Figure]] = []
+    if library.y is not None:
+        target = task.rows.targets[0]
+        spectra = {"library": library.X, "chosen": library.X[result.rows], "site": task.rows.centres}
+        values = {"library": library.y[:, 0], "chosen": library.y[result.rows, 0], "site": task.rows.y[:, 0]}
+        figure = library_figure(spectra, values, target=f"{target.name} ({target.unit})")
+        figures = [("Principal components of the spectra, and densities of values and components.", figure)]
+    return Section("Library rows", text, figures, [("Passes; errors are RMSE at the site's training samples", shown)])
+
+
+def losses_section(losses: dict[str, np.ndarray], stopping: dict[str, np.ndarray]) -> Section:
+    """Show how the loss of each network fell."""
+    curves = dict(losses) | {f"{name}, stopping rows": values for name, values in stopping.items()}
+    caption = "Mean squared error by epoch, in variances of the target."
+    return Section("Training", [], [(caption, loss_figure(curves))], [])
+
+
+def source_section(source: Any, auxiliary: Any) -> Section:
+    """Show how well the source network predicts the auxiliary property of library rows that it has not seen."""
+    observed, predicted = source.tested
+    name = auxiliary.name if auxiliary is not None else "auxiliary property"
+    figures = source.metrics
+    text = [
+        f"The source network learned {name} from {source.n_samples} library rows and was tested on "
+        f"{len(observed)} others: R² {figures['r2']:.2f}, RMSE {figures['rmse']:.3g}, RPD {figures['rpd']:.2f}."
+    ]
+    scatter = predicted_measured_figure(
+        {name: (observed, predicted)}, unit=(auxiliary.unit if auxiliary is not None else "") or "-", name=name
+    )
+    return Section(f"Source: {name}", text, [("Library rows that the network has not seen.", scatter)], [])
+
+
+def validation_section(outcome: Outcome, rows: TrainingRows) -> Section:
+    """Show how accurate each candidate is by one split."""
+    method = SPLITS[outcome.split]
+    table = outcome.table()
+    text = [method.meaning, "Every choice is made again inside the training rows." if not method.leaks else ""]
+    text += ["Figures are means over repeats of the test rows; low and high are the ends of 95 % bootstrap intervals."]
+    xy_m = rows.xy_m
+    if outcome.split in ("random", "holdout") and xy_m is not None and is_clustered(xy_m):
+        text.insert(
+            0,
+            "The samples are clustered, so that random test rows have training rows close by: these figures flatter a map. "
+            "Add 'spatial' to validation.split to see what the map is worth away from the samples.",
+        )
+    if (table.target == ALL_DEPTHS).any():
+        text.append(
+            "'all depths' pools all layers: its R2 is high because contents fall with depth, which any model learns; the "
+            "layers by themselves show how well places are told apart."
+        )
+    figures = _scatter_figures(outcome, table)
+    if outcome.has_depths and len(outcome.targets) > 1:
+        figures += _depth_figures(outcome, table)
+    if rows.xy is not None and outcome.folds.max() > 0:
+        unit = "m" if xy_m is not None else "degrees"
+        first = outcome.folds[0]
+        figures.append(
+            ("The fold that tests each sample (first repeat).", folds_figure(rows.xy, first, ground_unit=unit))
+        )
+    tables = [("Accuracy on test rows", table.drop(columns="split"))]
+    if rows.zones is not None:
+        tables.append(("Accuracy by zone", zone_table(outcome, rows.zones)))
+    title = f"Accuracy: {method.title}" + (" (leaks)" if method.leaks else "")
+    return Section(title, [line for line in text if line], figures, tables)
+
+
+def _scatter_figures(outcome: Outcome, table: pd.DataFrame) -> list[tuple[str, Figure]]:
+    figures = []
+    for k, target in enumerate(outcome.targets[:1] if outcome.has_depths else outcome.targets):
+        rows = table[table.target == (outcome.target_names[k])]
+        best = rows.sort_values("test_r2", ascending=False, kind="stable").model.head(MOST_PANELS).tolist()
+        panels, texts = {}, {}
+        for name in [name for name in outcome.predicted if name in best]:
+            predicted = outcome.predicted[name]
+            if outcome.has_depths:
+                mean, observed = _mean_of_repeats(predicted).ravel(), outcome.observed.ravel()
+            else:
+                mean, observed = _mean_of_repeats(predicted)[:, k], outcome.observed[:, k]
+            known = np.isfinite(mean) & np.isfinite(observed)
+            panels[name] = observed[known], mean[known]
+            label = ALL_DEPTHS if outcome.has_depths and len(outcome.targets) > 1 else outcome.target_names[k]
+            row = table[(table.model == name) & (table.target == label)].iloc[0]
+            texts[name] = f"R² {row.test_r2:.2f}  RMSE {row.test_rmse:.3g}"
+        caption = "Predicted against measured values of test rows, mean of the repeats."
+        figure = predicted_measured_figure(panels, unit=target.unit, texts=texts, name=target.name)
+        figures.append((caption, figure))
+    return figures
+
+
+def _depth_figures(outcome: Outcome, table: pd.DataFrame) -> list[tuple[str, Figure]]:
+    layers = list(outcome.target_names)
+    by_model = {name: rows.set_index("target").loc[layers] for name, rows in table.groupby("model", sort=False)}
+    figures = []
+    for metric, label in (("test_r2", "R²"), ("test_rmse", f"RMSE ({outcome.targets[0].unit})")):
+        curves = {str(name): rows[metric].to_numpy() for name, rows in by_model.items()}
+        figures.append((f"{label} by depth.", by_depth_figure(layers, curves, y_label=label)))
+    return figures
+
+
+def zone_table(outcome: Outcome, zones: np.ndarray) -> pd.DataFrame:
+    """Return the accuracy of each candidate in each zone with three test values or more, all targets together."""
+    from geosoil.evaluate.metrics import regression_metrics
+
+    rows = []
+    for zone in np.unique(zones):
+        for name, predicted in outcome.predicted.items():
+            mean = _mean_of_repeats(predicted)[zones == zone].ravel()
+            observed = outcome.observed[zones == zone].ravel()
+            known = np.isfinite(mean) & np.isfinite(observed)
+            if known.sum() >= 3:
+                figures = regression_metrics(observed[known], mean[known])
+                row = {"zone": zone, "model": name, "n": int(known.sum())}
+                rows.append(row | {f"test_{metric}": figures[metric] for metric in ("r2", "rmse", "bias")})
+    return pd.DataFrame(rows)
+
+
+def explanation_section(explained: dict[str, tuple[Any, np.ndarray]], *, seed: int) -> Section:
+    """Draw which wavelengths carry the predictions of spectral models, by Shapley values of windows."""
+    from geosoil.explain.explanation import explain_rows
+    from geosoil.report.shap_figures import mark_windows, window_figure
+
+    explanations = {
+        name: explain_rows(model, rows, n_background=50, budget=20_000, seed=seed)
+        for name, (model, rows) in explained.items()
+    }
+    values = list(explanations.values())
+    panels, text = {}, []
+    for i, (name, explanation) in enumerate(explanations.items()):
+        other = values[1 - i].importance if len(values) == 2 else None
+        marks = mark_windows(explanation.importance, other)
+        panels[f"{name}: {explanation.what}"] = (explanation.windows, explanation.importance, marks)
+        text += [f"{name}: {line}" for line in explanation.notes]
+    caption = "Mean |SHAP| of wavelength windows, with known absorption features above."
+    return Section("Which wavelengths", text, [(caption, window_figure(panels))], [])
+
+
+def _mean_of_repeats(predicted: np.ndarray) -> np.ndarray:
+    """Return the mean over repeats, shape (n, n_targets), NaN where a row was never tested."""
+    count = np.isfinite(predicted).sum(axis=0)
+    total = np.nansum(predicted, axis=0)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+
+
+def _correlations(spectra: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return Pearson's r of every band with y, shape (n_bands,); NaN for a constant band."""
+    known = np.isfinite(y)
+    centred, y = spectra[known] - spectra[known].mean(axis=0), y[known] - y[known].mean()
+    norm = np.sqrt((centred**2).sum(axis=0) * (y**2).sum())
+    return np.divide(centred.T @ y, norm, out=np.full(spectra.shape[1], np.nan), where=norm > 0)

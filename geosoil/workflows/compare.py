@@ -1,0 +1,103 @@
+"""`geosoil compare`: a recipe in, a table of its models on the same test rows out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geosoil.io.atomic import atomic_path, require_writable, require_writable_folder
+from geosoil.io.output_paths import check_not_an_input, check_output_path
+from geosoil.pipeline.fit import FittedPipeline
+from geosoil.pipeline.recipe import files_named_in, read_recipe
+from geosoil.pipeline.regressors import fit_model, prepare_shared
+from geosoil.pipeline.sources import read_rows
+from geosoil.pipeline.task import FitTask
+from geosoil.pipeline.validation import no_progress, validate
+from geosoil.workflows.train import concatenate, format_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from geosoil.pipeline.validation import Outcome, Progress
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """The table of a comparison, the paired differences, and where they are."""
+
+    table: pd.DataFrame
+    differences: pd.DataFrame
+    path: Path
+    report: Path
+    outcomes: tuple[Outcome, ...]
+    refused: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Return the table as text, and where table and report are."""
+        return "\n".join([format_table(self.table), f"table   {self.path}", f"report  {self.report}"])
+
+
+def compare(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> CompareResult:
+    """Compare the models that a recipe names in `model.compare`, by every split of `[validation]`.
+
+    Parameters
+    ----------
+    recipe : path
+        A TOML file.
+    output : path, optional
+        The table as CSV, by default NAME_comparison.csv. NAME_comparison_differences.csv beside it has the paired
+        differences, and the folder NAME_comparison the report.
+    progress : callable, optional
+        Called as `progress(task, done, total)`.
+
+    Returns
+    -------
+    CompareResult
+
+    Raises
+    ------
+    GeosoilError
+        If the recipe or a file that it names is wrong, or an output is one of the files that the recipe names.
+    """
+    from geosoil.report.page import write_report
+    from geosoil.report.sections import comparison_sections
+
+    loaded = read_recipe(recipe)
+    path = check_output_path(
+        output if output is not None else f"{loaded.recipe.name}_comparison.csv", (".csv",), "TABLE.csv"
+    )
+    check_not_an_input([path], files_named_in(recipe))
+    require_writable_folder(path.with_suffix(""))
+    if path.parent.exists():
+        require_writable(path)
+    candidates = loaded.recipe.candidates()
+    rows = read_rows(loaded)
+    shared = prepare_shared(loaded.recipe, rows, candidates, progress)
+    outcomes = tuple(
+        validate(split, loaded.recipe, rows, candidates, shared=shared, progress=progress)
+        for split in loaded.recipe.validation.splits
+    )
+    table = concatenate([outcome.table() for outcome in outcomes])
+    differences = concatenate([outcome.differences() for outcome in outcomes])
+    write_table(table, path)
+    write_table(differences, path.with_name(f"{path.stem}_differences{path.suffix}"))
+    # The report shows what the first candidate of each kind of features chose on all rows.
+    cache: dict[object, object] = {}
+    fitted = []
+    for candidate in {candidate.features.model_dump_json(): candidate for candidate in candidates}.values():
+        task = FitTask(candidate, rows, np.arange(len(rows)), loaded.recipe, seed=loaded.recipe.seed, shared=shared,
+                       fold_cache=cache)  # fmt: skip
+        fitted.append(FittedPipeline(loaded, rows, task, fit_model(task), outcomes))
+    sections = comparison_sections(fitted, differences)
+    report = write_report(path.with_suffix(""), title=fitted[0].title, sections=sections)
+    return CompareResult(table, differences, path, report, outcomes, refused=tuple(rows.refused))
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")

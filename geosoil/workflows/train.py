@@ -1,0 +1,167 @@
+"""`geosoil train`: a recipe in, a validated model and its report out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geosoil.io.atomic import require_writable_folder
+from geosoil.models.card import TrainingCard
+from geosoil.models.store import save_model
+from geosoil.pipeline.fit import fit_pipeline
+from geosoil.pipeline.recipe import read_recipe
+from geosoil.pipeline.validation import no_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from geosoil.pipeline.fit import FittedPipeline
+    from geosoil.pipeline.validation import Outcome, Progress
+    from geosoil.report.page import Section
+
+SOURCE_FOLDER = "source"
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A trained model, its accuracy, and where both are.
+
+    `refused` has a sentence for each target that could not be trained, for example a depth without data.
+    """
+
+    folder: Path
+    report: Path
+    model: Any
+    table: pd.DataFrame
+    notes: tuple[str, ...]
+    title: str
+    sections: list[Section]
+    outcomes: tuple[Outcome, ...]
+    refused: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Return a few lines for the terminal: notes, accuracy, and where model and report are."""
+        return "\n".join(
+            [*self.notes, format_table(self.table), f"model   {self.folder}", f"report  {self.report}"]
+        )
+
+
+def train(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> TrainResult:
+    """Fit, validate and save the model of a recipe, with a report in its folder.
+
+    The saved model is fitted to all rows; its accuracy comes from the splits of `[validation]`, where every choice is
+    made again inside the training rows.
+
+    Parameters
+    ----------
+    recipe : path
+        A TOML file; `geosoil init` prints one.
+    output : path, optional
+        The model's folder, by default models/NAME.
+    progress : callable, optional
+        Called as `progress(task, done, total)`.
+
+    Returns
+    -------
+    TrainResult
+
+    Raises
+    ------
+    GeosoilError
+        If the recipe or a file that it names is wrong.
+    """
+    from geosoil.report.page import write_report
+    from geosoil.report.sections import training_sections
+
+    loaded = read_recipe(recipe)
+    folder = require_writable_folder(Path(output) if output is not None else Path("models") / loaded.recipe.name)
+    fitted = fit_pipeline(loaded, progress=progress)
+    save_pipeline(fitted, folder)
+    sections = training_sections(fitted)
+    points = write_points(fitted, folder)
+    if points is not None:
+        sections.append(points)
+    report = write_report(folder / "report", title=fitted.title, sections=sections)
+    table = concatenate([outcome.table() for outcome in fitted.outcomes])
+    notes = [*loaded.notes, *fitted.rows.notes, *fitted.task.details.get("notes", [])]
+    return TrainResult(
+        folder, report, fitted.model, table, tuple(notes), fitted.title, sections, fitted.outcomes,
+        refused=tuple(fitted.rows.refused),
+    )  # fmt: skip
+
+
+def save_pipeline(fitted: FittedPipeline, folder: Path) -> None:
+    """Save a fitted pipeline as a model folder; a transferred model keeps its source network in the folder `source`."""
+    recipe, rows = fitted.loaded.recipe, fitted.rows
+    details = fitted.task.details
+    card = TrainingCard(
+        n_samples=details.get("n_training_rows", len(fitted.task.train)),
+        recipe_sha256=fitted.loaded.sha256,
+        table_sha256=rows.sha256,
+        notes=[*rows.notes, *details.get("notes", []), *details.get("card_notes", [])],
+    )
+    name = fitted.task.candidate.name
+    options: dict[str, Any] = {"study": recipe.data.kind, "quantity": rows.quantity, "grid": rows.grid}
+    save_model(
+        fitted.model,
+        folder,
+        name=recipe.name,
+        preprocessing=details.get("steps", [name]),
+        training=card,
+        metrics={outcome.split: outcome.card_metrics(name) for outcome in fitted.outcomes},
+        **options,
+    )
+    source = details.get("source_model")
+    if source is not None:
+        save_model(
+            source.model,
+            folder / SOURCE_FOLDER,
+            name=f"{recipe.name[:90]}_source",
+            preprocessing=source.steps,
+            training=card.model_copy(update={"n_samples": source.n_samples}),
+            metrics={"library": source.metrics},
+            **options | {"grid": None},
+        )
+
+
+def write_points(fitted: FittedPipeline, folder: Path) -> Section | None:
+    """Write a point map of the samples where there is no raster to map: a table of spectra with places."""
+    from geosoil.pipeline.validation import predict_rows, target_name
+    from geosoil.report.page import Section
+    from geosoil.report.point_map import write_point_map
+
+    rows, recipe = fitted.rows, fitted.loaded.recipe
+    if recipe.data.kind != "spectra" or rows.xy is None or rows.crs is None or recipe.data.cube is not None:
+        return None
+    everything = np.arange(len(rows))
+    predicted = predict_rows(fitted.model, fitted.task.candidate, rows, everything)[:, 0]
+    target = rows.targets[0]
+    points = write_point_map(
+        folder / "points.gpkg",
+        rows.xy,
+        rows.crs,
+        {target_name(rows, 0): rows.y[:, 0]},
+        ids=rows.ids,
+        predicted=predicted,
+        learned=np.isin(everything, fitted.task.train),
+        title=f"{target.name}, predicted",
+        unit=target.unit,
+    )
+    text = [f"Predicted by {fitted.task.candidate.name}, also at samples that the model learned from:
+    {points.path.name}."] return Section("Points", text, [("Predicted values of the samples.", points.figure)], [])
+
+
+def concatenate(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables one below the other."""
+    import pandas as pd
+
+    return pd.concat(tables, ignore_index=True)
+
+
+def format_table(table: pd.DataFrame) -> str:
+    """Return the main columns of a table of accuracy as plain text."""
+    shown = table.drop(columns=[name for name in table if name.endswith("_sd") or name.startswith("train_")])
+    return shown.to_string(index=False, float_format=lambda value: f"{value:.3g}")
