@@ -200,13 +200,13 @@ def validation_section(outcome: Outcome, rows: TrainingRows) -> Section:
     if outcome.split in ("random", "holdout") and xy_m is not None and is_clustered(xy_m):
         text.insert(
             0,
-            "The samples are clustered, so that random test rows have training rows close by: these figures flatter a map. "
-            "Add 'spatial' to validation.split to see what the map is worth away from the samples.",
+            "The samples are clustered, so that random test rows have training rows close by: these figures flatter a "
+            "map. Add 'spatial' to validation.split to see what the map is worth away from the samples.",
         )
     if (table.target == ALL_DEPTHS).any():
         text.append(
-            "'all depths' pools all layers: its R2 is high because contents fall with depth, which any model learns; the "
-            "layers by themselves show how well places are told apart."
+            "'all depths' pools all layers: its R2 is high because values fall with depth, which any model learns; the "
+            "single layers show how well a model distinguishes places."
         )
     figures = _scatter_figures(outcome, table)
     if outcome.has_depths and len(outcome.targets) > 1:

@@ -19,8 +19,8 @@ def clark_evans_ratio(xy: np.ndarray) -> float:
     Returns
     -------
     float
-        1 for points at random, below 1 for clusters, up to 2.15 for a regular grid. The area is that of the convex hull.
-        NaN for fewer than three different places, or places on one line.
+        1 for points at random, below 1 for clusters, 2 for a square grid; the area is that of the convex hull. NaN
+        for fewer than three different places, or places on one line.
 
     References
     ----------

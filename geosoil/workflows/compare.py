@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,8 @@ from geosoil.pipeline.validation import no_progress, validate
 from geosoil.workflows.train import concatenate, format_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from geosoil.pipeline.validation import Outcome, Progress

@@ -44,9 +44,7 @@ class TrainResult:
 
     def summary(self) -> str:
         """Return a few lines for the terminal: notes, accuracy, and where model and report are."""
-        return "\n".join(
-            [*self.notes, format_table(self.table), f"model   {self.folder}", f"report  {self.report}"]
-        )
+        return "\n".join([*self.notes, format_table(self.table), f"model   {self.folder}", f"report  {self.report}"])
 
 
 def train(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> TrainResult:
@@ -150,8 +148,9 @@ def write_points(fitted: FittedPipeline, folder: Path) -> Section | None:
         title=f"{target.name}, predicted",
         unit=target.unit,
     )
-    text = [f"Predicted by {fitted.task.candidate.name}, also at samples that the model learned from:
-    {points.path.name}."] return Section("Points", text, [("Predicted values of the samples.", points.figure)], [])
+    name = fitted.task.candidate.name
+    text = [f"Predicted by {name}, also at samples that the model learned from; {points.path.name} has the points."]
+    return Section("Points", text, [("Predicted values of the samples.", points.figure)], [])
 
 
 def concatenate(tables: list[pd.DataFrame]) -> pd.DataFrame:
