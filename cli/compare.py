@@ -1,4 +1,4 @@
-"""`geosoil compare`: the published comparison table of a study, by both protocols."""
+"""`geosoil compare`: the models of a recipe on the same test rows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import click
 
 @click.command()
 @click.argument("recipe", metavar="RECIPE.toml")
-@click.option("-o", "--output", type=Path, metavar="TABLE.csv", help="The table; default NAME_comparison.csv.")
+@click.option("-o", "--output", type=Path, metavar="TABLE.csv", help="Output table; default: NAME_comparison.csv.")
 def command(recipe: str, output: Path | None) -> None:
-    """Make the comparison table of a recipe's study, by every protocol that the study has, with a report."""
-    from geosoil.studies.registry import compare
+    """Compare the models that a recipe names in model.compare.
+
+    All models learn from the same rows and are tested on the same rows, by every split of the recipe. The table has
+    95 % confidence intervals; a second table has the paired differences, and a folder the report.
+    """
+    from geosoil.workflows.compare import compare
     from geosoil_cli.main import report_failures
     from geosoil_cli.progress import make_reporter
 

@@ -1,4 +1,4 @@
-"""`geosoil demo`: the whole chain on the sample data."""
+"""`geosoil demo`: train and map the sample data."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from pathlib import Path
 
 import click
 
-from geosoil.studies.registry import DEMOS, run_demo
-from geosoil_cli.progress import make_reporter
+NAMES = ("gf5", "soc", "lead", "library")
 
 
 @click.command()
-@click.argument("study", type=click.Choice(DEMOS), default="gf5")
+@click.argument("name", type=click.Choice(NAMES), default="gf5")
 @click.option(
-    "-o", "--output", type=Path, default=Path("geosoil-demo"), show_default=True, help="Folder of the results."
+    "-o", "--output", type=Path, default=Path("geosoil-demo"), show_default=True, help="Folder for the results."
 )
-def command(study: str, output: Path) -> None:
-    """Run the whole chain on the sample data: train, map, report."""
+def command(name: str, output: Path) -> None:
+    """Train a model on the sample data, map it, and compare the map with the truth."""
+    from geosoil.workflows.demo import run_demo
+    from geosoil_cli.progress import make_reporter
+
     with make_reporter() as progress:
-        result = run_demo(study, output, progress=progress)
+        result = run_demo(name, output, progress=progress)
     click.echo(result.summary())

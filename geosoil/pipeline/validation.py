@@ -350,7 +350,7 @@ def predict_rows(model: Model, candidate: Candidate, rows: TrainingRows, index: 
 
 def _training_figures(model: Model, candidate: Candidate, rows: TrainingRows, train: np.ndarray) -> dict[str, float]:
     predicted, observed = predict_rows(model, candidate, rows, train), rows.y[train]
-    figures = {}
+    figures: dict[str, float] = {}
     for k in [None, *range(observed.shape[1])]:
         columns = slice(None) if k is None else slice(k, k + 1)
         y, values = _flat(observed[:, columns]), _flat(predicted[:, columns])

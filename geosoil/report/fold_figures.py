@@ -31,11 +31,12 @@ def folds_figure(xy: np.ndarray, folds: np.ndarray, *, title: str = "", ground_u
     numbers = np.unique(folds[folds >= 0])
     colours = colormaps["tab20"]
     untested = folds < 0
-    axes.scatter(*xy[untested].T, s=14, color="0.75", label="not tested")
+    x, y = xy.T
+    axes.scatter(x[untested], y[untested], s=14, color="0.75", label="not tested")
     for i, number in enumerate(numbers):
         members = folds == number
         label = f"fold {i + 1}" if len(numbers) <= 12 else None
-        axes.scatter(*xy[members].T, s=16, color=colours(i % 20), label=label)
+        axes.scatter(x[members], y[members], s=16, color=colours(i % 20), label=label)
     axes.set_aspect("equal")
     style_axes(axes, title, f"x ({ground_unit})", f"y ({ground_unit})")
     if len(numbers) <= 12 or untested.any():

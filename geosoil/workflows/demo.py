@@ -155,9 +155,9 @@ def _demo_soc(output: Path, progress: Progress) -> DemoResult:
 
     source, data = sample_data("soc"), output / "data"
     data.mkdir(parents=True, exist_ok=True)
-    for name in ("horizons.csv", "dem.tif", "covariates", "soc_transfer.toml"):
-        copy = shutil.copytree if (source / name).is_dir() else shutil.copyfile
-        copy(source / name, data / name, **({"dirs_exist_ok": True} if (source / name).is_dir() else {}))  # type: ignore[operator]
+    shutil.copytree(source / "covariates", data / "covariates", dirs_exist_ok=True)
+    for name in ("horizons.csv", "dem.tif", "soc_transfer.toml"):
+        shutil.copyfile(source / name, data / name)
     map_terrain(data / "dem.tif", data / "covariates" / "terrain.tif", progress=progress)
     loaded = read_recipe(data / "soc_transfer.toml")
     settings = loaded.recipe.data

@@ -1,0 +1,134 @@
+"""Splits divide rows as their names say, and every row is tested as often as promised."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pyproj import CRS
+
+from geosoil.errors import RecipeError, SamplesError
+from geosoil.models.contract import Feature
+from geosoil.pipeline.part import TargetProperty
+from geosoil.pipeline.rows import TrainingRows
+from geosoil.pipeline.splits import SPLITS, ValidationSettings, default_block_m, divide
+
+N = 40
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(0)
+    y = rng.permutation(N).astype(float)
+    return TrainingRows(
+        ids=np.array([f"S{i}" for i in range(N)]),
+        X=rng.uniform(0.1, 0.9, (N, 6)).astype(np.float32),
+        y=y[:, None],
+        features=tuple(Feature(f"{i}") for i in range(6)),
+        targets=(TargetProperty(column="soc"),),
+        quantity="covariates",
+        notes=[],
+        sha256="",
+        xy=rng.uniform(0, 1000, (N, 2)),
+        crs=CRS.from_epsg(32633),
+        groups=np.repeat(["north", "east", "south", "west"], N // 4),
+        folds=np.tile(["a", "b"], N // 2),
+    )
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_training_and_test_rows_are_disjoint_and_no_row_is_tested_twice_in_a_repeat(name, rows):
+    splits = divide(name, rows, ValidationSettings(n_folds=4, n_repeats=2, block_m=200.0), seed=3)
+    for repeat in {split.repeat for split in splits}:
+        tested = np.concatenate([split.test for split in splits if split.repeat == repeat])
+        assert len(set(tested)) == len(tested)
+    for split in splits:
+        assert not set(split.train) & set(split.test)
+        assert set(split.train) | set(split.test) == set(range(N))
+
+
+@pytest.mark.parametrize("name", ["random", "rank", "groups", "site_out", "folds", "spatial"])
+def test_every_row_is_tested_once_in_each_repeat(name, rows):
+    splits = divide(name, rows, ValidationSettings(n_folds=4, n_repeats=2, block_m=200.0), seed=0)
+    for repeat in {split.repeat for split in splits}:
+        tested = np.concatenate([split.test for split in splits if split.repeat == repeat])
+        assert sorted(tested) == list(range(N))
+
+
+def test_the_same_seed_gives_the_same_random_folds_and_another_seed_gives_others(rows):
+    settings = ValidationSettings(n_folds=4)
+    first, again, other = (divide("random", rows, settings, seed=seed) for seed in (0, 0, 1))
+    assert all(np.array_equal(a.test, b.test) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a.test, b.test) for a, b in zip(first, other, strict=True))
+
+
+def test_repeats_divide_the_rows_differently(rows):
+    splits = divide("random", rows, ValidationSettings(n_folds=2, n_repeats=2), seed=0)
+    assert [split.repeat for split in splits] == [0, 0, 1, 1]
+    assert not np.array_equal(splits[0].test, splits[2].test)
+
+
+def test_a_site_is_left_out_whole_and_folds_are_those_of_the_column(rows):
+    for split in divide("site_out", rows, ValidationSettings(), seed=0):
+        assert len(set(rows.groups[split.test])) == 1
+        assert len(split.test) == 10
+    labels = [set(rows.folds[split.test]) for split in divide("folds", rows, ValidationSettings(), seed=0)]
+    assert labels == [{"a"}, {"b"}]
+
+
+def test_groups_and_blocks_stay_together(rows):
+    for split in divide("groups", rows, ValidationSettings(n_folds=10), seed=0):
+        assert not set(rows.groups[split.train]) & set(rows.groups[split.test])
+    block = np.floor((rows.xy - rows.xy.min(axis=0)) / 250).astype(int)
+    for split in divide("spatial", rows, ValidationSettings(n_folds=4, block_m=250.0), seed=0):
+        assert not {tuple(place) for place in block[split.train]} & {tuple(place) for place in block[split.test]}
+
+
+def test_a_holdout_has_the_share_or_the_number_that_is_asked_for(rows):
+    by_share = divide("holdout", rows, ValidationSettings(test_share=0.3, n_repeats=3), seed=0)
+    assert [len(split.test) for split in by_share] == [12, 12, 12]
+    by_number = divide("holdout", rows, ValidationSettings(n_train=15), seed=0)
+    assert [len(split.train) for split in by_number] == [15]
+
+
+def test_kennard_stone_takes_the_extremes_into_training(rows):
+    line = np.linspace(0, 1, N, dtype=np.float32)
+    rows = replace(rows, X=np.repeat(line[:, None], 6, axis=1))
+    (split,) = divide("kennard_stone", rows, ValidationSettings(n_train=5), seed=0)
+    assert {0, N - 1} <= set(split.train)
+    assert len(split.train) == 5
+
+
+def test_labels_limit_the_training_rows_and_no_test_row(rows):
+    splits = divide("random", rows, ValidationSettings(n_folds=4, n_labels=12), seed=0)
+    assert [(len(split.train), len(split.test)) for split in splits] == [(12, 10)] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "words"),
+    [("groups", "groups", "data.group"), ("site_out", "groups", "data.group"), ("folds", "folds", "data.folds"),
+     ("spatial", "xy", "places")],
+)  # fmt: skip
+def test_a_split_that_the_rows_cannot_have_is_one_line_that_names_the_key(name, missing, words, rows):
+    with pytest.raises(RecipeError, match=words):
+        divide(name, replace(rows, **{missing: None}), ValidationSettings(), seed=0)
+
+
+def test_blocks_in_degrees_are_refused(rows):
+    with pytest.raises(RecipeError, match="degrees"):
+        divide("spatial", replace(rows, crs=CRS.from_epsg(4326)), ValidationSettings(), seed=0)
+
+
+def test_more_folds_than_rows_are_refused(rows):
+    with pytest.raises(SamplesError, match="40"):
+        divide("random", rows, ValidationSettings(n_folds=41), seed=0)
+
+
+def test_the_default_block_is_a_tenth_of_the_longer_side(rows):
+    assert default_block_m(np.array([[0.0, 10.0], [300.0, 5010.0]])) == 500.0
+
+
+def test_only_published_splits_leak_and_their_meaning_says_so():
+    leaking = {name for name, split in SPLITS.items() if split.leaks}
+    assert leaking == {name for name in SPLITS if name.startswith("published")}
+    assert all("leaks" in SPLITS[name].meaning for name in leaking)
+    assert {split.leaks for split in SPLITS.values()} == {"", "selection", "settings"}
