@@ -43,6 +43,9 @@ class ValidationSettings(Part):
     n_folds: int = Field(10, ge=2, le=1000)
     n_repeats: int = Field(1, ge=1, le=1000)
     block_m: float | None = Field(None, gt=0, description="side of a spatial block in metres")
+    buffer_m: float | None = Field(
+        None, gt=0, description="buffer: training rows are farther away than this, in metres"
+    )
     test_share: float = Field(0.25, gt=0, lt=1, description="holdout: share of the rows that is tested")
     n_train: int | None = Field(None, ge=5, description="holdout, kennard_stone: number of rows that models learn from")
     n_labels: int | None = Field(None, ge=10, description="learn from this many of the training rows only")
@@ -137,6 +140,16 @@ def _divide_blocks(rows: TrainingRows, settings: ValidationSettings, seed: int) 
     return _repeated(lambda seed: split_spatial_blocks(x_m, y_m, side_m, settings.n_folds, seed=seed), settings, seed)
 
 
+def _leave_out_with_buffer(rows: TrainingRows, settings: ValidationSettings, seed: int) -> list[Split]:
+    places = _required(rows.xy_m, "buffer", "samples with places in metres")
+    buffer_m = _required(settings.buffer_m, "buffer", "validation.buffer_m, a distance in metres")
+    splits = []
+    for number, place in enumerate(places):
+        distance = np.hypot(*(places - place).T)
+        splits.append(Split(0, np.flatnonzero(distance > buffer_m), np.array([number])))
+    return splits
+
+
 def default_block_m(xy_m: np.ndarray) -> float:
     """Return a side of spatial blocks in metres: a tenth of the longer side of the samples' extent.
 
@@ -188,7 +201,7 @@ def _published_holdout(rows: TrainingRows, settings: ValidationSettings, seed: i
     return [Split(0, *split_k_fold(len(rows), 10, seed=seed)[0])]
 
 
-def _required(values: np.ndarray | None, split: str, expected: str) -> np.ndarray:
+def _required(values: Any, split: str, expected: str) -> Any:
     if values is None:
         raise RecipeError(
             "validation.split", found=f"split = '{split}'", expected=expected, way_out="add it, or use another split"
@@ -225,6 +238,12 @@ SPLITS: dict[str, SplitMethod] = {
         "spatial blocks",
         "Square blocks of the map are tested together: this shows what a model is worth away from the samples.",
         _divide_blocks,
+    ),
+    "buffer": SplitMethod(
+        "leave one out with a buffer",
+        "Each row is tested by models of all rows farther away than validation.buffer_m: this shows what a model "
+        "is worth at that distance from the samples.",
+        _leave_out_with_buffer,
     ),
     "holdout": SplitMethod(
         "random holdout",

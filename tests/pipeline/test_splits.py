@@ -37,7 +37,7 @@ def rows():
 
 @pytest.mark.parametrize("name", SPLITS)
 def test_training_and_test_rows_are_disjoint_and_no_row_is_tested_twice_in_a_repeat(name, rows):
-    splits = divide(name, rows, ValidationSettings(n_folds=4, n_repeats=2, block_m=200.0), seed=3)
+    splits = divide(name, rows, ValidationSettings(n_folds=4, n_repeats=2, block_m=200.0, buffer_m=1e-9), seed=3)
     for repeat in {split.repeat for split in splits}:
         tested = np.concatenate([split.test for split in splits if split.repeat == repeat])
         assert len(set(tested)) == len(tested)
@@ -46,9 +46,9 @@ def test_training_and_test_rows_are_disjoint_and_no_row_is_tested_twice_in_a_rep
         assert set(split.train) | set(split.test) == set(range(N))
 
 
-@pytest.mark.parametrize("name", ["random", "rank", "groups", "site_out", "folds", "spatial"])
+@pytest.mark.parametrize("name", ["random", "rank", "groups", "site_out", "folds", "spatial", "buffer"])
 def test_every_row_is_tested_once_in_each_repeat(name, rows):
-    splits = divide(name, rows, ValidationSettings(n_folds=4, n_repeats=2, block_m=200.0), seed=0)
+    splits = divide(name, rows, ValidationSettings(n_folds=4, n_repeats=2, block_m=200.0, buffer_m=150.0), seed=0)
     for repeat in {split.repeat for split in splits}:
         tested = np.concatenate([split.test for split in splits if split.repeat == repeat])
         assert sorted(tested) == list(range(N))
@@ -81,6 +81,15 @@ def test_groups_and_blocks_stay_together(rows):
     block = np.floor((rows.xy - rows.xy.min(axis=0)) / 250).astype(int)
     for split in divide("spatial", rows, ValidationSettings(n_folds=4, block_m=250.0), seed=0):
         assert not {tuple(place) for place in block[split.train]} & {tuple(place) for place in block[split.test]}
+
+
+def test_no_training_row_lies_within_the_buffer_of_the_tested_one(rows):
+    splits = divide("buffer", rows, ValidationSettings(buffer_m=300.0), seed=0)
+    for split in splits:
+        distance = np.hypot(*(rows.xy - rows.xy[split.test]).T)
+        assert split.train.tolist() == np.flatnonzero(distance > 300).tolist()
+    with pytest.raises(RecipeError, match="buffer_m"):
+        divide("buffer", rows, ValidationSettings(), seed=0)
 
 
 def test_a_holdout_has_the_share_or_the_number_that_is_asked_for(rows):
