@@ -13,7 +13,7 @@ from geosoil.errors import SamplesError
 from geosoil.evaluate.metrics import METRICS, regression_metrics
 from geosoil.evaluate.resampling import bootstrap_interval, mean_over_repeats, paired_difference
 from geosoil.numerics.threads import one_thread_each
-from geosoil.pipeline.regressors import fit_model
+from geosoil.pipeline.regressors import fit_model, predict_rows
 from geosoil.pipeline.splits import SPLITS, Split, divide
 from geosoil.pipeline.task import FitTask
 
@@ -290,22 +290,10 @@ def validate(
             predicted[name][division.repeat, division.test] = values
             training[name][number] = figures
             details[name][number] = notes
-    names = tuple(target_name(rows, k) for k in range(len(rows.targets)))
+    names = tuple(target.name for target in rows.map_targets)
     return Outcome(
         split, rows.targets, names, rows.y, predicted, training, folds, splits, details, rows.layers_cm is not None
     )
-
-
-def target_name(rows: TrainingRows, k: int) -> str:
-    """Return the name of a target's band: its column, with the depth layer where there are several.
-
-    Names are the same in the map, the card, tables and reports.
-    """
-    column = rows.targets[k].column
-    if rows.layers_cm is None:
-        return column
-    top, bottom = rows.layers_cm[k]
-    return f"{column} {top:g}-{bottom:g} cm"
 
 
 def _fit_split(
@@ -337,15 +325,6 @@ def _fit_split(
         kept = {key: task.details[key] for key in KEPT_DETAILS if key in task.details}
         results[candidate.name] = tested, _training_figures(model, candidate, rows, division.train), kept
     return results
-
-
-def predict_rows(model: Model, candidate: Candidate, rows: TrainingRows, index: np.ndarray) -> np.ndarray:
-    """Predict some of the rows as a map does, shape (len(index), n_targets), in the units of the targets."""
-    X = rows.laboratory if candidate.features.use == "laboratory" else rows.X
-    assert X is not None
-    if rows.is_patched and model.halo == 0:
-        X = rows.centres
-    return np.asarray(model.predict_rows(X[index][:, model.used_columns]), np.float64)
 
 
 def _training_figures(model: Model, candidate: Candidate, rows: TrainingRows, train: np.ndarray) -> dict[str, float]:

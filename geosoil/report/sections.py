@@ -9,7 +9,7 @@ import pandas as pd
 
 from geosoil.evaluate.statistics import correlation_table, descriptive_statistics, statistics_table
 from geosoil.pipeline.splits import SPLITS
-from geosoil.pipeline.validation import ALL_DEPTHS, target_name
+from geosoil.pipeline.validation import ALL_DEPTHS
 from geosoil.report.covariate_figures import batches_figure
 from geosoil.report.depth_figures import by_depth_figure
 from geosoil.report.figures import loss_figure, predicted_measured_figure, selected_bands_figure, spectra_figure
@@ -81,7 +81,7 @@ def data_section(rows: TrainingRows) -> Section:
         text.append(f"Each sample is a patch of {side} x {side} cells of the covariates.")
     text += [RETRANSFORMATION[log] for log in dict.fromkeys(target.log for target in rows.targets)]
     text += [*rows.notes, *rows.refused]
-    values = {f"{target_name(rows, k)} ({t.unit})": rows.y[:, k] for k, t in enumerate(rows.targets)}
+    values = {f"{t.name} ({t.unit})": rows.y[:, k] for k, t in enumerate(rows.map_targets)}
     if rows.auxiliary is not None:
         values["auxiliary property"] = rows.auxiliary
     if rows.library is not None:

@@ -147,7 +147,7 @@ def _demo_cube(name: str, model: str, cube: str, output: Path, progress: Progres
 
 def _demo_soc(output: Path, progress: Progress) -> DemoResult:
     """Derive terrain, harmonise the horizons, train, map six depths, and compare them with the truth."""
-    from geosoil.pipeline.sources.common import covariate_paths
+    from geosoil.pipeline.sources.covariates import covariate_paths
     from geosoil.samples.depths import harmonise, write_sites
     from geosoil.samples.horizons import read_horizons
     from geosoil.workflows.map import map_covariates

@@ -127,7 +127,7 @@ def save_pipeline(fitted: FittedPipeline, folder: Path) -> None:
 
 def write_points(fitted: FittedPipeline, folder: Path) -> Section | None:
     """Write a point map of the samples where there is no raster to map: a table of spectra with places."""
-    from geosoil.pipeline.validation import predict_rows, target_name
+    from geosoil.pipeline.regressors import predict_rows
     from geosoil.report.page import Section
     from geosoil.report.point_map import write_point_map
 
@@ -141,7 +141,7 @@ def write_points(fitted: FittedPipeline, folder: Path) -> Section | None:
         folder / "points.gpkg",
         rows.xy,
         rows.crs,
-        {target_name(rows, 0): rows.y[:, 0]},
+        {rows.map_targets[0].name: rows.y[:, 0]},
         ids=rows.ids,
         predicted=predicted,
         learned=np.isin(everything, fitted.task.train),
