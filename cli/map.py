@@ -128,9 +128,9 @@ def _map_one(
 
 
 def _is_many(cube: str) -> bool:
-    from geosoil.io.rasters.scenes import is_many
+    from geosoil.io.rasters.scenes import is_scene_list
 
-    return is_many(cube)
+    return is_scene_list(cube)
 
 
 def _map_many(

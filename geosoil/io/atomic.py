@@ -1,4 +1,4 @@
-"""A file that exists is whole: write beside it, then move into place; and ask for the place before the work."""
+"""Write files atomically: to a temporary name in the same folder, then moved into place; and check outputs early."""
 
 from __future__ import annotations
 
@@ -18,14 +18,26 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic_path(final: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a name beside `final` to write to; move it into place on success, remove it on failure.
+    """Yield a temporary path to write to; move it to `final` on success, remove it on failure.
 
-    final: the file to be made or replaced; its folder must exist. The yielded name has the suffix of
-        `final` (GDAL chooses drivers by it) and does not exist yet. Side files that a writer leaves
-        beside it (`.aux.xml`, `.msk`) are removed in both cases.
+    Parameters
+    ----------
+    final : path-like
+        The file to create or replace, in an existing folder.
 
-    Raises OutputError, before anything is computed, where `final` is a folder or cannot be written.
+    Yields
+    ------
+    Path
+        A path in the same folder that does not exist yet, with the suffix of `final`, by which GDAL chooses drivers.
+        Side files of it (`.aux.xml`, `.msk`) are removed in any case.
 
+    Raises
+    ------
+    OutputError
+        If `final` is a folder or cannot be written; before the body of the `with` statement runs.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with atomic_path(Path(folder) / "map.txt") as temporary:
@@ -34,15 +46,15 @@ def atomic_path(final: str | os.PathLike[str]) -> Iterator[Path]:
     ['map.txt']
     """
     final = require_writable(final)
-    temporary = _beside(final)
+    temporary = _temporary_name(final)
     try:
         yield temporary
         try:
             temporary.replace(final)
         except FileNotFoundError:
-            raise  # the caller wrote nothing: a fault of ours, not the user's
+            raise  # the caller wrote nothing: a bug in geosoil, not a mistake of the user
         except OSError as error:
-            raise _unwritable(final, error) from error
+            raise _write_error(final, error) from error
     finally:
         for stray in final.parent.iterdir():
             if stray.name.startswith(temporary.name) and stray.is_file():
@@ -50,68 +62,79 @@ def atomic_path(final: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def require_writable(final: str | os.PathLike[str]) -> Path:
-    """Return the path of a file to be made or replaced, before the work of hours; leaves nothing there.
+    """Check, before a long computation, that a file can be created or replaced, and return its path.
 
-    Raises OutputError where it is a folder, its folder does not exist, or nothing can be written there.
+    Raises OutputError if it is a folder, its folder does not exist, or the folder cannot be written to.
 
+    Examples
+    --------
     >>> require_writable("/absent/map.tif")
     Traceback (most recent call last):
-    geosoil.errors.OutputError: /absent/map.tif: found no such folder; expected the folder /absent; make it first
+    geosoil.errors.OutputError: /absent/map.tif: the folder /absent does not exist; create it first
     """
     final = Path(final)
     try:
         if final.is_dir():
-            raise OutputError(final, found="a folder", expected="a file name", way_out="name a file inside it")
+            raise OutputError(final, found="a folder", expected="a file name", way_out="specify a file inside it")
         if not final.parent.is_dir():
-            found = "a file where its folder should be" if final.parent.exists() else "no such folder"
-            raise OutputError(final, found=found, expected=f"the folder {final.parent}", way_out="make it first")
-        asked = _beside(final)
-        asked.touch(exist_ok=False)
-        asked.unlink()
+            problem = (
+                f"{final.parent} is not a folder"
+                if final.parent.exists()
+                else f"the folder {final.parent} does not exist"
+            )
+            raise OutputError(final, problem=problem, way_out="create it first")
+        probe = _temporary_name(final)
+        probe.touch(exist_ok=False)
+        probe.unlink()
     except OSError as error:
-        raise _unwritable(final, error) from error
+        raise _write_error(final, error) from error
     return final
 
 
 def require_writable_folder(folder: str | os.PathLike[str]) -> Path:
-    """Return the path of a folder, there or yet to be made, before the work of hours; leaves nothing there.
+    """Check, before a long computation, that a folder can be written to or created, and return its path.
 
-    Raises OutputError where it is a file, or nothing can be written in it or where it would be made.
+    Raises OutputError if it is a file, or if the folder or its nearest existing parent cannot be written to.
 
+    Examples
+    --------
     >>> require_writable_folder("/dev/null/maps")
     Traceback (most recent call last):
-    geosoil.errors.OutputError: /dev/null: found a file; expected a folder to write; name another with -o
+    geosoil.errors.OutputError: /dev/null: found a file; expected a writable folder; choose another with -o
     """
     folder = Path(folder)
-    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-    found = "" if there.is_dir() else "a file"
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise OutputError(existing, found="a file", expected="a writable folder", way_out="choose another with -o")
     try:
-        if not found:
-            TemporaryFile(dir=there).close()
+        TemporaryFile(dir=existing).close()
     except OSError as error:
-        found = f"a place that cannot be written ({error.strerror})"
-    if found:
-        raise OutputError(there, found=found, expected="a folder to write", way_out="name another with -o")
+        raise OutputError(
+            existing,
+            problem=f"cannot be written ({error.strerror})",
+            expected="a writable folder",
+            way_out="choose another with -o",
+        ) from error
     return folder
 
 
-def _beside(final: Path) -> Path:
-    """Return a hidden name beside a file that nobody has, with its suffix."""
+def _temporary_name(final: Path) -> Path:
+    """Return a hidden, unused name in the same folder, with the suffix of the file."""
     return final.with_name(f".{final.stem}.{secrets.token_hex(4)}{final.suffix}")
 
 
-def remove_left(final: Path) -> None:
-    """Remove what runs that were killed left half-written beside `final`; no other may be writing it."""
-    ours = re.compile(rf"\.{re.escape(final.stem)}\.[0-9a-f]{{8}}{re.escape(final.suffix)}")
+def remove_leftovers(final: Path) -> None:
+    """Remove the temporary files that killed runs left for `final`; no other run may be writing it."""
+    temporary = re.compile(rf"\.{re.escape(final.stem)}\.[0-9a-f]{{8}}{re.escape(final.suffix)}")
     for stray in final.parent.iterdir():
-        if ours.match(stray.name) and stray.is_file():
+        if temporary.match(stray.name) and stray.is_file():
             stray.unlink()
 
 
-def _unwritable(final: Path, error: OSError) -> OutputError:
+def _write_error(final: Path, error: OSError) -> OutputError:
     return OutputError(
         final,
-        found=f"a place that cannot be written ({error.strerror})",
+        problem=f"cannot be written ({error.strerror})",
         expected="a writable folder and file name",
         way_out="choose another output",
     )

@@ -1,4 +1,4 @@
-"""What a file that is to be written may be named: its ending, and no name of an input."""
+"""Check the paths of output files: their endings, and that they do not overwrite an input."""
 
 from __future__ import annotations
 
@@ -22,49 +22,67 @@ def check_output_path(
     inputs: Iterable[PathLike | None] = (),
     beside: Iterable[str] = (),
 ) -> Path:
-    """Return the path of a file that is to be written, local or not.
+    """Check the ending of an output file, and that it is not one of the inputs.
 
-    endings: what its name may end in, in whatever case; example: a good name. inputs: what must not be overwritten,
-    None is none. beside: endings of what is written under the same name (`.png`), or the end of the name from its stem
-    on (`_passes.csv`).
+    Parameters
+    ----------
+    path : path-like
+        The output: a local file or a URL.
+    endings : tuple of str
+        The allowed endings, in lower case; the case of the ending of `path` does not matter.
+    example : str
+        A valid name, for the message.
+    inputs : iterable of path-like or None, optional
+        Files that must not be overwritten; None is ignored.
+    beside : iterable of str, optional
+        What replaces the ending in the names of further files that are written, such as `.png` or `_passes.csv`.
 
-    Raises OutputError for another ending, and where the file or one beside it is one of the inputs.
+    Returns
+    -------
+    Path
+        The path of the output.
 
+    Raises
+    ------
+    OutputError
+        For another ending, or if the output or a further file is one of the inputs.
+
+    Examples
+    --------
     >>> check_output_path("soc.TIF", (".tif", ".tiff"), "OUT.tif").name
     'soc.TIF'
     >>> check_output_path("dem.tif", (".tif",), "OUT.tif", inputs=["dem.png", None], beside=[".png"])
     Traceback (most recent call last):
-    geosoil.errors.OutputError: dem.png: found one of the inputs; expected another file; choose another output
+    geosoil.errors.OutputError: dem.png: is also an input; choose another output
     """
-    named = Path(path)
-    if named.suffix.lower() not in endings:
-        raise OutputError(
-            path, found=f"ending {named.suffix or 'none'}", expected=endings[0], way_out=f"name it {example}"
-        )
-    check_not_an_input([path, *(named.with_name(named.stem + end) for end in beside)], inputs)
-    return named
+    output = Path(path)
+    if output.suffix.lower() not in endings:
+        found = f"the ending {output.suffix}" if output.suffix else "no ending"
+        raise OutputError(path, found=found, expected=endings[0], way_out=f"use a name such as {example}")
+    check_not_an_input([path, *(output.with_name(output.stem + ending) for ending in beside)], inputs)
+    return output
 
 
 def check_not_an_input(outputs: Iterable[PathLike], inputs: Iterable[PathLike | None]) -> None:
-    """Raise OutputError where a file or folder that is to be written is one of the inputs, by whatever name.
+    """Raise OutputError if an output file or folder is one of the inputs, under any name.
 
+    Examples
+    --------
     >>> check_not_an_input(["rows.csv"], ["./rows.csv"])
     Traceback (most recent call last):
-    geosoil.errors.OutputError: rows.csv: found one of the inputs; expected another file; choose another output
+    geosoil.errors.OutputError: rows.csv: is also an input; choose another output
     """
-    read = [os.fspath(one) for one in inputs if one is not None]
+    paths = [os.fspath(path) for path in inputs if path is not None]
     for output in outputs:
-        if any(_is_same(os.fspath(output), one) for one in read):
-            raise OutputError(
-                output, found="one of the inputs", expected="another file", way_out="choose another output"
-            )
+        if any(_is_same(os.fspath(output), path) for path in paths):
+            raise OutputError(output, problem="is also an input", way_out="choose another output")
 
 
-def _is_same(one: str, other: str) -> bool:
-    if "://" in one or "://" in other:
-        return one == other
-    first, second = Path(one), Path(other)
+def _is_same(path: str, other: str) -> bool:
+    if "://" in path or "://" in other:
+        return path == other
+    first, second = Path(path), Path(other)
     try:
         return first.absolute() == second.absolute() or (first.exists() and second.exists() and first.samefile(second))
-    except OSError:  # a place that cannot be asked, which whoever reads or writes it will say
+    except OSError:  # a path that cannot be looked up: reading or writing it reports why
         return False

@@ -11,7 +11,7 @@ from rasterio.warp import transform as transform_points
 
 from geosoil.errors import GridError, RasterError, UnitsError
 from geosoil.io.rasters.class_bands import ClassTable, Unseen, one_hot
-from geosoil.io.rasters.stack import PathLike, describe_grid, nearest_names, open_stack
+from geosoil.io.rasters.stack import PathLike, describe_grid, open_stack, suggest_names
 from geosoil.mapping.probe import some_values
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def match_covariates(
     offered = set(stack["band"].values.tolist())
     missing = [name for name in wanted if name not in offered]
     if missing:
-        near = nearest_names(missing[0].partition("=")[0], names)
+        near = suggest_names(missing[0].partition("=")[0], names)
         raise RasterError(
             source,
             found=f"no covariate {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from geosoil.errors import OutputError
-from geosoil.io.remote.objects import ObjectStore, unwritable
+from geosoil.io.remote.objects import ObjectStore, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def _held_folder(folder: Path, output: str) -> Iterator[None]:
             who = path.read_text(errors="replace")
         raise _taken(output, who) from error
     except OSError as error:
-        raise unwritable(output, error) from error
+        raise write_error(output, error) from error
     with file:
         try:
             yield

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from geosoil.errors import DeviceError, OutputError
-from geosoil.io.atomic import remove_left, require_writable
+from geosoil.io.atomic import remove_leftovers, require_writable
 from geosoil.io.rasters.cog import CogSummary, cog_writer
 from geosoil.mapping.executors import BlockTask, Executor, ThreadExecutor
 from geosoil.mapping.plan import Plan, plan_map
@@ -155,7 +155,7 @@ def run_map(
     """
     require_writable(path)
     with held_store(output) as store:
-        remove_left(path)
+        remove_leftovers(path)
         plan = running.plan(mapping, output)
         scratch = open_scratch(store, identity, plan.blocks, mode=running.mode)
         try:

@@ -16,7 +16,7 @@ from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils.validation import check_is_fitted
 
 from geosoil.errors import SamplesError
-from geosoil.io.tables.reader import named
+from geosoil.io.tables.reader import list_ids
 from geosoil.program.ops import Program, Select
 from geosoil.program.step import Step
 
@@ -220,7 +220,7 @@ def _checked(X: npt.ArrayLike, y: npt.ArrayLike, names: Sequence[str]) -> tuple[
         expected = "(sample, covariate), (sample, target) and a name for each covariate"
     elif not np.isfinite(X).all():
         bad = [name for name, column in zip(names, X.T, strict=True) if not np.isfinite(column).all()]
-        found, expected = f"gaps in the covariates {named(np.array(bad))}", "a number for each sample"
+        found, expected = f"gaps in the covariates {list_ids(np.array(bad))}", "a number for each sample"
     elif min(known) < LEAST_KNOWN or np.isinf(y).any():
         found, expected = f"a target with {min(known)} values", f"{LEAST_KNOWN} finite ones or more"
     elif min(spread) == 0:

@@ -12,7 +12,7 @@ import pandas as pd
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.io.atomic import atomic_path
 from geosoil.io.output_paths import check_output_path
-from geosoil.io.tables.reader import named
+from geosoil.io.tables.reader import list_ids
 from geosoil.numerics.depth_spline import STANDARD_LAYERS_CM, checked_layers, layer_means
 from geosoil.samples.horizons import Horizons, read_horizons
 
@@ -258,7 +258,7 @@ def _notes_of_range(name: str, horizons: Horizons, rows: pd.DataFrame, mean: np.
     if negative.any():
         notes.append(
             f"{name}: undershoot: {negative.sum()} layer means below 0 (least {mean[negative].min():.3g}) "
-            f"though no horizon is: {named(ids[negative.any(axis=1)])}"
+            f"though no horizon is: {list_ids(ids[negative.any(axis=1)])}"
         )
     rounding = 1e-9 * np.maximum(np.abs(low), np.abs(high))
     outside = np.fmax(low - mean, mean - high)

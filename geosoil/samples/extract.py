@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from geosoil.errors import SamplesError
-from geosoil.io.tables.reader import named
+from geosoil.io.tables.reader import list_ids
 from geosoil.raster.grid import Grid
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def sample_raster(
     notes += dropped
     bands = raster["band"].values
     if dead.any():
-        notes.append(f"left out {dead.sum()} bands without data at any point: {named(bands[dead])}")
+        notes.append(f"left out {dead.sum()} bands without data at any point: {list_ids(bands[dead])}")
     notes += shared_pixels(ids[kept], rows[kept], columns[kept])
     return RasterSamples(
         ids=ids[kept],
@@ -193,7 +193,7 @@ def choose_points(
     kept = ~np.any(list(missing.values()), axis=0)
     if not kept.all():
         locations = "; ".join(
-            f"{flags.sum()} of {len(ids)} points {location}: {named(ids[flags])}"
+            f"{flags.sum()} of {len(ids)} points {location}: {list_ids(ids[flags])}"
             for location, flags in missing.items()
             if flags.any()
         )
@@ -221,7 +221,7 @@ def shared_pixels(ids: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> lis
     if not (counts > 1).any():
         return []
     shared = ids[first[counts > 1]]
-    return [f"{counts[counts > 1].sum()} points share {len(shared)} pixels with another point: {named(shared)}"]
+    return [f"{counts[counts > 1].sum()} points share {len(shared)} pixels with another point: {list_ids(shared)}"]
 
 
 def windows_around(

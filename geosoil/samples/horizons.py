@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from geosoil.errors import SamplesError
-from geosoil.io.tables.reader import as_numbers, filled, named, read_ids, read_points, read_table, require_column
+from geosoil.io.tables.reader import as_numbers, has_value, list_ids, read_ids, read_points, read_table, require_column
 from geosoil.numerics.depth_spline import DEPTH_TOLERANCE_CM
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def read_horizons(
     if (first > 0).any():
         notes.append(
             f"{(first > 0).sum()} of {len(profiles)} profiles begin below the surface, and nothing is said of the soil "
-            f"above: {named(profiles[first > 0])}"
+            f"above: {list_ids(profiles[first > 0])}"
         )
     import geopandas as gpd
 
@@ -148,7 +148,7 @@ def read_horizons(
 def _number_columns(path: Path, table: pd.DataFrame, others: set[str], notes: list[str]) -> list[str]:
     """Return the columns where most filled cells hold numbers; those of text are noted, not passed over."""
     shares = {
-        str(name): np.isfinite(as_numbers(table[name])).sum() / max(1, filled(table[name]).sum())
+        str(name): np.isfinite(as_numbers(table[name])).sum() / max(1, has_value(table[name]).sum())
         for name in table.columns
         if name not in others and str(name).lower() not in _PLACE_NAMES
     }
@@ -195,7 +195,7 @@ def _refuse_other_depths(path: Path, top: np.ndarray, bottom: np.ndarray, top_cm
 
 
 def _text_fault(column: pd.Series, values: np.ndarray) -> Fault:
-    wrong = np.isnan(values) & filled(column)
+    wrong = np.isnan(values) & has_value(column)
     cell = f" ({str(column[wrong].iloc[0])!r})" if wrong.any() else ""
     return Fault(f"no number in {column.name}{cell}", wrong, "correct or empty the cell")
 
@@ -251,7 +251,7 @@ def _kept(path: Path, ids: np.ndarray, faults: list[Fault], on_error: str, notes
         return np.ones(len(ids), bool)
 
     def said(fault: Fault) -> str:
-        return f"{fault.what}: {named(pd.unique(ids[fault.rows]))} ({fault.way_out})"
+        return f"{fault.what}: {list_ids(pd.unique(ids[fault.rows]))} ({fault.way_out})"
 
     bad = pd.unique(ids[np.any([fault.rows for fault in faults], axis=0)])
     n_profiles = len(pd.unique(ids))

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
 from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE
-from geosoil.io.tables.reader import named, read_numbers
+from geosoil.io.tables.reader import list_ids, read_numbers
 from geosoil.samples.rs_local import LEAST_SITE_SAMPLES
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.resample import ResampleSpectra
@@ -206,7 +206,7 @@ def _refuse_mixture(spectra: Spectra) -> None:
         if large.any():
             raise UnitsError(
                 spectra.source,
-                found=f"percent or absorbance in {named([spectra.ids[i] for i in whole[large]])}",
+                found=f"percent or absorbance in {list_ids([spectra.ids[i] for i in whole[large]])}",
                 expected="reflectance as a fraction in every row",
                 way_out="convert these rows, or read the table with scale= or quantity=",
             )
@@ -217,7 +217,7 @@ def _refuse_mixture(spectra: Spectra) -> None:
         other = "absorbance" if spectra.quantity == "reflectance" else "reflectance"
         raise UnitsError(
             spectra.source,
-            found=f"what looks like {other} in {named([spectra.ids[i] for i in whole[against]])}",
+            found=f"what looks like {other} in {list_ids([spectra.ids[i] for i in whole[against]])}",
             expected=f"{spectra.quantity} in every row",
             way_out="convert these rows",
         )

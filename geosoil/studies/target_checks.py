@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.errors import SamplesError
-from geosoil.io.tables.reader import named
+from geosoil.io.tables.reader import list_ids
 
 if TYPE_CHECKING:
     from geosoil.studies.recipe import TargetColumn
@@ -21,7 +21,7 @@ def check_contents(path: str, wanted: TargetColumn, ids: np.ndarray, y: np.ndarr
     if wanted.log != "none" and (y <= 0).any():
         raise SamplesError(
             path,
-            found=f"{wanted.column} of zero or less for {named(ids[y <= 0])}",
+            found=f"{wanted.column} of zero or less for {list_ids(ids[y <= 0])}",
             expected="positive contents under a logarithm",
             way_out="mend these values, or set log = 'none' in the recipe",
         )
@@ -31,7 +31,7 @@ def check_contents(path: str, wanted: TargetColumn, ids: np.ndarray, y: np.ndarr
     if beyond.any():
         raise SamplesError(
             path,
-            found=f"{wanted.column} outside the valid range for {named(ids[beyond])}",
+            found=f"{wanted.column} outside the valid range for {list_ids(ids[beyond])}",
             expected=f"{low:g} to {high:g} {wanted.unit}",
             way_out="correct the values, or set valid_range in the recipe",
         )

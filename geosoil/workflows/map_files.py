@@ -17,7 +17,7 @@ from geosoil import __version__
 from geosoil.errors import without_secrets
 from geosoil.io.journal import Identity, resumed_note
 from geosoil.io.rasters.dataset_cache import limit_gdal_cache
-from geosoil.io.remote.objects import is_object, upload
+from geosoil.io.remote.objects import is_object_url, upload
 from geosoil.mapping.run import RunOptions, run_map
 from geosoil.models.store import model_sha256
 from geosoil.report.figure_style import read_shrunk, save_figure
@@ -89,7 +89,7 @@ class PreparedMap:
 
     def write(self, running: RunOptions, progress: Progress | None = None) -> MapResult:
         """Compute and write it with where it comes from, its style and quicklook."""
-        if not is_object(self.output):
+        if not is_object_url(self.output):
             return self._write(Path(self.output), running, progress)
         with TemporaryDirectory() as folder:
             return self._write(Path(folder) / PurePath(self.output).name, running, progress)
@@ -140,7 +140,7 @@ class PreparedMap:
                 quicklook = _write_quicklook(path, made.cog, self.card.name)
             unread = tuple(one.error or "" for one in made.unread)
             result = MapResult(path, style, quicklook, made.cog, tuple(notes), unread)
-            return _uploaded(result, self.output) if is_object(self.output) else result
+            return _uploaded(result, self.output) if is_object_url(self.output) else result
 
 
 def _uploaded(made: MapResult, output: str) -> MapResult:

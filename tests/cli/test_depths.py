@@ -44,7 +44,7 @@ def test_bad_profiles_stop_or_are_dropped(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--property", "soc"), "no column soc; expected it among the columns; did you mean soc_pct?"),
+        (("--property", "soc"), 'column "soc" is missing (columns: '),
         (("--top", "bottom_cm", "--bottom", "top_cm"), "the two columns are swapped"),
         (("--layers", "5,0"), "top from 0 and above bottom"),
         (("--layers", "5"), "top from 0 and above bottom"),
@@ -63,7 +63,7 @@ def test_what_the_user_can_mend_is_said_and_nothing_is_written(tmp_path, argumen
 def test_density_without_a_measured_bulk_density_is_refused(tmp_path):
     text = HEADER.replace("bulk_density_g_cm3", "bulk_density") + GOOD
     named = depths(tmp_path, text, "--property", "soc_pct", "--density")
-    assert "no column bulk_density_g_cm3" in str(named.exception)
+    assert 'column "bulk_density_g_cm3" is missing' in str(named.exception)
     assert "did you mean bulk_density?" in str(named.exception)
     every = depths(tmp_path, text, "--density")
     assert "expected measured carbon and measured bulk density: geosoil guesses none" in str(every.exception)
@@ -76,7 +76,7 @@ def test_options_that_do_not_fit_are_usage_errors(tmp_path, arguments):
 
 
 def test_the_output_is_asked_for_before_the_horizons_are_read(tmp_path):
-    for output, said in (("h.gpkg", "one of the inputs"), ("nodir/s.gpkg", "no such folder"), ("s.csv", "ending .csv")):
+    for output, said in (("h.gpkg", "is also an input"), ("nodir/s.gpkg", "does not exist"), ("s.csv", "ending .csv")):
         (tmp_path / "h.gpkg").write_text("horizons, as they stand")
         done = CliRunner().invoke(command, [str(tmp_path / "h.gpkg"), "-o", str(tmp_path / output)])
         assert said in str(done.exception)

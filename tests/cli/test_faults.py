@@ -118,7 +118,7 @@ def test_a_corrupt_tile_stops_the_map_with_its_window_and_once_mended_it_begins_
     code, said = geosoil(*MAP, "-o", "map.tif", "--block", "8")
     assert code == 2
     assert in_one_line(said)
-    assert "cube.tif: found a window that cannot be read, row " in said
+    assert "cube.tif: cannot read the window at row " in said
     assert blocks_of("map.tif")
     assert not Path("map.tif").exists()
     mend_and_begin_anew(sound, folder, geosoil)
@@ -130,7 +130,7 @@ def test_a_corrupt_tile_can_be_no_data_until_it_is_mended(scene, folder, geosoil
     code, said = geosoil(*MAP, "-o", "map.tif", "--block", "16", "--on-error", "nodata")
     assert code == 3
     assert in_one_line(said)
-    assert "cube.tif: found a window that cannot be read, row 16, column 32" in said
+    assert "cube.tif: cannot read the window at row 16, column 32" in said
     window = "row 16, column 32, 16 x 16 pixels"
     assert list(json.loads((store_of("map.tif") / "manifest.json").read_text())["unread"]) == [window]
     made, whole = values_of("map.tif"), values_of(folder / "whole.tif")
@@ -149,7 +149,7 @@ def test_covariates_with_a_corrupt_tile_are_mapped_and_a_class_never_seen_is_non
     corrupt_block(write_raster(Path("slope.tif"), slope, nodata=-9999, **TILES), band=1, row=1, column=1)
     code, said = geosoil(*words, "-o", "map.tif", "--on-error", "nodata")
     assert code == 3
-    assert "slope.tif: found a window that cannot be read, row 16, column 16" in said
+    assert "slope.tif: cannot read the window at row 16, column 16" in said
     landform[0, 50, 50] = 7
     write_raster(Path("landform.tif"), landform, nodata=0)
     code, said = geosoil(*words, "-o", "other.tif", "--on-error", "nodata")
@@ -450,7 +450,7 @@ def test_what_a_worker_process_raises_is_one_line(scene, geosoil):
     code, said = geosoil(*MAP, "--workers", "1", "-o", "map.tif", "--block", "16")
     assert code == 2
     assert in_one_line(said), said
-    assert "cube.tif: found a window that cannot be read, row 16, column 32" in said
+    assert "cube.tif: cannot read the window at row 16, column 32" in said
 
 
 @pytest.mark.slow

@@ -27,23 +27,23 @@ def test_a_failure_leaves_the_old_file_and_no_part_of_the_new(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda folder: folder, "a folder"),
-        (lambda folder: folder / "absent" / "map.tif", "no such folder"),
-        (lambda folder: folder / "file.txt" / "map.tif", "a file where its folder should be"),
+        (lambda folder: folder / "absent" / "map.tif", "does not exist"),
+        (lambda folder: folder / "file.txt" / "map.tif", "is not a folder"),
         (lambda folder: folder / ("n" * 300), "cannot be written"),
     ],
 )
-def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path, make, said):
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(tmp_path, make, message):
     (tmp_path / "file.txt").write_text("")
-    with pytest.raises(OutputError, match=said), atomic_path(make(tmp_path)):
-        pytest.fail("the work was begun")
-    with pytest.raises(OutputError, match=said):
+    with pytest.raises(OutputError, match=message), atomic_path(make(tmp_path)):
+        pytest.fail("the body was run")
+    with pytest.raises(OutputError, match=message):
         require_writable(make(tmp_path))
 
 
-def test_asking_for_a_place_leaves_what_is_there(tmp_path):
+def test_checking_an_output_changes_nothing(tmp_path):
     (tmp_path / "map.tif").write_text("old")
     assert require_writable(tmp_path / "map.tif") == tmp_path / "map.tif"
     assert require_writable_folder(tmp_path / "new" / "maps") == tmp_path / "new" / "maps"
@@ -54,10 +54,10 @@ def test_asking_for_a_place_leaves_what_is_there(tmp_path):
 @pytest.mark.parametrize("name", ["file.txt", "file.txt/maps", "/proc/maps"])
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path, name):
     (tmp_path / "file.txt").write_text("")
-    with pytest.raises(OutputError, match="expected a folder to write"):
+    with pytest.raises(OutputError, match="expected a writable folder"):
         require_writable_folder(tmp_path / name)
 
 
-def test_a_body_that_writes_nothing_is_a_fault_of_ours(tmp_path):
+def test_a_body_that_writes_nothing_is_a_bug_in_geosoil(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "map.tif"):
         pass

@@ -63,7 +63,7 @@ def test_a_missing_covariate_is_named_with_names_like_it(model, paths, tmp_path)
     with pytest.raises(RasterError, match=r"slope.tif.*: found no covariate twi; expected the 5 covariates"):
         match_covariates(model, [paths[0], paths[2]])
     other = write_raster(tmp_path / "TWI.tif", open_raster(paths[0]).values)
-    with pytest.raises(RasterError, match=r"no covariate twi;.*near it are: TWI; give its file"):
+    with pytest.raises(RasterError, match=r"no covariate twi;.*similar names are: TWI; give its file"):
         match_covariates(model, [paths[0], paths[2], other])
     with pytest.raises(RasterError, match=r"no covariate landform=1, landform=2, landform=3;"):
         match_covariates(model, paths[:2])

@@ -10,7 +10,7 @@ from small_runs import SumModel, blocks_of, make_map, patch_model, pixels_of, st
 
 from geosoil.errors import GeosoilError, OutputError
 from geosoil.io.rasters.reader import open_raster
-from geosoil.io.remote.objects import open_store, unwritable
+from geosoil.io.remote.objects import open_store, write_error
 from geosoil.mapping.executors import BlockTask, ThreadExecutor
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.scratch import BlockStore
@@ -114,7 +114,7 @@ def test_a_full_disk_is_one_line_and_once_there_is_room_the_map_goes_on(tmp_path
     def full(self, place, values, error=None):
         written.append(place)
         if len(written) > 7:
-            raise unwritable(self.store.where, OSError(errno.ENOSPC, "No space left on device"))
+            raise write_error(self.store.where, OSError(errno.ENOSPC, "No space left on device"))
         return write(self, place, values, error)
 
     path = tmp_path / "map.tif"

@@ -92,5 +92,5 @@ def test_a_page_of_nothing_is_still_a_page(tmp_path):
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(OutputError, match="no such folder"):
+    with pytest.raises(OutputError, match="does not exist"):
         write_page(tmp_path / "absent" / "page.html", title="a", sections=[])

@@ -79,5 +79,5 @@ def test_limits_and_ramps_that_make_no_sense_are_refused(tmp_path, wrong):
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(OutputError, match="no such folder"):
+    with pytest.raises(OutputError, match="does not exist"):
         styled(tmp_path / "absent")

@@ -187,7 +187,7 @@ def test_what_is_no_map_by_geosoil_is_refused_and_nothing_written(tmp_path):
     with pytest.raises(RasterError, match=r"plain\.tif: found no tag GEOSOIL_MODEL"):
         write_collection(tmp_path, {plain: None}, title="t")
     (tmp_path / "text.tif").write_text("text")
-    with pytest.raises(RasterError, match=r"text\.tif: found no raster"):
+    with pytest.raises(RasterError, match=r"text\.tif: not a raster"):
         write_collection(tmp_path, {tmp_path / "text.tif": None}, title="t")
     nowhere = write_raster(tmp_path / "nowhere.tif", np.ones((1, 2, 2), np.float32), crs=None, tags=TAGS)
     with pytest.raises(GridError, match=r"nowhere\.tif: found no CRS"):

@@ -64,9 +64,9 @@ def test_the_command_leaves_with_2_and_one_line_where_the_property_is_absent(rea
 @pytest.mark.parametrize(
     ("output", "said"),
     [
-        ("none/rows.parquet", "none/rows.parquet: found no such folder"),
-        ("site.parquet", "site.parquet: found one of the inputs"),
-        ("library.parquet", "library.parquet: found one of the inputs"),
+        ("none/rows.parquet", "none/rows.parquet: the folder"),
+        ("site.parquet", "site.parquet: is also an input"),
+        ("library.parquet", "library.parquet: is also an input"),
         ("rows.csv", "ending .csv"),
     ],
 )

@@ -147,6 +147,6 @@ def test_a_map_and_its_quicklook_overwrite_no_input(folder, tmp_path):
     for name in ("soil.png.tif", "soil.tif"):
         (tmp_path / "soil.png.tif").unlink(missing_ok=True)
         (tmp_path / "soil.png.tif").symlink_to("soil.png")
-        with pytest.raises(OutputError, match="one of the inputs"):
+        with pytest.raises(OutputError, match="is also an input"):
             map_cube(cube, folder / "share", tmp_path / name)
     assert cube.read_bytes() == before

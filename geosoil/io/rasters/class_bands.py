@@ -1,4 +1,4 @@
-"""Bands of class codes as one band of 0 and 1 for each class, lazily."""
+"""One-hot encoding of bands with class codes, lazily."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 Unseen = Literal["stop", "nodata"]
 
-LARGEST_CODE = 2**24  # rasters are float32: beyond it two codes may be one number
+LARGEST_CODE = 2**24  # rasters are float32: larger codes are not exact
 
 
 @dataclass(frozen=True)
 class ClassTable:
-    """The classes of a band: a band of 0 and 1 for each of `codes`; `seen` are those that may occur (None: all)."""
+    """The classes of a band: each of `codes` becomes a band; `seen` are the codes that may occur (None: all)."""
 
     codes: tuple[int, ...]
     seen: tuple[int, ...] | None = None
@@ -38,21 +38,38 @@ class ClassTable:
 
 
 def class_table(given: ClassTable | str | os.PathLike[str] | Sequence[int], band: str) -> ClassTable:
-    """Return the classes of a band from a CSV file with a column `code`, or from the codes themselves.
+    """Return the classes of a band from a CSV file with a column `code`, or from a list of codes.
 
-    Raises RasterError for a table without codes, with one twice, or with one that is no whole number of float32.
+    Parameters
+    ----------
+    given : ClassTable, path-like or sequence of int
+        The classes, a CSV file, or the codes.
+    band : str
+        The name of the band, for messages.
 
+    Returns
+    -------
+    ClassTable
+        The classes.
+
+    Raises
+    ------
+    RasterError
+        If there are no codes, a code is repeated, or a code is not an integer that float32 represents exactly.
+
+    Examples
+    --------
     >>> class_table([1, 2, 7], "landform").codes
     (1, 2, 7)
     """
     if isinstance(given, ClassTable):
         return given
-    way_out = "give a CSV file with the columns code,label, or a list of codes"
+    way_out = "specify a CSV file with the columns code,label, or a list of codes"
     if isinstance(given, str | os.PathLike):
         where = os.fspath(given)
-        texts = _column(where)
+        texts = _read_codes(where)
     else:
-        where, texts = f"classes of {band}", [str(one) for one in given]
+        where, texts = f"classes of {band}", [str(code) for code in given]
     codes = []
     for text in texts:
         try:
@@ -63,18 +80,18 @@ def class_table(given: ClassTable | str | os.PathLike[str] | Sequence[int], band
             raise RasterError(
                 where,
                 found=f"the code {text!r}",
-                expected=f"whole numbers from -{LARGEST_CODE} to {LARGEST_CODE}",
+                expected=f"integers from -{LARGEST_CODE} to {LARGEST_CODE}",
                 way_out=way_out,
             )
         codes.append(int(number))
     if not codes or len(set(codes)) < len(codes):
-        twice = next((code for code in codes if codes.count(code) > 1), None)
-        found = "no code" if twice is None else f"the code {twice} twice"
+        repeated = next((code for code in codes if codes.count(code) > 1), None)
+        found = "no code" if repeated is None else f"the code {repeated} twice"
         raise RasterError(where, found=found, expected="each code of the band once", way_out=way_out)
     return ClassTable(tuple(codes))
 
 
-def _column(path: str) -> list[str]:
+def _read_codes(path: str) -> list[str]:
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
@@ -83,12 +100,12 @@ def _column(path: str) -> list[str]:
                     path,
                     found=f"the columns {', '.join(rows.fieldnames or ()) or 'none'}",
                     expected="code,label",
-                    way_out="name the column of the class codes `code`",
+                    way_out="rename the column of the class codes to `code`",
                 )
             return [row["code"] or "" for row in rows]
     except (OSError, UnicodeDecodeError) as error:
-        found = getattr(error, "strerror", None) or "no text in UTF-8"
-        raise RasterError(path, found=found, expected="a table of classes", way_out="check the path") from error
+        problem = getattr(error, "strerror", None) or "not valid UTF-8"
+        raise RasterError(path, problem=problem, expected="a table of classes", way_out="check the path") from error
 
 
 def one_hot(
@@ -98,14 +115,31 @@ def one_hot(
     unseen: Unseen = "stop",
     files: Mapping[str, str] | None = None,
 ) -> xr.DataArray:
-    """Replace bands of class codes by one band for each class, lazily: 1 where it is, 0 elsewhere, NaN = no data.
+    """Replace bands of class codes by one band of 0 and 1 for each class, lazily; NaN = no data.
 
-    raster: `(band, y, x)`. tables: band name -> its classes; the new bands are named `landform=7` and stand in the
-    place of the old one. unseen: a code that the table does not accept stops the reading of its window, or is
-    "nodata". files: band name -> file, for messages.
+    Parameters
+    ----------
+    raster : xarray.DataArray
+        `(band, y, x)` raster.
+    tables : mapping of str to ClassTable
+        The classes by band name; the new bands replace the old one and have names such as `landform=7`.
+    unseen : {"stop", "nodata"}
+        A code that the table does not accept raises an error, or becomes no data.
+    files : mapping of str to str, optional
+        The file of each band, for messages.
 
-    Raises RasterError on computing, for a code that is not accepted.
+    Returns
+    -------
+    xarray.DataArray
+        `(band, y, x)` lazy raster.
 
+    Raises
+    ------
+    RasterError
+        When values are computed, for a code that is not accepted.
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
     >>> raster = make_raster(np.array([[[1, 7, np.nan]]], "float32"), names=["landform"], crs=None,
@@ -118,29 +152,29 @@ def one_hot(
         return raster
     outputs: list[tuple[int, int | None]] = []
     names: list[str] = []
-    known: dict[int, _Known] = {}
-    for place, name in enumerate(str(one) for one in raster["band"].values):
+    class_bands: dict[int, _ClassBand] = {}
+    for place, name in enumerate(map(str, raster["band"].values)):
         if name not in tables:
             outputs.append((place, None))
             names.append(name)
             continue
         where = (files or {}).get(name) or raster.attrs.get("source") or "raster"
-        known[place] = _Known(name, where, tables[name].accepted)
+        class_bands[place] = _ClassBand(name, where, tables[name].accepted)
         outputs += [(place, code) for code in tables[name].codes]
         names += [f"{name}={code}" for code in tables[name].codes]
-    array = OneHotArray(raster.variable, tuple(outputs), known, unseen)
+    array = OneHotArray(raster.variable, tuple(outputs), class_bands, unseen)
     data = indexing.LazilyIndexedArray(array)
-    others = {name: one for name, one in raster.coords.items() if "band" not in one.dims}
+    others = {name: values for name, values in raster.coords.items() if "band" not in values.dims}
     result = xr.DataArray(data, dims=raster.dims, coords={**others, "band": names}, attrs=raster.attrs)
     result.encoding.update(raster.encoding)
-    if STORED_BYTES in raster.encoding:  # one band is read for all of its classes
+    if STORED_BYTES in raster.encoding:  # one stored band is read for all of its classes
         result.encoding[STORED_BYTES] *= raster.sizes["band"] / len(names)
     return result
 
 
 @dataclass(frozen=True)
-class _Known:
-    """A band of classes: its name and file, for messages, and the codes that may occur in it."""
+class _ClassBand:
+    """A band of classes: its name and file, for messages, and the accepted codes."""
 
     name: str
     where: str
@@ -148,40 +182,48 @@ class _Known:
 
 
 class OneHotArray(WindowArray):
-    """`outputs`: one (band of the source, class code or None for the band as it is) for each band of the result."""
+    """One-hot bands; `outputs` has (source band, class code, or None for an unchanged band) for each band."""
 
     def __init__(
-        self, source: xr.Variable, outputs: tuple[tuple[int, int | None], ...], known: dict[int, _Known], unseen: Unseen
+        self,
+        source: xr.Variable,
+        outputs: tuple[tuple[int, int | None], ...],
+        class_bands: dict[int, _ClassBand],
+        unseen: Unseen,
     ) -> None:
         super().__init__((len(outputs), *source.shape[1:]))
-        self.source, self.outputs, self.known, self.unseen = source, outputs, known, unseen
+        self.source, self.outputs, self.class_bands, self.unseen = source, outputs, class_bands, unseen
 
     def read(self, bands: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """Read the bands that the chosen ones are made of, and compare codes."""
+        """Read the source bands of the requested bands, and compare codes."""
         chosen = [self.outputs[band] for band in bands]
         needed = sorted({place for place, _ in chosen})
         stored = dict(zip(needed, self.source[needed, rows, columns].values, strict=True))
-        gaps = {place: self._gaps(stored[place], self.known[place]) for place in needed if place in self.known}
+        gaps = {
+            place: self._find_gaps(stored[place], self.class_bands[place])
+            for place in needed
+            if place in self.class_bands
+        }
         out = np.empty((len(chosen), *next(iter(stored.values())).shape), np.float32)
-        for into, (place, code) in zip(out, chosen, strict=True):
+        for values, (place, code) in zip(out, chosen, strict=True):
             if code is None:
-                into[:] = stored[place]
+                values[:] = stored[place]
             else:
-                np.equal(stored[place], code, out=into)
-                np.copyto(into, np.nan, where=gaps[place])
+                np.equal(stored[place], code, out=values)
+                np.copyto(values, np.nan, where=gaps[place])
         return out
 
-    def _gaps(self, codes: np.ndarray, known: _Known) -> np.ndarray:
-        """Return where a band of codes has no data `(y, x)`; stop at a code that is not known."""
+    def _find_gaps(self, codes: np.ndarray, class_band: _ClassBand) -> np.ndarray:
+        """Return the pixels `(y, x)` without data; a code that is not accepted raises RasterError or is no data."""
         gaps = np.isnan(codes)
-        strange = ~gaps & ~np.isin(codes, np.array(known.codes, np.float32))
-        if not strange.any():
+        unknown = ~gaps & ~np.isin(codes, np.array(class_band.codes, np.float32))
+        if not unknown.any():
             return gaps
         if self.unseen == "nodata":
-            return gaps | strange
+            return gaps | unknown
         raise RasterError(
-            known.where,
-            found=f"class {codes[strange][0]:g} in the band {known.name} ({strange.sum()} pixels of one block)",
-            expected=f"one of its known classes {', '.join(map(str, known.codes))}",
-            way_out="train with samples of it, or leave these pixels out: --unseen-classes nodata (unseen='nodata')",
+            class_band.where,
+            found=f"class {codes[unknown][0]:g} in the band {class_band.name} ({unknown.sum()} pixels of one block)",
+            expected=f"one of its known classes {', '.join(map(str, class_band.codes))}",
+            way_out="train with samples of it, or exclude these pixels: --unseen-classes nodata (unseen='nodata')",
         )

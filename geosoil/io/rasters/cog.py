@@ -1,4 +1,4 @@
-"""Write a raster as a cloud-optimized GeoTIFF: block by block, with exact statistics, whole or not at all."""
+"""Write cloud-optimized GeoTIFFs block by block, with exact statistics, completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import rasterio
 import rasterio.shutil
-from rasterio._err import CPLE_BaseError  # copies raise it as it is; rasterio.errors does not name it
+from rasterio._err import CPLE_BaseError  # raised by rasterio.shutil.copy; not part of rasterio.errors
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
@@ -33,17 +33,16 @@ if TYPE_CHECKING:
     import xarray as xr
     from rasterio.io import DatasetReader, DatasetWriter
 
-BINS = 65_536  # of the histogram that percentiles are read from
+BINS = 65_536  # of the histogram for percentiles
 TILE = 512  # pixels
-WINDOW_BYTES = 8 * 2**20  # read back at once
+WINDOW_BYTES = 8 * 2**20  # read at once
 
 
 @dataclass(frozen=True)
 class BandStatistics:
-    """Exact statistics of the valid pixels of one band, in its unit; NaN where no pixel is valid.
+    """Exact statistics of the valid pixels of one band, in its unit; NaN if no pixel is valid.
 
-    p2, p98: the values that 2 and 98 % of the valid pixels do not exceed, to 1/65536 of the range.
-    std: over all valid pixels (divided by n, as GDAL does).
+    The percentiles p2 and p98 are exact to 1/65536 of the range; the standard deviation is divided by n, as in GDAL.
     """
 
     name: str
@@ -59,10 +58,18 @@ class BandStatistics:
 
 @dataclass(frozen=True)
 class CogSummary:
-    """What was written: path, shape (band, y, x), one BandStatistics a band.
+    """Summary of a written COG.
 
-    infinite_count: pixels that were infinite, and are written as no data. empty_bands: names of bands that hold no
-    valid pixel; they carry no statistics.
+    Attributes
+    ----------
+    path : Path
+        The file.
+    shape : tuple of int
+        (band, y, x).
+    bands : tuple of BandStatistics
+        One per band.
+    infinite_count : int
+        Number of infinite values, which were written as no data.
     """
 
     path: Path
@@ -72,7 +79,7 @@ class CogSummary:
 
     @property
     def empty_bands(self) -> tuple[str, ...]:
-        """Names of the bands without a valid pixel."""
+        """Names of the bands without valid pixels, which have no statistics."""
         return tuple(band.name for band in self.bands if band.valid_count == 0)
 
 
@@ -88,18 +95,41 @@ def write_cog(
 ) -> CogSummary:
     """Compute a lazy raster block by block, and write it as a cloud-optimized GeoTIFF.
 
-    raster: `(band, y, x)` float32, NaN = no data, with a CRS; lazy or in memory. Its band names become descriptions.
-    path: the output; what stands there is replaced, once the new file is whole.
-    tags: of the dataset (provenance). band_units: one a band; by default `raster.attrs["units"]` for all.
-    overviews: how a pyramid pixel is made of the valid pixels under it: "nearest" for classes.
-    threads: blocks computed at once. progress: called as `progress(done, total)` after every block.
+    Blocks are first written to an uncompressed file in the folder of the output. Statistics are computed from that file
+    and stored in it with the other metadata, before GDAL's COG driver copies it. After an error, no output and no
+    temporary file is left.
 
-    The blocks go to an uncompressed file beside the output first; statistics are exact, taken from that file by
-    windows, and written into it with all other metadata before GDAL's COG driver copies it.
+    Parameters
+    ----------
+    raster : xarray.DataArray
+        `(band, y, x)` float32 with a CRS, NaN = no data; its band names become descriptions.
+    path : path-like
+        The output; an existing file is replaced when the new one is complete.
+    tags : mapping of str to str, optional
+        Tags of the dataset.
+    band_units : sequence of str, optional
+        One unit per band; default: `raster.attrs["units"]` for all.
+    overviews : {"average", "nearest"}
+        Resampling of the overviews, "nearest" for classes.
+    threads : int
+        Number of blocks that are computed at once.
+    progress : callable, optional
+        Called as `progress(done, total)` after each block.
 
-    Raises GridError for a raster without CRS or with a picked grid; OutputError where the output cannot be written;
-    what reading or computing a block raises. No output and no temporary file is left then.
+    Returns
+    -------
+    CogSummary
+        Statistics of all bands.
 
+    Raises
+    ------
+    GridError
+        If the raster has no CRS or an irregular grid.
+    OutputError
+        If the output cannot be written.
+
+    Examples
+    --------
     >>> import tempfile
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
@@ -132,25 +162,39 @@ def cog_writer(
     threads: int = 2,
     source: str = "",
 ) -> Iterator[CogWriter]:
-    """Yield a writer that takes blocks in any order, one at a time; the COG stands there once the `with` is left.
+    """Yield a writer that accepts blocks in any order, one at a time; the COG is complete after the `with` statement.
 
-    grid, names, units: of the map and its bands. source: named where the grid has no CRS. The rest, and what is raised,
-    as for `write_cog`; the writer has its `summary` after the `with`.
+    Parameters
+    ----------
+    path, tags, overviews, threads
+        See `write_cog`.
+    grid : Grid
+        The grid of the raster.
+    names, units : sequence of str
+        The names and units of the bands.
+    source : str
+        The file to name in the error for a grid without CRS.
+
+    Yields
+    ------
+    CogWriter
+        Its `summary` is set after the `with` statement.
     """
     path = Path(path)
     if grid.crs is None:
         raise GridError(
             source or path,
             found="a raster without CRS",
-            expected="a map in a coordinate reference system",
+            expected="a CRS",
             way_out="georeference its source, or assign a CRS with raster.rio.write_crs",
         )
     if len(units) != len(names):
         raise ValueError(f"{len(units)} band_units for {len(names)} bands")
-    _give_back_memory()  # what computing has left
+    _release_memory()  # of earlier computations
     with limit_gdal_cache(), atomic_path(path) as temporary:
-        _require_room(path, 3 * 4 * len(names) * grid.height * grid.width)  # blocks, pyramid, a map that may not shrink
-        blocks = temporary.with_name(f"{temporary.name}.blocks.tif")  # removed by atomic_path, as all of that name
+        # blocks, overviews, and a COG that may not compress
+        _require_disk_space(path, 3 * 4 * len(names) * grid.height * grid.width)
+        blocks = temporary.with_name(f"{temporary.name}.blocks.tif")  # removed by atomic_path, because of its name
         with _output_errors(path):
             target = rasterio.open(blocks, "w", **_profile(grid, len(names)))
         writer = CogWriter(path, target)
@@ -164,10 +208,10 @@ def cog_writer(
                 target.close()
         bands = tuple(_statistics(blocks, path))
         if [band.valid_count for band in bands] != writer.valid_counts.tolist():
-            # GDAL reads a tile that never reached the disk as no data, and closing a file reports nothing.
-            raise _cannot_write(path, "blocks that did not reach the disk")
-        _copy_to_cog(blocks, temporary, bands, tags=tags or {}, overviews=overviews, threads=threads, named=path)
-        _give_back_memory()
+            # GDAL reads a tile that was not written as no data, and does not report an error when the file is closed.
+            raise _write_error(path, "blocks were not written to the disk")
+        _copy_to_cog(blocks, temporary, bands, tags=tags or {}, overviews=overviews, threads=threads, output=path)
+        _release_memory()
         writer.summary = CogSummary(path, (len(names), grid.height, grid.width), bands, writer.infinite_count)
 
 
@@ -182,7 +226,7 @@ class CogWriter:
         self.infinite_count = 0
 
     def put(self, y0: int, x0: int, block: np.ndarray) -> None:
-        """Write a block `(band, y, x)` float32 whose first pixel lies in row y0, column x0; infinity is no data."""
+        """Write a block `(band, y, x)` float32 whose first pixel is at row y0, column x0; infinity becomes no data."""
         infinite = np.isinf(block)
         if infinite.any():
             self.infinite_count += int(infinite.sum())
@@ -210,9 +254,9 @@ def _profile(grid: Grid, bands: int) -> dict[str, Any]:
     }
 
 
-def _statistics(path: Path, named: Path) -> Iterator[BandStatistics]:
-    """Exact statistics of every band of a GeoTIFF: three passes by windows, in an order that is always the same."""
-    with _output_errors(named), rasterio.open(path) as source:
+def _statistics(path: Path, output: Path) -> Iterator[BandStatistics]:
+    """Yield the exact statistics of each band of a GeoTIFF, from three passes over its windows in a fixed order."""
+    with _output_errors(output), rasterio.open(path) as source:
         for number in source.indexes:
             unit = source.units[number - 1] or ""
             yield _band_statistics(source, number, source.descriptions[number - 1], unit)
@@ -249,7 +293,7 @@ def _band_statistics(source: DatasetReader, number: int, name: str, unit: str) -
 
 
 def _windows(source: DatasetReader, bands: int) -> Iterator[Window]:
-    """Cut a dataset into windows of whole tiles, with at most `WINDOW_BYTES` of `bands` of its bands, or one tile."""
+    """Divide a dataset into windows of complete tiles with at most `WINDOW_BYTES` for `bands` bands, or one tile."""
     high, wide = source.block_shapes[0]
     wide *= max(WINDOW_BYTES // (4 * bands * high * wide), 1)
     for y0, x0 in product(range(0, source.height, high), range(0, source.width, wide)):
@@ -264,20 +308,20 @@ def _copy_to_cog(
     tags: Mapping[str, str],
     overviews: str,
     threads: int,
-    named: Path,
+    output: Path,
 ) -> None:
-    """Write metadata and pyramid into `source`, and let GDAL make a COG of it: a COG that is edited later is none."""
+    """Write metadata and overviews into `source`, and copy it to a COG, which must not be edited afterwards."""
     tile = TILE
     while tile > 128 and len(bands) * tile**2 * 4 > 16 * 2**20:
-        tile //= 2  # tiles of a COG hold all bands: hundreds of bands would make tiles of hundreds of MB
-    with _output_errors(named):
+        tile //= 2  # tiles of a COG contain all bands, so many bands would make very large tiles
+    with _output_errors(output):
         with rasterio.open(source, "r+") as dataset:
             dataset.update_tags(**{name: str(value) for name, value in tags.items()})
             for number, band in enumerate(bands, start=1):
                 dataset.update_tags(number, **_gdal_statistics(band, dataset.width * dataset.height))
             halvings = ceil(log2(max(dataset.shape) / tile)) if max(dataset.shape) > tile else 0
             if halvings:
-                # Left to itself, the COG driver compresses the pyramid twice: into a file of its own, and out of it.
+                # Otherwise the COG driver compresses the overviews twice, the first time into a temporary file.
                 factors = [2**k for k in range(1, halvings + 1)]
                 dataset.build_overviews(factors, Resampling[overviews])
         rasterio.shutil.copy(
@@ -285,7 +329,7 @@ def _copy_to_cog(
             target,
             driver="COG",
             COMPRESS="DEFLATE",
-            LEVEL=3,  # a third faster than 6 for 1 % of size: most bits of a float map are noise
+            LEVEL=3,  # a third faster than 6 and 1 % larger: most bits of a float map are noise
             PREDICTOR="FLOATING_POINT",
             BLOCKSIZE=tile,
             BIGTIFF="IF_SAFER",
@@ -293,9 +337,9 @@ def _copy_to_cog(
         )
         with rasterio.open(source) as expected, rasterio.open(target, NUM_THREADS=max(threads, 1)) as written:
             for window in _windows(written, written.count):
-                # GDAL's copy says nothing when the disk fills up within its last tiles.
+                # GDAL's copy does not report a disk that is full when the last tiles are written.
                 if not np.array_equal(written.read(window=window), expected.read(window=window), equal_nan=True):
-                    raise _cannot_write(named, "a copy that did not reach the disk")
+                    raise _write_error(output, "the copy was not written to the disk")
 
 
 def _gdal_statistics(band: BandStatistics, pixels: int) -> dict[str, str]:
@@ -308,28 +352,28 @@ def _gdal_statistics(band: BandStatistics, pixels: int) -> dict[str, str]:
 
 @contextmanager
 def _output_errors(path: Path) -> Iterator[None]:
-    """Turn what GDAL says of the output into an OutputError that names it."""
+    """Raise errors of GDAL as an OutputError that names the output."""
     try:
         yield
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        # rasterio's own text is often "Write failed. See previous exception for details."
-        raise _cannot_write(path, f"a write that failed ({error.__cause__ or error})") from error
+        # the message of rasterio is often "Write failed. See previous exception for details."
+        raise _write_error(path, f"writing failed ({error.__cause__ or error})") from error
 
 
-def _give_back_memory() -> None:
-    """Have glibc return freed memory to the system: some 70 MB in a few ms, which threads would keep for themselves."""
+def _release_memory() -> None:
+    """Make glibc return freed memory to the system: about 70 MB in a few ms that threads would keep."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if trim is not None:
         trim(0)
 
 
-def _require_room(path: Path, needed_bytes: int) -> None:
+def _require_disk_space(path: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < needed_bytes:
-        raise _cannot_write(path, f"a disk with {free / 1e6:.0f} MB free", f"{needed_bytes / 1e6:.0f} MB")
+        raise _write_error(path, "not enough disk space", f"{needed_bytes / 1e6:.0f} MB")
 
 
-def _cannot_write(path: Path, found: str, expected: str = "room for the map") -> OutputError:
+def _write_error(path: Path, problem: str, expected: str = "") -> OutputError:
     free = shutil.disk_usage(path.parent).free
     way_out = f"free some disk space ({free / 1e6:.0f} MB are free now), or choose another output"
-    return OutputError(path, found=found, expected=expected, way_out=way_out)
+    return OutputError(path, problem=problem, expected=expected, way_out=way_out)

@@ -1,7 +1,7 @@
-"""Open datasets, each held by the one thread that reads it: no lock is shared while pixels are read.
+"""Open datasets, cached per thread, so that reading pixels needs no lock.
 
-A GDAL dataset must not be read by two threads at once. One lock for all would serialise the reading
-(rioxarray #214), so every thread keeps a few datasets of its own, and closes the one it used longest ago.
+Two threads must not read a GDAL dataset at the same time. A common lock would serialise all reads (rioxarray #214), so
+each thread has a small cache of its own datasets, and closes the least recently used one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rasterio
-from rasterio._err import stack_errors  # the one way to GDAL's CPLErrorReset
+from rasterio._err import stack_errors  # the only access to GDAL's CPLErrorReset
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.session import DummySession
@@ -25,10 +25,10 @@ from geosoil.io.remote.reading import (
     WAY_OUT,
     UnreadError,
     is_remote,
-    patiently,
+    read_with_retries,
     remote_options,
     require_side_files,
-    whole_answers,
+    short_reads_as_errors,
 )
 
 if TYPE_CHECKING:
@@ -37,27 +37,27 @@ if TYPE_CHECKING:
 
     from rasterio.io import DatasetReader
 
-KEPT_PER_THREAD = 32
+MAX_PER_THREAD = 32
 
-# A VRT may name other files, but must not run code that it brings along.
-# GDAL keeps decoded blocks, up to 5 % of the machine's memory; blocks here are read once, so a few are enough.
-# What the user has set in the environment stands. rasterio takes this one in bytes.
+# GDAL caches decoded blocks, in up to 5 % of the machine's memory; geosoil reads blocks once, so a small cache is
+# enough. A limit set in the environment takes precedence. rasterio takes the number in bytes.
 CACHE_BYTES = 32 * 2**20
 _CACHE: dict[str, Any] = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE_BYTES}
+# A VRT may refer to other files, but must not run Python code.
 _OPTIONS: dict[str, Any] = {"GDAL_VRT_ENABLE_PYTHON": "NO", **_CACHE}
-# Without one, rasterio looks for credentials, for 15 ms, whenever an environment is made; opening s3:// does so anyway.
+# Without a session, rasterio searches for credentials whenever an Env is entered (15 ms); opening s3:// does it anyway.
 _NO_SESSION = DummySession()
 
-_opening = threading.Lock()  # for the warnings filter below, which is global; never held while reading
-_own = threading.local()
+_open_lock = threading.Lock()  # protects the global warnings filter; never held while reading
+_thread_state = threading.local()
 
 
 @contextmanager
 def limit_gdal_cache() -> Iterator[None]:
-    """Hold GDAL's block cache at 32 MiB for as long as anything runs inside, in whatever thread.
+    """Limit GDAL's block cache to 32 MiB in all threads, until the `with` statement ends.
 
-    The limit is the process's, but an environment of rasterio sets it back when it is left: threads that read by turns
-    would lift it for each other to GDAL's own, 5 % of the machine's memory, and so would all that is read in between.
+    The limit applies to the process, but leaving a rasterio Env resets it: threads that read alternately would raise it
+    for each other to GDAL's default, 5 % of the machine's memory.
 
     >>> with limit_gdal_cache():
     ...     pass
@@ -67,7 +67,7 @@ def limit_gdal_cache() -> Iterator[None]:
 
 
 def cache_bytes() -> int:
-    """Return what GDAL's block cache may take: what the user has set in the environment, else 32 MiB.
+    """Return the limit of GDAL's block cache in bytes: that of the environment, else 32 MiB.
 
     >>> cache_bytes() > 0
     True
@@ -78,21 +78,36 @@ def cache_bytes() -> int:
     share = text.endswith("%")
     try:
         number = float(text.rstrip("%"))
-    except ValueError:  # GDAL takes it for 0
+    except ValueError:  # GDAL reads it as 0
         return 0
     if share:
         return int(number / 100 * psutil.virtual_memory().total)
-    return int(number if number >= 100_000 else number * 2**20)  # GDAL takes small numbers for megabytes
+    return int(number if number >= 100_000 else number * 2**20)  # GDAL reads small numbers as megabytes
 
 
 @contextmanager
 def dataset(path: str, stamp: tuple[int, int] | None = None) -> Iterator[DatasetReader]:
-    """Yield this thread's dataset of a file, opened now or kept from before; do not close it.
+    """Yield the dataset of a file that this thread has opened before, or open it; do not close it.
 
-    path: as `located` gives it. stamp: of `file_stamp`, so that a file replaced since is opened anew.
+    Parameters
+    ----------
+    path : str
+        The path or URL, as `absolute_path` returns it.
+    stamp : tuple of int, optional
+        The `file_stamp` of a local file, so that a file that was replaced is opened again.
 
-    Raises RasterError where the file is absent or no raster.
+    Yields
+    ------
+    rasterio.io.DatasetReader
+        The open dataset.
 
+    Raises
+    ------
+    RasterError
+        If the file does not exist or is not a raster.
+
+    Examples
+    --------
     >>> import tempfile, numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = folder + "/a.tif"
@@ -103,39 +118,39 @@ def dataset(path: str, stamp: tuple[int, int] | None = None) -> Iterator[Dataset
     ...         source.count
     3
     """
-    kept: OrderedDict[tuple[str, Any], DatasetReader] = _own.__dict__.setdefault("kept", OrderedDict())
+    datasets: OrderedDict[tuple[str, Any], DatasetReader] = _thread_state.__dict__.setdefault("kept", OrderedDict())
     with rasterio.Env(_NO_SESSION, **_OPTIONS, **remote_options(path)):
         key = (path, stamp)
-        _forget_errors()  # of a file that was being written
-        if key not in kept:
-            kept[key] = _open(path)
-            while len(kept) > KEPT_PER_THREAD:
-                kept.popitem(last=False)[1].close()
-        kept.move_to_end(key)
+        _clear_gdal_errors()  # left by a file that was being written
+        if key not in datasets:
+            datasets[key] = _open(path)
+            while len(datasets) > MAX_PER_THREAD:
+                datasets.popitem(last=False)[1].close()
+        datasets.move_to_end(key)
         try:
-            with whole_answers(path):
-                yield kept[key]
+            with short_reads_as_errors(path):
+                yield datasets[key]
         except RasterioError:
-            # What GDAL holds of it may be the half of an answer: its next reader opens it anew.
-            broken = kept.pop(key, None)
+            # The dataset may have cached a truncated response: the next reader opens it again.
+            broken = datasets.pop(key, None)
             if broken is not None:
                 broken.close()
-            _forget_errors()
+            _clear_gdal_errors()
             raise
 
 
 def absolute_path(path: str | os.PathLike[str]) -> str:
-    """Return the path as GDAL takes it from any working folder: local files absolute, the others as they are.
+    """Return a local path as absolute, and a URL or GDAL name unchanged.
 
     >>> absolute_path("https://example.org/a.tif")
     'https://example.org/a.tif'
     """
     text = os.fspath(path)
-    return str(Path(text).absolute()) if _is_plain(text) else text
+    return str(Path(text).absolute()) if _is_local_file(text) else text
 
 
 def file_stamp(path: str) -> tuple[int, int] | None:
-    """Return (time of change in ns, size in bytes) of a local file; None for any other path."""
+    """Return (modification time in ns, size in bytes) of a local file; None for any other path."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
@@ -144,49 +159,49 @@ def file_stamp(path: str) -> tuple[int, int] | None:
 
 
 def open_file_stamp(file: FileIO) -> tuple[int, int]:
-    """Return what `file_stamp` gives for the file that is open."""
+    """Return the `file_stamp` of an open file."""
     status = os.fstat(file.fileno())
     return status.st_mtime_ns, status.st_size
 
 
 def value_bands(source: DatasetReader) -> list[int]:
-    """Return the numbers (1 is the first) of the bands that hold values: all but an alpha band."""
+    """Return the numbers (starting at 1) of all bands except an alpha band."""
     return [i for i, meaning in zip(source.indexes, source.colorinterp, strict=True) if meaning != ColorInterp.alpha]
 
 
-def _is_plain(path: str) -> bool:
+def _is_local_file(path: str) -> bool:
     return "://" not in path and not path.startswith(("/vsi", "<")) and (Path(path).exists() or ":" not in path)
 
 
 def _open(path: str) -> DatasetReader:
-    plain = _is_plain(path)
-    if plain and not Path(path).exists():
+    local = _is_local_file(path)
+    if local and not Path(path).exists():
         raise RasterError(path, found="no such file", expected="a raster", way_out="check the path")
     try:
-        source = patiently(path, lambda: _opened(path))
+        source = read_with_retries(path, lambda: _open_checked(path))
     except (UnreadError, ValueError) as error:
-        found = "a folder" if plain and Path(path).is_dir() else f"no raster ({error})"
+        problem = "is a folder" if local and Path(path).is_dir() else f"not a raster ({error})"
         raise RasterError(
             path,
-            found=found,
+            problem=problem,
             expected="a raster that GDAL can open",
             way_out=WAY_OUT if is_remote(path) else "check the file",
         ) from error
-    inner = source.subdatasets
+    subdatasets = source.subdatasets
     if source.count == 0:
         source.close()
         raise RasterError(
             path,
-            found=f"{len(inner)} datasets inside and no bands",
+            found=f"{len(subdatasets)} subdatasets and no bands",
             expected="one raster",
-            way_out=f"name one of them: {', '.join(inner[:3]) or 'there is none'}",
+            way_out=f"specify a subdataset: {', '.join(subdatasets[:3]) or 'there is none'}",
         )
     return source
 
 
-def _opened(path: str) -> DatasetReader:
-    # A cube in sensor geometry has no geotransform: that is said by its CRS, not by a warning.
-    with _opening, warnings.catch_warnings(), whole_answers(path):
+def _open_checked(path: str) -> DatasetReader:
+    # A cube in sensor geometry has no geotransform; its missing CRS reports that, so the warning is not needed.
+    with _open_lock, warnings.catch_warnings(), short_reads_as_errors(path):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         source = rasterio.open(path)
     try:
@@ -197,17 +212,17 @@ def _opened(path: str) -> DatasetReader:
     return source
 
 
-def _forget_errors() -> None:
-    """Forget GDAL's last error in this thread, which rasterio would raise once more, at a call that succeeds."""
+def _clear_gdal_errors() -> None:
+    """Clear the last GDAL error of this thread; rasterio would raise it again in a later successful call."""
     with stack_errors():
         pass
 
 
-def _forget() -> None:
-    """Start without datasets in a forked process: those of its parent share their file positions with it."""
-    global _own, _opening
-    _own, _opening = threading.local(), threading.Lock()
+def _reset_after_fork() -> None:
+    """Drop the datasets in a forked process, where they share file positions with the parent."""
+    global _thread_state, _open_lock
+    _thread_state, _open_lock = threading.local(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -1,10 +1,8 @@
-"""Chosen bands of an uncompressed file that does not hold band after band, straight from the file, in its own order.
+"""Read selected bands of uncompressed pixel- or line-interleaved files directly, faster than GDAL.
 
-A pixel-interleaved GeoTIFF or ENVI cube (BIP) holds all bands of a pixel beside each other: GDAL unpacks a whole tile,
-band by band, before it hands out a few of them; picking them from the file's own bytes takes a third of the time. A
-line-interleaved ENVI cube (BIL) holds a line of each band in turn: here only the wanted lines are read, where GDAL
-reads whole pages around them. Where anything about a file is not as plain as it has to be, nothing is read and GDAL
-does it.
+For a pixel-interleaved GeoTIFF or ENVI cube (BIP), GDAL unpacks all bands of a tile before it returns a few of them;
+selecting them from the bytes of the file takes a third of the time. For a line-interleaved ENVI cube (BIL), only the
+requested lines are read, where GDAL reads complete pages. Files with any other property are left to GDAL.
 """
 
 from __future__ import annotations
@@ -27,15 +25,15 @@ if TYPE_CHECKING:
     from rasterio import DatasetReader
     from rasterio.windows import Window
 
-CHUNK_BYTES = 2**20  # read at once: stays near a core's cache until its bands are picked
-_ORDERS = {"0": "<", "1": ">"}  # of ENVI
+CHUNK_BYTES = 2**20  # read at once; fits in the cache of a core
+_ENVI_BYTE_ORDERS = {"0": "<", "1": ">"}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How stored values lie in a file: byte_order "<" or ">"; all bands of a line in turn, or of a pixel.
+    """The order of stored values: byte_order "<" or ">"; interleaved by line, or by pixel.
 
-    offset: bytes before the first value; None where the file has a table of tiles (GeoTIFF).
+    `offset` is the number of bytes before the first value; None for a file with a table of tiles (GeoTIFF).
     """
 
     byte_order: str
@@ -44,9 +42,9 @@ class Layout:
 
 
 def plain_layout(path: str, stamp: tuple[int, int] | None, source: DatasetReader) -> Layout | None:
-    """Return the layout of a file that `read_pixels` may try, None where it is of another kind.
+    """Return the layout of a file that `read_pixels` supports, None for any other file.
 
-    path, source: the same dataset. stamp: of a local file, None for any other.
+    `source` is the open dataset of `path`; `stamp` is its `file_stamp`, None for a remote file.
 
     >>> import tempfile, rasterio
     >>> from geosoil.io.rasters.dataset_cache import file_stamp
@@ -77,19 +75,19 @@ def plain_layout(path: str, stamp: tuple[int, int] | None, source: DatasetReader
 
 
 def _envi_layout(path: str, source: DatasetReader) -> Layout | None:
-    """Return what the header says, as GDAL has read it, where the file is as long as it should be."""
-    said = source.tags(ns="ENVI")
-    order, offset = _ORDERS.get(said.get("byte_order", "")), said.get("header_offset", "0")
-    compressed = said.get("file_compression", "0") != "0"
-    framed = any(name.endswith("frame_offsets") for name in said)
+    """Return the layout that the header states, if the file has the expected size."""
+    header = source.tags(ns="ENVI")
+    order, offset = _ENVI_BYTE_ORDERS.get(header.get("byte_order", "")), header.get("header_offset", "0")
+    compressed = header.get("file_compression", "0") != "0"
+    framed = any(name.endswith("frame_offsets") for name in header)
     if source.interleaving not in (Interleaving.line, Interleaving.pixel) or order is None or compressed or framed:
         return None
     if not offset.isdecimal():
         return None
     n_bytes = source.count * source.height * source.width * np.dtype(source.dtypes[0]).itemsize
     with Path(path).open("rb") as file:
-        whole = os.fstat(file.fileno()).st_size >= int(offset) + n_bytes
-    return Layout(order, source.interleaving == Interleaving.line, int(offset)) if whole else None
+        complete = os.fstat(file.fileno()).st_size >= int(offset) + n_bytes
+    return Layout(order, source.interleaving == Interleaving.line, int(offset)) if complete else None
 
 
 def read_pixels(
@@ -100,25 +98,27 @@ def read_pixels(
     numbers: list[int],
     window: Window,
 ) -> np.ndarray | None:
-    """Return the stored values `(band, y, x)` of the bands `numbers` (1 is the first) in a window, as GDAL would.
+    """Return the stored values `(band, y, x)` of a window, as GDAL would; `numbers` are bands starting at 1.
 
-    source, path, stamp, layout: as for `plain_layout`, and what it returned. None where the file must be read by GDAL:
-    a tile is not on the disk, is shorter than it should be, or the file was replaced.
+    `layout` is the result of `plain_layout` for the other parameters. Returns None if GDAL must read the window: a tile
+    is missing or truncated, or the file was replaced.
     """
     dtype = np.dtype(source.dtypes[0]).newbyteorder(layout.byte_order)
     y0, x0, height, width = (int(n) for n in (window.row_off, window.col_off, window.height, window.width))
     rows, columns = slice(y0, y0 + height), slice(x0, x0 + width)
     result = np.empty((len(numbers), height, width), dtype)
-    picked = np.array(numbers) - 1
+    band_indices = np.array(numbers) - 1
     with Path(path).open("rb", buffering=0) as file:
         if open_file_stamp(file) != stamp:
             return None
         if layout.by_line:
             assert layout.offset is not None
-            is_read = _read_lines(file, layout.offset, (source.count, source.width), picked, (rows, columns), result)
+            is_read = _read_lines(
+                file, layout.offset, (source.count, source.width), band_indices, (rows, columns), result
+            )
         else:
             is_read = all(
-                tile is not None and _read_tile(file, tile, source.count, picked, (rows, columns), result)
+                tile is not None and _read_tile(file, tile, source.count, band_indices, (rows, columns), result)
                 for tile in _tiles(source, layout, rows, columns)
             )
     return result.astype(dtype.newbyteorder("="), copy=False) if is_read else None
@@ -126,7 +126,7 @@ def read_pixels(
 
 @dataclass(frozen=True)
 class _Tile:
-    """A rectangle of whole pixels in the file: where it begins there, and what it covers of the raster."""
+    """A rectangle of pixels: its offset in the file in bytes, and its position in the raster."""
 
     offset: int
     top: int
@@ -136,7 +136,7 @@ class _Tile:
 
 
 def _tiles(source: DatasetReader, layout: Layout, rows: slice, columns: slice) -> Iterator[_Tile | None]:
-    """Yield the tiles that a window touches; None for one that is not there, or too short."""
+    """Yield the tiles that a window intersects; None for a tile that is missing or truncated."""
     if layout.offset is not None:
         yield _Tile(layout.offset, 0, 0, source.height, source.width)
         return
@@ -149,19 +149,19 @@ def _tiles(source: DatasetReader, layout: Layout, rows: slice, columns: slice) -
         offset = source.get_tag_item(f"BLOCK_OFFSET_{x}_{y}", "TIFF", bidx=1)
         size = source.get_tag_item(f"BLOCK_SIZE_{x}_{y}", "TIFF", bidx=1)
         height = min(tile_rows, source.height - y * tile_rows)  # the last strip may be shorter
-        is_there = offset is not None and size is not None and int(size) >= height * row_bytes
-        yield _Tile(int(offset), y * tile_rows, x * tile_columns, height, tile_columns) if is_there else None
+        exists = offset is not None and size is not None and int(size) >= height * row_bytes
+        yield _Tile(int(offset), y * tile_rows, x * tile_columns, height, tile_columns) if exists else None
 
 
 def _read_tile(
-    file: FileIO, tile: _Tile, n_bands: int, picked: np.ndarray, window: tuple[slice, slice], result: np.ndarray
+    file: FileIO, tile: _Tile, n_bands: int, band_indices: np.ndarray, window: tuple[slice, slice], result: np.ndarray
 ) -> bool:
-    """Pick bands of what a window covers of a tile; return whether all of it was there."""
+    """Copy bands of the part of a tile that a window covers; return False if the tile is truncated."""
     pixel_bytes = n_bands * result.dtype.itemsize
     top, bottom = max(window[0].start, tile.top), min(window[0].stop, tile.top + tile.height)
     left, right = max(window[1].start, tile.left), min(window[1].stop, tile.left + tile.width)
     across = slice(left - window[1].start, right - window[1].start)
-    # A narrow part of wide rows is read row by row, the rest in whole rows, many at once.
+    # A narrow part of wide rows is read row by row, any other part in many complete rows at once.
     narrow = 2 * (right - left) < tile.width
     first, width = (left, right - left) if narrow else (tile.left, tile.width)
     chunk_rows = 1 if narrow else max(CHUNK_BYTES // (tile.width * pixel_bytes), 1)
@@ -175,7 +175,7 @@ def _read_tile(
         pixels = np.frombuffer(chunk, result.dtype, n_rows * width * n_bands).reshape(n_rows, width, n_bands)
         down = row - window[0].start
         # (y, x, band) -> (band, y, x); `take` is several times faster than an index here
-        taken = np.take(pixels[:, left - first : right - first], picked, axis=2)
+        taken = np.take(pixels[:, left - first : right - first], band_indices, axis=2)
         result[:, down : down + n_rows, across] = taken.transpose(2, 0, 1)
     return True
 
@@ -184,14 +184,14 @@ def _read_lines(
     file: FileIO,
     offset: int,
     shape: tuple[int, int],
-    picked: np.ndarray,
+    band_indices: np.ndarray,
     window: tuple[slice, slice],
     result: np.ndarray,
 ) -> bool:
-    """Read the wanted part of the wanted lines of a line-interleaved file of (bands, columns); return as above."""
+    """Read the part of a line-interleaved file of (bands, columns) that a window covers; False if it is truncated."""
     n_bands, n_columns = shape
     rows, columns = window
-    in_file_order = [(int(band), number) for number, band in sorted(enumerate(picked), key=lambda pair: pair[1])]
+    in_file_order = [(int(band), number) for number, band in sorted(enumerate(band_indices), key=lambda pair: pair[1])]
     for row in range(rows.start, rows.stop):
         for band, number in in_file_order:
             line = result[number, row - rows.start]

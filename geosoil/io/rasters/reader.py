@@ -1,4 +1,4 @@
-"""Rasters from files, lazily: only the bands and windows that are asked for are read."""
+"""Open rasters lazily: only the requested bands and windows are read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from geosoil.errors import RasterError, WindowError, without_secrets
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
 from geosoil.io.rasters.pixel_tiles import Layout, plain_layout, read_pixels
 from geosoil.io.rasters.windows import WindowArray
-from geosoil.io.remote.reading import WAY_OUT, UnreadError, is_remote, patiently
+from geosoil.io.remote.reading import WAY_OUT, UnreadError, is_remote, read_with_retries
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 
@@ -41,19 +41,37 @@ def open_raster(
     names: Sequence[str] | None = None,
     units: str | None = None,
 ) -> xr.DataArray:
-    """Open whatever GDAL opens as one lazy raster `(band, y, x)` of float32 with NaN as no data.
+    """Open a raster that GDAL supports as a lazy array `(band, y, x)` of float32 with NaN as no data.
 
-    path: a file, a VRT, or a http(s):// or s3:// address; or several of one grid, whose bands follow each other.
-    nodata: the value, as stored, that means no data; by default the file's own, band by band. NaN and
-        infinity mean no data in any case, and so do a mask band and an alpha band.
-    scale, offset: value = scale * stored + offset; one number, or `(band,)`. Given, they replace those of the
-        file (the one not given is then 1 or 0).
-    names: of the bands; by default their descriptions where those are unique, otherwise `band_1`, or the file's name.
-    units: of the values; by default as the file says.
+    Parameters
+    ----------
+    path : path-like or sequence of path-like
+        A file, a VRT, an http(s):// or s3:// URL; or several on one grid, whose bands are concatenated.
+    nodata : float, optional
+        The stored value that means no data; default: the nodata value of each band. NaN, infinity, and pixels that a
+        mask or alpha band excludes, are always no data.
+    scale, offset : float or array-like of shape (band,), optional
+        value = scale * stored + offset. If one of them is given, they replace those of the file.
+    names : sequence of str, optional
+        Names of the bands. Default: their descriptions if those are unique, else `band_1` and so on; the file name
+        for a single band.
+    units : str, optional
+        The unit of the values; default: as the file says.
 
-    Raises RasterError where a file cannot be opened, and on computing where a window cannot be read;
-    GridError where several files do not share one grid.
+    Returns
+    -------
+    xarray.DataArray
+        The lazy raster.
 
+    Raises
+    ------
+    RasterError
+        If a file cannot be opened; when values are computed, if a window cannot be read.
+    GridError
+        If several files do not have the same grid.
+
+    Examples
+    --------
     >>> import tempfile, rasterio
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with rasterio.open(folder + "/clay.tif", "w", driver="GTiff", width=2, height=1, count=1, dtype="int16",
@@ -64,43 +82,43 @@ def open_raster(
     (['clay'], [[[nan, 25.0]]])
     """
     paths = list(path) if isinstance(path, Sequence) and not isinstance(path, str) else [path]
-    described = [_describe(absolute_path(one), nodata) for one in paths]
-    grid = described[0].grid
-    for one, other in zip(paths[1:], described[1:], strict=True):
-        grid.require_same(other.grid, where=one, than=paths[0])
-    where = "; ".join(os.fspath(one) for one in paths)
-    files = _with_scaling([one.file for one in described], scale, offset, where)
-    found_units = {unit for one in described for unit in one.units}
+    sources = [_inspect(absolute_path(name), nodata) for name in paths]
+    grid = sources[0].grid
+    for name, source in zip(paths[1:], sources[1:], strict=True):
+        grid.require_same(source.grid, where=name, than=paths[0])
+    where = "; ".join(os.fspath(name) for name in paths)
+    files = _with_scaling([source.file for source in sources], scale, offset, where)
+    stored_units = {unit for source in sources for unit in source.units}
     return make_raster(
         indexing.LazilyIndexedArray(FileArray(files, grid.height, grid.width)),
-        names=names if names is not None else _unique_names(described),
+        names=names if names is not None else _unique_names(sources),
         crs=grid.crs,
         transform=grid.transform,
         source=without_secrets(where),
-        units=units if units is not None else found_units.pop() if len(found_units) == 1 else "",
-        preferred_chunks=described[0].block,
+        units=units if units is not None else stored_units.pop() if len(stored_units) == 1 else "",
+        preferred_chunks=sources[0].block,
         stored_bytes=float(np.mean([np.dtype(dtype).itemsize for file in files for dtype in file.dtypes])),
     )
 
 
 @dataclass(frozen=True)
 class _File:
-    """What it takes to turn the stored values of one file's bands into float32; all tuples are `(band,)`."""
+    """How the stored values of a file become float32; all tuples are `(band,)`."""
 
     path: str
     stamp: tuple[int, int] | None
-    bands: tuple[int, ...]  # number in the file, 1 is the first
+    bands: tuple[int, ...]  # numbers in the file, starting at 1
     dtypes: tuple[str, ...]
     nodata: tuple[float | None, ...]
     scale: tuple[float, ...]
     offset: tuple[float, ...]
     masked: bool  # by an alpha band or a mask of the dataset
-    block_rows: int  # of the file's own blocks
-    layout: Layout | None = None  # of a file whose pixels can be read without GDAL
+    block_rows: int  # rows of a block of the file
+    layout: Layout | None = None  # for a file whose pixels can be read without GDAL
 
 
 @dataclass(frozen=True)
-class _Described:
+class _Source:
     file: _File
     grid: Grid
     names: tuple[str, ...]
@@ -109,80 +127,80 @@ class _Described:
 
 
 class FileArray(WindowArray):
-    """The bands of a few files of one grid; small and picklable: it holds paths, not open files."""
+    """The bands of files on one grid; small and picklable, because it holds paths instead of open files."""
 
     def __init__(self, files: tuple[_File, ...], height: int, width: int) -> None:
         super().__init__((sum(len(file.bands) for file in files), height, width))
         self.files = files
 
     def read(self, bands: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """Read from each file what is wanted of it, at once."""
+        """Read all requested bands of each file at once."""
         window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
         out = np.empty((bands.size, window.height, window.width), np.float32)
         first = 0
         for file in self.files:
-            here = np.flatnonzero((bands >= first) & (bands < first + len(file.bands)))
-            _read_file(file, bands[here] - first, window, out, here)
+            positions = np.flatnonzero((bands >= first) & (bands < first + len(file.bands)))
+            _read_file(file, bands[positions] - first, window, out, positions)
             first += len(file.bands)
         return out
 
 
-def _read_file(file: _File, bands: np.ndarray, window: Window, out: np.ndarray, here: np.ndarray) -> None:
-    """Read `bands` (from 0) of one file into the bands `here` of `out`, as float32 with NaN."""
+def _read_file(file: _File, bands: np.ndarray, window: Window, out: np.ndarray, positions: np.ndarray) -> None:
+    """Read `bands` (starting at 0) of one file into the bands `positions` of `out`, as float32 with NaN."""
     if not bands.size:
         return
-    # One read for all bands of a type (rasterio refuses several types in one).
+    # One read for all bands of the same type (rasterio does not read several types at once).
     dtypes = np.array(file.dtypes)[bands]
     for dtype in dict.fromkeys(dtypes):
-        alike = dtypes == dtype
-        raw, mask = _read_stored(file, [file.bands[band] for band in bands[alike]], window)
-        for stored, band, at in zip(raw, bands[alike], here[alike], strict=True):
-            _convert(stored, out[at], file.nodata[band], file.scale[band], file.offset[band])
+        same = dtypes == dtype
+        raw, mask = _read_stored(file, [file.bands[band] for band in bands[same]], window)
+        for stored, band, position in zip(raw, bands[same], positions[same], strict=True):
+            _convert(stored, out[position], file.nodata[band], file.scale[band], file.offset[band])
             if mask is not None:
-                np.copyto(out[at], np.nan, where=mask == 0)
+                np.copyto(out[position], np.nan, where=mask == 0)
 
 
 def _read_stored(file: _File, numbers: list[int], window: Window) -> tuple[np.ndarray, np.ndarray | None]:
     try:
-        mask = _read_patiently(file, numbers[:1], window, _masks) if file.masked else None
-        return _read_patiently(file, numbers, window, _pixels), None if mask is None else mask[0]
+        mask = _read_in_parts(file, numbers[:1], window, _read_masks) if file.masked else None
+        return _read_in_parts(file, numbers, window, _read_band_pixels), None if mask is None else mask[0]
     except (UnreadError, RasterError) as error:
         remote = is_remote(file.path)
         if isinstance(error, RasterError) and not remote:
             raise
-        why = error.__cause__ if isinstance(error, RasterError) else error  # it could not even be opened anew
+        cause = error.__cause__ if isinstance(error, RasterError) else error  # it could not be opened again
         raise WindowError(
             file.path,
-            found=f"a window that cannot be read, row {window.row_off}, column {window.col_off}, "
-            f"{window.height} x {window.width} pixels ({why})",
-            expected="a whole file",
-            way_out=WAY_OUT if remote else "fetch or write the file again",
+            problem=f"cannot read the window at row {window.row_off}, column {window.col_off}, "
+            f"{window.height} x {window.width} pixels ({cause})",
+            expected="a complete file",
+            way_out=WAY_OUT if remote else "copy or write the file again",
         ) from (None if remote else error)
 
 
-def _read_patiently(file: _File, numbers: list[int], window: Window, read: Reader) -> np.ndarray:
-    """Read `(band, y, x)`; over a network, in halves where it failed: of a thousand answers one may always be cut."""
+def _read_in_parts(file: _File, numbers: list[int], window: Window, read: Reader) -> np.ndarray:
+    """Read `(band, y, x)`; halve a remote read that failed, since one of many responses may always be truncated."""
 
-    def once() -> np.ndarray:
+    def attempt() -> np.ndarray:
         with dataset(file.path, file.stamp) as source:
             return read(file, source, numbers, window)
 
     rows = window.height // 2
     if not is_remote(file.path) or (len(numbers) == 1 and rows < file.block_rows):
-        return patiently(file.path, once)
+        return read_with_retries(file.path, attempt)
     try:
-        return once()
+        return attempt()
     except RasterioError:
         if len(numbers) > 1:
             middle = len(numbers) // 2
-            parts = [_read_patiently(file, some, window, read) for some in (numbers[:middle], numbers[middle:])]
+            parts = [_read_in_parts(file, half, window, read) for half in (numbers[:middle], numbers[middle:])]
             return np.concatenate(parts)
         upper = Window(window.col_off, window.row_off, window.width, rows)
         lower = Window(window.col_off, window.row_off + rows, window.width, window.height - rows)
-        return np.concatenate([_read_patiently(file, numbers, one, read) for one in (upper, lower)], axis=1)
+        return np.concatenate([_read_in_parts(file, numbers, half, read) for half in (upper, lower)], axis=1)
 
 
-def _pixels(file: _File, source: DatasetReader, numbers: list[int], window: Window) -> np.ndarray:
+def _read_band_pixels(file: _File, source: DatasetReader, numbers: list[int], window: Window) -> np.ndarray:
     if file.layout is not None:
         stored = read_pixels(source, file.path, file.stamp, file.layout, numbers, window)
         if stored is not None:
@@ -190,13 +208,13 @@ def _pixels(file: _File, source: DatasetReader, numbers: list[int], window: Wind
     return source.read(numbers, window=window)
 
 
-def _masks(file: _File, source: DatasetReader, numbers: list[int], window: Window) -> np.ndarray:
+def _read_masks(file: _File, source: DatasetReader, numbers: list[int], window: Window) -> np.ndarray:
     return source.read_masks(numbers, window=window)
 
 
 def _convert(stored: np.ndarray, out: np.ndarray, nodata: float | None, scale: float, offset: float) -> None:
-    """Write one band `(y, x)` as float32: no data is told by the stored values, before they are scaled."""
-    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinity, and that is no data
+    """Convert one band `(y, x)` to float32; the nodata value is compared with the stored values, before scaling."""
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 become infinite, which is no data
         out[...] = stored
         if scale != 1.0:
             out *= np.float32(scale)
@@ -210,20 +228,22 @@ def _convert(stored: np.ndarray, out: np.ndarray, nodata: float | None, scale: f
         np.copyto(out, np.nan, where=np.isinf(out))
 
 
-def _describe(path: str, nodata: float | None) -> _Described:
+def _inspect(path: str, nodata: float | None) -> _Source:
     stamp = file_stamp(path)
     with dataset(path, stamp) as source:
         bands = value_bands(source)
         dtypes = tuple(source.dtypes[band - 1] for band in bands)
         if any(dtype.startswith("complex") for dtype in dtypes):
-            raise RasterError(path, found="complex values", expected="real ones", way_out="write their amplitude first")
-        own = [source.nodatavals[band - 1] for band in bands]
+            raise RasterError(
+                path, found="complex values", expected="real values", way_out="convert them to amplitudes"
+            )
+        stored_nodata = [source.nodatavals[band - 1] for band in bands]
         if nodata is not None and all(_sentinel(nodata, dtype) is None for dtype in dtypes) and np.isfinite(nodata):
             raise RasterError(
                 path,
                 found=f"values of {dtypes[0]}",
                 expected=f"a type that can hold the no-data value {nodata:g}",
-                way_out="give the value as it is stored",
+                way_out="specify the value as it is stored",
             )
         rows, columns = source.block_shapes[bands[0] - 1]
         file = _File(
@@ -233,7 +253,7 @@ def _describe(path: str, nodata: float | None) -> _Described:
             dtypes=dtypes,
             nodata=tuple(
                 _sentinel(nodata if nodata is not None else value, dtype)
-                for value, dtype in zip(own, dtypes, strict=True)
+                for value, dtype in zip(stored_nodata, dtypes, strict=True)
             ),
             scale=tuple(source.scales[band - 1] for band in bands),
             offset=tuple(source.offsets[band - 1] for band in bands),
@@ -242,7 +262,7 @@ def _describe(path: str, nodata: float | None) -> _Described:
             layout=plain_layout(path, stamp, source),
         )
         stem = PurePath(path.partition("?")[0]).stem if len(bands) == 1 else ""
-        return _Described(
+        return _Source(
             file=file,
             grid=Grid(source.crs, source.transform, source.height, source.width),
             names=tuple(source.descriptions[band - 1] or stem for band in bands),
@@ -252,12 +272,12 @@ def _describe(path: str, nodata: float | None) -> _Described:
 
 
 def _sentinel(nodata: float | None, dtype: str) -> float | None:
-    """Return the no-data value as the type stores it; None where no stored value can equal it."""
+    """Return the nodata value as the type stores it; None if no stored value can equal it."""
     if nodata is None or np.isnan(nodata):
         return None
     kind = np.dtype(dtype)
     if kind.kind == "f":
-        with np.errstate(over="ignore"):  # text in a tag rounds: -3.4028235e+38 is meant as the float32
+        with np.errstate(over="ignore"):  # tags contain rounded text: -3.4028235e+38 means the float32
             return float(kind.type(nodata))
     limits = np.iinfo(kind)
     return int(nodata) if float(nodata).is_integer() and limits.min <= nodata <= limits.max else None
@@ -266,15 +286,15 @@ def _sentinel(nodata: float | None, dtype: str) -> float | None:
 def _with_scaling(
     files: list[_File], scale: float | npt.ArrayLike | None, offset: float | npt.ArrayLike | None, where: str
 ) -> tuple[_File, ...]:
-    """Return the files with the given scale and offset `(band,)` of all of them, or with their own."""
+    """Return the files with the given scale and offset, `(band,)` over all files, or with their own."""
     if scale is None and offset is None:
         return tuple(files)
     count = sum(len(file.bands) for file in files)
     pair = []
     for name, value, default in (("scale", scale, 1.0), ("offset", offset, 0.0)):
         values = np.asarray(default if value is None else value, dtype=np.float64)
-        usable = values.shape in ((), (count,)) and np.isfinite(values).all() and (name == "offset" or values.all())
-        if not usable:
+        valid = values.shape in ((), (count,)) and np.isfinite(values).all() and (name == "offset" or values.all())
+        if not valid:
             raise RasterError(
                 where,
                 found=f"{name} {values}" if values.ndim == 0 else f"{name} of shape {values.shape}",
@@ -290,8 +310,8 @@ def _with_scaling(
     return tuple(scaled)
 
 
-def _unique_names(described: list[_Described]) -> list[str]:
-    names = [name for one in described for name in one.names]
+def _unique_names(sources: list[_Source]) -> list[str]:
+    names = [name for source in sources for name in source.names]
     if all(names) and len(set(names)) == len(names):
         return names
     return [f"band_{number}" for number in range(1, len(names) + 1)]

@@ -1,4 +1,4 @@
-"""Many scenes named at once: by a file pattern, a list, or a collection of STAC items."""
+"""Find the scenes of a file pattern, a list of paths, or a collection of STAC items."""
 
 from __future__ import annotations
 
@@ -19,16 +19,22 @@ from geosoil.io.rasters.dataset_cache import is_remote
 _LISTS = (".txt",)
 _COLLECTIONS = (".json", ".geojson")
 _PATTERN = re.compile(r"[*?\[]")
-_BESIDE = (".hdr", ".ovr", ".msk", ".xml")  # what stands beside rasters: `scenes/*` does not mean it
-_GEOTIFF = "image/tiff"  # the media types of GeoTIFFs and COGs begin so
+_SIDE_FILES = (".hdr", ".ovr", ".msk", ".xml")  # side files of rasters, which `scenes/*` does not select
+_GEOTIFF = "image/tiff"  # the start of the media types of GeoTIFFs and COGs
 
 
 @dataclass(frozen=True)
 class Scene:
     """One scene to map.
 
-    path: what `open_cube` opens: a file, a product's folder, or an address. name: unlike that of any other scene, and
-    fit for a file name. acquired: when the sensor took it, where a STAC item tells.
+    Attributes
+    ----------
+    path : str
+        The file, product folder or URL that `open_cube` opens.
+    name : str
+        A unique name that is valid as a file name.
+    acquired : datetime or None
+        The time of acquisition of a STAC item.
     """
 
     path: str
@@ -36,34 +42,47 @@ class Scene:
     acquired: datetime | None = None
 
 
-def is_many(cube: str | os.PathLike[str]) -> bool:
-    """Tell whether a path names scenes for `find_scenes`, and not one cube.
+def is_scene_list(cube: str | os.PathLike[str]) -> bool:
+    """Check whether a path is a pattern, list or item collection instead of a single cube.
 
-    >>> is_many("scenes/*.tif"), is_many("scenes.txt"), is_many("items.json#data"), is_many("cube.tif")
-    (True, True, True, False)
+    >>> is_scene_list("scenes/*.tif"), is_scene_list("items.json#data"), is_scene_list("cube.tif")
+    (True, True, False)
     """
     text = os.fspath(cube)
     if is_remote(text):
         return False
-    if PurePath(_without_asset(text)[0]).suffix.lower() in (*_LISTS, *_COLLECTIONS):
+    if PurePath(_split_asset(text)[0]).suffix.lower() in (*_LISTS, *_COLLECTIONS):
         return True
     return bool(_PATTERN.search(text)) and not Path(text).exists()
 
 
 def find_scenes(cube: str | os.PathLike[str]) -> list[Scene]:
-    """Find the scenes that a pattern, a list or a collection of STAC items names; a single path is one scene.
+    """Find the scenes of a pattern, a list or a collection of STAC items; a single path is one scene.
 
-    cube: a pattern as `scenes/*.tif` (`**` for folders of any depth), in the order of names; a list `.txt` with a path
-        or an address a line, relative to the list, `#` at the start of a comment, in its own order; or a STAC item
-        collection `.json` or `.geojson`, oldest acquisition first where all are dated, in its own order otherwise.
-        Of an item the asset is taken that has the role "data" and is a GeoTIFF; `items.json#KEY` names another one.
+    Scenes are named by their file or folder without ending, or by the id of the item; if files in several folders have
+    the same name, the name of the folder is prepended. Files in a list are not checked for existence.
 
-    A name is that of the file or folder without ending, or the id of the item; where files of several folders have one
-    name, the folder's goes before it. A file that a list names need not exist: mapping it will say so.
+    Parameters
+    ----------
+    cube : path-like
+        A pattern such as `scenes/*.tif` (`**` for folders of any depth), sorted by name; a list `.txt` with one path or
+        URL per line, relative to the list, where `#` starts a comment; or a STAC item collection `.json` or `.geojson`,
+        sorted by acquisition time if all items have one. The asset of an item is the GeoTIFF with the role "data";
+        `items.json#KEY` selects another one.
 
-    Raises RasterError where nothing is found, a list or a collection cannot be read, an item has no such asset or
-    several, or names are doubled.
+    Returns
+    -------
+    list of Scene
+        The scenes in order.
 
+    Raises
+    ------
+    RasterError
+        If there are no scenes, a list or collection cannot be read, an item has no such asset or several, or names are
+        not unique.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for name in ("b.tif", "a.tif"):
@@ -72,97 +91,97 @@ def find_scenes(cube: str | os.PathLike[str]) -> list[Scene]:
     ['a', 'b']
     """
     text = os.fspath(cube)
-    path, asset = _without_asset(text)
+    path, asset = _split_asset(text)
     suffix = PurePath(path).suffix.lower()
-    if not is_many(text):
-        return [Scene(text, _fit(_stem(text)))]
+    if not is_scene_list(text):
+        return [Scene(text, _file_name(_stem(text)))]
     if suffix in _COLLECTIONS:
-        scenes, expected = _of_items(Path(path), asset), "STAC items"
+        scenes, expected = _read_items(Path(path), asset), "STAC items"
     elif suffix in _LISTS:
-        scenes, expected = [_scene(one) for one in _of_list(Path(path))], "a path or an address a line"
+        scenes, expected = [_make_scene(line) for line in _read_list(Path(path))], "one path or URL per line"
     else:
         matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - an absolute pattern has no folder to start in
-        scenes = [_scene(one) for one in matches if PurePath(one).suffix.lower() not in _BESIDE]
+        scenes = [_make_scene(match) for match in matches if PurePath(match).suffix.lower() not in _SIDE_FILES]
         expected = "files or folders that match it"
     if not scenes:
         raise RasterError(text, found="no scene", expected=expected, way_out="check the path; quote a pattern")
-    return _told_apart(scenes, text)
+    return _make_names_unique(scenes, text)
 
 
-def _without_asset(text: str) -> tuple[str, str | None]:
-    """Split `items.json#KEY` into the file and the key; a file name may hold a `#` itself."""
+def _split_asset(text: str) -> tuple[str, str | None]:
+    """Split `items.json#KEY` into the file and the key; a file name may contain `#` itself."""
     path, mark, asset = text.rpartition("#")
     if mark and asset and PurePath(path).suffix.lower() in _COLLECTIONS:
         return path, asset
     return text, None
 
 
-def _of_list(path: Path) -> list[str]:
-    lines = [line.strip() for line in _text(path).splitlines()]
-    return [_absolute(line, path.parent) for line in lines if line and not line.startswith("#")]
+def _read_list(path: Path) -> list[str]:
+    lines = [line.strip() for line in _read_text(path).splitlines()]
+    return [_resolve(line, path.parent) for line in lines if line and not line.startswith("#")]
 
 
-def _of_items(path: Path, asset: str | None) -> list[Scene]:
+def _read_items(path: Path, asset: str | None) -> list[Scene]:
     try:
-        content = json.loads(_text(path))
+        content = json.loads(_read_text(path))
     except ValueError as error:
-        raise _no_items(path, f"no JSON ({error})") from error
+        raise _items_error(path, f"not valid JSON ({error})") from error
     kind = content.get("type") if isinstance(content, dict) else None
     items = content.get("features") if kind == "FeatureCollection" else [content] if kind == "Feature" else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise _no_items(path, f"type {kind!r}")
-    scenes = [_of_item(item, path, asset) for item in items]
+        raise _items_error(path, f"the type is {kind!r}")
+    scenes = [_read_item(item, path, asset) for item in items]
     dated = [scene.acquired for scene in scenes if scene.acquired is not None]
     if len(dated) == len(scenes):
         scenes = [scenes[k] for k in sorted(range(len(scenes)), key=dated.__getitem__)]
     return scenes
 
 
-def _of_item(item: dict[str, Any], path: Path, asset: str | None) -> Scene:
+def _read_item(item: dict[str, Any], path: Path, asset: str | None) -> Scene:
     name, assets, properties = str(item.get("id", "")), item.get("assets"), item.get("properties")
     if not (name and isinstance(assets, dict) and isinstance(properties, dict)):
-        raise _no_items(path, f"a feature {name or 'without id'} without assets or properties")
-    chosen = assets.get(_choose(assets, asset, f"{path}, item {name}"))
+        raise _items_error(path, f"feature {name or 'without id'} has no assets or properties")
+    chosen = assets.get(_choose_asset(assets, asset, f"{path}, item {name}"))
     href = chosen.get("href") if isinstance(chosen, dict) else None
     if not isinstance(href, str):
-        raise _no_items(path, f"item {name} with an asset without href")
-    own = [link.get("href") for link in item.get("links", ()) if isinstance(link, dict) and link.get("rel") == "self"]
-    base = next((one for one in own if isinstance(one, str) and is_remote(one)), None)
-    where = urljoin(base, href) if base and not is_remote(href) else _absolute(href, path.parent)
+        raise _items_error(path, f"item {name} has an asset without href")
+    links = [link.get("href") for link in item.get("links", ()) if isinstance(link, dict) and link.get("rel") == "self"]
+    base = next((link for link in links if isinstance(link, str) and is_remote(link)), None)
+    where = urljoin(base, href) if base and not is_remote(href) else _resolve(href, path.parent)
     taken = properties.get("datetime") or properties.get("start_datetime")
     try:
         date = datetime.fromisoformat(taken) if taken else None
     except (TypeError, ValueError) as error:
-        raise _no_items(path, f"item {name} with datetime {taken!r}") from error
-    return Scene(where, _fit(name), date.replace(tzinfo=UTC) if date and date.tzinfo is None else date)
+        raise _items_error(path, f"item {name} has an invalid datetime {taken!r}") from error
+    return Scene(where, _file_name(name), date.replace(tzinfo=UTC) if date and date.tzinfo is None else date)
 
 
-def _choose(assets: dict[str, Any], asset: str | None, where: str) -> str:
-    """Choose the one asset that holds the cube; what is only likely is refused, with the names to choose from."""
+def _choose_asset(assets: dict[str, Any], asset: str | None, where: str) -> str:
+    """Return the key of the asset with the cube; raises RasterError, with the candidates, if it is ambiguous."""
     if asset is not None:
         if asset in assets:
             return asset
         raise RasterError(where, found=f"no asset {asset!r}", expected=f"one of {', '.join(assets)}",
-                          way_out="name one of them after #")  # fmt: skip
-    described = {key: one for key, one in assets.items() if isinstance(one, dict)}
-    data = [key for key, one in described.items() if "data" in (one.get("roles") or ())]
-    tiffs = [key for key, one in described.items() if str(one.get("type", "")).startswith(_GEOTIFF)]
+                          way_out="specify one of them after #")  # fmt: skip
+    described = {key: entry for key, entry in assets.items() if isinstance(entry, dict)}
+    data = [key for key, entry in described.items() if "data" in (entry.get("roles") or ())]
+    tiffs = [key for key, entry in described.items() if str(entry.get("type", "")).startswith(_GEOTIFF)]
     candidates = [key for key in data if key in tiffs] or data or tiffs
     if len(candidates) == 1:
         return candidates[0]
     raise RasterError(
         where,
-        found=f"assets that could each be the cube: {', '.join(candidates)}" if candidates else "no data asset",
+        found=f"several possible assets: {', '.join(candidates)}" if candidates else "no data asset",
         expected='one asset with the role "data", or one GeoTIFF',
-        way_out=f"name the asset after the file: ITEMS.json#{(candidates or [*assets, 'KEY'])[0]}",
+        way_out=f"specify the asset after the file: ITEMS.json#{(candidates or [*assets, 'KEY'])[0]}",
     )
 
 
-def _told_apart(scenes: list[Scene], where: str) -> list[Scene]:
-    """Put the folder before names that several files share; refuse those that are doubled even so."""
-    count = Counter(scene.name.casefold() for scene in scenes)  # folders of some systems take no notice of case
+def _make_names_unique(scenes: list[Scene], where: str) -> list[Scene]:
+    """Prepend the folder to names that several files share; raises RasterError if they are still not unique."""
+    count = Counter(scene.name.casefold() for scene in scenes)  # some file systems ignore case
     scenes = [
-        replace(scene, name=_fit(f"{PurePath(scene.path).parent.name}_{scene.name}"))
+        replace(scene, name=_file_name(f"{PurePath(scene.path).parent.name}_{scene.name}"))
         if count[scene.name.casefold()] > 1
         else scene
         for scene in scenes
@@ -171,15 +190,15 @@ def _told_apart(scenes: list[Scene], where: str) -> list[Scene]:
     if times > 1:
         raise RasterError(
             where,
-            found=f"{times} scenes of the name {name}",
-            expected="scenes that differ in their names or the names of their folders",
-            way_out="name each once, or rename them",
+            found=f"{times} scenes named {name}",
+            expected="scenes with different file or folder names",
+            way_out="list each scene once, or rename them",
         )
     return scenes
 
 
-def _scene(path: str) -> Scene:
-    return Scene(path, _fit(_stem(path)))
+def _make_scene(path: str) -> Scene:
+    return Scene(path, _file_name(_stem(path)))
 
 
 def _stem(path: str) -> str:
@@ -187,21 +206,21 @@ def _stem(path: str) -> str:
     return parts.name if Path(path).is_dir() else parts.stem
 
 
-def _fit(name: str) -> str:
+def _file_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip("_.") or "scene"
 
 
-def _absolute(path: str, folder: Path) -> str:
+def _resolve(path: str, folder: Path) -> str:
     return path if is_remote(path) or path.startswith("/vsi") else str(folder / path)
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        found = error.strerror if isinstance(error, OSError) else "bytes that are no UTF-8"
-        raise RasterError(path, found=str(found), expected="a text file of scenes", way_out="check the path") from error
+        problem = str(error.strerror) if isinstance(error, OSError) else "not valid UTF-8"
+        raise RasterError(path, problem=problem, expected="a list of scenes", way_out="check the path") from error
 
 
-def _no_items(path: Path, found: str) -> RasterError:
-    return RasterError(path, found=found, expected="a collection of STAC items", way_out="export the search anew")
+def _items_error(path: Path, problem: str) -> RasterError:
+    return RasterError(path, problem=problem, expected="STAC items", way_out="export the search again")

@@ -1,4 +1,4 @@
-"""Covariate rasters of any CRS, resolution and extent as one lazy raster on one grid."""
+"""Combine covariate rasters of any CRS, resolution and extent in one lazy raster on one grid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PathLike = str | os.PathLike[str]
 Classes = Mapping[str, "ClassTable | PathLike | Sequence[int]"]
 
 CLASS_METHODS = ("nearest", "mode")
-WHOLE = 0.999  # of the grid; a file that covers less is said
+MIN_COVERED_SHARE = 0.999  # of the grid; a file that covers less is noted
 
 
 def open_stack(
@@ -44,18 +44,38 @@ def open_stack(
 ) -> xr.DataArray:
     """Open covariate rasters as one lazy raster `(band, y, x)` of float32 on one grid, NaN = no data.
 
-    paths: files of one or several bands. A band is named by its description, else by its file (and number); a name that
-        several files have is given as `file:name` for each of them, whatever their order.
-    like: a file, a grid or a raster whose grid it is; default: the first path. Files on other grids are warped window
-        by window: bilinear, or the average of the valid pixels where the grid is more than 1.5 times as coarse; bands
-        of classes nearest, or mode. Values do not depend on the window.
-    classes: name of a band of class codes -> a CSV file (column `code`), or the codes: it becomes one band of 0 and 1
-        for each class, `landform=7`. unseen: a code that the table lacks stops reading, or is "nodata".
-    names: of all bands of all files, before classes are told apart.
+    Files on another grid are warped window by window: bilinear, or the average of the valid pixels if the grid is more
+    than 1.5 times as coarse; class bands by nearest neighbour, or mode. Values do not depend on the window.
 
-    What was done to which file stands in `attrs["notes"]`, a sentence each. Raises RasterError for files, names and
-    classes that do not fit, GridError for a file without CRS, or one that does not touch the grid.
+    Parameters
+    ----------
+    paths : path-like or sequence of path-like
+        Files of one or several bands. A band is named by its description, else by its file (and number); a name that
+        several files share becomes `file:name` for each of them.
+    like : path-like, Grid or xarray.DataArray, optional
+        The grid of the result, or a raster on it; default: the grid of the first file.
+    classes : mapping, optional
+        For each band of class codes, a CSV file with a column `code`, or the codes; the band is replaced by one band
+        of 0 and 1 for each class, named such as `landform=7`.
+    unseen : {"stop", "nodata"}
+        A code that the table does not contain raises an error when it is read, or becomes no data.
+    names : sequence of str, optional
+        Names of all bands of all files, before class bands are replaced.
 
+    Returns
+    -------
+    xarray.DataArray
+        The lazy raster; `attrs["notes"]` has one sentence for each change to a file.
+
+    Raises
+    ------
+    RasterError
+        If files, names or classes are invalid.
+    GridError
+        If a file has no CRS, or does not overlap the grid.
+
+    Examples
+    --------
     >>> import tempfile, rasterio
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for name, side in (("slope", 30), ("twi", 15)):
@@ -69,44 +89,46 @@ def open_stack(
     """
     paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not paths:
-        raise RasterError("covariates", found="no file", expected="one or more rasters", way_out="name their files")
+        raise RasterError("covariates", found="no file", expected="one or more rasters", way_out="specify their files")
     opened = [open_raster(path) for path in paths]
     bands, notes = _band_names(paths, opened, names)
-    every = [name for own in bands for name in own]
+    band_names = [name for file_names in bands for name in file_names]
     tables = {name: class_table(given, name) for name, given in (classes or {}).items()}
     for name in tables:
-        if name not in every:
+        if name not in band_names:
             raise RasterError(
                 "; ".join(os.fspath(path) for path in paths),
-                found=f"no band {name} (of classes)",
-                expected=f"one of {', '.join(every[:20])}",
-                way_out=nearest_names(name, every) or "name a band that is there",
+                found=f"no band {name} for its classes",
+                expected=f"one of {', '.join(band_names[:20])}",
+                way_out=suggest_names(name, band_names) or "use the name of a band",
             )
     grid = Grid.of(opened[0]) if like is None else as_grid(like)
     parts: list[xr.Variable] = []
     stored_bytes = 0.0
-    places = np.empty((len(every), 2), np.intp)  # of each band: which part, which band of it
+    places = np.empty((len(band_names), 2), np.intp)  # for each band: its part, and its index in the part
     chunks = opened[0].encoding["preferred_chunks"]
     first = 0
-    for path, raster, own in zip(paths, opened, bands, strict=True):
-        painted = _palettes(path, len(own))
+    for path, raster, file_names in zip(paths, opened, bands, strict=True):
+        painted = _has_colour_table(path, len(file_names))
         if same_grid(grid, Grid.of(raster)):
-            groups = [(np.arange(len(own)), raster)]
+            groups = [(np.arange(len(file_names)), raster)]
         else:
-            groups = _warped(path, Grid.of(raster), grid, painted | np.isin(own, list(tables)), notes)
+            groups = _warp_groups(path, Grid.of(raster), grid, painted | np.isin(file_names, list(tables)), notes)
             chunks = {"y": WARPED_BLOCK, "x": WARPED_BLOCK}
         for members, part in groups:
             places[first + members] = np.stack([np.full(members.size, len(parts)), members], axis=1)
             parts.append(part.variable)
-            stored_bytes += part.encoding.get(STORED_BYTES, 4.0) * members.size / len(every)
-        untold = [name for name, is_painted in zip(own, painted, strict=True) if is_painted and name not in tables]
-        notes += [f"{_short(path)}: {name} has a colour table, as classes have; read as numbers" for name in untold]
-        first += len(own)
+            stored_bytes += part.encoding.get(STORED_BYTES, 4.0) * members.size / len(band_names)
+        numeric = [name for name, is_class in zip(file_names, painted, strict=True) if is_class and name not in tables]
+        notes += [
+            f"{_file_name(path)}: {name} has a colour table, as classes have; read as numbers" for name in numeric
+        ]
+        first += len(file_names)
     if like is None and any(not same_grid(grid, Grid.of(raster)) for raster in opened):
-        notes.insert(0, f"grid of {_short(paths[0])}: {describe_grid(grid)}, {grid.height} x {grid.width} pixels")
+        notes.insert(0, f"grid of {_file_name(paths[0])}: {describe_grid(grid)}, {grid.height} x {grid.width} pixels")
     stack = make_raster(
         indexing.LazilyIndexedArray(StackArray(tuple(parts), places, grid)),
-        names=every,
+        names=band_names,
         crs=grid.crs,
         transform=grid.transform,
         source="; ".join(os.fspath(path) for path in paths),
@@ -114,32 +136,34 @@ def open_stack(
         stored_bytes=stored_bytes,
     )
     stack.attrs["notes"] = tuple(notes)
-    files = {name: os.fspath(path) for path, own in zip(paths, bands, strict=True) for name in own}
+    files = {name: os.fspath(path) for path, file_names in zip(paths, bands, strict=True) for name in file_names}
     return one_hot(stack, tables, unseen=unseen, files=files)
 
 
 class StackArray(WindowArray):
-    """Bands of several lazy arrays of one grid; `places` `(band, 2)`: which array, and which band of it."""
+    """Bands of several lazy arrays on one grid; `places` `(band, 2)` has the array and its band for each band."""
 
     def __init__(self, parts: tuple[xr.Variable, ...], places: np.ndarray, grid: Grid) -> None:
         super().__init__((len(places), grid.height, grid.width))
         self.parts, self.places = parts, places
 
     def read(self, bands: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """Read from each array what is wanted of it, at once."""
+        """Read all requested bands of each array at once."""
         out = np.empty((bands.size, rows.stop - rows.start, columns.stop - columns.start), np.float32)
         chosen = self.places[bands]
         for part in np.unique(chosen[:, 0]):
-            here = np.flatnonzero(chosen[:, 0] == part)
-            out[here] = self.parts[part][chosen[here, 1], rows, columns].values
+            positions = np.flatnonzero(chosen[:, 0] == part)
+            out[positions] = self.parts[part][chosen[positions, 1], rows, columns].values
         return out
 
 
 def join_bands(rasters: Sequence[xr.DataArray]) -> xr.DataArray:
-    """Return the bands of rasters of one grid as one lazy raster; a name that is taken already gets a `'` behind it.
+    """Concatenate the bands of rasters on one grid in one lazy raster; a repeated name gets a `'` appended.
 
-    It reads as the first does: grid, wavelengths (none for the bands of the others), source, preferred chunks.
+    Grid, source, unit and preferred chunks are those of the first raster.
 
+    Examples
+    --------
     >>> from affine import Affine
     >>> ones = make_raster(np.ones((1, 1, 2), "float32"), names=["a"], crs=None, transform=Affine.identity())
     >>> joined = join_bands([ones, ones * 2])
@@ -161,19 +185,20 @@ def join_bands(rasters: Sequence[xr.DataArray]) -> xr.DataArray:
         source=first.attrs.get("source", ""),
         units=first.attrs.get("units", ""),
         preferred_chunks=first.encoding.get("preferred_chunks"),
-        stored_bytes=sum(one.encoding.get(STORED_BYTES, 4.0) * one.sizes["band"] for one in rasters) / len(places),
+        stored_bytes=sum(raster.encoding.get(STORED_BYTES, 4.0) * raster.sizes["band"] for raster in rasters)
+        / len(places),
     )
 
 
 def as_grid(like: PathLike | Grid | xr.DataArray) -> Grid:
-    """Return the grid of a file, of a raster, or the grid itself."""
+    """Return the grid of a file or raster; a Grid is returned unchanged."""
     if isinstance(like, Grid):
         return like
     return Grid.of(like if isinstance(like, xr.DataArray) else open_raster(like))
 
 
 def same_grid(grid: Grid, other: Grid) -> bool:
-    """Tell whether two grids have the same pixels."""
+    """Check whether two grids have the same pixels."""
     try:
         grid.require_same(other)
     except GridError:
@@ -182,7 +207,7 @@ def same_grid(grid: Grid, other: Grid) -> bool:
 
 
 def describe_grid(grid: Grid) -> str:
-    """Say a grid's CRS and pixel in a few words.
+    """Return the CRS and pixel size of a grid as short text.
 
     >>> from affine import Affine
     >>> describe_grid(Grid(None, Affine(30, 0, 0, 0, -30, 0), 1, 1))
@@ -195,17 +220,17 @@ def describe_grid(grid: Grid) -> str:
     return f"{name}, {' x '.join(sides)}{unit}"
 
 
-def nearest_names(name: str, others: Sequence[str]) -> str:
-    """Say which names are like one that is missing; empty where none is."""
+def suggest_names(name: str, others: Sequence[str]) -> str:
+    """Return a hint with the names that are similar to a missing one; empty if there are none."""
     lower = {other.lower(): other for other in others}
-    near = [lower[one] for one in get_close_matches(name.lower(), list(lower), n=3)]
-    return f"near it are: {', '.join(near)}" if near else ""
+    similar = [lower[match] for match in get_close_matches(name.lower(), list(lower), n=3)]
+    return f"similar names are: {', '.join(similar)}" if similar else ""
 
 
-def _warped(
+def _warp_groups(
     path: PathLike, source: Grid, grid: Grid, is_class: np.ndarray, notes: list[str]
 ) -> list[tuple[np.ndarray, xr.DataArray]]:
-    """Bring a file to the grid, its continuous bands and its classes each by their own method."""
+    """Warp a file to the grid, continuous bands and class bands each by their method."""
     methods: dict[Method, list[np.ndarray]] = {}
     for classes in (False, True):
         if (is_class == classes).any():
@@ -214,24 +239,24 @@ def _warped(
     groups = [(np.concatenate(members), warp_raster(path, grid, method)) for method, members in methods.items()]
     how = " and ".join(f"{method} (classes)" if method in CLASS_METHODS else method for method in methods)
     if is_shifted(source, grid):
-        notes.append(f"{_short(path)}: cut to the grid, whose pixels are its own")
+        notes.append(f"{_file_name(path)}: cropped to the grid, which has the same pixels")
     else:
-        notes.append(f"{_short(path)}: {describe_grid(source)} -> {describe_grid(grid)} by {how}")
-    share = _covered(source, grid)
+        notes.append(f"{_file_name(path)}: {describe_grid(source)} -> {describe_grid(grid)} by {how}")
+    share = _covered_share(source, grid)
     if share == 0:
         raise GridError(
             path,
-            found=f"a raster ({describe_grid(source)}) that does not touch the grid",
-            expected=f"covariates of one place, {describe_grid(grid)}",
-            way_out="check its CRS and extent, or give the grid by like= (--like)",
+            found=f"a raster ({describe_grid(source)}) that does not overlap the grid",
+            expected=f"covariates of one area, {describe_grid(grid)}",
+            way_out="check its CRS and extent, or specify the grid with like= (--like)",
         )
-    if share < WHOLE:
-        notes.append(f"{_short(path)}: covers about {100 * share:.0f} % of the grid; no data beyond")
+    if share < MIN_COVERED_SHARE:
+        notes.append(f"{_file_name(path)}: covers about {100 * share:.0f} % of the grid; no data beyond")
     return groups
 
 
-def _covered(source: Grid, grid: Grid) -> float:
-    """Return the share of the grid's bounding box that the box of a source covers."""
+def _covered_share(source: Grid, grid: Grid) -> float:
+    """Return the share of the bounding box of a grid that the bounding box of a source covers."""
     left, bottom, right, top = grid.bounds
     box = source.bounds
     if source.crs != grid.crs:
@@ -244,11 +269,11 @@ def _covered(source: Grid, grid: Grid) -> float:
 def _band_names(
     paths: Sequence[PathLike], opened: Sequence[xr.DataArray], names: Sequence[str] | None
 ) -> tuple[list[list[str]], list[str]]:
-    """Name the bands of each file; return the names and what is to be said of them."""
-    own = [[str(name) for name in raster["band"].values] for raster in opened]
+    """Return the names of the bands of each file, and notes on them."""
+    bands = [[str(name) for name in raster["band"].values] for raster in opened]
     where = "; ".join(os.fspath(path) for path in paths)
     if names is not None:
-        count = sum(map(len, own))
+        count = sum(map(len, bands))
         if len(names) != count or len(set(names)) < count:
             raise RasterError(
                 where,
@@ -257,34 +282,34 @@ def _band_names(
                 way_out="correct names=",
             )
         rest = iter(names)
-        return [[str(next(rest)) for _ in one] for one in own], []
+        return [[str(next(rest)) for _ in file_names] for file_names in bands], []
     stems = [PurePath(path).stem for path in paths]
-    for stem, one in zip(stems, own, strict=True):
-        if len(one) > 1 and one == [f"band_{number}" for number in range(1, len(one) + 1)]:
-            one[:] = [f"{stem}_{number}" for number in range(1, len(one) + 1)]
-    counts = Counter(name for one in own for name in one)
-    twice = [name for name, count in counts.items() if count > 1]
-    for stem, one in zip(stems, own, strict=True):
-        one[:] = [f"{stem}:{name}" if name in twice else name for name in one]
-    final = Counter(name for one in own for name in one)
-    still = [name for name, count in final.items() if count > 1]
-    if still:
+    for stem, file_names in zip(stems, bands, strict=True):
+        if len(file_names) > 1 and file_names == [f"band_{number}" for number in range(1, len(file_names) + 1)]:
+            file_names[:] = [f"{stem}_{number}" for number in range(1, len(file_names) + 1)]
+    counts = Counter(name for file_names in bands for name in file_names)
+    shared = [name for name, count in counts.items() if count > 1]
+    for stem, file_names in zip(stems, bands, strict=True):
+        file_names[:] = [f"{stem}:{name}" if name in shared else name for name in file_names]
+    final = Counter(name for file_names in bands for name in file_names)
+    repeated = [name for name, count in final.items() if count > 1]
+    if repeated:
         raise RasterError(
             where,
-            found=f"{final[still[0]]} bands named {still[0]}",
+            found=f"{final[repeated[0]]} bands named {repeated[0]}",
             expected="different names",
-            way_out="rename the files or their bands, or give names=",
+            way_out="rename the files or their bands, or specify names=",
         )
-    notes = [f"{name} is a band of several files: told apart as file:{name}" for name in twice]
-    return own, notes
+    notes = [f"{name} is a band of several files: named file:{name}" for name in shared]
+    return bands, notes
 
 
-def _palettes(path: PathLike, count: int) -> np.ndarray:
-    """Return which bands carry a colour table `(count,)`."""
+def _has_colour_table(path: PathLike, count: int) -> np.ndarray:
+    """Return a mask `(count,)` of the bands with a colour table."""
     name = absolute_path(path)
     with dataset(name, file_stamp(name)) as source:
         return np.array([meaning == ColorInterp.palette for meaning in source.colorinterp[:count]])
 
 
-def _short(path: PathLike) -> str:
+def _file_name(path: PathLike) -> str:
     return PurePath(path).name

@@ -1,10 +1,10 @@
-"""Rasters of other CRS, resolution or extent brought to a grid, lazily, by GDAL's warper.
+"""Warp rasters with another CRS, resolution or extent to a grid, lazily, with GDAL.
 
-Habits of GDAL would make values depend on the window that is read, or mix no data in. The kernel width guessed anew for
-each chunk, and the rule that a pixel is no data only where all bands are, are switched off; nodata codes kept beside
-NaN go through a VRT in memory, which turns every band into floating numbers with NaN, scaled, before it is warped. The
-approximate transformer, an eighth of a pixel off by default and by another curve for each window, is held to a hundred
-thousandth of a pixel, and what is warped at once to tiles of the grid: exactly, it would take three times as long.
+With the defaults of GDAL, values would depend on the window that is read, or mix with no data. Two of them are switched
+off: the kernel width that is estimated for each chunk, and the rule that a pixel is no data only if all bands are.
+Nodata codes, scale and offset are applied by a VRT in memory before warping. The approximate transformer, whose error
+is up to an eighth of a pixel by default and differs between windows, is limited to 1e-5 pixels and applied to fixed
+tiles of the grid; an exact transformer would take three times as long.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from xarray.core import indexing
 from geosoil.errors import GridError, WindowError
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
 from geosoil.io.rasters.windows import WindowArray
-from geosoil.io.remote.reading import WAY_OUT, UnreadError, gdal_name, is_remote, patiently
+from geosoil.io.remote.reading import WAY_OUT, UnreadError, gdal_name, is_remote, read_with_retries
 from geosoil.raster.grid import TOLERANCE_PIXELS, Grid
 from geosoil.raster.layout import make_raster
 
@@ -42,25 +42,43 @@ if TYPE_CHECKING:
 
 Method = Literal["nearest", "bilinear", "average", "mode"]
 
-COARSER = 1.5  # from this ratio of pixel sides on, a pixel of the grid is made of all the pixels under it
-WARPED_TILE = 128  # pixels a side of what is warped at once, from the grid's first pixel on
-WARPED_BLOCK = 256  # pixels: the window of a warped file may be any; whole tiles save a little
-KEPT_PER_THREAD = 16
-# In pixels of the source.
-TRANSFORMER_TOLERANCE = 1e-5
+COARSER = 1.5  # from this ratio of pixel sizes on, a pixel of the grid is aggregated from all pixels in it
+WARPED_TILE = 128  # side in pixels of the tiles that are warped at once, from the first pixel of the grid on
+WARPED_BLOCK = 256  # pixels; any window can be read, but complete tiles are more efficient
+MAX_PER_THREAD = 16
+TRANSFORMER_TOLERANCE = 1e-5  # pixels of the source
 
-_own = threading.local()
+_thread_state = threading.local()
 
 
 def warp_raster(path: str | os.PathLike[str], grid: Grid, method: Method) -> xr.DataArray:
-    """Open a raster on another grid, lazily: only the windows that are asked for are read and warped.
+    """Open a raster on another grid, lazily: only the requested windows are read and warped.
 
-    path: a file that `open_raster` opens, with a CRS. grid: of the result. method: what a pixel is made of: "nearest"
-    and "mode" for classes; "bilinear", or "average" of the valid pixels under it where the grid is coarser.
+    Parameters
+    ----------
+    path : path-like
+        A file with a CRS that `open_raster` opens.
+    grid : Grid
+        The grid of the result.
+    method : {"nearest", "bilinear", "average", "mode"}
+        The resampling: "nearest" or "mode" for classes; "bilinear", or "average" of the valid pixels for a coarser
+        grid.
 
-    Returns float32 `(band, y, x)` with NaN where there is no data; nodata codes, masks, scale and offset are applied
-    before warping. The values do not depend on the window. Raises RasterError and GridError (no CRS).
+    Returns
+    -------
+    xarray.DataArray
+        `(band, y, x)` float32, NaN = no data; nodata codes, masks, scale and offset are applied before warping. The
+        values do not depend on the window.
 
+    Raises
+    ------
+    RasterError
+        If the file cannot be opened, or a window cannot be read.
+    GridError
+        If the file or the grid has no CRS.
+
+    Examples
+    --------
     >>> import tempfile
     >>> from affine import Affine
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -76,9 +94,9 @@ def warp_raster(path: str | os.PathLike[str], grid: Grid, method: Method) -> xr.
         if source.crs is None or grid.crs is None:
             raise GridError(
                 path,
-                found="no CRS of " + ("the file" if source.crs is None else "the grid it is to be brought to"),
+                found="no CRS of " + ("the file" if source.crs is None else "the target grid"),
                 expected="a CRS of both",
-                way_out="assign it (gdal_edit.py -a_srs), or give rasters of one grid",
+                way_out="assign it (gdal_edit.py -a_srs), or use rasters on one grid",
             )
         bands = value_bands(source)
         array = WarpedArray(
@@ -98,16 +116,18 @@ def warp_raster(path: str | os.PathLike[str], grid: Grid, method: Method) -> xr.
         source=os.fspath(path),
         units=units.pop() if len(units) == 1 else "",
         preferred_chunks={"y": WARPED_BLOCK, "x": WARPED_BLOCK},
-        stored_bytes=itemsize * ratio**2,  # for a pixel of the grid
+        stored_bytes=itemsize * ratio**2,  # per pixel of the grid
     )
 
 
 def choose_method(source: Grid, grid: Grid, *, classes: bool = False) -> Method:
-    """Choose how the pixels of a grid are made of those of a source on another one.
+    """Choose the resampling method from one grid to another.
 
-    Grids that differ by whole pixels only keep the values as they are ("nearest"); otherwise "bilinear", or "average"
-    where a pixel of the grid is more than 1.5 times as wide; for classes "nearest" and "mode".
+    The method is "nearest" for grids that differ by whole pixels only; otherwise "bilinear", or "average" if the pixels
+    of `grid` are more than 1.5 times as wide; for classes "nearest" or "mode".
 
+    Examples
+    --------
     >>> from affine import Affine
     >>> fine = Grid(None, Affine(25, 0, 0, 0, -25, 0), height=8, width=8)
     >>> coarse = Grid(None, Affine(100, 0, 0, 0, -100, 0), height=2, width=2)
@@ -122,34 +142,34 @@ def choose_method(source: Grid, grid: Grid, *, classes: bool = False) -> Method:
 
 
 def is_shifted(source: Grid, grid: Grid) -> bool:
-    """Tell whether two grids differ by whole pixels and extent only."""
+    """Check whether two grids differ only by whole pixels and in extent."""
     if source.crs != grid.crs:
         return False
     corners = np.array([[0, grid.width, 0, grid.width], [0, 0, grid.height, grid.height]], np.float64)
-    moved = _applied(~source.transform, _applied(grid.transform, corners)) - corners
+    moved = _transform(~source.transform, _transform(grid.transform, corners)) - corners
     return bool(np.abs(moved - np.rint(moved[:, :1])).max() < TOLERANCE_PIXELS)
 
 
 def pixel_ratio(source: Grid, grid: Grid) -> float:
-    """Return the side of a pixel of `grid`, in pixels of `source`, in the middle of `grid`."""
+    """Return the pixel size of `grid` in pixels of `source`, at the centre of `grid`."""
     column, row = grid.width / 2, grid.height / 2
-    corners = _applied(grid.transform, np.array([[column, column + 1, column], [row, row, row + 1]]))
+    corners = _transform(grid.transform, np.array([[column, column + 1, column], [row, row, row + 1]]))
     if source.crs != grid.crs and source.crs is not None and grid.crs is not None:
         corners = np.array(transform_points(grid.crs, source.crs, *corners))
-    places = _applied(~source.transform, corners)
+    places = _transform(~source.transform, corners)
     across, down = places[:, 1] - places[:, 0], places[:, 2] - places[:, 0]
     area = abs(across[0] * down[1] - across[1] * down[0])
     return float(np.sqrt(area)) if np.isfinite(area) else 1.0
 
 
-def _applied(transform: Affine, places: np.ndarray) -> np.ndarray:
-    """Return x and y `(2, n)` of columns and rows `(2, n)`, or the other way round by the inverse transform."""
+def _transform(transform: Affine, places: np.ndarray) -> np.ndarray:
+    """Apply an affine transform, or its inverse, to coordinates `(2, n)`."""
     t, (column, row) = transform, places
     return np.stack([t.a * column + t.b * row + t.c, t.d * column + t.e * row + t.f])
 
 
 class WarpedArray(WindowArray):
-    """The bands of one file on another grid; small and picklable, it holds a path and no open file."""
+    """The bands of one file on another grid; small and picklable, because it holds a path instead of an open file."""
 
     def __init__(
         self, path: str, stamp: tuple[int, int] | None, bands: tuple[str, ...], grid: Grid, method: Method
@@ -158,53 +178,55 @@ class WarpedArray(WindowArray):
         self.path, self.stamp, self.bands, self.grid, self.method = path, stamp, bands, grid, method
 
     def read(self, bands: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """Warp one window of the chosen bands."""
-        wanted = np.unique(bands)
-        # A band alone is warped by another rule: there bilinear leaves a gap wherever the nearest pixel is one.
-        together = wanted.repeat(2) if wanted.size == 1 else wanted
+        """Warp one window of the requested bands."""
+        unique = np.unique(bands)
+        # GDAL warps a single band differently: bilinear is no data wherever the nearest pixel is.
+        together = unique.repeat(2) if unique.size == 1 else unique
         window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
 
-        def once() -> np.ndarray:
+        def attempt() -> np.ndarray:
             with self._open(tuple(together.tolist())) as source:
                 return _read_tiles(source, rows, columns)
 
         try:
-            values = patiently(self.path, once)
+            values = read_with_retries(self.path, attempt)
         except UnreadError as error:
             raise WindowError(
                 self.path,
-                found=f"a window that cannot be read, row {rows.start}, column {columns.start}, "
-                f"{window.height} x {window.width} pixels of the grid it is brought to ({error})",
-                expected="a whole file",
-                way_out=WAY_OUT if is_remote(self.path) else "fetch or write the file again",
+                problem=f"cannot read the window at row {rows.start}, column {columns.start}, "
+                f"{window.height} x {window.width} pixels of the target grid ({error})",
+                expected="a complete file",
+                way_out=WAY_OUT if is_remote(self.path) else "copy or write the file again",
             ) from (None if is_remote(self.path) else error)
-        with np.errstate(over="ignore"):  # beyond float32 is infinity, and that is no data
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite, which is no data
             values = values.astype(np.float32, copy=False)
         np.copyto(values, np.nan, where=np.isinf(values))
         return values[np.searchsorted(together, bands)]
 
     @contextmanager
     def _open(self, bands: tuple[int, ...]) -> Iterator[WarpedVRT]:
-        """Yield this thread's warped VRT of some bands, made now or kept: the others are not even read."""
-        if _own.__dict__.get("process") != os.getpid():  # a fork must not share file positions with its parent
-            _own.process, _own.kept = os.getpid(), OrderedDict()
-        kept: OrderedDict[Any, tuple[DatasetReader, WarpedVRT]] = _own.kept
+        """Yield the warped VRT of some bands from the cache of this thread, or create it; other bands are not read."""
+        if (
+            _thread_state.__dict__.get("process") != os.getpid()
+        ):  # a forked process must not share file positions with its parent
+            _thread_state.process, _thread_state.kept = os.getpid(), OrderedDict()
+        vrts: OrderedDict[Any, tuple[DatasetReader, WarpedVRT]] = _thread_state.kept
         key = (self.path, self.stamp, bands, self.grid, self.method)
-        with dataset(self.path, self.stamp) as source:  # for its environment, and its words where the file has gone
-            if key not in kept:
-                kept[key] = self._made(source, bands)
-                while len(kept) > KEPT_PER_THREAD:
-                    for one in reversed(kept.popitem(last=False)[1]):
-                        one.close()
-            kept.move_to_end(key)
+        with dataset(self.path, self.stamp) as source:  # for its GDAL options, and its error if the file is missing
+            if key not in vrts:
+                vrts[key] = self._make_vrt(source, bands)
+                while len(vrts) > MAX_PER_THREAD:
+                    for source_or_vrt in reversed(vrts.popitem(last=False)[1]):
+                        source_or_vrt.close()
+            vrts.move_to_end(key)
             try:
-                yield kept[key][1]
+                yield vrts[key][1]
             except RasterioError:
-                for one in reversed(kept.pop(key)):  # it may keep what an answer cut short has taught it
-                    one.close()
+                for source_or_vrt in reversed(vrts.pop(key)):  # they may have cached a truncated response
+                    source_or_vrt.close()
                 raise
 
-    def _made(self, source: DatasetReader, bands: tuple[int, ...]) -> tuple[DatasetReader, WarpedVRT]:
+    def _make_vrt(self, source: DatasetReader, bands: tuple[int, ...]) -> tuple[DatasetReader, WarpedVRT]:
         text = _vrt_xml(source, [self.bands[band] for band in bands])
         clean = rasterio.open(text)
         warped = WarpedVRT(
@@ -225,21 +247,21 @@ class WarpedArray(WindowArray):
 
 
 def _read_tiles(source: WarpedVRT, rows: slice, columns: slice) -> np.ndarray:
-    """Read a window `(band, y, x)` in tiles that are always the same, whatever the window: each has its own fit."""
+    """Read a window `(band, y, x)` in fixed tiles, since the transformer is approximated for each read."""
     out = np.empty((source.count, rows.stop - rows.start, columns.stop - columns.start), source.dtypes[0])
-    starts = [range(one.start - one.start % WARPED_TILE, one.stop, WARPED_TILE) for one in (rows, columns)]
+    starts = [range(span.start - span.start % WARPED_TILE, span.stop, WARPED_TILE) for span in (rows, columns)]
     for y, x in product(*starts):
         tile = source.read(window=Window(x, y, min(WARPED_TILE, source.width - x), min(WARPED_TILE, source.height - y)))
         top, left = max(rows.start, y), max(columns.start, x)
         part = tile[:, top - y : rows.stop - y, left - x : columns.stop - x]
-        into = out[:, top - rows.start :, left - columns.start :]
-        into[:, : part.shape[1], : part.shape[2]] = part
+        target = out[:, top - rows.start :, left - columns.start :]
+        target[:, : part.shape[1], : part.shape[2]] = part
     return out
 
 
 def _band_xml(source: DatasetReader, path: str, band: int) -> str:
-    """Say in a VRT's words how a band becomes floating numbers with NaN as no data."""
-    # As float32 the usual no data of doubles, -1.8e308, would be infinite and no longer told from values.
+    """Return the VRT element that converts a band to scaled floating-point numbers with NaN as no data."""
+    # As float32, the usual nodata value of doubles, -1.8e308, would be infinite and could not be recognised.
     kind = "Float64" if source.dtypes[band - 1] == "float64" else "Float32"
     element = ElementTree.Element("VRTRasterBand", dataType=kind)
     ElementTree.SubElement(element, "NoDataValue").text = "nan"
@@ -260,7 +282,7 @@ def _band_xml(source: DatasetReader, path: str, band: int) -> str:
 def _vrt_xml(source: DatasetReader, bands: list[str]) -> str:
     root = ElementTree.Element("VRTDataset", rasterXSize=str(source.width), rasterYSize=str(source.height))
     ElementTree.SubElement(root, "SRS").text = source.crs.to_wkt()
-    ElementTree.SubElement(root, "GeoTransform").text = ", ".join(repr(one) for one in source.transform.to_gdal())
+    ElementTree.SubElement(root, "GeoTransform").text = ", ".join(repr(number) for number in source.transform.to_gdal())
     for band in bands:
         root.append(ElementTree.fromstring(band))
     return ElementTree.tostring(root, encoding="unicode")

@@ -1,4 +1,4 @@
-"""Where the bands of a file lie in the spectrum: read from the file or a table, never invented."""
+"""Read the wavelengths of the bands of a file, from the file or from a table of bands."""
 
 from __future__ import annotations
 
@@ -23,25 +23,33 @@ NM_PER_UNIT = {
     "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3,
     "micrometer": 1e3, "micrometers": 1e3, "micrometre": 1e3, "micrometres": 1e3,
 }  # fmt: skip
-"""Nanometres in each unit of wavelength that is understood, in lower case."""
+"""Nanometres per supported unit of wavelength, in lower case."""
 
 CENTRE_COLUMNS = {
     "centre_nm": 1.0, "center_nm": 1.0, "wavelength_nm": 1.0, "wavelength": 1.0,
     "centre_um": 1e3, "center_um": 1e3, "wavelength_um": 1e3,
 }  # fmt: skip
-"""Columns of a band table that hold the centre, each with nanometres per unit; `wavelength` is in nm."""
+"""Possible columns of centre wavelengths in a table of bands, with nanometres per unit."""
 
 FWHM_COLUMNS = {"fwhm_nm": 1.0, "fwhm": 1.0, "fwhm_um": 1e3}
 GOOD_COLUMNS = ("good", "bbl")
-LOWEST_NM, HIGHEST_NM = 200.0, 30_000.0  # ultraviolet to thermal infrared; outside, the unit is another one
+LOWEST_NM, HIGHEST_NM = 200.0, 30_000.0  # ultraviolet to thermal infrared; other values have another unit
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Where bands lie, in the order of the file.
+    """Wavelengths of bands, in the order of the file.
 
-    centre_nm: `(band,)` centre wavelengths in nm. fwhm_nm: `(band,)` full widths at half maximum in nm, or None.
-    good: `(band,)` False for bands that their producer marked bad, or None. source: where this was found.
+    Attributes
+    ----------
+    centre_nm : numpy.ndarray
+        `(band,)` centre wavelengths in nm.
+    fwhm_nm : numpy.ndarray or None
+        `(band,)` full widths at half maximum in nm.
+    good : numpy.ndarray or None
+        `(band,)` False for bands that the producer marked as bad.
+    source : str
+        Where the wavelengths were read from.
     """
 
     centre_nm: np.ndarray
@@ -51,18 +59,32 @@ class Bands:
 
 
 def find_bands(path: str | os.PathLike[str], *, table: str | os.PathLike[str] | None = None) -> Bands | None:
-    """Find wavelengths for the bands of a file; None where neither the file nor a table beside it has any.
+    """Find the wavelengths of the bands of a raster.
 
-    Looked for in this order: the given table; the ENVI header (`wavelength`, `wavelength units`, `fwhm`, `bbl`);
-    tags of each band (`wavelength`, `wavelength_units`, `fwhm`, `bbl`, as EnMAP-Box writes them); GDAL's IMAGERY
-    tags (`CENTRAL_WAVELENGTH_UM`, `FWHM_UM`; last, since GDAL rounds them to 1 nm); then, for a local file
-    `cube.tif`, a table `cube.bands.csv` or `cube_bands.csv` beside it.
+    The sources are, in this order: the given table; the ENVI header (`wavelength`, `wavelength units`, `fwhm`, `bbl`);
+    tags of each band (`wavelength`, `wavelength_units`, `fwhm`, `bbl`, as EnMAP-Box writes them); the IMAGERY tags of
+    GDAL (`CENTRAL_WAVELENGTH_UM`, `FWHM_UM`, which GDAL rounds to 1 nm); and, for a local file `cube.tif`, a table
+    `cube.bands.csv` or `cube_bands.csv` in the same folder.
 
-    path: of the raster. table: a CSV file as `read_band_table` takes it.
+    Parameters
+    ----------
+    path : path-like
+        The raster.
+    table : path-like, optional
+        A CSV file as `read_band_table` reads it.
 
-    Raises WavelengthError where wavelengths are there but cannot be used: of some bands only, in an unknown
-    unit, of another number of bands.
+    Returns
+    -------
+    Bands or None
+        None if no source has wavelengths.
 
+    Raises
+    ------
+    WavelengthError
+        If wavelengths exist but are invalid: for some bands only, in an unknown unit, or for another number of bands.
+
+    Examples
+    --------
     >>> import tempfile, rasterio
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = folder + "/cube.tif"
@@ -79,23 +101,38 @@ def find_bands(path: str | os.PathLike[str], *, table: str | os.PathLike[str] | 
         numbers = value_bands(source)
         if table is not None:
             return read_band_table(table, count=len(numbers))
-        found = _from_envi(source, numbers) or _from_tags(source, numbers) or _from_imagery(source, numbers)
-    if found is not None:
-        return found
-    beside = next((one for one in _tables_beside(local) if one.is_file()), None)
-    return read_band_table(beside, count=len(numbers)) if beside else None
+        bands = _from_envi(source, numbers) or _from_tags(source, numbers) or _from_imagery(source, numbers)
+    if bands is not None:
+        return bands
+    neighbour = next((file for file in _band_table_paths(local) if file.is_file()), None)
+    return read_band_table(neighbour, count=len(numbers)) if neighbour else None
 
 
 def read_band_table(path: str | os.PathLike[str], *, count: int | None = None) -> Bands:
-    """Read a CSV table of bands: one row a band, in the order of the file or numbered by a column `band` from 1.
+    """Read a CSV table with one row per band, in the order of the raster or numbered from 1 by a column `band`.
 
-    Columns: `centre_nm` (or `wavelength_nm`, `wavelength` in nm; `wavelength_um`, `centre_um` in µm), and, where
-    known, `fwhm_nm` (or `fwhm_um`) and `good` (or `bbl`; 1 good, 0 bad).
+    The columns are `centre_nm` (or `wavelength_nm`, `wavelength` in nm; `wavelength_um`, `centre_um` in µm), and
+    optionally `fwhm_nm` (or `fwhm_um`) and `good` (or `bbl`; 1 good, 0 bad).
 
-    count: the number of bands that there must be.
+    Parameters
+    ----------
+    path : path-like
+        The CSV file.
+    count : int, optional
+        The required number of bands.
 
-    Raises WavelengthError.
+    Returns
+    -------
+    Bands
+        The wavelengths in the order of the raster.
 
+    Raises
+    ------
+    WavelengthError
+        If the table cannot be read, has no valid wavelengths, or another number of bands.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "bands.csv"
@@ -105,10 +142,10 @@ def read_band_table(path: str | os.PathLike[str], *, count: int | None = None) -
     """
     try:
         frame = pd.read_csv(path, skipinitialspace=True, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+    except (OSError, ValueError) as error:  # the errors of pandas are ValueErrors
         raise WavelengthError(
             path,
-            found=f"no table of bands ({error})",
+            problem=f"not a readable table of bands ({error})",
             expected="a CSV file with a header",
             way_out="check the path and the file",
         ) from error
@@ -117,29 +154,29 @@ def read_band_table(path: str | os.PathLike[str], *, count: int | None = None) -
     if centre is None:
         raise WavelengthError(
             path,
-            found=f"columns {', '.join(frame.columns[:6])}",
+            found=f"the columns {', '.join(frame.columns[:6])}",
             expected="a column centre_nm or wavelength_nm",
-            way_out="name the column of the band centres so",
+            way_out="rename the column of the band centres",
         )
     if count is not None and len(frame) != count:
         raise WavelengthError(
             path,
             found=f"{len(frame)} rows",
             expected=f"one for each of {count} bands",
-            way_out="give the table of this very file",
+            way_out="use the table of this raster",
         )
     if "band" in frame:
         if sorted(frame["band"]) != list(range(1, len(frame) + 1)):
             raise WavelengthError(
                 path,
-                found="other numbers in column band",
+                found="invalid numbers in the column band",
                 expected=f"1 to {len(frame)}, each once",
-                way_out="number the bands as in the file, or leave the column out",
+                way_out="number the bands as in the raster, or remove the column",
             )
         frame = frame.sort_values("band")
     width = next((name for name in FWHM_COLUMNS if name in frame), None)
     good = next((name for name in GOOD_COLUMNS if name in frame), None)
-    return _checked(
+    return _make_bands(
         _numbers(frame[centre], path, centre) * CENTRE_COLUMNS[centre],
         None if width is None else _numbers(frame[width], path, width) * FWHM_COLUMNS[width],
         None if good is None else _numbers(frame[good], path, good) != 0,
@@ -160,7 +197,7 @@ def _from_envi(source: DatasetReader, numbers: list[int]) -> Bands | None:
                     source.name,
                     found=f"{len(values)} values of {key} in the ENVI header",
                     expected=f"one for each of {source.count} bands",
-                    way_out="mend the header or give a table of bands",
+                    way_out="correct the header, or specify a table of bands",
                 )
             lists[key] = [values[number - 1] for number in numbers]
     unit = _nm_per_unit(header.get("wavelength_units", ""), source.name)
@@ -169,39 +206,39 @@ def _from_envi(source: DatasetReader, numbers: list[int]) -> Bands | None:
 
 def _from_tags(source: DatasetReader, numbers: list[int]) -> Bands | None:
     tags = [source.tags(number) for number in numbers]
-    if not any("wavelength" in one for one in tags):
+    if not any("wavelength" in items for items in tags):
         return None
     _require_all("wavelength", tags, source.name)
-    units = {one.get("wavelength_units") or source.tags().get("wavelength_units", "") for one in tags}
+    units = {items.get("wavelength_units") or source.tags().get("wavelength_units", "") for items in tags}
     if len(units) > 1:
         raise WavelengthError(
             source.name,
             found=f"several units of wavelength ({', '.join(sorted(units))})",
-            expected="one",
-            way_out="give a table of bands",
+            expected="one unit",
+            way_out="specify a table of bands",
         )
     for key in ("fwhm", "bbl"):
-        if any(key in one for one in tags):
+        if any(key in items for items in tags):
             _require_all(key, tags, source.name)
-    lists = {key: [one[key] for one in tags] for key in ("wavelength", "fwhm", "bbl") if key in tags[0]}
+    lists = {key: [items[key] for items in tags] for key in ("wavelength", "fwhm", "bbl") if key in tags[0]}
     return _from_texts(lists, _nm_per_unit(units.pop(), source.name), source.name, "tags of the bands")
 
 
 def _from_imagery(source: DatasetReader, numbers: list[int]) -> Bands | None:
     tags = [source.tags(number, ns="IMAGERY") for number in numbers]
-    if not any("CENTRAL_WAVELENGTH_UM" in one for one in tags):
+    if not any("CENTRAL_WAVELENGTH_UM" in items for items in tags):
         return None
     _require_all("CENTRAL_WAVELENGTH_UM", tags, source.name)
-    lists = {"wavelength": [one["CENTRAL_WAVELENGTH_UM"] for one in tags]}
-    if all("FWHM_UM" in one for one in tags):
-        lists["fwhm"] = [one["FWHM_UM"] for one in tags]
+    lists = {"wavelength": [items["CENTRAL_WAVELENGTH_UM"] for items in tags]}
+    if all("FWHM_UM" in items for items in tags):
+        lists["fwhm"] = [items["FWHM_UM"] for items in tags]
     return _from_texts(lists, NM_PER_UNIT["um"], source.name, "IMAGERY tags of the bands")
 
 
 def _from_texts(lists: dict[str, list[str]], nm_per_unit: float, where: str, source: str) -> Bands:
     columns = {key: _numbers(pd.Series(values), where, key) for key, values in lists.items()}
     width, good = columns.get("fwhm"), columns.get("bbl")
-    return _checked(
+    return _make_bands(
         columns["wavelength"] * nm_per_unit,
         None if width is None else width * nm_per_unit,
         None if good is None else good != 0,
@@ -209,34 +246,34 @@ def _from_texts(lists: dict[str, list[str]], nm_per_unit: float, where: str, sou
     )
 
 
-def _checked(centre_nm: np.ndarray, fwhm_nm: np.ndarray | None, good: np.ndarray | None, source: str) -> Bands:
-    wrong = centre_nm[~((centre_nm >= LOWEST_NM) & (centre_nm <= HIGHEST_NM))]
-    if wrong.size:
+def _make_bands(centre_nm: np.ndarray, fwhm_nm: np.ndarray | None, good: np.ndarray | None, source: str) -> Bands:
+    invalid = centre_nm[~((centre_nm >= LOWEST_NM) & (centre_nm <= HIGHEST_NM))]
+    if invalid.size:
         raise WavelengthError(
             source,
-            found=f"a centre of {wrong[0]:g} nm",
+            found=f"a centre of {invalid[0]:g} nm",
             expected=f"{LOWEST_NM:g} to {HIGHEST_NM:g} nm",
-            way_out="check the unit, or give a table of bands with centre_nm",
+            way_out="check the unit, or specify a table of bands with centre_nm",
         )
     if fwhm_nm is not None and not (fwhm_nm > 0).all():
         raise WavelengthError(
             source,
             found="a width (FWHM) that is not positive",
             expected="widths in nm",
-            way_out="correct it, or leave the widths out",
+            way_out="correct it, or remove the widths",
         )
     return Bands(centre_nm, fwhm_nm, good, source)
 
 
 def _numbers(texts: pd.Series, where: object, name: str) -> np.ndarray:
     values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if wrong.size:
+    invalid = np.flatnonzero(~np.isfinite(values))
+    if invalid.size:
         raise WavelengthError(
             where,
-            found=f"{str(texts.iloc[wrong[0]])!r} as {name} of band {wrong[0] + 1}",
+            found=f"{str(texts.iloc[invalid[0]])!r} as {name} of band {invalid[0] + 1}",
             expected="a number",
-            way_out="correct it, or give a table of bands",
+            way_out="correct it, or specify a table of bands",
         )
     return values
 
@@ -247,24 +284,24 @@ def _nm_per_unit(unit: str, where: object) -> float:
     except KeyError:
         raise WavelengthError(
             where,
-            found=f"wavelengths in {unit or 'no stated unit'}",
+            found=f"wavelengths in {unit}" if unit else "wavelengths without unit",
             expected="nanometers or micrometers",
-            way_out="state the unit, or give a table of bands",
+            way_out="add the unit, or specify a table of bands",
         ) from None
 
 
 def _require_all(key: str, tags: list[dict[str, str]], where: object) -> None:
-    without = [number for number, one in enumerate(tags, start=1) if key not in one]
-    if without:
+    missing = [number for number, items in enumerate(tags, start=1) if key not in items]
+    if missing:
         raise WavelengthError(
             where,
-            found=f"no tag {key} for {len(without)} of {len(tags)} bands, the first of them band {without[0]}",
+            found=f"no tag {key} for {len(missing)} of {len(tags)} bands, the first of them band {missing[0]}",
             expected="one for each band",
-            way_out="add it, or give a table of bands",
+            way_out="add it, or specify a table of bands",
         )
 
 
-def _tables_beside(path: str) -> list[Path]:
+def _band_table_paths(path: str) -> list[Path]:
     if is_remote(path) or path.startswith(("/vsi", "<")):
         return []
     raster = Path(path)

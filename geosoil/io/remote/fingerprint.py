@@ -1,4 +1,4 @@
-"""What tells a file from another, or from what it was, without reading all of it."""
+"""Hash files to recognise whether an input is the same, without reading all of it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,32 @@ from pathlib import Path
 from geosoil.errors import RasterError
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, is_remote
 
-SAMPLES, SAMPLE_BYTES = 16, 2**16
+N_PIECES, PIECE_BYTES = 16, 2**16
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:
-    """Return a hash of a file's size, time of change and of 16 pieces of it; of a folder, that of all its files.
+    """Return a hash of the size, modification time and 16 pieces of a file, or of all files in a folder.
 
-    Files that a raster is read with (the header of an ENVI cube, the sources of a VRT, also of a VRT in a VRT) count
-    with size and time of change. A file of another server is known by what the server says of it: length, ETag, time
-    of change. Raises OSError where there is no such file.
+    The size and modification time of other files that GDAL reads with a raster (the header of an ENVI cube, the sources
+    of a VRT, also in nested VRTs) are included. For a remote file, its length, ETag and modification time are hashed.
 
+    Parameters
+    ----------
+    path : path-like
+        A file, folder or URL.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If the file does not exist.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "a"
@@ -31,38 +47,38 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
     digest = hashlib.sha256()
     text = os.fspath(path)
     if is_remote(text):
-        digest.update(_told_by_server(text).encode())
+        digest.update(_server_metadata(text).encode())
     elif Path(text).is_dir():
-        for file in sorted(one for one in Path(text).rglob("*") if one.is_file()):
+        for file in sorted(entry for entry in Path(text).rglob("*") if entry.is_file()):
             digest.update(f"{file.relative_to(text)} {fingerprint(file)}\n".encode())
     else:
         digest.update(repr(file_stamp(text)).encode())
         size = Path(text).stat().st_size
         with Path(text).open("rb") as opened:
-            for k in range(SAMPLES):
-                opened.seek(max(size - SAMPLE_BYTES, 0) * k // (SAMPLES - 1))
-                digest.update(opened.read(SAMPLE_BYTES))
-        for other in sorted(_read_with(text)):
+            for k in range(N_PIECES):
+                opened.seek(max(size - PIECE_BYTES, 0) * k // (N_PIECES - 1))
+                digest.update(opened.read(PIECE_BYTES))
+        for other in sorted(_other_files(text)):
             digest.update(f"{other} {file_stamp(other)}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _read_with(path: str, known: frozenset[str] = frozenset()) -> set[str]:
-    """Return the other files that GDAL reads with a raster; none for what is no raster."""
+def _other_files(path: str, known: frozenset[str] = frozenset()) -> set[str]:
+    """Return the other files that GDAL reads with a raster; an empty set for any other file."""
     try:
         with dataset(absolute_path(path), file_stamp(path)) as source:
             files = set(source.files) - {absolute_path(path)} - known
     except RasterError:
         return set()
-    inside = [one for one in files if one.lower().endswith(".vrt")]
-    return files.union(*(_read_with(one, known | files | {absolute_path(path)}) for one in inside))
+    nested = [file for file in files if file.lower().endswith(".vrt")]
+    return files.union(*(_other_files(file, known | files | {absolute_path(path)}) for file in nested))
 
 
-def _told_by_server(url: str) -> str:
-    """Return what a server tells of a file, as GDAL asks for it."""
-    from geosoil.io.remote.objects import is_object, object_stamp
+def _server_metadata(url: str) -> str:
+    """Return the length, ETag and modification time of a remote file."""
+    from geosoil.io.remote.objects import is_object_url, object_stamp
 
-    if is_object(url):
+    if is_object_url(url):
         return object_stamp(url)
     if url.startswith(("http://", "https://")):
         from urllib.request import Request, urlopen

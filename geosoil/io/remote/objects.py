@@ -1,8 +1,8 @@
-"""Small things kept by name, in a folder or under a prefix of an object store: the one place that writes to s3://.
+"""Key-value stores in a folder or under a prefix of an object store; the only module that writes to s3://.
 
-What exists under a name is whole: a file is written beside its place and moved, an object appears when its last byte
-has arrived. Requests that fail are sent again by botocore (`AWS_MAX_ATTEMPTS`, `AWS_RETRY_MODE` of the environment
-stand), with the endpoint and the credentials that GDAL reads with.
+Values are never partial: a file is written to a temporary name and renamed, an object becomes visible when its last
+byte has arrived. botocore retries failed requests (as `AWS_MAX_ATTEMPTS` and `AWS_RETRY_MODE` say), with the endpoint
+and the credentials that GDAL uses for reading.
 """
 
 from __future__ import annotations
@@ -27,64 +27,76 @@ from geosoil.io.remote.reading import WAY_OUT, is_off
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INSIDE = "geosoil-store"  # a store keeps to this folder, so that clearing it can reach nothing else
-_PART = re.compile(r"\.[0-9a-f]{16}\.part$")  # of a file that is being written
+INSIDE = "geosoil-store"  # the folder of a store, so that clearing it cannot remove other files
+_PART = re.compile(r"\.[0-9a-f]{16}\.part$")  # the ending of a file that is being written
 _NAME = re.compile(r"[\w=+-][\w.=+-]*(?:/[\w=+-][\w.=+-]*)*")
-_TRIES = 6  # the waits between them add up to 15 s on average
+_MAX_ATTEMPTS = 6  # the delays between them add up to 15 s on average
 _PART_BYTES = 16 * 2**20
 
 
 class Store(ABC):
-    """Bytes by name; picklable, and written and read by many threads and processes at once.
+    """Values of bytes by name; picklable, and safe to use from many threads and processes.
 
-    A name is made of letters, digits and `_ - = + .`, with `/` between its parts; no part begins with a dot.
+    A name consists of letters, digits and `_ - = + .`, with `/` between its parts; no part starts with a dot.
     """
 
-    where: str  # to be shown: without secrets
+    where: str  # the folder or URL without secrets, for messages
 
     @abstractmethod
     def write(self, name: str, content: bytes) -> None:
-        """Keep `content` under `name`, whole or not at all; OutputError where that cannot be done."""
+        """Write `content` under `name`, completely or not at all; raises OutputError if that fails."""
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """Return what was written under `name`; FileNotFoundError where nothing was."""
+        """Return the value of `name`; raises FileNotFoundError if there is none."""
 
     @abstractmethod
     def exists(self, name: str) -> bool:
-        """Tell whether something was written under `name`."""
+        """Check whether `name` has a value."""
 
     @abstractmethod
     def names(self, under: str = "") -> Iterator[str]:
-        """Yield the names that begin with `under`, in no fixed order."""
+        """Yield the names that start with `under`, in arbitrary order."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Forget what was written under `name`, if anything was."""
+        """Delete `name` if it exists."""
 
     @abstractmethod
     def clear(self) -> None:
-        """Remove all that was written to the store, also what was left half-written, and nothing else.
-
-        Its own folder goes too, where nothing else is in it.
-        """
+        """Delete all names and temporary files of the store, and its folder if that is empty then."""
 
 
 class ObjectStore(Store):
-    """A store that knows no locks, but writes on condition."""
+    """A store with conditional writes instead of locks."""
 
     @abstractmethod
     def swap(self, name: str, old: bytes | None, new: bytes) -> bool:
-        """Write `new` where `old` still stands (None: nothing), in one act; tell whether it did."""
+        """Atomically replace `old` (None: no value) by `new`; return False if the value is no longer `old`."""
 
 
 def open_store(where: str | os.PathLike[str]) -> Store:
-    """Open a store in a folder, which is made at the first write, or under s3://bucket/prefix.
+    """Open a store in a folder, which is created by the first write, or under s3://bucket/prefix.
 
-    Everything is kept in `geosoil-store` inside of it: other files there are neither seen nor cleared.
+    The store uses the folder `geosoil-store` in it, and neither lists nor removes other files.
 
-    Raises OutputError for an address of another kind.
+    Parameters
+    ----------
+    where : path-like
+        The folder or s3:// URL.
 
+    Returns
+    -------
+    Store
+        An `ObjectStore` for an s3:// URL.
+
+    Raises
+    ------
+    OutputError
+        For any other URL.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = open_store(folder)
@@ -93,32 +105,35 @@ def open_store(where: str | os.PathLike[str]) -> Store:
     (b'12', ['blocks/0-1'])
     """
     text = os.fspath(where)
-    if is_object(text):
+    if is_object_url(text):
         return _Bucket(text)
     if "://" in text:
         raise OutputError(
-            text, found="an address that cannot be written", expected="a folder or s3://", way_out="choose one of these"
+            text,
+            problem="this URL is not writable",
+            expected="a folder or s3://",
+            way_out="choose one of these",
         )
     return _Folder(Path(text))
 
 
-def is_object(address: str | os.PathLike[str]) -> bool:
-    """Tell whether an address is that of an object store that can be written.
+def is_object_url(path: str | os.PathLike[str]) -> bool:
+    """Check whether a path is the URL of a writable object store.
 
-    >>> is_object("s3://bucket/map.tif"), is_object("map.tif")
+    >>> is_object_url("s3://bucket/map.tif"), is_object_url("map.tif")
     (True, False)
     """
-    return os.fspath(address).startswith("s3://")
+    return os.fspath(path).startswith("s3://")
 
 
 def upload(file: Path, url: str) -> None:
-    """Copy a file to s3://bucket/name, in parts where it is large; it is seen there only once it is whole.
+    """Upload a file to s3://bucket/name; it becomes visible when it is complete, and large files are sent in parts.
 
-    Raises OutputError where the last try failed too; the parts that had arrived are removed then.
+    Raises OutputError if all attempts failed; parts that had arrived are removed.
     """
     bucket, key = _split(url)
     if not key or key.endswith("/"):
-        raise OutputError(url, found="no file name", expected="s3://bucket/name", way_out="name the object")
+        raise OutputError(url, found="no object name", expected="s3://bucket/name", way_out="add the name")
     with _s3(url) as client:
         from boto3.s3.transfer import TransferConfig
 
@@ -131,19 +146,19 @@ def upload(file: Path, url: str) -> None:
 
 
 def object_stamp(url: str) -> str:
-    """Return what tells an object from what it was before: length, ETag and time of change.
+    """Return the length, ETag and modification time of an object, as text.
 
-    Raises FileNotFoundError where there is none, OutputError where the store refuses.
+    Raises FileNotFoundError if it does not exist, OutputError if the store refuses access.
     """
     bucket, key = _split(url)
     with _s3(without_secrets(url)) as client:
         try:
-            told = client.head_object(Bucket=bucket, Key=key)
+            header = client.head_object(Bucket=bucket, Key=key)
         except client.exceptions.ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.NOT_FOUND:
                 raise
             raise FileNotFoundError(errno.ENOENT, "no such object", without_secrets(url)) from None
-        return f"{told['ContentLength']} {told['ETag']} {told['LastModified']}"
+        return f"{header['ContentLength']} {header['ETag']} {header['LastModified']}"
 
 
 class _Folder(Store):
@@ -193,7 +208,7 @@ class _Folder(Store):
                 parent.rmdir()
 
     def _path(self, name: str) -> Path:
-        return self.folder / _checked(name)
+        return self.folder / _check_name(name)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -202,7 +217,7 @@ class _Folder(Store):
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise unwritable(self.where, error) from error
+            raise write_error(self.where, error) from error
 
 
 class _Bucket(ObjectStore):
@@ -219,14 +234,14 @@ class _Bucket(ObjectStore):
         with _s3(self.where) as client:
             from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
-            for tried in range(_TRIES):  # botocore tries again for an answer, but not for its body
-                time.sleep(0.1 * 2**tried if tried else 0)
+            for attempt in range(_MAX_ATTEMPTS):  # botocore retries requests, but not the download of a body
+                time.sleep(0.1 * 2**attempt if attempt else 0)
                 try:
                     return client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read()
                 except client.exceptions.NoSuchKey:
                     raise FileNotFoundError(errno.ENOENT, "no such object", f"{self.where}/{name}") from None
                 except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
-                    if tried == _TRIES - 1:
+                    if attempt == _MAX_ATTEMPTS - 1:
                         raise
         raise AssertionError  # the loop returns or raises
 
@@ -243,8 +258,8 @@ class _Bucket(ObjectStore):
     def names(self, under: str = "") -> Iterator[str]:
         with _s3(self.where) as client:
             pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix + under)
-            found = [one["Key"].removeprefix(self.prefix) for page in pages for one in page.get("Contents", ())]
-        yield from found
+            names = [item["Key"].removeprefix(self.prefix) for page in pages for item in page.get("Contents", ())]
+        yield from names
 
     def delete(self, name: str) -> None:
         with _s3(self.where) as client:
@@ -262,28 +277,28 @@ class _Bucket(ObjectStore):
                 client.put_object(**place, Body=new, **condition)
             except client.exceptions.ClientError as error:
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                if status == HTTPStatus.NOT_IMPLEMENTED:  # a store without conditions: the last one wins
+                if status == HTTPStatus.NOT_IMPLEMENTED:  # a store without conditional writes: the last write wins
                     self.write(name, new)
                     return True
                 if status == HTTPStatus.NOT_FOUND:
                     return False
                 if status not in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
                     raise
-                return self.exists(name) and self.read(name) == new  # ours, if only its answer was lost
+                return self.exists(name) and self.read(name) == new  # our write, if only its response was lost
             except FileNotFoundError:
                 return False
             return True
 
     def clear(self) -> None:
-        # One by one: deleting many at once is the request that stores like S3 most often lack.
+        # One request per object: many S3-compatible stores do not support deleting several objects at once.
         for name in list(self.names()):
             self.delete(name)
 
     def _key(self, name: str) -> str:
-        return self.prefix + _checked(name)
+        return self.prefix + _check_name(name)
 
 
-def _checked(name: str) -> str:
+def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"name is {name!r}; expected letters, digits and _ - = + . with / between parts")
     return name
@@ -291,57 +306,57 @@ def _checked(name: str) -> str:
 
 def _split(url: str) -> tuple[str, str]:
     bucket, _, key = url.removeprefix("s3://").partition("/")
-    if not bucket or not is_object(url):
-        raise OutputError(url, found="no bucket", expected="s3://bucket/name", way_out="name bucket and object")
+    if not bucket or not is_object_url(url):
+        raise OutputError(url, found="no bucket", expected="s3://bucket/name", way_out="add the bucket and name")
     return bucket, key
 
 
-def unwritable(place: str | os.PathLike[str], error: OSError) -> OutputError:
-    """Return the one line for a place on a disk that cannot be written: full, read-only, not permitted.
+def write_error(place: str | os.PathLike[str], error: OSError) -> OutputError:
+    """Return the error for a folder that cannot be written to: disk full, read-only, permission denied.
 
     >>> import errno
-    >>> print(unwritable("/", OSError(errno.EROFS, "Read-only file system")))  # doctest: +ELLIPSIS
-    /: found a place that cannot be written (Read-only file system; ... GB free); expected a writable folder; ...
+    >>> print(write_error("/", OSError(errno.EROFS, "Read-only file system")))  # doctest: +ELLIPSIS
+    /: cannot be written (Read-only file system; ... GB free); expected a writable folder; ...
     """
-    there = Path(place).absolute()
-    while not there.exists() and there != there.parent:
-        there = there.parent
+    existing = Path(place).absolute()
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
     try:
-        free = f"; {shutil.disk_usage(there).free / 1e9:.1f} GB free"
+        free = f"; {shutil.disk_usage(existing).free / 1e9:.1f} GB free"
     except OSError:
         free = ""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return OutputError(
         place,
-        found=f"a place that cannot be written ({error.strerror or error}{free})",
-        expected="room on its disk" if full else "a writable folder",
-        way_out="make room there, or choose another place" if full else "choose another place",
+        problem=f"cannot be written ({error.strerror or error}{free})",
+        expected="free disk space" if full else "a writable folder",
+        way_out="free some space, or choose another folder" if full else "choose another folder",
     )
 
 
 @contextmanager
 def _s3(where: str) -> Iterator[Any]:
-    """Yield the process's client of S3; what fails inside becomes one line about `where`."""
+    """Yield the S3 client of this process; errors in the body become an OutputError about `where`."""
     try:
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as error:
         raise OutputError(
-            where, found="no boto3", expected="it, to write to s3://", way_out='pip install "geosoil[s3]"'
+            where, problem="writing to s3:// requires boto3", way_out='pip install "geosoil[s3]"'
         ) from error
     try:
-        # A fork must not share connections with its parent; another environment asks for another client.
+        # A forked process must not share connections with its parent; other credentials need another client.
         settings = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
-        with _making:
+        with _client_lock:
             client = _client(os.getpid(), settings)
         yield client
     except (BotoCoreError, Boto3Error, ClientError) as error:
         raise OutputError(
-            where, found=f"an object store that refuses ({error})", expected="a bucket to write to", way_out=WAY_OUT
-        ) from None  # its text is in ours, without secrets
+            where, problem=f"the object store refused access ({error})", expected="a writable bucket", way_out=WAY_OUT
+        ) from None  # the message contains its text, without secrets
 
 
-_making = threading.Lock()
+_client_lock = threading.Lock()
 
 
 @lru_cache(maxsize=4)
@@ -350,11 +365,11 @@ def _client(_process: int, _settings: tuple[tuple[str, str], ...]) -> Any:
     from botocore import UNSIGNED
     from botocore.config import Config
 
-    own = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if not own and (host := os.environ.get("AWS_S3_ENDPOINT")):  # GDAL's name for it
-        own = host if "://" in host else f"{'http' if is_off('AWS_HTTPS') else 'https'}://{host}"
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if not endpoint and (host := os.environ.get("AWS_S3_ENDPOINT")):  # the variable of GDAL
+        endpoint = host if "://" in host else f"{'http' if is_off('AWS_HTTPS') else 'https'}://{host}"
     options: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 60, "max_pool_connections": 32}
-    if own or is_off("AWS_VIRTUAL_HOSTING"):
+    if endpoint or is_off("AWS_VIRTUAL_HOSTING"):
         options["s3"] = {"addressing_style": "path"}
     if os.environ.get("AWS_NO_SIGN_REQUEST", "").upper() in {"YES", "TRUE", "ON", "1"}:
         options["signature_version"] = UNSIGNED
@@ -362,7 +377,7 @@ def _client(_process: int, _settings: tuple[tuple[str, str], ...]) -> Any:
     if "AWS_RETRY_MODE" not in os.environ:
         retries["mode"] = "standard"
     if "AWS_MAX_ATTEMPTS" not in os.environ:
-        retries["total_max_attempts"] = _TRIES
+        retries["total_max_attempts"] = _MAX_ATTEMPTS
     config = Config(**options, **({"retries": retries} if retries else {}))
     session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
-    return session.client("s3", endpoint_url=own or None, config=config)
+    return session.client("s3", endpoint_url=endpoint or None, config=config)

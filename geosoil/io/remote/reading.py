@@ -1,11 +1,11 @@
-"""Files over a network: what GDAL is told about them, and how a read that failed is tried again.
+"""GDAL options for files over a network, and retries of reads that failed.
 
-GDAL asks again after an answer like 503. But it takes a body that ended early for the end of the file, and keeps it; a
-tag or a side file that was cut is then absent, without an error. So nothing of a remote file stays in GDAL's cache once
-it is closed, its warnings of short reads are errors here, side files are looked for once more, and what failed is read
-again from a file opened anew.
-What the user has set in the environment (or by `rasterio.Env`) stands, above all `GDAL_HTTP_MAX_RETRY` and
-`GDAL_HTTP_RETRY_DELAY`, which steer both GDAL's tries and ours.
+GDAL repeats requests that were answered by a status like 503. But it takes a truncated response for the end of the
+file, and caches it; tags or side files are then missing without an error. Therefore remote files are not kept in GDAL's
+cache after they are closed, its warnings of short reads become errors, side files are checked for separately, and a
+failed read is repeated on a newly opened dataset.
+Options that the user has set in the environment or by `rasterio.Env` take precedence; `GDAL_HTTP_MAX_RETRY` and
+`GDAL_HTTP_RETRY_DELAY` control the retries of GDAL and those of this module.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ WAY_OUT = "check the address, the credentials and the network, then run again"
 
 _DEFAULTS = {
     "GDAL_HTTP_MAX_RETRY": "4",
-    "GDAL_HTTP_RETRY_DELAY": "0.2",  # s, about doubled after every try
+    "GDAL_HTTP_RETRY_DELAY": "0.2",  # s, about twice as long after each attempt
     "GDAL_HTTP_RETRY_CODES": "429,500,502,503,504",
     "GDAL_HTTP_CONNECTTIMEOUT": "10",  # s
-    # A server that falls silent is given up; a slow but steady one is not, so there is no limit of the whole time.
+    # A server that stops sending is an error; a slow one is not, so the total time is not limited.
     "GDAL_HTTP_LOW_SPEED_TIME": "20",  # s
     "GDAL_HTTP_LOW_SPEED_LIMIT": "100",  # bytes/s
     "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/:/vsiadls/:/vsioss/:/vsiswift/",
 }
-# Asking again does not help: absent, forbidden, gone, or no credentials at all.
+# Errors that a retry cannot resolve: the file is missing or forbidden, or credentials are missing.
 _FINAL = re.compile(
     r"HTTP (?:response|error) code\s*:\s*4(?!08|29)\d\d|does not exist"
     r"|NoSuchKey|NoSuchBucket|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|InvalidCredentials"
@@ -56,11 +56,11 @@ _OFF = {"NO", "FALSE", "OFF", "0"}
 
 
 class UnreadError(Exception):
-    """A read that failed for good: its text says why, and after how many tries."""
+    """A read failed after all retries; the message gives the cause and the number of attempts."""
 
 
 def is_remote(path: str) -> bool:
-    """Tell whether GDAL reads the path over a network.
+    """Check whether GDAL reads the path over a network.
 
     >>> is_remote("s3://bucket/a.tif"), is_remote("a.tif")
     (True, False)
@@ -71,13 +71,13 @@ def is_remote(path: str) -> bool:
 
 
 def gdal_name(path: str) -> str:
-    """Return what GDAL itself calls a path, where it stands inside of a VRT.
+    """Return the name by which a VRT refers to a path or URL.
 
     >>> gdal_name("s3://bucket/a.tif"), gdal_name("https://example.org/a.tif"), gdal_name("/data/a.tif")
     ('/vsis3/bucket/a.tif', '/vsicurl/https://example.org/a.tif', '/data/a.tif')
     """
-    scheme, found, rest = path.partition("://")
-    if not found or path.startswith("/"):
+    scheme, separator, rest = path.partition("://")
+    if not separator or path.startswith("/"):
         return path
     if scheme in ("http", "https", "ftp"):
         return f"/vsicurl/{path}"
@@ -85,28 +85,28 @@ def gdal_name(path: str) -> str:
 
 
 def remote_options(path: str) -> dict[str, str]:
-    """Return GDAL's options for a file over a network, without those that are set already; none for a local file.
+    """Return GDAL options for a remote file, without those that the user has set; an empty dict for a local file.
 
-    `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_S3`), which boto3 knows, is told to GDAL in its own words.
+    `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_S3`) of boto3 is translated to the options of GDAL.
 
     >>> remote_options("a.tif")
     {}
     """
     if not is_remote(path):
         return {}
-    # Side files are asked for one by one: listing a bucket may take minutes. A signed address is of one file only.
+    # Side files are requested individually: listing a bucket may take minutes. A signed URL is valid for one file.
     options = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR" if "?" in path else "TRUE", **_DEFAULTS}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint and get_gdal_config("AWS_S3_ENDPOINT") is None:
         parts = urlsplit(endpoint)
         options["AWS_S3_ENDPOINT"] = parts.netloc + parts.path.rstrip("/")
         options["AWS_HTTPS"] = "NO" if parts.scheme == "http" else "YES"
-        options["AWS_VIRTUAL_HOSTING"] = "FALSE"  # bucket.host seldom is a host of a server of one's own
+        options["AWS_VIRTUAL_HOSTING"] = "FALSE"  # private servers rarely resolve bucket.host
     return {name: value for name, value in options.items() if get_gdal_config(name) is None}
 
 
 def is_off(name: str) -> bool:
-    """Tell whether a switch of GDAL is set to off in the environment.
+    """Check whether a GDAL option is switched off in the environment.
 
     >>> is_off("AWS_HTTPS")
     False
@@ -114,32 +114,32 @@ def is_off(name: str) -> bool:
     return os.environ.get(name, "").upper() in _OFF
 
 
-def patiently(path: str, read: Callable[[], T]) -> T:
-    """Return what `read` returns; for a path over a network, call it again, ever later, where it raises RasterioError.
+def read_with_retries(path: str, read: Callable[[], T]) -> T:
+    """Return the result of `read`; for a remote path, retry after a RasterioError with growing delays.
 
-    Raises UnreadError after the last try; at once where the path is local, or no further try can help.
+    Raises UnreadError after the last attempt; after the first one if the path is local or a retry cannot help.
 
-    >>> patiently("a.tif", lambda: 1)
+    >>> read_with_retries("a.tif", lambda: 1)
     1
     """
-    tries = 1 + int(_number("GDAL_HTTP_MAX_RETRY")) if is_remote(path) else 1
-    for done in range(1, tries + 1):
+    n_attempts = 1 + int(_setting("GDAL_HTTP_MAX_RETRY")) if is_remote(path) else 1
+    for attempt in range(1, n_attempts + 1):
         try:
             return read()
         except RasterioError as error:
             cause = without_secrets((str(error.__cause__ or error).splitlines() or [type(error).__name__])[0])
             if is_remote(path) and _FINAL.search(f"{error} {error.__cause__}"):
                 raise UnreadError(cause) from None
-            if done == tries:
-                # Of a remote file, the text of GDAL's own error may hold a signed address.
-                said = f"{cause}, after {done} tries" if tries > 1 else cause
-                raise UnreadError(said) from (None if is_remote(path) else error)
-        # Spread, so that threads that failed together do not come back together.
-        time.sleep(_number("GDAL_HTTP_RETRY_DELAY") * 2 ** (done - 1) * random.uniform(0.5, 1.5))
+            if attempt == n_attempts:
+                # The message of GDAL may contain a signed URL of a remote file.
+                message = f"{cause}, after {attempt} attempts" if n_attempts > 1 else cause
+                raise UnreadError(message) from (None if is_remote(path) else error)
+        # Random delays, so that threads that failed at the same time do not retry at the same time.
+        time.sleep(_setting("GDAL_HTTP_RETRY_DELAY") * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
     raise AssertionError  # the loop returns or raises
 
 
-def _number(name: str) -> float:
+def _setting(name: str) -> float:
     try:
         return max(float(get_gdal_config(name, normalize=False) or _DEFAULTS[name]), 0)
     except ValueError:
@@ -147,85 +147,85 @@ def _number(name: str) -> float:
 
 
 @contextmanager
-def whole_answers(path: str) -> Iterator[None]:
-    """Raise RasterioError where GDAL only warned that it could not read a part of a file over a network.
+def short_reads_as_errors(path: str) -> Iterator[None]:
+    """Raise RasterioError if GDAL only warned that it could not read part of a remote file.
 
-    >>> with whole_answers("a.tif"):
+    >>> with short_reads_as_errors("a.tif"):
     ...     pass
     """
-    if not _of_gdal.isEnabledFor(logging.WARNING):
-        _of_gdal.setLevel(logging.WARNING)  # to hear of them; the listener passes on no more than before
-    outer, _heard.short_reads = getattr(_heard, "short_reads", None), []
+    if not _gdal_logger.isEnabledFor(logging.WARNING):
+        _gdal_logger.setLevel(logging.WARNING)  # to receive warnings; the filter emits no more records than before
+    outer, _thread_state.short_reads = getattr(_thread_state, "short_reads", None), []
     try:
         yield
-        if _heard.short_reads and is_remote(path):
-            raise RasterioError(_heard.short_reads[0])
+        if _thread_state.short_reads and is_remote(path):
+            raise RasterioError(_thread_state.short_reads[0])
     finally:
-        _heard.short_reads = outer
+        _thread_state.short_reads = outer
 
 
 def require_side_files(source: DatasetReader, path: str) -> None:
-    """Raise RasterioError where a dataset over a network came without a side file that is there.
+    """Raise RasterioError if a remote dataset was opened without a side file that exists.
 
-    source: just opened from `path`. GDAL takes a side file for absent whose request failed, and one for empty whose
-    body ended early: the mask (`.msk`), or the scale, units and no data (`.aux.xml`) would be missing without a word.
+    GDAL ignores a side file whose request failed or whose response was truncated: the mask (`.msk`), or the scale,
+    units and nodata value (`.aux.xml`), would be missing without an error. `source` was just opened from `path`.
     """
     if not is_remote(path):
         return
-    if source.driver != "GTiff":  # a text beside the pixels, like ENVI's .hdr, may end early: it has to come out twice
+    if source.driver != "GTiff":  # a text header such as ENVI's .hdr may be truncated: compare two reads
         with rasterio.open(path) as again:
-            if _told(again) != _told(source):
-                raise RasterioError("its header came out in two ways")
+            if _metadata(again) != _metadata(source):
+                raise RasterioError("two reads of its header differ")
     if "?" in path:
         return
-    if MaskFlags.per_dataset not in source.mask_flag_enums[0] and _is_there(f"{path}.msk"):
-        raise RasterioError("its side file .msk was not read whole")
-    if _is_there(f"{path}.aux.xml"):
+    if MaskFlags.per_dataset not in source.mask_flag_enums[0] and _side_file_exists(f"{path}.msk"):
+        raise RasterioError("its side file .msk was not read completely")
+    if _side_file_exists(f"{path}.aux.xml"):
         with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.open(path) as bare:
-            if _told(bare) == _told(source):
-                raise RasterioError("its side file .aux.xml was not read whole, or tells nothing")
+            if _metadata(bare) == _metadata(source):
+                raise RasterioError("its side file .aux.xml was not read completely, or is empty")
 
 
 @lru_cache(maxsize=4096)
-def _is_there(side_file: str) -> bool:
-    """Tell whether a side file exists; RasterioError where the answer does not say."""
+def _side_file_exists(side_file: str) -> bool:
+    """Check whether a side file exists; raises RasterioError if the server does not answer clearly."""
     try:
-        patiently(side_file, lambda: _probed(side_file))
+        read_with_retries(side_file, lambda: _probe(side_file))
     except UnreadError as error:
         if _FINAL.search(str(error)):
             return False
-        raise RasterioError(f"{error} of its side file {side_file[-8:]}") from None
+        raise RasterioError(f"{error}, for its side file {side_file[-8:]}") from None
     return True
 
 
-def _probed(path: str) -> None:
+def _probe(path: str) -> None:
     try:
         rasterio.open(path).close()
     except RasterioError as error:
-        if "not recognized" not in str(error):  # it is there, and is no raster
+        if "not recognized" not in str(error):  # the file exists, but is not a raster
             raise
 
 
-def _told(source: DatasetReader) -> tuple[object, ...]:
-    """Return all that a side file may change."""
+def _metadata(source: DatasetReader) -> tuple[object, ...]:
+    """Return the metadata that a side file can change."""
     return (
         *(source.crs, source.transform, source.nodatavals, source.scales, source.offsets, source.units),
         *(source.descriptions, source.colorinterp, source.tags(), *map(source.tags, source.indexes)),
     )
 
 
-class _Listener(logging.Filter):
-    """Hears of short reads in what rasterio passes on of GDAL's messages, and takes the secrets out of it."""
+class _ShortReadFilter(logging.Filter):
+    """Collect short reads from the GDAL messages that rasterio logs, and hide secrets in them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        heard = getattr(_heard, "short_reads", None)
-        if heard is not None and "IO error during reading" in message:
-            heard.append(message)
+        short_reads = getattr(_thread_state, "short_reads", None)
+        if short_reads is not None and "IO error during reading" in message:
+            short_reads.append(message)
         record.msg, record.args = without_secrets(message), None
-        return _of_gdal.level != logging.WARNING or logging.getLogger("rasterio").isEnabledFor(record.levelno)
+        return _gdal_logger.level != logging.WARNING or logging.getLogger("rasterio").isEnabledFor(record.levelno)
 
 
-_heard = threading.local()
-_of_gdal = logging.getLogger("rasterio._env")
-_of_gdal.addFilter(_Listener())
+_thread_state = threading.local()
+_gdal_logger = logging.getLogger("rasterio._env")
+_gdal_logger.addFilter(_ShortReadFilter())

@@ -10,8 +10,8 @@ import numpy as np
 from geosoil.errors import SamplesError
 
 # "ASD File Format version 8, Revision B": little-endian, a header of 484 bytes, the spectrum, a reference
-# header (a flag of 2 bytes, two times of 8, a text with its length of 2), the reference spectrum; what
-# follows (classifiers, calibrations, audit log) is of no concern here.
+# header (a flag of 2 bytes, two times of 8 bytes, a text with its length in 2 bytes), the reference spectrum. What
+# follows (classifiers, calibrations, audit log) is not read.
 VERSIONS = (b"as6", b"as7", b"as8")
 HEADER_BYTES = 484
 DATA_TYPE_AT, FIRST_WAVELENGTH_AT, WAVELENGTH_STEP_AT, DATA_FORMAT_AT, CHANNELS_AT = 186, 191, 195, 199, 204
@@ -23,14 +23,31 @@ DATA_FORMATS: dict[int, np.dtype] = {0: np.dtype("<f4"), 1: np.dtype("<i4"), 2: 
 
 
 def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return wavelengths `(band,)` in nm and reflectance `(band,)`, a fraction, of one ASD file.
+    """Read the reflectance spectrum of one ASD file.
 
-    Files of type raw and reflectance hold the same: the digital numbers of target and white reference, on one
-    gain and integration time. Reflectance is their ratio, NaN where the reference is 0.
+    Files of type raw and reflectance both contain the digital numbers of target and white reference, for the same gain
+    and integration time; reflectance is their ratio.
 
-    Raises SamplesError if the file is no ASD file of version 6 to 8, is cut short, holds another quantity, or
-    has no white reference.
+    Parameters
+    ----------
+    path : path-like
+        The `.asd` file.
 
+    Returns
+    -------
+    wavelength_nm : numpy.ndarray
+        `(band,)` wavelengths in nm.
+    reflectance : numpy.ndarray
+        `(band,)` reflectance as a fraction, NaN where the reference is 0.
+
+    Raises
+    ------
+    SamplesError
+        If the file is not an ASD file of version 6 to 8, is truncated, contains another quantity, or has no white
+        reference.
+
+    Examples
+    --------
     >>> import tempfile
     >>> header = bytearray(484)
     >>> header[:3] = b"as8"
@@ -46,16 +63,16 @@ def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         content = path.read_bytes()
     except OSError as error:
         raise SamplesError(
-            path, found=f"{error.strerror}", expected="a readable file", way_out="check the path"
+            path, problem=f"{error.strerror}", expected="a readable file", way_out="check the path"
         ) from error
     if content[:3] not in VERSIONS:
         raise SamplesError(
             path,
-            found=f"a file that begins with {content[:3]!r}",
+            found=f"a file that starts with {content[:3]!r}",
             expected="an ASD file of version as6, as7 or as8",
-            way_out="export it anew with the instrument's software, or as CSV",
+            way_out="export it again with the instrument's software, or as CSV",
         )
-    _require(path, content, HEADER_BYTES)
+    _require_size(path, content, HEADER_BYTES)
     data_type, data_format = content[DATA_TYPE_AT], content[DATA_FORMAT_AT]
     (first_nm,) = struct.unpack_from("<f", content, FIRST_WAVELENGTH_AT)
     (step_nm,) = struct.unpack_from("<f", content, WAVELENGTH_STEP_AT)
@@ -73,34 +90,34 @@ def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
             path,
             found=f"number format {data_format}, {channels} bands from {first_nm:g} nm by {step_nm:g} nm",
             expected="number format 0, 1 or 2 and increasing wavelengths",
-            way_out="the header is damaged: export the file anew",
+            way_out="the header is damaged: export the file again",
         )
     number = DATA_FORMATS[data_format]
     target_end = HEADER_BYTES + channels * number.itemsize
-    _require(path, content, target_end + REFERENCE_HEADER_BYTES)
+    _require_size(path, content, target_end + REFERENCE_HEADER_BYTES)
     (has_reference,) = struct.unpack_from("<H", content, target_end)
     (text_bytes,) = struct.unpack_from("<H", content, target_end + REFERENCE_TEXT_AT)
     if not has_reference:
         raise SamplesError(
             path,
             found="no white reference",
-            expected="one, since reflectance is target over reference",
-            way_out="take the reference before the target, or export reflectance as CSV",
+            expected="a white reference, since reflectance is target over reference",
+            way_out="measure the reference before the target, or export reflectance as CSV",
         )
     reference_at = target_end + REFERENCE_HEADER_BYTES + text_bytes
-    _require(path, content, reference_at + channels * number.itemsize)
+    _require_size(path, content, reference_at + channels * number.itemsize)
     target = np.frombuffer(content, number, channels, HEADER_BYTES).astype(np.float64)
     reference = np.frombuffer(content, number, channels, reference_at).astype(np.float64)
-    with np.errstate(all="ignore"):  # what a damaged number or a reference of 0 makes is NaN, below
+    with np.errstate(all="ignore"):  # the results of damaged numbers and of a reference of 0 become NaN below
         reflectance = target / reference
     return first_nm + step_nm * np.arange(channels), np.where(np.isfinite(reflectance), reflectance, np.nan)
 
 
-def _require(path: Path, content: bytes, size: int) -> None:
+def _require_size(path: Path, content: bytes, size: int) -> None:
     if len(content) < size:
         raise SamplesError(
             path,
             found=f"{len(content)} bytes",
             expected=f"at least {size}, as its header says",
-            way_out="the file is cut short: copy it anew",
+            way_out="the file is truncated: copy it again",
         )

@@ -1,4 +1,4 @@
-"""Read ENVI spectral libraries: a text header `.hdr` and the numbers of all spectra beside it."""
+"""Read ENVI spectral libraries: a text header `.hdr` and a binary file of all spectra."""
 
 from __future__ import annotations
 
@@ -17,11 +17,27 @@ BYTE_ORDERS = {0: "<", 1: ">"}
 
 
 def read_envi_library(path: str | Path) -> StoredSpectra:
-    """Return the spectra of an ENVI spectral library, given its `.sli` or its `.hdr`.
+    """Read the spectra of an ENVI spectral library.
 
-    Bands that the header marks as bad (`bbl` 0) are left out. Raises SamplesError if a file is missing, the
-    header is not one, or the data file is shorter than it says; UnitsError if the unit of wavelength is strange.
+    Parameters
+    ----------
+    path : path-like
+        The data file (`.sli`) or the header (`.hdr`) of the library.
 
+    Returns
+    -------
+    StoredSpectra
+        All spectra, without the bands that the header marks as bad (`bbl` 0).
+
+    Raises
+    ------
+    SamplesError
+        If a file is missing, the header is invalid, or the data file is shorter than the header says.
+    UnitsError
+        If the unit of wavelength is unknown.
+
+    Examples
+    --------
     >>> import tempfile
     >>> header = "ENVI; samples = 2; lines = 1; data type = 4; wavelength = {400, 500}; spectra names = {clay}"
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -32,17 +48,17 @@ def read_envi_library(path: str | Path) -> StoredSpectra:
     >>> library.ids, library.values
     (['clay'], array([[0.5 , 0.25]]))
     """
-    header_path, data_path = _pair(Path(path))
+    header_path, data_path = _find_files(Path(path))
     header = _header(header_path)
-    band, spectrum = _whole(header_path, header, "samples"), _whole(header_path, header, "lines")
-    offset = _whole(header_path, header, "header offset", "0")
-    code, order = _whole(header_path, header, "data type"), _whole(header_path, header, "byte order", "0")
-    if _whole(header_path, header, "bands", "1") != 1 or code not in DATA_TYPES or order not in BYTE_ORDERS:
+    band, spectrum = _integer(header_path, header, "samples"), _integer(header_path, header, "lines")
+    offset = _integer(header_path, header, "header offset", "0")
+    code, order = _integer(header_path, header, "data type"), _integer(header_path, header, "byte order", "0")
+    if _integer(header_path, header, "bands", "1") != 1 or code not in DATA_TYPES or order not in BYTE_ORDERS:
         raise SamplesError(
             header_path,
             found=f"bands = {header.get('bands')}, data type = {code}, byte order = {order}",
             expected=f"one band, data type {sorted(DATA_TYPES)}, byte order 0 or 1",
-            way_out="is it an image and no library? read it as a raster",
+            way_out="if it is an image, read it as a raster",
         )
     number = np.dtype(BYTE_ORDERS[order] + DATA_TYPES[code])
     needed, size = offset + band * spectrum * number.itemsize, data_path.stat().st_size
@@ -51,7 +67,7 @@ def read_envi_library(path: str | Path) -> StoredSpectra:
             data_path,
             found=f"{size} bytes",
             expected=f"{needed} for {spectrum} spectra of {band} bands, as {header_path.name} says",
-            way_out="the file is cut short or belongs to another header",
+            way_out="the file is truncated or belongs to another header",
         )
     stored = np.fromfile(data_path, number, band * spectrum, offset=offset).reshape(spectrum, band)
     values = stored.astype(np.float64)
@@ -66,15 +82,15 @@ def read_envi_library(path: str | Path) -> StoredSpectra:
     )
     if factor is not None and not factor > 0:
         raise UnitsError(
-            header_path, found=f"reflectance scale factor = {factor:g}", expected="more than 0", way_out="mend it"
+            header_path, found=f"reflectance scale factor = {factor:g}", expected="more than 0", way_out="correct it"
         )
     names = _items(header["spectra names"]) if "spectra names" in header else [str(i + 1) for i in range(spectrum)]
     if len(names) != spectrum:
         raise SamplesError(
             header_path,
             found=f"{len(names)} spectra names",
-            expected=f"{spectrum}",
-            way_out="give one name per spectrum",
+            expected=f"{spectrum} names",
+            way_out="add one name per spectrum",
         )
     return StoredSpectra(
         wavelength[good],
@@ -86,17 +102,17 @@ def read_envi_library(path: str | Path) -> StoredSpectra:
     )
 
 
-def _pair(path: Path) -> tuple[Path, Path]:
-    """Return the header and the data file of a library, given either."""
+def _find_files(path: Path) -> tuple[Path, Path]:
+    """Return the header and the data file of a library from the path of either."""
     if path.suffix.lower() == ".hdr":
         headers, stems = [path], [path.with_suffix(""), path.with_suffix(".sli")]
     else:
         headers, stems = [path.with_suffix(".hdr"), path.with_name(path.name + ".hdr")], [path]
     for candidates, what in ((headers, "header"), (stems, "data file")):
         if not any(candidate.is_file() for candidate in candidates):
-            wanted = " or ".join(candidate.name for candidate in candidates)
+            names = " or ".join(candidate.name for candidate in candidates)
             raise SamplesError(
-                path, found=f"no {what}", expected=f"{wanted} beside it", way_out="keep both files together"
+                path, found=f"no {what}", expected=f"{names} in the same folder", way_out="keep both files together"
             )
     return next(p for p in headers if p.is_file()), next(p for p in stems if p.is_file())
 
@@ -105,16 +121,16 @@ def _header(path: Path) -> dict[str, str]:
     text = path.read_text(encoding="utf-8", errors="replace")
     if text[:4].upper() != "ENVI":
         raise SamplesError(
-            path, found=f"a text that begins with {text[:4]!r}", expected="an ENVI header", way_out="check the file"
+            path, found=f"text that starts with {text[:4]!r}", expected="an ENVI header", way_out="check the file"
         )
     fields = re.findall(r"^[ \t]*([^=\n{}]+?)[ \t]*=[ \t]*(\{[^}]*\}|[^\n]*)", text, flags=re.MULTILINE)
     return {key.lower(): value.strip() for key, value in fields}
 
 
-def _whole(path: Path, header: dict[str, str], key: str, default: str | None = None) -> int:
+def _integer(path: Path, header: dict[str, str], key: str, default: str | None = None) -> int:
     value = header.get(key, default)
     if value is None or not value.isdecimal() or len(value) > 12:
-        raise SamplesError(path, found=f"{key} = {value}", expected="a whole number", way_out="mend the header")
+        raise SamplesError(path, found=f"{key} = {value}", expected="a whole number", way_out="correct the header")
     return int(value)
 
 

@@ -1,4 +1,4 @@
-"""Read spectra from CSV, Parquet, ASD and ENVI files into one kind of table; write it as Parquet."""
+"""Read spectra from CSV, Parquet, ASD and ENVI files; write them as Parquet."""
 
 from __future__ import annotations
 
@@ -24,20 +24,38 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WavelengthUnit = Literal["nm", "um"]
-# A fraction, of a spectrum or a table: bright targets and noise exceed 1, a median hardly does; percent lies far above,
-# and absorbance of dark soil just above.
+# The largest plausible median of reflectance as a fraction: bright targets and noise exceed 1, but the median rarely
+# does. Percent is far above, and absorbance of dark soil just above.
 LARGEST_MEDIAN_REFLECTANCE = 1.2
-LEAST_REFLECTANCE = -1  # noise falls below 0, codes for "no data" below -1
+LEAST_REFLECTANCE = -1  # noise may be below 0; values below -1 are codes for no data
 
 
 @dataclass(frozen=True, eq=False)
 class Spectra:
-    """Spectra with their names and whatever else the file said of each.
+    """Spectra with their ids and the other columns of their file.
 
-    wavelength_nm `(band,)` float64, increasing; values `(sample, band)` float32, reflectance as a fraction
-    or absorbance log10(1/R), NaN where nothing was measured; ids one per sample; table `(sample, column)` the
-    other columns; source the file or folder. Raises SamplesError if these do not fit together.
+    Attributes
+    ----------
+    wavelength_nm : numpy.ndarray
+        `(band,)` float64 increasing wavelengths in nm.
+    values : numpy.ndarray
+        `(sample, band)` float32 reflectance as a fraction, or absorbance log10(1/R); NaN where nothing was measured.
+    ids : list of str
+        One id per sample.
+    table : pandas.DataFrame
+        `(sample, column)` the other columns.
+    quantity : {"reflectance", "absorbance"}
+        What the values are.
+    source : Path
+        The file or folder.
 
+    Raises
+    ------
+    SamplesError
+        If the shapes do not match.
+
+    Examples
+    --------
     >>> import numpy as np, pandas as pd
     >>> spectra = Spectra(np.array([400.0, 500.0]), np.array([[0.1, 0.2]], np.float32), ["a"],
     ...                   pd.DataFrame({"soc_pct": [1.2]}), "reflectance", Path("a.csv"))
@@ -71,20 +89,40 @@ def read_spectra(
     scale: float | None = None,
     wavelength_unit: WavelengthUnit | None = None,
 ) -> Spectra:
-    """Read `.csv`, `.txt`, `.tsv`, `.parquet`, `.asd` (one file, or a folder of them), `.sli` or `.hdr` (ENVI).
+    """Read spectra, sorted by wavelength, from a table, ASD files or an ENVI spectral library.
 
-    In a table every column whose name is a number is a band, and its name the wavelength; bands are
-    sorted by wavelength.
+    In a table, each column whose name is a number is a band, and the name is its wavelength.
 
-    id_column: the column of ids, or several whose values are joined by "/"; None: `sample_id` or `id` if
-    there, else the row numbers. A file's own names (ASD, ENVI) are its ids.
-    quantity: what the values are; None: what the file says (Parquet key `geosoil`), else reflectance.
-    scale: what the values are multiplied by (0.01 for percent); None: what the file says, else 1.
-    wavelength_unit: "nm" or "um"; None: what the file says, else nm.
+    Parameters
+    ----------
+    path : path-like
+        A `.csv`, `.txt`, `.tsv` or `.parquet` table, an `.asd` file or a folder of them, or an ENVI `.sli` or `.hdr`.
+    id_column : str or sequence of str, optional
+        The column of ids, or several columns whose values are joined by "/". Default: `sample_id` or `id` if it
+        exists, else the row numbers. The ids of ASD and ENVI spectra are their names.
+    quantity : {"reflectance", "absorbance"}, optional
+        What the values are. Default: as the file says (Parquet key `geosoil`), else reflectance.
+    scale : float, optional
+        A factor for the values, 0.01 for percent. Default: as the file says, else 1.
+    wavelength_unit : {"nm", "um"}, optional
+        The unit of the wavelengths. Default: as the file says, else nm.
 
-    Raises SamplesError (no bands, no rows, cells that are no numbers, doubled ids), WavelengthError (doubled or
-    impossible wavelengths) and UnitsError (percent, codes for no data, another quantity than the file says).
+    Returns
+    -------
+    Spectra
+        Wavelengths in nm, values, ids and the other columns.
 
+    Raises
+    ------
+    SamplesError
+        If there are no bands or rows, cells that are not numbers, or duplicate ids.
+    WavelengthError
+        If wavelengths are repeated or out of range.
+    UnitsError
+        If values look like percent or codes for no data, or the file states another quantity.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "library.csv"
@@ -103,10 +141,10 @@ def read_spectra(
     if wavelength_unit is not None and wavelength_unit not in get_args(WavelengthUnit):
         raise UnitsError(path, found=f"wavelength_unit={wavelength_unit!r}", expected="nm or um", way_out="choose one")
     if scale is not None and not 0 < scale < np.inf:
-        raise UnitsError(path, found=f"scale={scale}", expected="a number above 0", way_out="say 0.01 for percent")
+        raise UnitsError(path, found=f"scale={scale}", expected="a number above 0", way_out="use 0.01 for percent")
     suffix = path.suffix.lower()
     if path.is_dir() or suffix == ".asd":
-        stored = _asd_files(path)
+        stored = _read_asd_files(path)
     elif suffix in (".sli", ".hdr"):
         stored = read_envi_library(path)
     elif suffix in (".csv", ".txt", ".tsv", ".parquet", ".pq"):
@@ -122,11 +160,11 @@ def read_spectra(
         raise UnitsError(
             path,
             found=f"{stored.quantity}, as the file says",
-            expected=f"{quantity}, as asked for",
-            way_out="drop quantity=",
+            expected=f"{quantity}, as specified",
+            way_out="remove quantity=",
         )
     quantity = stored.quantity or quantity or "reflectance"
-    order, wavelength_nm = _sorted_nm(
+    order, wavelength_nm = _sort_bands(
         path, stored.wavelength, NM_PER_UNIT[wavelength_unit] if wavelength_unit else stored.nm_per_unit
     )
     values = stored.values[:, order] * (stored.scale if scale is None else scale)
@@ -136,10 +174,24 @@ def read_spectra(
 
 
 def write_spectra(spectra: Spectra, path: str | Path) -> None:
-    """Write spectra as Parquet (zstd) that `read_spectra` gives back: ids in `sample_id`, one column per band.
+    """Write spectra to a Parquet file that `read_spectra` reads: ids in `sample_id`, one column per band.
 
-    Raises OutputError if the place cannot be written, SamplesError if `table` already has a column of that name.
+    Parameters
+    ----------
+    spectra : Spectra
+        The spectra.
+    path : path-like
+        The file to create or replace.
 
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    SamplesError
+        If `spectra.table` already has a column of one of the names.
+
+    Examples
+    --------
     >>> import tempfile
     >>> spectra = Spectra(np.array([400.0, 500.0]), np.array([[0.1, 0.2]], np.float32), ["a"],
     ...                   pd.DataFrame({"soc_pct": [1.2]}), "reflectance", Path("a.csv"))
@@ -152,7 +204,7 @@ def write_spectra(spectra: Spectra, path: str | Path) -> None:
     taken = {"sample_id", *names} & set(map(str, spectra.table.columns))
     if taken:
         raise SamplesError(
-            path, found=f"{sorted(taken)[0]!r} in the table", expected="a free name", way_out="rename that column"
+            path, found=f"{sorted(taken)[0]!r} in the table", expected="other names", way_out="rename that column"
         )
     ids = pd.DataFrame({"sample_id": spectra.ids})
     bands = pd.DataFrame(np.asarray(spectra.values, dtype=np.float32), columns=names)
@@ -160,8 +212,8 @@ def write_spectra(spectra: Spectra, path: str | Path) -> None:
         pd.concat([ids, spectra.table.reset_index(drop=True), bands], axis=1), preserve_index=False
     )
     kind = next(kind for kind, quantity in SPECTRA_KINDS.items() if quantity == spectra.quantity)
-    said = json.dumps({"spectra_kind": kind, "source": spectra.source.name}).encode()
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: said})
+    entries = json.dumps({"spectra_kind": kind, "source": spectra.source.name}).encode()
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: entries})
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
@@ -170,8 +222,8 @@ def _band_name(wavelength_nm: float) -> str:
     return repr(float(wavelength_nm)).removesuffix(".0")
 
 
-def _asd_files(path: Path) -> StoredSpectra:
-    """Return the spectra of one ASD file or of all in a folder."""
+def _read_asd_files(path: Path) -> StoredSpectra:
+    """Return the spectra of one ASD file or of all ASD files in a folder."""
     files = sorted(p for p in path.iterdir() if p.suffix.lower() == ".asd") if path.is_dir() else [path]
     if not files:
         raise SamplesError(path, found="no .asd file", expected="a folder of .asd files", way_out="check the folder")
@@ -183,7 +235,7 @@ def _asd_files(path: Path) -> StoredSpectra:
                 file,
                 found=f"{other.size} bands from {other[0]:g} to {other[-1]:g} nm",
                 expected=f"{wavelength.size} from {wavelength[0]:g} to {wavelength[-1]:g} nm as in {files[0].name}",
-                way_out="keep files of different grids in different folders",
+                way_out="put files with different wavelengths into different folders",
             )
     return StoredSpectra(
         wavelength,
@@ -194,11 +246,11 @@ def _asd_files(path: Path) -> StoredSpectra:
     )
 
 
-def _sorted_nm(path: Path, wavelength: np.ndarray, nm_per_unit: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order of the bands by wavelength and their wavelengths in nm in this order."""
+def _sort_bands(path: Path, wavelength: np.ndarray, nm_per_unit: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the order of the bands by wavelength, and their sorted wavelengths in nm."""
     if nm_per_unit is None:
         raise WavelengthError(
-            path, found="wavelengths of unknown unit", expected="nm or um", way_out="say wavelength_unit='nm' or 'um'"
+            path, found="wavelengths without unit", expected="nm or um", way_out="specify wavelength_unit='nm' or 'um'"
         )
     nm = wavelength if nm_per_unit == 1 else np.round(wavelength * nm_per_unit, 6)  # 2.201 um is not 2201.0000000000005
     order = np.argsort(nm, kind="stable")
@@ -208,12 +260,15 @@ def _sorted_nm(path: Path, wavelength: np.ndarray, nm_per_unit: float | None) ->
             path,
             found=f"wavelengths from {nm[0]:g} to {nm[-1]:g} nm",
             expected=f"{LOWEST_NM:g} to {HIGHEST_NM:g} nm",
-            way_out="name bands by wavelength; if in micrometres, say wavelength_unit='um'",
+            way_out="name bands by wavelength; specify wavelength_unit='um' if they are in micrometres",
         )
-    doubled = np.flatnonzero(np.diff(nm) == 0)
-    if doubled.size:
+    duplicate = np.flatnonzero(np.diff(nm) == 0)
+    if duplicate.size:
         raise WavelengthError(
-            path, found=f"two bands at {nm[doubled[0]]:g} nm", expected="one per wavelength", way_out="drop one of them"
+            path,
+            found=f"two bands at {nm[duplicate[0]]:g} nm",
+            expected="one per wavelength",
+            way_out="remove one of them",
         )
     return order, nm
 
@@ -225,29 +280,29 @@ def _check_values(path: Path, values: np.ndarray, quantity: Quantity) -> None:
         )
     finite = values[~np.isnan(values)]
     if not finite.size:
-        raise SamplesError(path, found="no number in any band", expected="spectra", way_out="check the file")
+        raise SamplesError(path, found="only empty cells in the bands", expected="spectra", way_out="check the file")
     if quantity == "reflectance" and np.median(finite) > LARGEST_MEDIAN_REFLECTANCE:
         raise UnitsError(
             path,
             found=f"values with a median of {np.median(finite):g}",
             expected="reflectance as a fraction, 0 to 1",
-            way_out="say scale=0.01 for percent, scale=0.0001 for reflectance x 10000, or quantity='absorbance'",
+            way_out="use scale=0.01 for percent, scale=0.0001 for reflectance x 10000, or quantity='absorbance'",
         )
     if quantity == "reflectance" and finite.min() <= LEAST_REFLECTANCE:
         raise UnitsError(
             path,
-            found=f"{finite.min():g} among the values",
+            found=f"a value of {finite.min():g}",
             expected="reflectance as a fraction, 0 to 1",
             way_out="leave cells without data empty",
         )
 
 
 def _check_ids(path: Path, ids: list[str]) -> None:
-    doubled = pd.Index(ids)[pd.Index(ids).duplicated()]
-    if len(doubled):
+    duplicate = pd.Index(ids)[pd.Index(ids).duplicated()]
+    if len(duplicate):
         raise SamplesError(
             path,
-            found=f"the id {doubled[0]!r} twice",
+            found=f"the id {duplicate[0]!r} twice",
             expected="one row per id",
-            way_out="name another id_column, or several that are unique together",
+            way_out="specify another id_column, or several that are unique together",
         )

@@ -1,4 +1,4 @@
-"""Spectra as a file holds them: what every reader of spectra returns, before units and order are settled."""
+"""The common result of all readers of spectra, before units and the order of bands are unified."""
 
 from __future__ import annotations
 
@@ -14,13 +14,27 @@ Quantity = Literal["reflectance", "absorbance"]
 
 @dataclass(frozen=True, eq=False)
 class StoredSpectra:
-    """Spectra in the units and the order of their file.
+    """Spectra in the units and the band order of their file.
 
-    wavelength `(band,)` in the unit of the file; values `(sample, band)` float64 as stored, NaN where nothing
-    was measured; ids one per sample; table `(sample, column)` what else the file says of each;
-    nm_per_unit: nm in one unit of wavelength, None where the file does not say; quantity: None where the file
-    does not say; scale: what the file says its values are to be multiplied by.
+    Attributes
+    ----------
+    wavelength : numpy.ndarray
+        `(band,)` wavelengths in the unit of the file.
+    values : numpy.ndarray
+        `(sample, band)` float64 as stored, NaN where nothing was measured.
+    ids : list of str
+        One id per sample.
+    table : pandas.DataFrame
+        `(sample, column)` the other columns of the file.
+    nm_per_unit : float or None
+        Nanometres per unit of wavelength; None if the file states no unit.
+    quantity : {"reflectance", "absorbance"} or None
+        None if the file states no quantity.
+    scale : float
+        The factor by which the file says to multiply the values.
 
+    Examples
+    --------
     >>> import numpy as np, pandas as pd
     >>> StoredSpectra(np.array([0.4, 0.5]), np.array([[10.0, 20.0]]), ["a"], pd.DataFrame(index=[0]), 1000.0).scale
     1.0

@@ -1,4 +1,4 @@
-"""Read tables of spectra, CSV or Parquet: a column whose name is a number is a band, its name the wavelength."""
+"""Read tables of spectra from CSV or Parquet, where the names of band columns are their wavelengths."""
 
 from __future__ import annotations
 
@@ -33,9 +33,29 @@ def read_spectra_table(
 ) -> StoredSpectra:
     """Read a CSV (comma, semicolon or tab) or Parquet table of spectra, one row per spectrum.
 
-    id_column and quantity as in `geosoil.io.spectra.reader.read_spectra`. Raises SamplesError if it is no such
-    table, WavelengthError for two columns of one wavelength, UnitsError for a quantity it does not know.
+    Parameters
+    ----------
+    path : Path
+        The table; a column whose name is a number is a band.
+    id_column, quantity
+        See `geosoil.io.spectra.reader.read_spectra`.
 
+    Returns
+    -------
+    StoredSpectra
+        The spectra in the order of the table's columns.
+
+    Raises
+    ------
+    SamplesError
+        If the file is not such a table.
+    WavelengthError
+        If two columns have the same wavelength.
+    UnitsError
+        If the file states an unknown quantity.
+
+    Examples
+    --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -45,63 +65,61 @@ def read_spectra_table(
     array([500., 400.])
     """
     if path.suffix.lower() in (".parquet", ".pq"):
-        frame, said = _parquet(path, quantity)
+        frame, stored_quantity = _read_parquet(path, quantity)
     else:
-        frame, said = _csv(path, id_column), None
-    return StoredSpectra(*_split(path, frame, id_column), quantity=said)
+        frame, stored_quantity = _read_csv(path, id_column), None
+    return StoredSpectra(*_split(path, frame, id_column), quantity=stored_quantity)
 
 
-def _parquet(path: Path, quantity: Quantity | None) -> tuple[pd.DataFrame, Quantity | None]:
+def _read_parquet(path: Path, quantity: Quantity | None) -> tuple[pd.DataFrame, Quantity | None]:
     try:
         table = pq.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as error:
-        raise SamplesError(
-            path, found=f"no Parquet table ({error})", expected="a whole Parquet file", way_out="write it anew"
-        ) from error
-    _refuse_doubles(path, table.column_names)
-    said = (table.schema.metadata or {}).get(METADATA_KEY)
+        raise SamplesError(path, problem=f"not a valid Parquet file ({error})", way_out="write it again") from error
+    _refuse_duplicates(path, table.column_names)
+    metadata = (table.schema.metadata or {}).get(METADATA_KEY)
     frame = table.to_pandas(ignore_metadata=True)
-    if said is None:
+    if metadata is None:
         return frame, None
     try:
-        facts = json.loads(said)
+        entries = json.loads(metadata)
     except ValueError:
-        facts = None
-    kind = facts.get("spectra_kind") if isinstance(facts, dict) else "unreadable"
+        entries = None
+    kind = entries.get("spectra_kind") if isinstance(entries, dict) else "unreadable"
     kind = kind if kind is None else str(kind)
     if kind is not None and kind not in SPECTRA_KINDS and quantity is None:
         raise UnitsError(
             path,
             found=f"spectra_kind {kind!r} in the file's key `geosoil`",
             expected=" or ".join(SPECTRA_KINDS),
-            way_out="say quantity= (and scale=) when reading",
+            way_out="specify quantity= (and scale=)",
         )
     return frame, SPECTRA_KINDS.get(kind or "")
 
 
-def _csv(path: Path, id_column: str | Sequence[str] | None) -> pd.DataFrame:
+def _read_csv(path: Path, id_column: str | Sequence[str] | None) -> pd.DataFrame:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
         separator = max(",;\t", key=first.count)
         header = next(csv.reader([first], delimiter=separator), [])
-        _refuse_doubles(path, header)  # pandas would rename the second 500 to 500.1, a wavelength
+        _refuse_duplicates(path, header)  # pandas would rename a second column 500 to 500.1, another wavelength
         keys = [id_column] if isinstance(id_column, str) else list(id_column or ID_COLUMNS)
-        as_text = {name: str for name in keys if name in header}  # an id 007 is not 7
+        as_text = {name: str for name in keys if name in header}  # so that an id 007 does not become 7
         frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", dtype=as_text, low_memory=False)
     except (OSError, UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise SamplesError(
             path,
-            found=f"no table ({error})",
-            expected="a CSV file with one header line, UTF-8",
-            way_out="export it anew",
+            problem=f"not a readable table ({error})",
+            expected="a CSV file with one header line, in UTF-8",
+            way_out="export it again",
         ) from error
     if not isinstance(frame.index, pd.RangeIndex):
         raise SamplesError(
             path,
             found=f"rows with more cells than the {len(header)} names of the header",
             expected="one name per column",
-            way_out="name the first column too",
+            way_out="add a name for the first column",
         )
     return frame
 
@@ -110,19 +128,21 @@ def _is_band(name: object) -> bool:
     return BAND_NAME.fullmatch(str(name)) is not None
 
 
-def _refuse_doubles(path: Path, names: Sequence[str]) -> None:
+def _refuse_duplicates(path: Path, names: Sequence[str]) -> None:
     wavelength = pd.Index([float(name) for name in names if _is_band(name)])
     if wavelength.has_duplicates:
         raise WavelengthError(
             path,
-            found=f"two columns at {wavelength[wavelength.duplicated()][0]:g}",
+            found=f"two columns at wavelength {wavelength[wavelength.duplicated()][0]:g}",
             expected="one column per wavelength",
-            way_out="drop one of them",
+            way_out="remove one of them",
         )
     column = pd.Index([name for name in names if name])
     if column.has_duplicates:
-        doubled = column[column.duplicated()][0]
-        raise SamplesError(path, found=f"two columns {doubled!r}", expected="one of a name", way_out="rename one")
+        duplicate = column[column.duplicated()][0]
+        raise SamplesError(
+            path, found=f"two columns named {duplicate!r}", expected="unique names", way_out="rename one of them"
+        )
 
 
 def _split(
@@ -131,23 +151,22 @@ def _split(
     """Return wavelengths, values `(sample, band)` float64, ids and the other columns of a table."""
     keys = [id_column] if isinstance(id_column, str) else list(id_column or ())
     keys = keys or [name for name in ID_COLUMNS if name in frame][:1]
-    absent = [key for key in keys if key not in frame]
-    if absent:
-        others = [str(name) for name in frame if not _is_band(name)][:5]
-        raise SamplesError(
-            path, found=f"no column {absent[0]!r}", expected=f"one of {others}", way_out="give another id_column"
-        )
+    missing = [key for key in keys if key not in frame]
+    if missing:
+        columns = ", ".join([str(name) for name in frame if not _is_band(name)][:5])
+        problem = f'column "{missing[0]}" is missing (columns: {columns})'
+        raise SamplesError(path, problem=problem, way_out="specify another id_column")
     bands = [name for name in frame if _is_band(name) and name not in keys]
     if len(bands) < 2 or not len(frame):
         raise SamplesError(
             path,
             found=f"{len(bands)} band columns and {len(frame)} rows",
             expected="columns whose names are wavelengths, such as 450 or 450.5, and one row per spectrum",
-            way_out="name the band columns by wavelength alone",
+            way_out="use the wavelength alone as the name of a band column",
         )
     if keys and frame[keys].isna().to_numpy().any():
         row = int(np.flatnonzero(frame[keys].isna().to_numpy().any(axis=1))[0])
-        raise SamplesError(path, found=f"no id in row {row + 1}", expected="an id in every row", way_out="fill it in")
+        raise SamplesError(path, found=f"no id in row {row + 1}", expected="an id in every row", way_out="add it")
     ids = ["/".join(map(str, row)) for row in zip(*(frame[key] for key in keys), strict=True)]
     values = _numbers(path, frame[bands])
     drop = bands + (keys if len(keys) == 1 else [])
@@ -157,11 +176,11 @@ def _split(
 
 
 def _numbers(path: Path, bands: pd.DataFrame) -> np.ndarray:
-    """Return the cells of the band columns as float64, naming the first that is no number."""
-    no_number = [name for name, dtype in bands.dtypes.items() if dtype.kind not in "iuf"]
-    if no_number:
-        bands = bands.astype(dict.fromkeys(no_number, object))
-        for name in no_number:
+    """Return the cells of the band columns as float64; the first invalid cell raises SamplesError."""
+    texts = [name for name, dtype in bands.dtypes.items() if dtype.kind not in "iuf"]
+    if texts:
+        bands = bands.astype(dict.fromkeys(texts, object))
+        for name in texts:
             number = pd.to_numeric(bands[name].astype(str), errors="coerce")
             _refuse_cell(path, bands, name, (number.isna() & bands[name].notna()).to_numpy())
             bands[name] = number
@@ -173,12 +192,12 @@ def _numbers(path: Path, bands: pd.DataFrame) -> np.ndarray:
     return values
 
 
-def _refuse_cell(path: Path, bands: pd.DataFrame, name: Hashable, wrong: np.ndarray) -> None:
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
+def _refuse_cell(path: Path, bands: pd.DataFrame, name: Hashable, invalid: np.ndarray) -> None:
+    if invalid.any():
+        row = int(np.flatnonzero(invalid)[0])
         raise SamplesError(
             path,
             found=f"{str(bands[name].iloc[row])!r} in column {name!r}, row {row + 1}",
-            expected="a number, or nothing",
-            way_out="mend the cell, or leave it empty",
+            expected="a number or an empty cell",
+            way_out="correct the cell, or leave it empty",
         )

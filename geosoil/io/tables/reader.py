@@ -1,4 +1,4 @@
-"""Sample points from files: GeoPackage, GeoJSON, Shapefile, GeoParquet, or CSV and Parquet with coordinates."""
+"""Read sample points from GeoPackage, GeoJSON, Shapefile, GeoParquet, or CSV and Parquet with coordinates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
-_NAMED = 5  # of many at fault, so many are named
+_MAX_LISTED = 5  # ids in a message
 
 
 def read_samples(
@@ -30,20 +30,36 @@ def read_samples(
     crs: str | None = None,
     layer: str | None = None,
 ) -> gpd.GeoDataFrame:
-    """Read sample points with their measured properties, and refuse what would be silently wrong.
+    """Read sample points with their measured properties, and reject tables with missing or ambiguous content.
 
-    path: `.gpkg`, `.geojson`, `.shp`, `.parquet` or `.csv`.
-    sample_id: the column of ids; they are read as text, each once. columns: of numbers, in the units their
-        names say; a cell left empty becomes NaN.
-    x, y, crs: the columns of coordinates and their CRS, for a CSV or a Parquet file without geometry. With a
-        geometry, crs is for a file that does not state one.
-    layer: of a file that holds several.
+    Parameters
+    ----------
+    path : path-like
+        A `.gpkg`, `.geojson`, `.shp`, `.parquet`, `.csv` or `.tsv` file.
+    sample_id : str
+        The column of ids, which are read as text and must be unique.
+    columns : sequence of str
+        Numeric columns to read; an empty cell becomes NaN.
+    x, y : str, optional
+        The columns of coordinates, for a table without geometry.
+    crs : str, optional
+        The CRS of the coordinates, or of a geometry whose file states none.
+    layer : str, optional
+        The layer to read, for a file with several layers.
 
-    Returns the id, the columns as float64, and the points; other columns are left out.
+    Returns
+    -------
+    geopandas.GeoDataFrame
+        The ids as text, the columns as float64, and one point per row; other columns are left out.
 
-    Raises SamplesError where ids are missing or twice, a column is absent, text stands among numbers, a
-    geometry is no point, the CRS is unknown, or there are fewer than two rows.
+    Raises
+    ------
+    SamplesError
+        If ids are missing or repeated, a column is missing or holds text, a geometry is not a point, the CRS is
+        unknown, or there are fewer than two rows.
 
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "sites.csv"
@@ -56,8 +72,7 @@ def read_samples(
     table = read_table(path, layer)
     if len(table) < 2:
         raise SamplesError(path, found=f"{len(table)} rows", expected="at least 2", way_out="add samples")
-    asked = [sample_id, *columns, *(name for name in (x, y) if name is not None)]
-    for name in asked:
+    for name in (sample_id, *columns, *(name for name in (x, y) if name is not None)):
         require_column(path, table, name)
     ids = read_unique_ids(path, table[sample_id])
     numbers = {name: read_numbers(path, table[name], ids) for name in columns}
@@ -68,9 +83,24 @@ def read_samples(
 
 
 def read_table(path: Path, layer: str | None = None) -> pd.DataFrame:
-    """Read the whole table, cells of a CSV as text; a GeoDataFrame where the file has a geometry.
+    """Read a whole table; the cells of a CSV file are text.
 
-    Raises SamplesError for a file that is absent or no table, or holds several layers and none is named.
+    Parameters
+    ----------
+    path : Path
+        A file in any format that `read_samples` accepts.
+    layer : str, optional
+        The layer to read, for a file with several layers.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All columns; a GeoDataFrame if the file has a geometry.
+
+    Raises
+    ------
+    SamplesError
+        If the file is missing or is not a table, or has several layers and `layer` is not given.
     """
     import geopandas as gpd
     import pyogrio
@@ -80,7 +110,7 @@ def read_table(path: Path, layer: str | None = None) -> pd.DataFrame:
     try:
         if path.suffix.lower() in (".csv", ".tsv"):
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            # As text: an id 007 must not become 7, and a bad number must be named as it stands.
+            # As text: an id 007 must not become 7, and a message quotes an invalid number as it is in the file.
             return pd.read_csv(path, sep=separator, dtype=str, skipinitialspace=True, encoding="utf-8-sig")
         if path.suffix.lower() == ".parquet":
             import pyarrow.parquet
@@ -93,69 +123,71 @@ def read_table(path: Path, layer: str | None = None) -> pd.DataFrame:
                 raise SamplesError(
                     path,
                     found=f"{len(layers)} layers",
-                    expected="one, or its name",
-                    way_out=f"name one of {', '.join(layers[:_NAMED])}",
+                    expected="one layer",
+                    way_out=f"select one of {', '.join(layers[:_MAX_LISTED])}",
                 )
             layer = layers[0] if layers else None
         return gpd.read_file(path, layer=layer, engine="pyogrio")
-    except (OSError, ValueError, RuntimeError) as error:  # pyogrio's are RuntimeErrors, pandas' and Arrow's ValueErrors
+    except (OSError, ValueError, RuntimeError) as error:  # pyogrio raises RuntimeError, pandas and Arrow ValueError
         raise SamplesError(
             path,
-            found=f"no table that can be read ({str(error).splitlines()[0]})",
+            problem=f"not a readable table ({str(error).splitlines()[0]})",
             expected="GeoPackage, GeoJSON, Shapefile, Parquet or CSV",
             way_out="check the file",
         ) from error
 
 
 def require_column(path: Path, table: pd.DataFrame, name: str) -> None:
-    """Raise SamplesError, with the nearest name there is, for a column that is absent."""
+    """Raise SamplesError, with the most similar name as a suggestion, if a column is missing."""
     if name in table.columns:
         return
-    there = [str(column) for column in table.columns if column != "geometry"]
-    near = get_close_matches(name.lower(), [column.lower() for column in there], n=1, cutoff=0.5)
-    nearest = next((column for column in there if near and column.lower() == near[0]), None)
-    way_out = f"did you mean {nearest}?" if nearest else f"choose one of {', '.join(there[:12])}"
-    raise SamplesError(path, found=f"no column {name}", expected="it among the columns", way_out=way_out)
+    columns = [str(column) for column in table.columns if column != "geometry"]
+    matches = get_close_matches(name.lower(), [column.lower() for column in columns], n=1, cutoff=0.5)
+    nearest = next((column for column in columns if matches and column.lower() == matches[0]), None)
+    problem = f'column "{name}" is missing (columns: {", ".join(columns[:12])})'
+    raise SamplesError(
+        path, problem=problem, way_out=f"did you mean {nearest}?" if nearest else "choose one of the columns"
+    )
 
 
 def read_ids(path: Path, column: pd.Series) -> np.ndarray:
-    """Return ids `(row,)` as text; raises SamplesError where one is missing."""
-    empty = np.flatnonzero(~filled(column))
+    """Return ids as text `(row,)`; raises SamplesError if one is missing."""
+    empty = np.flatnonzero(~has_value(column))
     if empty.size:
         raise SamplesError(
             path,
             found=f"no {column.name} in row {empty[0] + 1} ({empty.size} such rows)",
             expected="an id in each row",
-            way_out="give it one, or delete the row",
+            way_out="add an id, or delete the row",
         )
     return column.astype(str).str.strip().to_numpy(dtype=object)
 
 
 def read_unique_ids(path: Path, column: pd.Series) -> np.ndarray:
-    """Return ids `(row,)` as text; raises SamplesError if one is missing or not unique."""
+    """Return ids as text `(row,)`; raises SamplesError if one is missing or repeated."""
     ids = read_ids(path, column)
-    twice = pd.unique(ids[pd.Series(ids).duplicated()])
-    if twice.size:
+    repeated = pd.unique(ids[pd.Series(ids).duplicated()])
+    if repeated.size:
         raise SamplesError(
             path,
-            found=f"{column.name} more than once: {named(twice)}",
-            expected="each id once",
+            problem=f"{column.name} is not unique: {list_ids(repeated)}",
+            expected="one row per id",
             way_out="make the ids unique, or average repeated samples first",
         )
     return ids
 
 
-def filled(column: pd.Series) -> np.ndarray:
-    """Say which cells `(row,)` hold something.
+def has_value(column: pd.Series) -> np.ndarray:
+    """Return a mask `(row,)` of the cells that are not empty.
 
-    >>> filled(pd.Series(["1", " ", None])).tolist()
+    >>> has_value(pd.Series(["1", " ", None])).tolist()
     [True, False, False]
     """
     return (column.notna() & (column.astype(str).str.strip() != "")).to_numpy()
 
 
 def as_numbers(column: pd.Series) -> np.ndarray:
-    """Return cells `(row,)` as float64, NaN for what is empty or no finite number.
+    """Return cells as float64 `(row,)`, NaN for cells that are empty or not a finite number.
 
     >>> as_numbers(pd.Series(["1.5", "", "inf", "n.d."]))
     array([1.5, nan, nan, nan])
@@ -165,15 +197,15 @@ def as_numbers(column: pd.Series) -> np.ndarray:
 
 
 def read_numbers(path: Path, column: pd.Series, ids: Sequence[str] | np.ndarray) -> np.ndarray:
-    """Return cells `(row,)` as float64, NaN where empty; raises SamplesError, with the row's id, for anything else."""
+    """Return cells as float64 `(row,)`, NaN where empty; raises SamplesError, naming the row, for other text."""
     values = as_numbers(column)
-    wrong = np.flatnonzero(np.isnan(values) & filled(column))
-    if wrong.size:
-        at = wrong[0]
+    invalid = np.flatnonzero(np.isnan(values) & has_value(column))
+    if invalid.size:
+        row = invalid[0]
         raise SamplesError(
             path,
-            found=f"{str(column.iloc[at])!r} in column {column.name}, row {at + 1} ({ids[at]})",
-            expected="a number, or an empty cell",
+            found=f"{str(column.iloc[row])!r} in column {column.name}, row {row + 1} ({ids[row]})",
+            expected="a number or an empty cell",
             way_out="correct the cell",
         )
     return values
@@ -182,9 +214,9 @@ def read_numbers(path: Path, column: pd.Series, ids: Sequence[str] | np.ndarray)
 def read_points(
     path: Path, table: Any, ids: np.ndarray, x: str | None, y: str | None, crs: str | None
 ) -> gpd.GeoSeries:
-    """Return the points of a table with their CRS, from its geometry or its columns x and y.
+    """Return the points of a table with their CRS, from its geometry or from its columns x and y.
 
-    Raises SamplesError where the CRS is unknown, a coordinate is missing or a geometry is no point.
+    Raises SamplesError if the CRS is unknown, a coordinate is missing or a geometry is not a point.
     """
     import geopandas as gpd
 
@@ -193,25 +225,25 @@ def read_points(
             raise SamplesError(
                 path,
                 found="a table without geometry",
-                expected="the names of its columns x and y, and their CRS",
-                way_out="give all three",
+                expected="the columns of x and y, and their CRS",
+                way_out="specify all three",
             )
         coordinates = [read_numbers(path, table[name], ids) for name in (x, y)]
         missing = np.isnan(coordinates).any(axis=0)
         if missing.any():
             raise SamplesError(
                 path,
-                found=f"no coordinates for {named(ids[missing])}",
-                expected="a place for each sample",
+                found=f"no coordinates for {list_ids(ids[missing])}",
+                expected="coordinates for each sample",
                 way_out="add them, or delete these rows",
             )
-        return gpd.GeoSeries(gpd.points_from_xy(*coordinates), crs=_checked_crs(path, crs))
+        return gpd.GeoSeries(gpd.points_from_xy(*coordinates), crs=_parse_crs(path, crs))
     points = table.geometry.reset_index(drop=True)
-    absent = (points.isna() | points.is_empty).to_numpy()
-    if absent.any():
+    missing = (points.isna() | points.is_empty).to_numpy()
+    if missing.any():
         raise SamplesError(
             path,
-            found=f"no geometry for {named(ids[absent])}",
+            found=f"no geometry for {list_ids(ids[missing])}",
             expected="a point for each sample",
             way_out="add them, or delete these rows",
         )
@@ -219,40 +251,40 @@ def read_points(
     if other.any():
         raise SamplesError(
             path,
-            found=f"{points.geom_type[other].iloc[0]} geometries ({named(ids[other])})",
+            found=f"{points.geom_type[other].iloc[0]} geometries ({list_ids(ids[other])})",
             expected="points",
-            way_out="take centroids, or the points themselves",
+            way_out="convert them to points, for instance to centroids",
         )
     if points.crs is None:
         if crs is None:
-            raise SamplesError(path, found="no CRS", expected="one", way_out="give it, for instance crs=EPSG:4326")
-        return points.set_crs(_checked_crs(path, crs))
-    if crs is not None and points.crs != _checked_crs(path, crs):
+            raise SamplesError(path, found="no CRS", expected="a CRS", way_out="specify it, for instance crs=EPSG:4326")
+        return points.set_crs(_parse_crs(path, crs))
+    if crs is not None and points.crs != _parse_crs(path, crs):
         raise SamplesError(
             path,
             found=f"CRS {points.crs.to_string()[:60]}",
-            expected=f"{crs}, as given",
-            way_out="leave the CRS out: the file's own is right",
+            expected=f"{crs}, as specified",
+            way_out="do not specify a CRS: that of the file is used",
         )
     return points
 
 
-def _checked_crs(path: Path, crs: str) -> Any:
+def _parse_crs(path: Path, crs: str) -> Any:
     import pyproj
 
     try:
         return pyproj.CRS.from_user_input(crs)
     except pyproj.exceptions.CRSError as error:
         raise SamplesError(
-            path, found=f"CRS {crs!r}", expected="a CRS, for instance EPSG:32633", way_out="correct it"
+            path, problem=f"{crs!r} is not a valid CRS", expected="a CRS such as EPSG:32633", way_out="correct it"
         ) from error
 
 
-def named(ids: Sequence[str] | np.ndarray) -> str:
-    """List at most five ids, and say how many there are in all.
+def list_ids(ids: Sequence[str] | np.ndarray) -> str:
+    """Return up to five ids as text, with the number of those left out.
 
-    >>> named(["a", "b"]), named(list("abcdefg"))
+    >>> list_ids(["a", "b"]), list_ids(list("abcdefg"))
     ('a, b', 'a, b, c, d, e and 2 more')
     """
-    text = ", ".join(str(one) for one in ids[:_NAMED])
-    return text if len(ids) <= _NAMED else f"{text} and {len(ids) - _NAMED} more"
+    text = ", ".join(str(sample) for sample in ids[:_MAX_LISTED])
+    return text if len(ids) <= _MAX_LISTED else f"{text} and {len(ids) - _MAX_LISTED} more"

@@ -8,7 +8,7 @@ import numpy as np
 
 from geosoil.errors import SamplesError, UnitsError
 from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE, read_spectra
-from geosoil.io.tables.reader import named
+from geosoil.io.tables.reader import list_ids
 from geosoil.models.contract import Feature
 from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples
 from geosoil.samples.extract import sample_raster
@@ -103,7 +103,7 @@ def _laboratory_spectra(
     if missing:
         raise SamplesError(
             path,
-            found=f"no laboratory spectrum for {named(missing)}",
+            found=f"no laboratory spectrum for {list_ids(missing)}",
             expected=f"one spectrum for each of the {len(ids)} samples",
             way_out=f"add them, or match the column {data.sample_id}",
         )
@@ -119,7 +119,7 @@ def _laboratory_spectra(
     if empty.any():
         raise SamplesError(
             path,
-            found=f"empty cells in the laboratory spectra of {named(ids[empty])}",
+            found=f"empty cells in the laboratory spectra of {list_ids(ids[empty])}",
             expected="a value at every band",
             way_out="fill them in, or delete these samples",
         )

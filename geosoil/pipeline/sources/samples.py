@@ -13,8 +13,8 @@ import pandas as pd
 from geosoil.errors import SamplesError
 from geosoil.estimators.base import FEW_SAMPLES, FEWEST_SAMPLES
 from geosoil.io.tables.reader import (
-    filled,
-    named,
+    has_value,
+    list_ids,
     read_numbers,
     read_points,
     read_table,
@@ -176,7 +176,7 @@ def read_labels(path: Path, table: pd.DataFrame, column: str | None, key: str) -
     if column is None:
         return None
     require_column(path, table, column)
-    empty = ~filled(table[column])
+    empty = ~has_value(table[column])
     if empty.any():
         raise SamplesError(
             path,
@@ -198,7 +198,7 @@ def keep_known(samples: Samples, recipe: Recipe, notes: list[str]) -> Samples:
     if recipe.data.on_missing == "stop":
         raise SamplesError(
             samples.path,
-            found=f"no {columns} for {named(samples.ids[~known])}",
+            found=f"no {columns} for {list_ids(samples.ids[~known])}",
             expected="a number for each sample",
             way_out="fill it in, or set on_missing = 'drop' in [data]",
         )
@@ -222,7 +222,7 @@ def check_values(path: str, wanted: Property, ids: np.ndarray, values: Any) -> N
     if outside.any():
         raise SamplesError(
             path,
-            found=f"{wanted.column} outside the valid range for {named(ids[outside])}",
+            found=f"{wanted.column} outside the valid range for {list_ids(ids[outside])}",
             expected=f"{low:g} to {high:g} {wanted.unit}",
             way_out="correct the values, or set valid_range in the recipe",
         )
@@ -241,7 +241,7 @@ def check_positive(path: str, target: TargetProperty, ids: np.ndarray, values: n
     if target.log != "none" and (values <= 0).any():
         raise SamplesError(
             path,
-            found=f"{target.column} of zero or less for {named(ids[values <= 0])}",
+            found=f"{target.column} of zero or less for {list_ids(ids[values <= 0])}",
             expected="positive values under a logarithm",
             way_out="correct these values, or set log = 'none' in the recipe",
         )

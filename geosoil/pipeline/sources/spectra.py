@@ -12,7 +12,7 @@ from geosoil.errors import SamplesError, WavelengthError
 from geosoil.estimators.base import FEWEST_SAMPLES
 from geosoil.io.rasters.wavelengths import read_band_table
 from geosoil.io.spectra.reader import read_spectra
-from geosoil.io.tables.reader import named
+from geosoil.io.tables.reader import list_ids
 from geosoil.models.contract import Feature
 from geosoil.pipeline.sources.library import read_library
 from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples, samples_of_table
@@ -57,7 +57,7 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
     if not whole.all() and data.on_missing == "stop":
         raise SamplesError(
             spectra.source,
-            found=f"empty cells or zeros in the spectra of {named(samples.ids[~whole])}",
+            found=f"empty cells or zeros in the spectra of {list_ids(samples.ids[~whole])}",
             expected="reflectance above zero in every band",
             way_out="correct these spectra, or set on_missing = 'drop' in [data]",
         )
@@ -93,7 +93,7 @@ def _samples_with_spectra(loaded: LoadedRecipe, spectra: Spectra, notes: list[st
         if absent.any():
             raise SamplesError(
                 spectra.source,
-                found=f"no spectrum for {named(samples.ids[absent])}",
+                found=f"no spectrum for {list_ids(samples.ids[absent])}",
                 expected=f"one for each of the {len(samples.ids)} samples",
                 way_out=f"add them, or match the column {data.sample_id}",
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.errors import SamplesError
-from geosoil.io.tables.reader import named, read_numbers, read_table, require_column
+from geosoil.io.tables.reader import list_ids, read_numbers, read_table, require_column
 from geosoil.models.contract import Feature
 from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples
 
@@ -37,7 +37,7 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
         empty = [name for name, values in zip(data.columns, X.T, strict=True) if np.isnan(values).any()]
         raise SamplesError(
             path,
-            found=f"empty cells in {named(empty)} for {named(samples.ids[~complete])}",
+            found=f"empty cells in {list_ids(empty)} for {list_ids(samples.ids[~complete])}",
             expected="a number in every feature column",
             way_out="fill them in, or set on_missing = 'drop' in [data]",
         )

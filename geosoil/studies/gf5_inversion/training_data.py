@@ -11,7 +11,7 @@ import numpy as np
 
 from geosoil.errors import SamplesError, UnitsError
 from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE, read_spectra
-from geosoil.io.tables.reader import named, read_samples
+from geosoil.io.tables.reader import list_ids, read_samples
 from geosoil.models.contract import Feature
 from geosoil.samples.extract import sample_raster
 from geosoil.sensors.cube import open_cube
@@ -118,7 +118,7 @@ def _points(loaded: LoadedRecipe[Recipe]) -> gpd.GeoDataFrame:
     if missing.any() and data.on_missing == "stop":
         raise SamplesError(
             path,
-            found=f"no {recipe.target.column} for {named(points[data.sample_id][missing].to_numpy())}",
+            found=f"no {recipe.target.column} for {list_ids(points[data.sample_id][missing].to_numpy())}",
             expected="a number for each sample",
             way_out="fill it in, or set on_missing = 'drop' in [data]",
         )
@@ -177,7 +177,7 @@ def _laboratory_at(
     if missing:
         raise SamplesError(
             path,
-            found=f"no laboratory spectrum for {named(missing)}",
+            found=f"no laboratory spectrum for {list_ids(missing)}",
             expected=f"one spectrum for each of the {len(ids)} samples",
             way_out=f"add them, or match the column {data.sample_id}",
         )
@@ -194,7 +194,7 @@ def _laboratory_at(
     if empty.any():
         raise SamplesError(
             path,
-            found=f"empty cells in the laboratory spectra of {named(np.array(ids)[empty])}",
+            found=f"empty cells in the laboratory spectra of {list_ids(np.array(ids)[empty])}",
             expected="a value at every band",
             way_out="fill them in, or delete these samples",
         )

@@ -14,7 +14,7 @@ from geosoil.errors import SamplesError, WavelengthError
 from geosoil.estimators.base import FEW_SAMPLES, FEWEST_SAMPLES
 from geosoil.io.rasters.wavelengths import read_band_table
 from geosoil.io.spectra.reader import read_spectra
-from geosoil.io.tables.reader import named, read_samples, read_table, require_column
+from geosoil.io.tables.reader import list_ids, read_samples, read_table, require_column
 from geosoil.models.contract import Feature
 from geosoil.samples.libraries import DUPLICATE_DIFFERENCE, common_grid, contents_of
 from geosoil.sensors.cube import open_cube
@@ -101,7 +101,7 @@ def read_training_data(loaded: LoadedRecipe[Recipe]) -> TrainingData:
         if data.on_missing == "stop":
             raise SamplesError(
                 samples.source,
-                found=f"NaN or zeros in the spectra of {named(np.array(samples.ids)[~whole])}",
+                found=f"NaN or zeros in the spectra of {list_ids(np.array(samples.ids)[~whole])}",
                 expected="reflectance above zero in every band",
                 way_out="mend these spectra, or set on_missing = 'drop' in [data]",
             )
@@ -151,7 +151,7 @@ def _contents(
         if absent.any():
             raise SamplesError(
                 spectra.source,
-                found=f"no spectrum for {named(ids[absent])}",
+                found=f"no spectrum for {list_ids(ids[absent])}",
                 expected=f"one for each of the {len(ids)} samples",
                 way_out=f"add them, or match the column {data.sample_id}",
             )
@@ -165,7 +165,7 @@ def _contents(
         if data.on_missing == "stop":
             raise SamplesError(
                 path,
-                found=f"no {column} for {named(np.array(spectra.ids)[place][~known])}",
+                found=f"no {column} for {list_ids(np.array(spectra.ids)[place][~known])}",
                 expected="a number for each sample",
                 way_out="fill it in, or set on_missing = 'drop' in [data]",
             )

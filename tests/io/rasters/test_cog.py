@@ -1,4 +1,4 @@
-"""Writing maps: exact statistics, metadata that survives, and an output that is whole or absent."""
+"""COGs have exact statistics and metadata, and are written completely or not at all."""
 
 import os
 import resource
@@ -155,7 +155,7 @@ def test_one_valid_pixel_is_the_statistics(tmp_path):
     assert (band.minimum, band.p2, band.p98, band.std, band.valid_count) == (2.5, 2.5, 2.5, 0, 1)
 
 
-def test_a_band_without_valid_pixels_is_written_without_statistics_and_said_so(tmp_path):
+def test_a_band_without_valid_pixels_is_written_without_statistics(tmp_path):
     data = noise(2, 20, 20)
     data[1] = np.nan
     summary = write_cog(a_raster(data, names=["full", "empty"]), tmp_path / "map.tif")
@@ -180,14 +180,14 @@ def test_a_map_without_crs_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_refused_before_anything_is_computed(tmp_path):
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_computed(tmp_path):
     def never(block):
         raise AssertionError("computed")
 
     lazy = map_blocks(never, a_raster(noise(1, 4, 4)), names=["a"])
     (tmp_path / "file").touch()
-    for path, found in ((tmp_path, "a folder"), (tmp_path / "no" / "map.tif", "no such folder"),
-                        (tmp_path / "file" / "map.tif", "a file where its folder should be")):  # fmt: skip
+    for path, found in ((tmp_path, "a folder"), (tmp_path / "no" / "map.tif", "does not exist"),
+                        (tmp_path / "file" / "map.tif", "is not a folder")):  # fmt: skip
         with pytest.raises(OutputError, match=found):
             write_cog(lazy, path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -195,7 +195,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_computed(t
 
 def test_too_little_room_is_refused_before_anything_is_computed(tmp_path, monkeypatch):
     monkeypatch.setattr(cog.shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000))
-    with pytest.raises(OutputError, match=r"0 MB free; expected 1 MB"):
+    with pytest.raises(OutputError, match=r"not enough disk space; expected 1 MB; .*0 MB are free"):
         write_cog(a_raster(noise(1, 300, 300)), tmp_path / "map.tif")
     assert list(tmp_path.iterdir()) == []
 
@@ -239,7 +239,7 @@ def test_a_corrupt_tile_stops_the_map_and_its_window_is_named(tmp_path):
 
 @contextmanager
 def files_limited_to(size):
-    """Stand in for a full disk: no file can grow beyond `size` bytes."""
+    """Simulate a full disk: no file can grow beyond `size` bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -274,7 +274,7 @@ def test_a_disk_that_fills_up_during_the_copy_is_an_error_and_leaves_nothing(tmp
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_block_that_gdal_drops_without_a_word_is_noticed(tmp_path, monkeypatch):
+def test_a_block_that_gdal_drops_silently_is_noticed(tmp_path, monkeypatch):
     class Forgetful:
         """A dataset whose last tile never reaches the disk: GDAL reads it as no data."""
 
@@ -295,7 +295,7 @@ def test_a_block_that_gdal_drops_without_a_word_is_noticed(tmp_path, monkeypatch
         return Forgetful(dataset) if mode == "w" else dataset
 
     monkeypatch.setattr(rasterio, "open", forgetful_open)
-    with pytest.raises(OutputError, match="blocks that did not reach the disk"):
+    with pytest.raises(OutputError, match="blocks were not written to the disk"):
         write_cog(a_raster(noise(1, 700, 900)), tmp_path / "map.tif")
     assert list(tmp_path.iterdir()) == []
 
@@ -317,7 +317,7 @@ def test_writing_holds_blocks_and_not_the_map_in_memory(tmp_path):
         raster = make_raster(data, names=["b0"], crs="EPSG:32633", transform=Affine(30, 0, 0, 0, -30, 0))
         lazy = map_blocks(lambda b: b + np.random.default_rng(0).random(b.shape, "float32"), raster, names=["a"])
         write_cog(lazy, sys.argv[1])
-        # Not getrusage: its peak of a child begins with that of the parent, which is all of pytest.
+        # Not getrusage: its peak of a child starts with that of the parent, which is all of pytest.
         print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
         """
     )

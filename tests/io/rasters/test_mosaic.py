@@ -1,4 +1,4 @@
-"""One VRT over maps: pixels equal to arrays composed by hand, by GDAL's own reading."""
+"""Mosaics: the pixels that GDAL reads equal arrays composed in the test."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def values_of(shape, seed, holes=()):
 
 
 def laid(canvas, values, row, column):
-    """Lay values `(y, x)` on a canvas where they are no NaN: the rule, by hand."""
+    """Copy values `(y, x)` that are not NaN to a canvas, as the rule of overlaps says."""
     part = canvas[row : row + values.shape[0], column : column + values.shape[1]]
     np.copyto(part, values, where=~np.isnan(values))
     return canvas
@@ -54,7 +54,7 @@ def pixels_of(vrt):
         return source.read()
 
 
-def test_the_map_named_last_lies_on_top_and_its_holes_show_what_lies_below(tmp_path):
+def test_the_last_map_is_on_top_and_its_gaps_show_the_map_below(tmp_path):
     below, above = values_of((8, 10), 0, [(1, 1), (6, 8)]), values_of((7, 9), 1, [(2, 3), (0, slice(0, 2))])
     maps = [write_map(tmp_path / "a.tif", below), write_map(tmp_path / "b.tif", above, column=4, row=3)]
     expected = laid(laid(np.full((10, 13), np.nan, np.float32), below, 0, 0), above, 3, 4)
@@ -77,7 +77,7 @@ def test_the_grid_is_the_first_maps_extended_to_the_west_and_north_of_it(tmp_pat
 
 
 @pytest.mark.parametrize(("shift", "moved"), [(0.3, 0), (0.5, 0), (0.7, 1), (-0.3, 0), (-0.7, -1), (2.6, 3)])
-def test_a_shifted_grid_gives_the_nearest_pixel_whatever_window_is_read(tmp_path, shift, moved):
+def test_a_shifted_grid_gives_the_nearest_pixel_for_any_window(tmp_path, shift, moved):
     base, shifted = values_of((20, 24), 0), values_of((9, 11), 1)
     maps = [
         write_map(tmp_path / "a.tif", base),
@@ -110,7 +110,7 @@ def test_names_units_nodata_of_all_bands_and_the_rule_are_kept(tmp_path):
         np.testing.assert_array_equal(source.read(), np.concatenate([a, b], axis=2))
 
 
-def test_our_own_reader_opens_the_mosaic(tmp_path):
+def test_open_raster_opens_the_mosaic(tmp_path):
     values = values_of((4, 5), 0, [(1, 1)])
     raster = open_raster(write_vrt([write_map(tmp_path / "a.tif", values)], tmp_path / "m.vrt"))
     assert (raster.band.values.tolist(), raster.attrs["units"]) == (["soc_0"], "%")
@@ -170,7 +170,7 @@ def test_much_finer_pixels_are_averaged_over_what_each_band_has(tmp_path):
     assert np.isnan(found[:, 2, 2]).all()
 
 
-def test_a_turned_map_is_brought_north_up_and_its_corners_are_no_data(tmp_path):
+def test_a_rotated_map_becomes_north_up_and_its_corners_are_no_data(tmp_path):
     cos, sin = 30 * np.cos(np.pi / 6), 30 * np.sin(np.pi / 6)
     turned = Affine(cos, sin, X, sin, -cos, Y)
     path = write_map(tmp_path / "a.tif", np.full((20, 20), 4), transform=turned)
@@ -209,16 +209,16 @@ def test_bands_that_differ_a_missing_crs_and_another_side_of_the_globe_are_refus
     a = write_map(tmp_path / "a.tif", values_of((3, 4), 0))
     two = write_map(tmp_path / "two.tif", values_of((2, 3, 4), 0))
     with pytest.raises(
-        RasterError, match=r"two\.tif: found bands with names soc_0, soc_1; expected soc_0, as of a\.tif"
+        RasterError, match=r"two\.tif: found bands with names soc_0, soc_1; expected soc_0 as in a\.tif"
     ):
         write_vrt([a, two], tmp_path / "m.vrt")
     with pytest.raises(GridError, match=r"plain\.tif: found no CRS"):
         write_vrt([a, write_map(tmp_path / "plain.tif", values_of((3, 4), 0), crs=None)], tmp_path / "m.vrt")
     beyond = write_map(tmp_path / "beyond.tif", values_of((3, 4), 0), crs="EPSG:4326", x=13, y=400)
-    with pytest.raises(GridError, match=r"beyond\.tif: found a map that has no place"):
+    with pytest.raises(GridError, match=r"beyond\.tif: its extent cannot be transformed"):
         write_vrt([a, beyond], tmp_path / "m.vrt")
     bare = write_map(tmp_path / "bare.tif", values_of((3, 4), 0), pixel=60, nodata=None)
-    with pytest.raises(RasterError, match=r"bare\.tif: found no value of no data"):
+    with pytest.raises(RasterError, match=r"bare\.tif: found no nodata value"):
         write_vrt([a, bare], tmp_path / "m.vrt")
     with pytest.raises(OutputError):
         write_vrt([a], tmp_path / "nowhere" / "m.vrt")
@@ -240,10 +240,10 @@ def gdal(*command):
 
 def test_gdalinfo_reads_the_mosaic_without_a_warning(tmp_path):
     maps = [write_map(tmp_path / f"{k}.tif", values_of((4, 4), k), column=3 * k) for k in range(2)]
-    said = json.loads(gdal("gdalinfo", "-json", write_vrt(maps, tmp_path / "m.vrt")))
-    assert said["size"] == [7, 4]
-    assert [band["description"] for band in said["bands"]] == ["soc_0"]
-    assert len(said["files"]) == 3
+    info = json.loads(gdal("gdalinfo", "-json", write_vrt(maps, tmp_path / "m.vrt")))
+    assert info["size"] == [7, 4]
+    assert [band["description"] for band in info["bands"]] == ["soc_0"]
+    assert len(info["files"]) == 3
 
 
 def test_gdalbuildvrt_composes_the_same_pixels(tmp_path):

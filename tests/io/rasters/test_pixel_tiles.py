@@ -1,4 +1,4 @@
-"""Bands picked by hand from a file of pixels or lines are those that GDAL reads, or GDAL reads them."""
+"""Bands that are read directly equal those that GDAL reads; any other file is left to GDAL."""
 
 import gzip
 import os
@@ -62,7 +62,7 @@ TILED = {"tiled": True, "blockxsize": 32, "blockysize": 16}
     "profile", [TILED, TILED | {"endianness": "big"}, {"blockysize": 1}, {"blockysize": 16}, {"bigtiff": "yes"}]
 )
 def test_any_bands_of_any_window_are_those_of_gdal(tmp_path, dtype, profile, monkeypatch):
-    monkeypatch.setattr(pixel_tiles, "CHUNK_BYTES", 3000)  # several chunks a tile
+    monkeypatch.setattr(pixel_tiles, "CHUNK_BYTES", 3000)  # several chunks per tile
     path, _ = written(tmp_path / "a.tif", dtype, **profile)
     layout = tried(path)
     assert layout == Layout(">" if "endianness" in profile else "<")
@@ -95,7 +95,7 @@ def test_a_tile_that_was_never_written_is_left_to_gdal(tmp_path):
     assert np.isnan(values[:, 16:]).all()
 
 
-def test_a_tile_said_to_be_shorter_than_its_pixels_is_left_to_gdal(tmp_path):
+def test_a_tile_with_a_stored_size_below_its_pixels_is_left_to_gdal(tmp_path):
     path, _ = written(tmp_path / "a.tif", **TILED)
     with rasterio.open(path) as source:
         size = int(source.get_tag_item("BLOCK_SIZE_0_0", "TIFF", bidx=1))
@@ -128,7 +128,7 @@ def test_a_file_that_was_replaced_while_it_is_open_is_left_to_gdal(tmp_path):
         assert read_pixels(source, str(path), stamp, Layout("<"), [1], Window(0, 0, 5, 5)) is None
 
 
-def test_a_whole_raster_is_the_same_by_hand_and_by_gdal(tmp_path, monkeypatch):
+def test_a_complete_raster_is_the_same_read_directly_and_by_gdal(tmp_path, monkeypatch):
     path, _ = written(tmp_path / "a.tif", nodata=7, **TILED)
     by_hand = open_raster(path, scale=1e-4, offset=0.1)[[3, 0], 5:60, 20:70].values
     monkeypatch.setattr(rasters, "plain_layout", lambda *_: None)
@@ -141,7 +141,7 @@ ENVI_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 1
 AXES = {"bil": (1, 0, 2), "bip": (1, 2, 0), "bsq": (0, 1, 2)}
 
 
-def envi(folder, interleave="bip", number=2, order="<", header_offset=0, **said):
+def envi(folder, interleave="bip", number=2, order="<", header_offset=0, **header):
     """Write an ENVI cube of SHAPE by hand; return its path and what it holds."""
     dtype = np.dtype(order + ENVI_TYPES[number])
     data = np.random.default_rng(0).integers(0, 256, (*SHAPE, dtype.itemsize), np.uint8).view(dtype)[..., 0]
@@ -158,7 +158,7 @@ def envi(folder, interleave="bip", number=2, order="<", header_offset=0, **said)
         "interleave": interleave,
         "byte order": int(order == ">"),
         "map info": "{UTM, 1, 1, 450000, 4800000, 30, 30, 52, North, WGS-84}",
-    } | {name.replace("_", " "): value for name, value in said.items()}
+    } | {name.replace("_", " "): value for name, value in header.items()}
     path = folder / "cube.dat"
     path.write_bytes(b"\x07" * header_offset + data.transpose(AXES[interleave]).tobytes())
     lines = [f"{name} = {value}\n" for name, value in header.items() if value is not None]
@@ -185,7 +185,7 @@ def test_an_envi_cube_of_any_type_and_byte_order_is_read_as_gdal_reads_it(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "header",
     [
         {"interleave": "bsq"},
         {"byte_order": None},
@@ -193,9 +193,9 @@ def test_an_envi_cube_of_any_type_and_byte_order_is_read_as_gdal_reads_it(
         {"file_compression": 1},
     ],
 )
-def test_an_envi_cube_that_is_not_plain_is_left_to_gdal(tmp_path, said):
-    path, _ = envi(tmp_path, **said)
-    if "file_compression" in said:
+def test_an_envi_cube_that_is_not_plain_is_left_to_gdal(tmp_path, header):
+    path, _ = envi(tmp_path, **header)
+    if "file_compression" in header:
         path.write_bytes(gzip.compress(path.read_bytes()))
     assert tried(path) is None
     with rasterio.open(path) as source:
@@ -214,7 +214,7 @@ def test_an_envi_cube_shorter_than_its_header_says_is_left_to_gdal(tmp_path, int
             assert (read is not None) == is_read
 
 
-def test_of_a_line_interleaved_cube_only_the_wanted_lines_are_read(tmp_path):
+def test_only_the_requested_lines_of_a_line_interleaved_cube_are_read(tmp_path):
     counters = Path("/proc/self/io")
     if not counters.exists():
         pytest.skip("only Linux counts what a process reads")

@@ -15,7 +15,7 @@ from rasterio import Affine
 from written_rasters import TRANSFORM, UTM, corrupt_block, write_raster
 
 from geosoil.errors import GridError, RasterError
-from geosoil.io.rasters import dataset_cache as handles
+from geosoil.io.rasters import dataset_cache
 from geosoil.io.rasters import reader as rasters
 from geosoil.io.rasters.reader import open_raster
 from geosoil.raster.grid import Grid
@@ -141,18 +141,18 @@ def test_a_corrupt_tile_names_the_file_and_the_window(tmp_path):
         tmp_path / "a.tif", stored, tiled=True, blockxsize=32, blockysize=32, compress="deflate", interleave="band"
     )
     corrupt_block(path, band=2, row=1, column=0)
-    with pytest.raises(RasterError, match=r"a\.tif: found .* row 32, column 0, 32 x 48 pixels"):
+    with pytest.raises(RasterError, match=r"a\.tif: cannot read .* row 32, column 0, 32 x 48 pixels"):
         _ = open_raster(path)[:, 32:, :48].values
 
 
-def test_what_is_no_raster_is_said_in_one_line(tmp_path):
-    (tmp_path / "a.txt").write_text("no raster")
-    for path, said in (
+def test_a_file_that_is_not_a_raster_is_reported_in_one_line(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    for path, message in (
         (tmp_path / "absent.tif", "no such file"),
         (tmp_path, "a folder"),
-        (tmp_path / "a.txt", "no raster"),
+        (tmp_path / "a.txt", "not a raster"),
     ):
-        with pytest.raises(RasterError, match=said) as raised:
+        with pytest.raises(RasterError, match=message) as raised:
             open_raster(path)
         assert "\n" not in str(raised.value)
 
@@ -211,7 +211,7 @@ def test_python_code_inside_a_vrt_is_never_run(tmp_path, monkeypatch):
     assert not proof.exists()
 
 
-def test_a_file_replaced_under_its_name_is_read_anew(tmp_path):
+def test_a_file_that_was_replaced_is_read_again(tmp_path):
     path = write_raster(tmp_path / "a.tif", np.full((1, 4, 4), 1, "uint8"))
     assert open_raster(path).values.max() == 1
     write_raster(tmp_path / "b.tif", np.full((1, 4, 4), 2, "uint8")).replace(path)
@@ -239,7 +239,7 @@ def test_a_file_on_a_web_server_is_read_by_ranges(tmp_path):
     assert 0 < sent < path.stat().st_size / 10
 
 
-def test_a_raster_travels_to_another_process_in_few_bytes(tmp_path, monkeypatch):
+def test_a_raster_is_pickled_in_few_bytes(tmp_path, monkeypatch):
     path = write_raster(tmp_path / "a.tif", np.full((330, 2, 2), 7, "uint8"), scales=[0.5] * 330)
     monkeypatch.chdir(tmp_path)
     sent = pickle.dumps(open_raster(path.name))
@@ -259,7 +259,7 @@ def test_a_forked_process_opens_datasets_of_its_own(tmp_path):
     answers = context.Queue()
 
     def read():
-        answers.put((len(handles._own.__dict__), float(raster.values.sum())))
+        answers.put((len(dataset_cache._thread_state.__dict__), float(raster.values.sum())))
 
     process = context.Process(target=read)
     process.start()
@@ -269,7 +269,8 @@ def test_a_forked_process_opens_datasets_of_its_own(tmp_path):
 
 def test_a_thread_keeps_few_datasets_and_none_after_its_end(tmp_path):
     paths = [
-        write_raster(tmp_path / f"{i}.tif", np.zeros((1, 2, 2), "uint8")) for i in range(handles.KEPT_PER_THREAD + 5)
+        write_raster(tmp_path / f"{i}.tif", np.zeros((1, 2, 2), "uint8"))
+        for i in range(dataset_cache.MAX_PER_THREAD + 5)
     ]
     opened = []
 
@@ -281,7 +282,7 @@ def test_a_thread_keeps_few_datasets_and_none_after_its_end(tmp_path):
     thread = threading.Thread(target=read)
     thread.start()
     thread.join()
-    assert len(opened) == handles.KEPT_PER_THREAD
+    assert len(opened) == dataset_cache.MAX_PER_THREAD
     assert not _open_files(tmp_path)
 
 
@@ -306,7 +307,7 @@ def test_threads_read_at_the_same_time(tmp_path, monkeypatch):
 
     @contextmanager
     def meeting(*args):
-        with handles.dataset(*args) as source:
+        with dataset_cache.dataset(*args) as source:
             yield Meeting(source)
 
     monkeypatch.setattr(rasters, "dataset", meeting)
@@ -319,15 +320,15 @@ def test_threads_read_at_the_same_time(tmp_path, monkeypatch):
     assert sums == [320, 320, 320]
 
 
-def test_two_threads_are_inside_of_a_read_at_once_no_lock_holds_one_back(tmp_path, monkeypatch):
+def test_two_threads_read_at_once_without_a_lock(tmp_path, monkeypatch):
     raster = open_raster(write_raster(tmp_path / "a.tif", np.ones((2, 64, 64), "int16")))
-    both, read = threading.Barrier(2, timeout=20), rasters._pixels
+    both, read = threading.Barrier(2, timeout=20), rasters._read_band_pixels
 
     def met(*arguments):
         both.wait()  # broken, and an error, where the other cannot come here before this one leaves
         return read(*arguments)
 
-    monkeypatch.setattr(rasters, "_pixels", met)
+    monkeypatch.setattr(rasters, "_read_band_pixels", met)
     with ThreadPoolExecutor(2) as pool:
         halves = list(pool.map(lambda rows: raster[:, rows].values.sum(), (slice(0, 32), slice(32, 64))))
     assert halves == [4096, 4096]

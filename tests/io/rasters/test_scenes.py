@@ -1,4 +1,4 @@
-"""Scenes by pattern, list and STAC items: the ones that are meant, each under a name of its own."""
+"""Scenes from patterns, lists and STAC items, each with a unique name."""
 
 import json
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from geosoil.errors import RasterError
-from geosoil.io.rasters.scenes import Scene, find_scenes, is_many
+from geosoil.io.rasters.scenes import Scene, find_scenes, is_scene_list
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 
@@ -45,12 +45,12 @@ def write_items(path, *items):
     ],
 )
 def test_a_path_is_many_scenes_or_one_cube(cube, many):
-    assert is_many(cube) is many
+    assert is_scene_list(cube) is many
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_one_cube(tmp_path):
     make(tmp_path, "field[1].tif")
-    assert not is_many(tmp_path / "field[1].tif")
+    assert not is_scene_list(tmp_path / "field[1].tif")
     assert find_scenes(tmp_path / "field[1].tif") == [Scene(str(tmp_path / "field[1].tif"), "field_1")]
 
 
@@ -69,14 +69,14 @@ def test_the_folder_of_a_product_keeps_its_dots(tmp_path):
     assert names_of(find_scenes(tmp_path / "GF5*")) == ["GF5_E112.73_N29.83", "GF5_E112.73_N30.10"]
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
+def test_files_with_the_same_name_get_the_names_of_their_folders(tmp_path):
     make(tmp_path, "north/cube.tif", "south/Cube.tif", "south/other.tif")
     assert names_of(find_scenes(tmp_path / "*" / "*.tif")) == ["north_cube", "south_Cube", "other"]
 
 
 def test_a_scene_named_twice_is_refused(tmp_path):
     (tmp_path / "list.txt").write_text("a.tif\na.tif\n")
-    with pytest.raises(RasterError, match="2 scenes of the name"):
+    with pytest.raises(RasterError, match="2 scenes named"):
         find_scenes(tmp_path / "list.txt")
 
 
@@ -136,24 +136,24 @@ def test_several_assets_are_refused_with_their_names_and_one_is_chosen_by_key(tm
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("l.txt", "# nothing\n", "no scene"),
         ("l.txt", None, "No such file"),
-        ("l.txt", b"\xff\xfe\x00", "no UTF-8"),
-        ("i.json", "{", "no JSON"),
-        ("i.json", "[]", "type None"),
+        ("l.txt", b"\xff\xfe\x00", "not valid UTF-8"),
+        ("i.json", "{", "not valid JSON"),
+        ("i.json", "[]", "the type is None"),
         ("i.json", '{"type": "FeatureCollection", "features": []}', "no scene"),
-        ("i.json", '{"type": "FeatureCollection", "features": [{"type": "Feature", "id": "a"}]}', "without assets"),
+        ("i.json", '{"type": "FeatureCollection", "features": [{"type": "Feature", "id": "a"}]}', "has no assets"),
         ("i.json", json.dumps(item("a", when="May")), "datetime 'May'"),
         ("i.json", json.dumps(item("a", {"x": {"href": "x.json"}})), "no data asset"),
         ("none*.tif", None, "no scene"),
     ],
 )
-def test_what_names_no_scene_is_refused_in_one_line(tmp_path, name, content, said):
+def test_a_list_without_scenes_is_refused_in_one_line(tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(RasterError, match=said) as caught:
+    with pytest.raises(RasterError, match=message) as caught:
         find_scenes(tmp_path / name)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)

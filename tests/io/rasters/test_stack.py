@@ -1,4 +1,4 @@
-"""Covariates of any grid on one: what a pixel is made of, gaps, classes, names; real covariates of three places."""
+"""Stacks of covariates: resampling, gaps, classes and names; real covariates of three areas."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ UTM_32 = rasterio.CRS.from_epsg(32632)
 
 @pytest.fixture(scope="module")
 def field():
-    """A rough field `(3, 240, 260)`: what a pixel is made of shows in its value."""
+    """A rough field `(3, 240, 260)`, whose values show how a pixel was resampled."""
     return np.random.default_rng(0).normal(100, 10, (3, 240, 260)).astype("float32")
 
 
@@ -195,12 +195,12 @@ def test_another_extent_of_the_same_pixels_is_cut_and_not_resampled(folder, fiel
     np.testing.assert_array_equal(stack.values[:, :, 3:], field[:, 2:22, :27])
     assert np.isnan(stack.values[:, :, :3]).all()
     assert stack.attrs["notes"] == (
-        "rough.tif: cut to the grid, whose pixels are its own",
+        "rough.tif: cropped to the grid, which has the same pixels",
         "rough.tif: covers about 90 % of the grid; no data beyond",
     )
 
 
-def test_what_was_done_is_said(folder, tmp_path):
+def test_notes_state_what_was_done(folder, tmp_path):
     degrees = np.ones((1, 120, 160), "float32")
     write_raster(tmp_path / "slope.tif", degrees, crs=WGS84, transform=Affine(0.001, 0, 16.45, 0, -0.001, 52.36))
     stack = open_stack([folder / "landform.tif", tmp_path / "slope.tif"], classes={"landform": [1, 2, 3, 4]})
@@ -234,7 +234,7 @@ def test_a_class_that_the_table_lacks_stops_or_is_no_data(folder):
     np.testing.assert_array_equal(np.isnan(stack.values[1]), np.isnan(codes) | (codes == 4))
 
 
-def test_a_colour_table_is_said_and_never_averaged(folder, tmp_path):
+def test_a_colour_table_is_noted_and_never_averaged(folder, tmp_path):
     path = tmp_path / "painted.tif"
     write_raster(path, np.tile(np.array([[1, 9], [9, 9]], "uint8"), (1, 30, 30)), photometric="palette")
     with rasterio.open(path, "r+") as made:
@@ -246,28 +246,28 @@ def test_a_colour_table_is_said_and_never_averaged(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("name,label\n1,a\n", "the columns name, label"),
         ("code,label\n1,a\n1,b\n", "the code 1 twice"),
         ("code,label\nA1,a\n", "the code 'A1'"),
         ("code,label\n", "no code"),
-        ("code,label\n16777217,a\n", "the code '16777217'; expected whole numbers from -16777216"),
+        ("code,label\n16777217,a\n", "the code '16777217'; expected integers from -16777216"),
     ],
 )
-def test_a_table_of_classes_that_is_none_is_refused(folder, tmp_path, text, said):
+def test_an_invalid_table_of_classes_is_refused(folder, tmp_path, text, message):
     (tmp_path / "classes.csv").write_text(text)
-    with pytest.raises(RasterError, match=said):
+    with pytest.raises(RasterError, match=message):
         open_stack(folder / "landform.tif", classes={"landform": tmp_path / "classes.csv"})
 
 
-def test_a_name_that_two_files_have_is_told_apart_by_the_file_in_any_order(folder, tmp_path):
+def test_a_name_in_two_files_gets_the_name_of_its_file_in_any_order(folder, tmp_path):
     write_raster(tmp_path / "other.tif", np.ones((1, 240, 260), "float32"), descriptions=["b"])
     paths = [folder / "rough.tif", tmp_path / "other.tif"]
     stack, turned = open_stack(paths), open_stack(paths[::-1])
     assert stack.band.values.tolist() == ["a", "rough:b", "c", "other:b"]
     assert turned.band.values.tolist() == ["other:b", "a", "rough:b", "c"]
-    assert stack.attrs["notes"] == ("b is a band of several files: told apart as file:b",)
+    assert stack.attrs["notes"] == ("b is a band of several files: named file:b",)
     with pytest.raises(RasterError, match="2 bands named rough:a"):
         open_stack([folder / "rough.tif", folder / "rough.tif"])
 
@@ -283,14 +283,14 @@ def test_names_without_descriptions_are_the_files(tmp_path):
         open_stack([tmp_path / "dem.tif", tmp_path / "index.tif"], names=["z", "p"])
 
 
-def test_what_cannot_be_brought_to_the_grid_is_refused(folder, tmp_path):
+def test_a_raster_that_cannot_be_warped_to_the_grid_is_refused(folder, tmp_path):
     write_raster(tmp_path / "plain.tif", np.ones((1, 4, 4), "float32"), crs=None)
     with pytest.raises(GridError, match="no CRS of the file"):
         open_stack([folder / "rough.tif", tmp_path / "plain.tif"])
     write_raster(tmp_path / "far.tif", np.ones((1, 4, 4), "float32"), transform=Affine(30, 0, 0, 0, -30, 0))
-    with pytest.raises(GridError, match=r"far.tif: .* does not touch the grid"):
+    with pytest.raises(GridError, match=r"far.tif: .* does not overlap the grid"):
         open_stack([folder / "rough.tif", tmp_path / "far.tif"])
-    with pytest.raises(RasterError, match=r"no band landfrom \(of classes\).*near it are: landform"):
+    with pytest.raises(RasterError, match=r"no band landfrom for its classes.*similar names are: landform"):
         open_stack([folder / "landform.tif"], classes={"landfrom": [1]})
 
 
@@ -301,7 +301,7 @@ def test_a_corrupt_block_names_the_file_and_the_window(folder, field, tmp_path):
     corrupt_block(path, band=2, row=0, column=0)
     stack = open_stack(path, like=grid_of(Affine(60, 0, 600_000, 0, -60, 5_800_000), (120, 130)))
     assert np.isfinite(stack[0].values).all()
-    with pytest.raises(RasterError, match=r"torn.tif: found a window that cannot be read, row 0, column 0, 20 x 20"):
+    with pytest.raises(RasterError, match=r"torn.tif: cannot read the window at row 0, column 0, 20 x 20"):
         stack[1, :20, :20].values.sum()
 
 

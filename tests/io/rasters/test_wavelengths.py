@@ -50,7 +50,7 @@ def test_the_imagery_tags_of_gdal_are_read_last(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".bands.csv", "_bands.csv"])
-def test_a_table_beside_the_file_is_found_but_the_files_own_tags_go_first(tmp_path, ending):
+def test_a_table_in_the_same_folder_is_found_but_tags_of_the_file_come_first(tmp_path, ending):
     path = write_raster(tmp_path / "a.tif", THREE)
     assert find_bands(path) is None
     (tmp_path / f"a{ending}").write_text("wavelength_nm\n450\n900\n2200\n")
@@ -61,10 +61,10 @@ def test_a_table_beside_the_file_is_found_but_the_files_own_tags_go_first(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("tags", "said"),
+    ("tags", "message"),
     [
         ([{"wavelength": w, "wavelength_units": "Wavenumber"} for w in (1, 2, 3)], "wavelengths in Wavenumber"),
-        ([{"wavelength": w} for w in (450, 900, 2200)], "no stated unit"),
+        ([{"wavelength": w} for w in (450, 900, 2200)], "wavelengths without unit"),
         ([{"wavelength": w, **NM} for w in (0.45, 0.9, 2.2)], "a centre of 0.45 nm"),
         ([{"wavelength": w, **NM} for w in (450, 900)], "no tag wavelength for 1 of 3 bands, the first of them band 3"),
         ([{"wavelength": w, **NM} for w in (450, "blue", 900)], "'blue' as wavelength of band 2"),
@@ -75,36 +75,36 @@ def test_a_table_beside_the_file_is_found_but_the_files_own_tags_go_first(tmp_pa
         ([{"wavelength": w, **NM, "fwhm": 0} for w in (450, 900, 2200)], "not positive"),
     ],
 )
-def test_wavelengths_that_cannot_be_trusted_are_refused(tmp_path, tags, said):
-    with pytest.raises(WavelengthError, match=said):
+def test_invalid_wavelengths_are_refused(tmp_path, tags, message):
+    with pytest.raises(WavelengthError, match=message):
         find_bands(write_raster(tmp_path / "a.tif", THREE, band_tags=tags))
 
 
 def test_an_envi_list_of_another_length_is_refused(tmp_path):
-    # GDAL drops or misaligns such lists without a word.
+    # GDAL silently drops or misaligns such lists.
     path = write_envi(tmp_path / "a.img", ["wavelength units = nm", "wavelength = {500, 600}"])
     with pytest.raises(WavelengthError, match="2 values of wavelength"):
         find_bands(path)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("centre_nm\n450\n900\n", "2 rows; expected one for each of 3 bands"),
         ("nm\n450\n900\n2200\n", "columns nm"),
-        ("band,centre_nm\n0,450\n1,900\n2,2200\n", "other numbers in column band"),
+        ("band,centre_nm\n0,450\n1,900\n2,2200\n", "invalid numbers in the column band"),
         ("centre_nm\n450\nx\n2200\n", "'x' as centre_nm of band 2"),
         ("wavelength\n0.45\n0.9\n2.2\n", "a centre of 0.45 nm"),
-        ("", "no table of bands"),
+        ("", "not a readable table of bands"),
     ],
 )
-def test_a_table_that_does_not_fit_is_refused(tmp_path, text, said):
+def test_an_invalid_table_of_bands_is_refused(tmp_path, text, message):
     (tmp_path / "bands.csv").write_text(text)
-    with pytest.raises(WavelengthError, match=said):
+    with pytest.raises(WavelengthError, match=message):
         read_band_table(tmp_path / "bands.csv", count=3)
 
 
-def test_a_table_in_micrometres_says_so_in_its_column(tmp_path):
+def test_a_table_in_micrometres_is_recognised_by_its_column(tmp_path):
     (tmp_path / "bands.csv").write_text("Band, Wavelength_um, FWHM_um, good\n1,0.45,0.01,1\n2,2.2,0.02,0\n")
     found = read_band_table(tmp_path / "bands.csv")
     np.testing.assert_allclose(found.centre_nm, [450, 2200])

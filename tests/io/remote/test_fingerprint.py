@@ -1,4 +1,4 @@
-"""A file is known again, and one that changed is not, whatever of it changed."""
+"""A fingerprint is stable, and changes with any file that is read."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from geosoil.io.remote.fingerprint import fingerprint
 
 
 def later(path):
-    """Let a file look as if it had been written a second later."""
+    """Move the modification time of a file by one second."""
     status = path.stat()
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
 
@@ -44,7 +44,7 @@ def with_side_file(folder):
 
 
 @pytest.mark.parametrize("made", [envi, mosaic, mosaic_of_a_mosaic, with_side_file])
-def test_a_raster_whose_other_file_changed_is_another(made, tmp_path):
+def test_a_change_of_a_side_file_changes_the_fingerprint(made, tmp_path):
     named, other = made(tmp_path)
     before = fingerprint(named)
     assert fingerprint(named) == before
@@ -59,13 +59,13 @@ def test_a_neighbour_that_is_not_read_does_not_count(tmp_path):
     assert fingerprint(named) == before
 
 
-def test_a_mosaic_of_itself_comes_to_an_end(tmp_path):
+def test_a_mosaic_that_contains_itself_has_a_fingerprint(tmp_path):
     named, _ = mosaic(tmp_path)
     named.write_text(named.read_text().replace("a.tif", "all.vrt"))
     assert len(fingerprint(named)) == 16
 
 
-def test_a_table_is_known_by_itself(tmp_path):
+def test_a_change_of_a_table_changes_the_fingerprint(tmp_path):
     table = Path(tmp_path / "bands.csv")
     table.write_text("wavelength_nm\n400\n")
     before = fingerprint(table)

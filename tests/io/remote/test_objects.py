@@ -1,4 +1,4 @@
-"""A store keeps bytes by name, whole or not at all, in a folder as under s3://."""
+"""Stores keep complete values by name, in a folder and under s3://."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from s3_server import s3_server
 
 from geosoil.errors import OutputError
 from geosoil.io.remote import objects
-from geosoil.io.remote.objects import is_object, open_store, upload
+from geosoil.io.remote.objects import is_object_url, open_store, upload
 
 pytest.importorskip("boto3")
 pytest.importorskip("moto")
@@ -54,7 +54,7 @@ def test_what_was_never_written_or_is_deleted_is_not_found(place):
         store.read("a")
 
 
-def test_a_store_is_the_same_after_a_journey_and_for_many_threads(place):
+def test_a_store_can_be_pickled_and_used_by_many_threads(place):
     store = open_store(place)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda k: pickle.loads(pickle.dumps(store)).write(f"block-{k}", b"%d" % k), range(24)))
@@ -80,9 +80,9 @@ def test_clearing_a_folder_removes_the_store_and_nothing_else(tmp_path):
     store.clear()
     store.clear()
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-    own = open_store(tmp_path / "made")
-    own.write("a", b"1")
-    own.clear()
+    created = open_store(tmp_path / "made")
+    created.write("a", b"1")
+    created.clear()
     assert not (tmp_path / "made").exists()
 
 
@@ -99,7 +99,7 @@ def test_clearing_a_prefix_removes_the_store_and_nothing_else(client):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
-def test_a_disk_that_refuses_is_one_line_with_its_free_space_and_leaves_nothing(tmp_path, monkeypatch, code):
+def test_a_failed_write_is_one_line_with_the_free_space_and_leaves_nothing(tmp_path, monkeypatch, code):
     store = open_store(tmp_path)
     store.write("a", b"old")
 
@@ -122,8 +122,8 @@ def test_a_file_where_a_folder_should_be_is_one_line(tmp_path):
         open_store(tmp_path / "scratch").write("a", b"1")
 
 
-def test_an_address_of_another_kind_is_refused():
-    assert is_object("s3://b/a") and not is_object("https://b/a") and not is_object(Path("a"))
+def test_a_url_of_another_kind_is_refused():
+    assert is_object_url("s3://b/a") and not is_object_url("https://b/a") and not is_object_url(Path("a"))
     for where in ("gs://bucket/a", "https://me:word@example.org/a"):
         with pytest.raises(OutputError, match="a folder or s3://") as refused:
             open_store(where)
@@ -132,13 +132,13 @@ def test_an_address_of_another_kind_is_refused():
         open_store("s3:///a")
 
 
-def test_without_boto3_the_way_out_is_said(monkeypatch):
+def test_without_boto3_the_message_names_the_package_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3.exceptions", None)
     with pytest.raises(OutputError, match=r'pip install "geosoil\[s3\]"'):
         open_store("s3://sound/a").write("a", b"1")
 
 
-def test_an_object_whose_body_ends_early_is_fetched_again(client):
+def test_a_truncated_download_is_repeated(client):
     store = open_store("s3://short/run")
     content = os.urandom(100_000)
     store.write("a", content)
@@ -171,7 +171,7 @@ def test_an_upload_that_fails_for_good_is_one_line_and_leaves_what_was_there(cli
     assert "Uploads" not in client.list_multipart_uploads(Bucket="never")
 
 
-def test_a_bucket_that_is_not_there_and_a_server_that_is_not_are_one_line_each(client, monkeypatch, tmp_path):
+def test_a_missing_bucket_and_a_missing_server_are_one_line_each(client, monkeypatch, tmp_path):
     (tmp_path / "a").write_bytes(b"1")
     for use in (lambda: open_store("s3://absent/a").write("a", b"1"), lambda: upload(tmp_path / "a", "s3://absent/a")):
         with pytest.raises(OutputError, match=r"s3://absent/a.*NoSuchBucket"):
@@ -182,7 +182,7 @@ def test_a_bucket_that_is_not_there_and_a_server_that_is_not_are_one_line_each(c
         open_store("s3://sound/a").write("a", b"1")
 
 
-def test_gdals_names_of_the_endpoint_serve_for_writing_too(client, monkeypatch):
+def test_the_endpoint_variables_of_gdal_are_used_for_writing_too(client, monkeypatch):
     endpoint = os.environ["AWS_ENDPOINT_URL"]
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_S3_ENDPOINT", endpoint.removeprefix("http://"))

@@ -64,14 +64,14 @@ def test_a_scale_that_is_given_replaces_that_of_the_header(tmp_path):
     np.testing.assert_allclose(spectra.values[0], [0.05, 0.1, 0.15], rtol=1e-6)
 
 
-def test_numbers_without_a_scale_are_refused_as_no_fraction(tmp_path):
+def test_numbers_without_a_scale_are_refused_if_they_are_not_fractions(tmp_path):
     with pytest.raises(UnitsError, match=r"median of .*scale=0.0001"):
         read_spectra(library(tmp_path, without=["reflectance scale factor"]))
 
 
 def test_a_unit_of_wavelength_is_never_guessed(tmp_path):
     path = library(tmp_path, without=["wavelength units"])
-    with pytest.raises(WavelengthError, match="unknown unit"):
+    with pytest.raises(WavelengthError, match="wavelengths without unit"):
         read_spectra(path)
     assert read_spectra(path, wavelength_unit="um").wavelength_nm.tolist() == [450, 550, 2201]
     with pytest.raises(UnitsError, match="furlongs"):
@@ -95,12 +95,12 @@ def test_a_unit_of_wavelength_is_never_guessed(tmp_path):
     ],
     ids=str,
 )
-def test_a_header_that_does_not_fit_is_refused(tmp_path, change, found):
+def test_an_inconsistent_header_is_refused(tmp_path, change, found):
     with pytest.raises(SamplesError, match=found):
         read_envi_library(library(tmp_path, **change))
 
 
-def test_a_half_of_a_library_is_refused(tmp_path):
+def test_a_library_without_its_header_or_data_is_refused(tmp_path):
     path = library(tmp_path)
     (tmp_path / "clay.hdr").unlink()
     with pytest.raises(SamplesError, match=r"no header; expected clay.hdr or clay.sli.hdr"):

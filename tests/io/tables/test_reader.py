@@ -40,41 +40,45 @@ def read_csv(folder, text, **options):
     return read_samples(folder / "s.csv", **options)
 
 
-def test_ids_are_text_as_they_stand(tmp_path):
+def test_ids_are_read_as_text(tmp_path):
     assert read_csv(tmp_path, "site,soc_pct,x,y\n007,1,2,3\n7,1,2,3\n")["site"].tolist() == ["007", "7"]
 
 
 @pytest.mark.parametrize(
-    ("text", "options", "said"),
+    ("text", "options", "message"),
     [
-        ("site,soc_pct,x,y\na,1,2,3\na,1,2,3\n", {}, "site more than once: a"),
+        ("site,soc_pct,x,y\na,1,2,3\na,1,2,3\n", {}, "site is not unique: a"),
         ("site,soc_pct,x,y\na,1,2,3\n,1,2,3\n", {}, "no site in row 2"),
-        ("site,SOC,x,y\na,1,2,3\nb,1,2,3\n", {"columns": ["soc_pct"]}, "no column soc_pct.* did you mean SOC?"),
+        (
+            "site,SOC,x,y\na,1,2,3\nb,1,2,3\n",
+            {"columns": ["soc_pct"]},
+            'column "soc_pct" is missing .* did you mean SOC?',
+        ),
         ("site,soc_pct,x,y\na,1,2,3\nb,<0.1,2,3\n", {}, r"'<0.1' in column soc_pct, row 2 \(b\)"),
         ("site,soc_pct,x,y\na,1,2,3\nb,inf,2,3\n", {}, "'inf' in column soc_pct"),
         ("site,soc_pct,x,y\na,1,2,3\nb,1,,3\n", {}, "no coordinates for b"),
         ("site,soc_pct,x,y\na,1,2,3\nb,1,east,3\n", {}, "'east' in column x"),
         ("site,soc_pct,x,y\na,1,2,3\nb,1,2,3\n", {"crs": None}, "without geometry"),
-        ("site,soc_pct,x,y\na,1,2,3\nb,1,2,3\n", {"crs": "EPSG:none"}, "CRS 'EPSG:none'"),
+        ("site,soc_pct,x,y\na,1,2,3\nb,1,2,3\n", {"crs": "EPSG:none"}, "'EPSG:none' is not a valid CRS"),
         ("site,soc_pct,x,y\na,1,2,3\n", {}, "1 rows; expected at least 2"),
-        ("", {}, "no table that can be read"),
+        ("", {}, "not a readable table"),
     ],
 )
-def test_a_table_that_would_be_silently_wrong_is_refused(tmp_path, text, options, said):
-    with pytest.raises(SamplesError, match=said):
+def test_an_incomplete_or_ambiguous_table_is_refused(tmp_path, text, options, message):
+    with pytest.raises(SamplesError, match=message):
         read_csv(tmp_path, text, **options)
 
 
 @pytest.mark.parametrize(
-    ("geometry", "said"),
+    ("geometry", "message"),
     [
         ([Point(0, 1), None, Point(4, 5)], "no geometry for b"),
         ([Point(0, 1), LineString([(0, 0), (1, 1)]), Point(4, 5)], r"LineString geometries \(b\)"),
     ],
 )
-def test_geometries_other_than_points_are_refused(tmp_path, geometry, said):
+def test_geometries_other_than_points_are_refused(tmp_path, geometry, message):
     sites(geometry=geometry).to_parquet(tmp_path / "s.parquet")
-    with pytest.raises(SamplesError, match=said):
+    with pytest.raises(SamplesError, match=message):
         read_samples(tmp_path / "s.parquet", sample_id="site", columns=[])
 
 
@@ -85,22 +89,22 @@ def test_a_crs_is_needed_once_and_must_not_contradict_the_file(tmp_path):
         read_samples(tmp_path / "without.parquet", sample_id="site", columns=[])
     found = read_samples(tmp_path / "without.parquet", sample_id="site", columns=[], crs="EPSG:32633")
     assert found.crs.to_epsg() == 32633
-    with pytest.raises(SamplesError, match="expected EPSG:4326, as given"):
+    with pytest.raises(SamplesError, match="expected EPSG:4326, as specified"):
         read_samples(tmp_path / "with.parquet", sample_id="site", columns=[], crs="EPSG:4326")
 
 
-def test_a_file_of_several_layers_wants_the_name_of_one(tmp_path):
+def test_a_file_of_several_layers_needs_the_name_of_one(tmp_path):
     for layer in ("first", "second"):
         sites().to_file(tmp_path / "s.gpkg", layer=layer)
-    with pytest.raises(SamplesError, match="name one of first, second"):
+    with pytest.raises(SamplesError, match="select one of first, second"):
         read_samples(tmp_path / "s.gpkg", sample_id="site", columns=[])
     assert len(read_samples(tmp_path / "s.gpkg", sample_id="site", columns=[], layer="second")) == 3
 
 
-def test_files_that_are_no_table_are_said_in_one_line(tmp_path):
+def test_files_that_are_not_tables_are_reported_in_one_line(tmp_path):
     (tmp_path / "s.gpkg").write_text("no database")
-    for name, said in (("absent.csv", "no such file"), ("s.gpkg", "no table that can be read")):
-        with pytest.raises(SamplesError, match=said) as raised:
+    for name, message in (("absent.csv", "no such file"), ("s.gpkg", "not a readable table")):
+        with pytest.raises(SamplesError, match=message) as raised:
             read_samples(tmp_path / name, sample_id="site", columns=[])
         assert "\n" not in str(raised.value)
 

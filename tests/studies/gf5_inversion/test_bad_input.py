@@ -148,7 +148,7 @@ def test_a_table_without_coordinates_is_refused_and_works_with_their_names(study
 def test_doubled_ids_are_refused_by_name(study):
     study.points.loc[3, "sample_id"] = "S02"
     study.write_points()
-    assert "samples.gpkg: found sample_id more than once: S02" in study.refusal(SamplesError)
+    assert "samples.gpkg: sample_id is not unique: S02" in study.refusal(SamplesError)
 
 
 def test_an_empty_id_is_refused_by_its_row(study):
@@ -177,7 +177,7 @@ def test_an_empty_cell_of_the_target_is_refused_or_dropped_on_request(study):
 
 def test_a_misspelt_target_column_is_refused_with_the_nearest_name(study):
     line = study.refusal(SamplesError, ('"cu_mg_kg"', '"cu_mgkg"'))
-    assert "samples.gpkg: found no column cu_mgkg" in line
+    assert 'samples.gpkg: column "cu_mgkg" is missing' in line
     assert "did you mean cu_mg_kg?" in line
 
 
@@ -310,9 +310,9 @@ def test_an_output_folder_that_is_a_file_is_refused_before_anything_is_read(stud
         ("table", "table: found ending none; expected .csv"),
         ("table.txt", "table.txt: found ending .txt; expected .csv"),
         ("folder.csv", "folder.csv: found a folder; expected a file name"),
-        ("file/table.csv", "file: found a file; expected a folder to write; name another with -o"),
-        ("file.csv", "file: found a file; expected a folder to write"),  # where the report goes
-        ("samples.csv", "samples.csv: found one of the inputs"),
+        ("file/table.csv", "file: found a file; expected a writable folder; choose another with -o"),
+        ("file.csv", "file: found a file; expected a writable folder"),  # where the report goes
+        ("samples.csv", "samples.csv: is also an input"),
     ],
 )
 def test_a_comparison_that_could_not_be_written_is_refused_before_anything_is_read(study, name, said):

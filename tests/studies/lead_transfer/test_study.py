@@ -234,9 +234,9 @@ def test_a_library_of_another_range_is_refused(study):
 @pytest.mark.parametrize(
     ("changes", "kind", "said"),
     [
-        (('column = "pb_mg_kg"', 'column = "pb"'), SamplesError, "no column pb"),
-        (('[target]', '[source]\ncolumn = "ph_h2o"\n[target]'), SamplesError, "no column ph_h2o"),
-        (('group = "site"', 'group = "place"'), SamplesError, "no column place"),
+        (('column = "pb_mg_kg"', 'column = "pb"'), SamplesError, 'column "pb" is missing'),
+        (('[target]', '[source]\ncolumn = "ph_h2o"\n[target]'), SamplesError, 'column "ph_h2o" is missing'),
+        (('group = "site"', 'group = "place"'), SamplesError, 'column "place" is missing'),
         (("patience = 3", "patienc = 3"), RecipeError, "did you mean patience?"),
         (("block_m = 300.0", 'split = "spatial"'), RecipeError, "spatial blocks need validation.block_m"),
         (("block_m = 300.0", "n_labels = 5"), RecipeError, "n_labels"),

@@ -234,7 +234,7 @@ def test_without_a_country_there_are_no_country_models(study):
     [
         (("k = 20", "k = 200"), SamplesError, "120 rows for rs_local.k = 200"),
         (("n = 12", "n = 4"), RecipeError, "local.n"),
-        (("soc_pct", "clay_pct"), SamplesError, "no column clay_pct"),
+        (("soc_pct", "clay_pct"), SamplesError, 'column "clay_pct" is missing'),
         (("soc_pct", "soc_g_kg"), SamplesError, "but soc_pct, another unit"),
         (('"here"', '"nowhere"'), SamplesError, "no row of nowhere"),
         (('crs = "EPSG:32633"\n', ""), RecipeError, "give x, y and crs together"),

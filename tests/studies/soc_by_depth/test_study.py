@@ -170,7 +170,7 @@ def test_fewer_profiles_than_folds_are_refused(study):
         (("patch = 5", "patch = 6"), RecipeError, "take 5 or 7"),
         (('"covariates/*.tif"', '"covariate/*.tif"'), RecipeError, "no such file"),
         (("patch = 5", "patches = 5"), RecipeError, "did you mean patch?"),
-        (('column = "soc_g_kg"', 'column = "soc_pct"'), SamplesError, "no column soc_pct"),
+        (('column = "soc_g_kg"', 'column = "soc_pct"'), SamplesError, 'column "soc_pct" is missing'),
         (("[0, 10, 30, 60]", "[0, 30, 10, 60]"), RecipeError, "does not go down"),
         (('horizons = "horizons.csv"\n', ""), RecipeError, "give horizons or sites"),
     ],
