@@ -72,7 +72,7 @@ WORDS = {
     r"\bin whatever\b": "in any",
     r"\b(without a word|for ever|by turns|of one mind|tear words apart|the most to take)\b": "an ordinary phrase",
     r"\bhand(s|ed)? on\b": "pass",
-    r"\bof (a|one) name\b": "with the same name",
+    r"\bof one name\b": "with the same name",
     rf"\bone(?:{_BETWEEN} [\w`-]+){{0,3}} a {_PART}\b": "one ... per ...",
     rf"\b(blocks?|threads?|rows?|lines?|sentences?|clones?|bytes|statistics) an? {_PART}\b": "one ... per ...",
     r"; default (?!:)": "(default: ...)",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FORMAT = "geosoil journal 1"
 WAY_OUT = "delete it, or name another file"
 _HASH = "sha256:"
-_SHOWN = 80  # characters of a name or value in a message
+_SHOWN = 80  # characters of names and values in a message
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Identity:
         Raises
         ------
         OutputError
-            If the bytes are damaged, are no journal, or belong to a run with another identity. `where` names the file
+            If the bytes are damaged, are not a journal, or belong to a run with another identity. `where` names the file
             in the message, `way_out` says how to start over.
         """
         try:
