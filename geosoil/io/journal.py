@@ -102,7 +102,7 @@ class Identity:
         Raises
         ------
         OutputError
-            If the bytes are damaged, are not a journal, or belong to a run with another identity. `where` names the file
+            If the bytes are damaged, are not a journal, or belong to a run with another identity. `where` is the file
             in the message, `way_out` says how to start over.
         """
         try:
