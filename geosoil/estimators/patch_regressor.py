@@ -309,12 +309,12 @@ class PatchRegressor(RegressorMixin, Stateful, ABC):
     ) -> dict[str, np.ndarray]:
         """Train a network; `predict` returns `(predicted, measured)` for a batch, `settings` replace the usual ones."""
         from geosoil.networks.loop import TrainSettings, train
-        from geosoil.networks.patch_cnn import masked_squared_error, one_of_eight
+        from geosoil.networks.patch_cnn import masked_squared_error, random_symmetry
 
         def loss(net: nn.Module, batch: tuple[torch.Tensor, ...], generator: torch.Generator) -> torch.Tensor:
             patches, measured = batch
             if self.augment and net.training:
-                patches = one_of_eight(patches, generator)
+                patches = random_symmetry(patches, generator)
             return masked_squared_error(*predict(net, patches, measured))
 
         usual = TrainSettings(

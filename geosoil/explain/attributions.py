@@ -1,11 +1,12 @@
-"""Attributions of a prediction to its features: they sum to f(x) - mean f(background), by five ways.
+"""Five methods that attribute a prediction to its features, with the sum f(x) - mean f(background).
 
-linear       one matrix: weight x (x - mean of the background), exact
-path         nets and smooth programs: expected gradients, the integral of each path from a background row to x done
-             by Gauss-Legendre steps instead of random points, so that the sum holds
-gradient     the same by shap's GradientExplainer, random points (the paper's); its sum holds to a few per cent
-tree         forests: shap's TreeExplainer, exact
-permutation  kernels and everything else: shap's PermutationExplainer over groups of features, within a budget
+linear       linear models: weight x (x - mean of the background), exact
+path         networks and smooth programs: expected gradients, with the integral along each path from a background row
+             to x by Gauss-Legendre quadrature instead of random points, so that the sum is accurate
+gradient     expected gradients at random points (GradientExplainer of shap, as in the paper); the sum is accurate to a
+             few per cent
+tree         forests: TreeExplainer of shap, exact
+permutation  kernels and all other models: PermutationExplainer of shap over groups of features
 """
 
 from __future__ import annotations
@@ -25,15 +26,33 @@ if TYPE_CHECKING:
 
     Function = Callable[[torch.Tensor], torch.Tensor]
 
-STEPS, MOST_STEPS = 8, 512  # of Gauss-Legendre, along one path
+STEPS, MOST_STEPS = 8, 512  # Gauss-Legendre points along one path: at first and at most
 ROWS_AT_ONCE = 512
 
 
 def linear_attributions(weight: np.ndarray, X: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Return the exact attributions `(sample, feature)` of `X @ weight + intercept`.
+    """Return the exact attributions of the linear model `X @ weight + intercept`.
 
-    weight `(feature,)`, X `(sample, feature)`, background `(row, feature)`. Lundberg and Lee 2017, corollary 1.
+    Parameters
+    ----------
+    weight : ndarray of shape (feature,)
+        Coefficients.
+    X : ndarray of shape (sample, feature)
+        Rows to explain.
+    background : ndarray of shape (row, feature)
+        Background rows.
 
+    Returns
+    -------
+    ndarray of shape (sample, feature)
+        Attributions in the unit of the prediction.
+
+    References
+    ----------
+    Lundberg and Lee 2017, corollary 1.
+
+    Examples
+    --------
     >>> linear_attributions(np.array([2.0, 1.0]), np.array([[1.0, 1.0]]), np.zeros((3, 2))).tolist()
     [[2.0, 1.0]]
     """
@@ -43,14 +62,33 @@ def linear_attributions(weight: np.ndarray, X: np.ndarray, background: np.ndarra
 def expected_gradients(
     function: Function, X: np.ndarray, background: np.ndarray, *, steps: int = STEPS, tolerance: float = np.inf
 ) -> np.ndarray:
-    """Return expected gradients `(sample, feature)`: (x - b) df/dx averaged over all paths from background rows b to x.
+    """Return expected gradients: the mean of (x - b) df/dx over the straight paths from background rows b to x.
 
-    function: `(row, feature)` -> `(row, 1)` or `(row,)`, of torch tensors in the type of X. X `(sample, feature)`,
-    background `(row, feature)`. Every background row is walked in `steps` points of Gauss-Legendre: the mean
-    of integrated gradients over the background (Sundararajan et al. 2017; Erion et al. 2021, eq. 3). A path whose
-    attributions miss f(x) - f(b) by more than `tolerance` crosses many kinks of the net: it is walked again in
-    four times the steps, up to 512.
+    Parameters
+    ----------
+    function : callable
+        From torch tensors `(row, feature)` of the type of X to `(row, 1)` or `(row,)`.
+    X : ndarray of shape (sample, feature)
+        Rows to explain.
+    background : ndarray of shape (row, feature)
+        Background rows.
+    steps : int
+        Gauss-Legendre points per path.
+    tolerance : float
+        A path whose attributions differ from f(x) - f(b) by more than this is integrated again with four times the
+        points, up to 512; networks with ReLU need more points where a path crosses many of their kinks.
 
+    Returns
+    -------
+    ndarray of shape (sample, feature)
+        Attributions in the unit of the prediction.
+
+    References
+    ----------
+    Sundararajan et al. 2017. Erion et al. 2021, eq. 3.
+
+    Examples
+    --------
     >>> f = lambda x: (x**2).sum(1)
     >>> expected_gradients(f, np.array([[2.0, 1.0]]), np.zeros((1, 2))).round(6).tolist()
     [[4.0, 1.0]]
@@ -63,24 +101,24 @@ def expected_gradients(
     kind = X.dtype if X.dtype == np.float64 else np.float32
     rows = torch.from_numpy(np.array(background, kind))
     with torch.no_grad():
-        of_rows = function(rows).reshape(-1)
+        background_values = function(rows).reshape(-1)
 
     def explain(row: np.ndarray) -> np.ndarray:
         x = torch.from_numpy(row)
         with torch.no_grad():
-            rise = function(x[None]).reshape(()) - of_rows
+            difference = function(x[None]).reshape(()) - background_values
         total = torch.zeros(len(row), dtype=torch.float64)
-        left, n_steps = torch.arange(len(rows)), steps
-        while len(left):
-            values = _integrated_gradients(function, x, rows[left], n_steps)
-            missed = (values.sum(1) - rise[left]).abs() > tolerance
+        remaining, n_steps = torch.arange(len(rows)), steps
+        while len(remaining):
+            values = _integrated_gradients(function, x, rows[remaining], n_steps)
+            inaccurate = (values.sum(1) - difference[remaining]).abs() > tolerance
             if n_steps >= MOST_STEPS:
-                missed[:] = False
-            total += values[~missed].sum(0, dtype=torch.float64)
-            left, n_steps = left[missed], 4 * n_steps
+                inaccurate[:] = False
+            total += values[~inaccurate].sum(0, dtype=torch.float64)
+            remaining, n_steps = remaining[inaccurate], 4 * n_steps
         return total.numpy() / len(rows)
 
-    # A sample a core, each on one thread: torch's own threads wait for each other more than they gain here.
+    # One sample per core, each on one thread: the threads of torch would mostly wait for each other.
     with (
         one_thread_each(),
         ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool,
@@ -96,26 +134,26 @@ def _integrated_gradients(function: Function, x: torch.Tensor, rows: torch.Tenso
     share = torch.from_numpy((nodes + 1) / 2).to(x.dtype)[None, :, None]
     weight = torch.from_numpy(weights / 2).to(x.dtype)[None, :, None]
     parts = []
-    for some in rows.split(max(1, ROWS_AT_ONCE // steps)):
-        difference = x - some
-        points = (some[:, None] + share * difference[:, None]).flatten(0, 1).requires_grad_(True)
+    for chunk in rows.split(max(1, ROWS_AT_ONCE // steps)):
+        difference = x - chunk
+        points = (chunk[:, None] + share * difference[:, None]).flatten(0, 1).requires_grad_(True)
         (gradient,) = torch.autograd.grad(function(points).sum(), points)
-        parts.append((gradient.view(len(some), steps, -1) * weight).sum(1) * difference)
+        parts.append((gradient.view(len(chunk), steps, -1) * weight).sum(1) * difference)
     return torch.cat(parts)
 
 
 def gradient_explainer(
     function: Function, X: np.ndarray, background: np.ndarray, *, n_samples: int = 200, seed: int = 0
 ) -> np.ndarray:
-    """Return `(sample, feature)` of shap's GradientExplainer, the paper's way: expected gradients by random points.
+    """Return expected gradients at random points by GradientExplainer of shap, as in the paper.
 
-    function, X, background as in `expected_gradients`; n_samples: random points for each sample.
+    See `expected_gradients`; `n_samples` is the number of random points per row of X.
     """
     import torch
 
     class Module(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            """Predict `(row, 1)`."""
+            """Return `(row, 1)`."""
             return function(x).reshape(len(x), 1)
 
     with _shap() as shap:
@@ -125,9 +163,9 @@ def gradient_explainer(
 
 
 def tree_attributions(forest: Any, X: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Return the exact attributions `(sample, feature)` of a scikit-learn forest, by shap's TreeExplainer.
+    """Return the exact attributions `(sample, feature)` of a scikit-learn forest by TreeExplainer of shap.
 
-    X `(sample, feature)`, background `(row, feature)`: features are set to those of background rows (interventional).
+    Absent features take the values of the rows of the background `(row, feature)` (interventional).
     """
     with _shap() as shap:
         explainer = shap.TreeExplainer(forest, data=np.asarray(background, np.float64))
@@ -144,12 +182,33 @@ def permutation_attributions(
     n_permutations: int = 4,
     seed: int = 0,
 ) -> np.ndarray:
-    """Return Shapley values of groups of features `(sample, group)`, by shap's PermutationExplainer.
+    """Return Shapley values of groups of features by PermutationExplainer of shap.
 
-    predict: `(row, feature)` -> `(row,)`, any model. groups `(feature,)`: the group of each feature, from 0.
-    A group stands as in x or as in every background row, whose predictions are averaged; each of the n_permutations
-    is walked there and back, so the values sum to f(x) - mean f(background) exactly, and more only lower their noise.
+    An absent group takes the values of each background row, and the predictions are averaged. The values sum exactly
+    to f(x) - mean f(background); more permutations only reduce their noise.
 
+    Parameters
+    ----------
+    predict : callable
+        From `(row, feature)` to `(row,)`.
+    X : ndarray of shape (sample, feature)
+        Rows to explain.
+    background : ndarray of shape (row, feature)
+        Background rows.
+    groups : ndarray of int of shape (feature,)
+        Group of each feature, from 0.
+    n_permutations : int
+        Number of random orders, each used forwards and backwards.
+    seed : int
+        Seed of the orders.
+
+    Returns
+    -------
+    ndarray of shape (sample, group)
+        Attributions in the unit of the prediction.
+
+    Examples
+    --------
     >>> X, zero = np.array([[1.0, 2.0, 3.0]]), np.zeros((2, 3))
     >>> permutation_attributions(lambda rows: rows.sum(1), X, zero, np.array([0, 0, 1])).tolist()
     [[3.0, 3.0]]
@@ -160,25 +219,25 @@ def permutation_attributions(
     result = np.zeros((len(X), n_groups))
     for i, row in enumerate(np.asarray(X)):
 
-        def switched(on: np.ndarray, row: np.ndarray = row) -> np.ndarray:
-            chosen = np.asarray(on, bool)[:, groups]
-            rows = np.where(chosen[:, None], row, background[None])
-            return predict(rows.reshape(-1, len(row))).reshape(len(on), -1).mean(axis=1)
+        def mean_prediction(present: np.ndarray, row: np.ndarray = row) -> np.ndarray:
+            features = np.asarray(present, bool)[:, groups]
+            rows = np.where(features[:, None], row, background[None])
+            return predict(rows.reshape(-1, len(row))).reshape(len(present), -1).mean(axis=1)
 
         if n_groups == 1:
-            result[i] = switched(np.ones((1, 1))) - switched(np.zeros((1, 1)))
+            result[i] = mean_prediction(np.ones((1, 1))) - mean_prediction(np.zeros((1, 1)))
             continue
         evaluations = n_permutations * (2 * n_groups + 1)
         with _shap() as shap:
-            explainer = shap.PermutationExplainer(switched, np.zeros((1, n_groups)), seed=seed)
+            explainer = shap.PermutationExplainer(mean_prediction, np.zeros((1, n_groups)), seed=seed)
             result[i] = explainer(np.ones((1, n_groups)), max_evals=evaluations, silent=True).values[0]
     return result
 
 
 @contextmanager
 def _shap() -> Iterator[Any]:
-    """Give shap, keep quiet what it says of matplotlib, and give numpy's random numbers back as they were."""
-    state = np.random.get_state()  # noqa: NPY002 - shap seeds these
+    """Import shap without its warnings, and restore the global random state of numpy afterwards."""
+    state = np.random.get_state()  # noqa: NPY002 - shap seeds it
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Explain a model on rows: the way is chosen by what the model is, and the sum of attributions is checked."""
+"""Explanation of a model on rows, by the method that suits the model, with a check of the sum of attributions."""
 
 from __future__ import annotations
 
@@ -29,20 +29,37 @@ if TYPE_CHECKING:
     from geosoil.models.compose import CompositeModel
 
 Method = Literal["auto", "linear", "path", "gradient", "tree", "permutation"]
-MOST_BACKGROUND = 1000  # as the paper takes of its library
-SAMPLED_BACKGROUND = 100  # rows the sampler predicts for every coalition
+MOST_BACKGROUND = 1000  # background rows, as in the paper
+SAMPLED_BACKGROUND = 100  # background rows of the permutation method, which predicts them for each coalition
 PERMUTATIONS = 4
-BUDGET = 500_000
-TOLERANCE = 0.03  # of the spread of f, for each path; the mean over a background is far nearer
+BUDGET = 500_000  # rows predicted
+TOLERANCE = 0.03  # per path, as a share of the spread of f; the mean over the background is much more accurate
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Attributions of samples to windows, and whether they add up.
+    """Attributions of samples to windows.
 
-    values `(sample, window)`; rows `(sample,)` of the table that were explained; predicted f(x) `(sample,)`;
-    baseline: mean f(background); spread: standard deviation of f over samples and background; what: of the
-    quantity that is explained, "ln(...)" under a LogTarget.
+    Parameters
+    ----------
+    values : ndarray of shape (sample, window)
+        Attributions in the unit of `quantity`.
+    windows : Windows
+        Windows of features.
+    rows : ndarray of int of shape (sample,)
+        Rows of the table that were explained.
+    predicted : ndarray of shape (sample,)
+        Predictions f(x).
+    baseline : float
+        Mean of f over the background.
+    spread : float
+        Standard deviation of f over samples and background.
+    method : str
+        Method used.
+    quantity : str
+        Name of the explained quantity; "ln(NAME)" under a LogTarget.
+    notes : tuple of str
+        Sentences for a report.
     """
 
     values: np.ndarray
@@ -52,18 +69,18 @@ class Explanation:
     baseline: float
     spread: float
     method: str
-    what: str
+    quantity: str
     notes: tuple[str, ...]
 
     @property
     def additivity(self) -> float:
-        """Return the largest |sum of attributions - (f(x) - mean f(background))|, in parts of the spread of f."""
+        """Return the largest |sum of attributions - (f(x) - mean f(background))| as a share of the spread of f."""
         error = np.abs(self.values.sum(axis=1) - (self.predicted - self.baseline)).max()
         return float(error / (self.spread or 1.0))
 
     @property
     def importance(self) -> np.ndarray:
-        """Return the mean absolute attribution of every window `(window,)`."""
+        """Return the mean absolute attribution of each window `(window,)`."""
         return np.abs(self.values).mean(axis=0)
 
 
@@ -78,17 +95,47 @@ def explain_rows(
     budget: int = BUDGET,
     seed: int = 0,
 ) -> Explanation:
-    """Explain a model's predictions of X `(sample, feature)`, in its features' order and unit.
+    """Attribute the predictions of a model to its features.
 
-    background `(row, feature)`: what "absent" means, of which n_background rows are drawn by the seed; None: of X.
-    By default all, at most 1000, as He et al. 2025. Preprocessing is part of what is explained: attributions are of
-    the model's own features. method: "auto" takes the exact way that the model has ("linear", "tree"), "path" for nets
-    and smooth programs, "permutation" for kernels and what cannot be lowered; "gradient" is shap's own, by chance.
-    windows: default those the model may be read at. budget: rows that may be predicted (or walked): beyond it
-    fewer samples are explained, drawn by the seed, and the notes say so. Under a LogTarget ln(target) is explained.
+    The attributions refer to the features of the model, before its preprocessing. Under a LogTarget they explain
+    ln(target).
 
-    Raises SamplesError for NaN or no rows.
+    Parameters
+    ----------
+    model : PixelModel or CompositeModel
+        The model; its first target is explained.
+    X : ndarray of shape (sample, feature)
+        Rows to explain, in the order and units of the model's features.
+    background : ndarray of shape (row, feature), optional
+        Rows whose values absent features take; by default X.
+    method : {"auto", "linear", "tree", "path", "gradient", "permutation"}
+        "auto" uses the exact method of linear models and forests, "path" for networks and smooth programs, and
+        "permutation" for other models (see `attributions`).
+    windows : Windows, optional
+        Groups of features; by default those of `model_windows`.
+    n_background : int, optional
+        Number of background rows, at random; by default all, at most 1000 (100 for "permutation").
+    budget : int
+        Number of rows that may be predicted. If it is exceeded, fewer samples are explained, at random.
+    seed : int
+        Seed of the random choices.
 
+    Returns
+    -------
+    Explanation
+        Attributions of the explained samples.
+
+    Raises
+    ------
+    SamplesError
+        If there are no rows, or rows with NaN.
+
+    References
+    ----------
+    He et al. 2025 (background of at most 1000 rows).
+
+    Examples
+    --------
     >>> from sklearn.linear_model import LinearRegression
     >>> from geosoil.models.contract import Feature, Target
     >>> from geosoil.models.pixel import PixelModel
@@ -101,10 +148,10 @@ def explain_rows(
     """
     X = _checked(model, X)
     rng = np.random.default_rng(seed)
-    estimator: Any = getattr(model, "estimator", None)  # None: a model made of models
-    what = model.targets[0].name
+    estimator: Any = getattr(model, "estimator", None)  # None for a composite model
+    quantity = model.targets[0].name
     while hasattr(estimator, "estimator_") and hasattr(estimator, "smearing_"):
-        estimator, what = estimator.estimator_, f"ln({what})"
+        estimator, quantity = estimator.estimator_, f"ln({quantity})"
     program = _program(model, estimator)
     chosen = method
     if method == "auto":
@@ -112,27 +159,27 @@ def explain_rows(
     sampled = chosen == "permutation"
     if windows is None:
         windows = model_windows(estimator, model.features, sampled=sampled)
-    known = X if background is None else _checked(model, background)
+    reference = X if background is None else _checked(model, background)
     most = n_background or (SAMPLED_BACKGROUND if sampled else MOST_BACKGROUND)
-    rows = np.sort(rng.permutation(len(known))[:most])
-    known = known[rows]
-    cost = {"path": len(known) * STEPS, "permutation": len(known) * PERMUTATIONS * (2 * len(windows.names) + 1)}
+    reference = reference[np.sort(rng.permutation(len(reference))[:most])]
+    cost = {"path": len(reference) * STEPS, "permutation": len(reference) * PERMUTATIONS * (2 * len(windows.names) + 1)}
     affordable = max(1, budget // cost.get(chosen, 1))
     explained = np.arange(len(X)) if affordable >= len(X) else np.sort(rng.permutation(len(X))[:affordable])
-    notes = [f"background: {len(known)} of {len(X if background is None else background)} rows; {windows.note}"]
+    notes = [f"background: {len(reference)} of {len(X if background is None else background)} rows; {windows.note}"]
     if len(explained) < len(X):
         notes.append(
-            f"{len(explained)} of {len(X)} samples explained, drawn by seed {seed}, within a budget of {budget}"
+            f"{len(explained)} of {len(X)} samples explained, chosen at random (seed {seed}), to predict at most "
+            f"{budget} rows"
         )
     predict = _predict(model, estimator)
-    predicted, of_background = predict(X[explained]), predict(known)
-    spread = float(np.concatenate([predicted, of_background]).std())
+    predicted, baselines = predict(X[explained]), predict(reference)
+    spread = float(np.concatenate([predicted, baselines]).std())
     if chosen in ("path", "gradient"):
-        values = _by_gradients(chosen, program, X[explained], known, windows, seed, TOLERANCE * spread)
+        values = _by_gradients(chosen, program, X[explained], reference, windows, seed, TOLERANCE * spread)
     else:
-        values = _attribute(chosen, estimator, program, predict, X[explained], known, windows, seed)
+        values = _attribute(chosen, estimator, program, predict, X[explained], reference, windows, seed)
     return Explanation(
-        values, windows, explained, predicted, float(of_background.mean()), spread, chosen, what, tuple(notes)
+        values, windows, explained, predicted, float(baselines.mean()), spread, chosen, quantity, tuple(notes)
     )
 
 
@@ -182,16 +229,16 @@ def _method(estimator: Any, program: Program | None, model: PixelModel | Composi
     *steps, (_, last) = getattr(estimator, "steps", [("model", estimator)])
     forest = getattr(last, "forest_", last)
     if type(forest).__module__.startswith("sklearn.ensemble._forest"):
-        # Behind other steps a tree's attributions would be of their outputs, not of the model's own features.
-        own = not steps and getattr(model, "resampling", None) is None and forest.n_features_in_ == n_features
-        return "tree" if own else "permutation"
+        # After other steps the attributions of a tree would refer to their outputs, not to the model's features.
+        direct = not steps and getattr(model, "resampling", None) is None and forest.n_features_in_ == n_features
+        return "tree" if direct else "permutation"
     if program is None or any(op.has_kernel for op in program):
         return "permutation"
     return "linear" if len(program) == 1 and isinstance(program[0], Affine) else "path"
 
 
 def _program(model: PixelModel | CompositeModel, estimator: Any) -> Program | None:
-    """Return the estimator's program on the model's features, simplified."""
+    """Return the simplified program of the estimator on the features of the model."""
     program = lower_estimator(estimator)
     if program is None or not isinstance(model, PixelModel):
         return None
@@ -205,18 +252,18 @@ def _program(model: PixelModel | CompositeModel, estimator: Any) -> Program | No
 
 
 def _on_used(model: PixelModel, program: Program) -> Program:
-    """Let a program read only the columns that it uses, in their order."""
+    """Return a program that places the used columns among all training columns."""
     n_columns, used = len(model.training_columns), model.used_columns
     if len(used) == n_columns:
         return program
-    place = np.zeros((n_columns, len(used)))
-    place[used, np.arange(len(used))] = 1.0
-    return (Affine(place, np.zeros(n_columns)), *program)
+    placement = np.zeros((n_columns, len(used)))
+    placement[used, np.arange(len(used))] = 1.0
+    return (Affine(placement, np.zeros(n_columns)), *program)
 
 
 def _predict(model: PixelModel | CompositeModel, estimator: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Return `(row, feature)` -> `(row,)` of the estimator, without the limits of the valid range."""
-    if estimator is None:  # several, each with its own limits
+    """Return the function from `(row, feature)` to `(row,)`, without clipping to the valid range."""
+    if estimator is None:  # a composite model, whose parts clip their own predictions
         return lambda rows: np.asarray(model.predict_rows(rows)[:, 0], np.float64)
     assert isinstance(model, PixelModel)
     return lambda rows: np.reshape(estimator.predict(model.estimator_rows(rows)), (len(rows), -1))[:, 0].astype(float)
@@ -229,7 +276,7 @@ def _checked(model: PixelModel | CompositeModel, X: np.ndarray) -> np.ndarray:
         raise SamplesError(
             "explain",
             found=found,
-            expected=f"at least one row of {len(model.features)} numbers",
-            way_out="drop rows with gaps, and give the model's own features",
+            expected=f"at least one row of {len(model.features)} finite numbers",
+            way_out="remove rows with gaps, and use the features of the model",
         )
     return X

@@ -1,7 +1,7 @@
-"""Windows of wavelength, or single covariates: what attributions are summed over before anyone reads them.
+"""Windows of wavelengths, or single covariates, over which attributions are summed.
 
-A net that averages ten bands first gives all ten the same gradient: its resolution is that window, and a peak at one
-of its nanometres would be false.
+A network that first averages ten bands has the same gradient for all ten: the window is its resolution, and a peak at a
+single wavelength inside it would have no meaning.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from geosoil.models.state import regressor_of, unwrapped
 if TYPE_CHECKING:
     from geosoil.models.contract import Feature
 
-# Regions for maps and where they end, in nm; bounds as spectroscopists of soil and sensors use them.
+# Spectral regions for maps, and their upper ends in nm, as usual in soil spectroscopy.
 REGION_ENDS_NM = {
     "ultraviolet": 400.0,
     "visible": 700.0,
@@ -25,12 +25,24 @@ REGION_ENDS_NM = {
     "shortwave infrared 2": 2600.0,
     "mid-infrared": np.inf,
 }
-SAMPLED_GROUPS = 30  # for the sampler, whose cost grows with the number of groups
+SAMPLED_GROUPS = 30  # for the permutation method, whose cost grows with the number of groups
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Groups of features: the group of each `(feature,)`, names, and ranges in nm `(group,)`, NaN for covariates."""
+    """Groups of features.
+
+    Parameters
+    ----------
+    group : ndarray of int of shape (feature,)
+        Group of each feature.
+    names : tuple of str
+        Name of each group.
+    low_nm, high_nm : ndarray of shape (group,)
+        Range of each group in nm; NaN for covariates.
+    note : str
+        Description for a report.
+    """
 
     group: np.ndarray
     names: tuple[str, ...]
@@ -39,7 +51,7 @@ class Windows:
     note: str
 
     def sum(self, values: np.ndarray) -> np.ndarray:
-        """Sum `(sample, feature)` to `(sample, group)`.
+        """Return the sums `(sample, group)` of values `(sample, feature)`.
 
         >>> from geosoil.models.contract import Feature
         >>> windows = windows_of([Feature("a", 400.0), Feature("b", 410.0), Feature("c", 420.0)], np.array([0, 0, 1]))
@@ -52,32 +64,45 @@ class Windows:
 
     @property
     def is_spectral(self) -> bool:
-        """Whether all groups have a range of wavelengths."""
+        """Whether all groups are ranges of wavelengths."""
         return bool(np.isfinite(self.low_nm).all())
 
 
 def windows_of(features: Any, group: np.ndarray, note: str = "") -> Windows:
-    """Return the windows of groups `(feature,)`, numbered from 0 without gaps; a name is its range in nm."""
+    """Return the windows of groups `(feature,)` numbered from 0 without gaps, named by their range in nm."""
     nm = np.array([np.nan if f.wavelength_nm is None else f.wavelength_nm for f in features])
     names, low, high = [], [], []
-    for g in range(int(group.max()) + 1):
-        mine = np.flatnonzero(group == g)
-        spectral = bool(np.isfinite(nm[mine]).all())
-        low.append(nm[mine].min() if spectral else np.nan)
-        high.append(nm[mine].max() if spectral else np.nan)
+    for number in range(int(group.max()) + 1):
+        members = np.flatnonzero(group == number)
+        spectral = bool(np.isfinite(nm[members]).all())
+        low.append(nm[members].min() if spectral else np.nan)
+        high.append(nm[members].max() if spectral else np.nan)
         if spectral:
             names.append(f"{low[-1]:g} nm" if low[-1] == high[-1] else f"{low[-1]:g}-{high[-1]:g} nm")
         else:
-            names.append(" + ".join(str(features[i].name) for i in mine))
+            names.append(" + ".join(str(features[i].name) for i in members))
     return Windows(group, tuple(names), np.array(low), np.array(high), note)
 
 
 def model_windows(estimator: Any, features: tuple[Feature, ...], *, sampled: bool = False) -> Windows:
-    """Return the windows a model's attributions may be read at.
+    """Return the windows at which the attributions of a model can be interpreted.
 
-    A net that pools: its pooling windows, also behind a step that resamples. The sampler (`sampled`): at most 30 runs
-    of neighbouring bands. Everything else, and covariates: single features.
+    Parameters
+    ----------
+    estimator : estimator
+        A network that averages bands has its pooling windows, also after a step that resamples spectra.
+    features : tuple of Feature
+        Features of the model; other models have single features as windows.
+    sampled : bool
+        For the permutation method: at most 30 windows of neighbouring bands.
 
+    Returns
+    -------
+    Windows
+        The windows.
+
+    Examples
+    --------
     >>> from geosoil.models.contract import Feature
     >>> bands = tuple(Feature(f"b{i}", 400.0 + i) for i in range(60))
     >>> model_windows(None, bands, sampled=True).names[:2]
@@ -87,12 +112,12 @@ def model_windows(estimator: Any, features: tuple[Feature, ...], *, sampled: boo
     nm = [feature.wavelength_nm for feature in features]
     pool = int(getattr(regressor_of(estimator), "pool_bands_", 1))
     if pool > 1 and None not in nm:
-        seen = _bands_of_net(estimator, np.array(nm, np.float64))
-        if seen is not None:
-            # A band belongs to the window whose bands are nearest.
-            nearest = np.abs(np.array(nm, np.float64)[:, None] - seen).argmin(axis=1) // pool
+        net_nm = _bands_of_net(estimator, np.array(nm, np.float64))
+        if net_nm is not None:
+            # A band belongs to the window of the nearest band of the network.
+            nearest = np.abs(np.array(nm, np.float64)[:, None] - net_nm).argmin(axis=1) // pool
             group = np.unique(nearest, return_inverse=True)[1]
-            return windows_of(features, group, f"windows of {pool} bands that the net averages")
+            return windows_of(features, group, f"windows of {pool} bands that the network averages")
     if sampled and n > SAMPLED_GROUPS:
         group = np.arange(n) * SAMPLED_GROUPS // n
         return windows_of(features, group, f"{SAMPLED_GROUPS} windows of neighbouring bands")
@@ -100,9 +125,9 @@ def model_windows(estimator: Any, features: tuple[Feature, ...], *, sampled: boo
 
 
 def region_windows(features: tuple[Feature, ...]) -> Windows:
-    """Return one window a spectral region (visible, near infrared, ...) that has bands, or one a covariate.
+    """Return one window per spectral region (visible, near infrared, ...) that has bands, or per covariate.
 
-    The columns of one band of classes (`landform=1`, `landform=7`) are one covariate.
+    The columns of the classes of a covariate (`landform=1`, `landform=7`) form one window.
 
     >>> from geosoil.models.contract import Feature
     >>> region_windows((Feature("a", 500.0), Feature("b", 2200.0), Feature("c", 2300.0))).names
@@ -113,25 +138,25 @@ def region_windows(features: tuple[Feature, ...]) -> Windows:
     nm = np.array([feature.wavelength_nm for feature in features], np.float64)
     region = np.searchsorted(list(REGION_ENDS_NM.values()), nm, side="right")
     present, group = np.unique(region, return_inverse=True)
-    found = windows_of(features, group)
+    windows = windows_of(features, group)
     names = list(REGION_ENDS_NM)
-    return Windows(group, tuple(names[i] for i in present), found.low_nm, found.high_nm, "spectral regions")
+    return Windows(group, tuple(names[i] for i in present), windows.low_nm, windows.high_nm, "spectral regions")
 
 
 def _covariate_windows(features: tuple[Feature, ...]) -> Windows:
     parts = [feature.name.rpartition("=") for feature in features]
     names = [band if band and code.lstrip("-").isdigit() else whole for (band, _, code), whole in
              zip(parts, (feature.name for feature in features), strict=True)]  # fmt: skip
-    place = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    group = np.array([place[name] for name in names])
-    found = windows_of(features, group)
+    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    group = np.array([number[name] for name in names])
+    windows = windows_of(features, group)
     return Windows(
-        group, tuple(place), found.low_nm, found.high_nm, "single covariates, the classes of a band together"
+        group, tuple(number), windows.low_nm, windows.high_nm, "single covariates, with the classes of a band together"
     )
 
 
 def _bands_of_net(estimator: Any, nm: np.ndarray) -> np.ndarray | None:
-    """Return the wavelengths of the bands that reach the net `(n_features_in_,)`; None where nobody can say."""
+    """Return the wavelengths of the bands that reach the network, or None if they are unknown."""
     for _, step in getattr(unwrapped(estimator), "steps", [])[:-1]:
         if hasattr(step, "to_wavelength_nm"):
             nm = np.asarray(step.to_wavelength_nm, np.float64)

@@ -1,11 +1,11 @@
-"""Architectures of the spectral 1D-CNN as JSON values: what they may hold, how large they are, and the printed ones.
+"""Architectures of the spectral 1D-CNN as JSON values: their parameters, their size and the published ones.
 
     {"convolutions": [{"filters": 32, "kernel": 10, "stride": 4, "padding": "valid", "activation": "swish",
                        "batch_norm": false, "pool": null, "pool_size": 1, "dropout": 0.0}, ...],
      "dense": [{"nodes": 32, "activation": "swish", "batch_norm": false, "dropout": 0.0}, ...]}
 
-What a block does not say is as above. Blocks, activations and padding are those of Shen et al. 2022 (2.3.1, Tables 2
-and 4); "same" pads with zeros to ceil(length / stride) positions, the odd one at the end, as Keras does.
+These are the defaults. Blocks, activations and padding are those of Shen et al. 2022 (2.3.1, Tables 2 and 4);
+"same" pads with zeros to ceil(length / stride) positions, an odd one at the end, as in Keras.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ NAMED: dict[str, Architecture] = {
         ],
     },
     "shen2022_sweden": {
-        # Its activation is lost (see below): Swish, as in the blocks after it.
+        # Its activation is missing (see below): Swish, as in the blocks after it.
         "convolutions": [_convolution(5, 161, 3, "swish")],
         "dense": [_dense(896, "swish", True, 0.37), _dense(474, "swish", True, 0.37)],
     },
@@ -100,33 +100,35 @@ NAMED: dict[str, Architecture] = {
 }
 """Table 2 (global, china, sweden, usa) and Table 4 (dtl_i_...) of Shen et al. 2022 for 211 bands, and a small one.
 
-The text of Table 2 that is at hand has slipped: the Swedish convolution has lost its activation, and a dropout beside
-the label of an output block is that of the dense block above it.
+Table 2 was read from a text in which some cells are displaced: the Swedish convolution has no activation, and
+a dropout beside an output block is that of the dense block above it.
 """
 
 
 def complete(architecture: str | Mapping[str, Any]) -> Architecture:
-    """Return an architecture, or the one of that name, with all its blocks spelt out; raises RecipeError.
+    """Return an architecture, given by value or by name, with all defaults filled in.
+
+    Raises RecipeError for an unknown name or an invalid value.
 
     >>> complete({"convolutions": [{"filters": 8}], "dense": []})["convolutions"][0]["kernel"]
     10
     """
     if isinstance(architecture, str):
         if architecture not in NAMED:
-            raise _wrong(repr(architecture), f"a description, or one of {', '.join(NAMED)}")
+            raise _invalid(repr(architecture), f"an architecture, or one of {', '.join(NAMED)}")
         architecture = NAMED[architecture]
     if not isinstance(architecture, Mapping) or set(architecture) != {"convolutions", "dense"}:
-        raise _wrong(repr(architecture)[:60], "the two lists convolutions and dense")
+        raise _invalid(repr(architecture)[:60], "the two lists convolutions and dense")
     if not architecture["convolutions"]:
-        raise _wrong("no convolution", "one or more")
+        raise _invalid("no convolution", "at least one")
     return {
-        "convolutions": [_spelt_out(block, _CONVOLUTION) for block in architecture["convolutions"]],
-        "dense": [_spelt_out(block, _DENSE) for block in architecture["dense"]],
+        "convolutions": [_with_defaults(block, _CONVOLUTION) for block in architecture["convolutions"]],
+        "dense": [_with_defaults(block, _DENSE) for block in architecture["dense"]],
     }
 
 
 def output_lengths(architecture: str | Mapping[str, Any], n_bands: int) -> list[int]:
-    """Return the positions that remain behind each convolution block; below 1 the net cannot be built.
+    """Return the number of positions after each convolution block; with 0 the network cannot be built.
 
     >>> output_lengths("shen2022_china", 211)
     [30, 8, 1]
@@ -143,18 +145,18 @@ def output_lengths(architecture: str | Mapping[str, Any], n_bands: int) -> list[
 
 
 def count_parameters(architecture: str | Mapping[str, Any], n_bands: int) -> int:
-    """Return the number of weights that training moves; raises RecipeError for an architecture without positions.
+    """Return the number of trainable weights; raises RecipeError if no positions remain after a block.
 
     >>> count_parameters("shen2022_dtl_i_china", 211)
     536893
     """
-    whole = complete(architecture)
+    architecture = complete(architecture)
     total, channels = 0, 1
-    for block in whole["convolutions"]:
+    for block in architecture["convolutions"]:
         total += block["filters"] * (channels * block["kernel"] + 1 + 2 * block["batch_norm"])
         channels = block["filters"]
-    n_inputs = channels * _last_length(whole, n_bands)
-    for block in whole["dense"]:
+    n_inputs = channels * _last_length(architecture, n_bands)
+    for block in architecture["dense"]:
         total += block["nodes"] * (n_inputs + 1 + 2 * block["batch_norm"])
         n_inputs = block["nodes"]
     return total + n_inputs + 1
@@ -163,35 +165,35 @@ def count_parameters(architecture: str | Mapping[str, Any], n_bands: int) -> int
 def _last_length(architecture: Architecture, n_bands: int) -> int:
     lengths = output_lengths(architecture, n_bands)
     if min(lengths) < 1:
-        raise _wrong(
-            f"{' -> '.join(map(str, [n_bands, *lengths]))} positions behind its blocks", "at least one behind each"
+        raise _invalid(
+            f"{' -> '.join(map(str, [n_bands, *lengths]))} positions after its blocks", "at least one after each block"
         )
     return lengths[-1]
 
 
-def _spelt_out(block: Mapping[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(block: Mapping[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(block, Mapping):
-        raise _wrong(f"a block that is {block!r}", f"a table of {', '.join(usual)}")
-    unknown = sorted(set(block) - set(usual))
+        raise _invalid(f"a block that is {block!r}", f"a table of {', '.join(defaults)}")
+    unknown = sorted(set(block) - set(defaults))
     if unknown:
-        raise _wrong(f"a block with {', '.join(unknown)}", f"some of {', '.join(usual)}")
-    whole = usual | dict(block)
-    if whole.get("pool", "") is None:
-        whole["pool_size"] = 1
-    for name, value in whole.items():
+        raise _invalid(f"a block with {', '.join(unknown)}", f"only {', '.join(defaults)}")
+    block = defaults | dict(block)
+    if block.get("pool", "") is None:
+        block["pool_size"] = 1
+    for name, value in block.items():
         if name in _CHOICES:
-            senseless = value not in _CHOICES[name]
+            invalid = value not in _CHOICES[name]
             expected = ", ".join(map(str, _CHOICES[name]))
         elif name == "batch_norm":
-            senseless, expected = not isinstance(value, bool), "true or false"
+            invalid, expected = not isinstance(value, bool), "true or false"
         elif name == "dropout":
-            senseless, expected = not isinstance(value, int | float) or not 0 <= value < 1, "0 or more, below 1"
+            invalid, expected = not isinstance(value, int | float) or not 0 <= value < 1, "0 or more, below 1"
         else:
-            senseless, expected = isinstance(value, bool) or not isinstance(value, int) or value < 1, "a count"
-        if senseless:
-            raise _wrong(f"{name} = {value!r}", expected)
-    return whole
+            invalid, expected = isinstance(value, bool) or not isinstance(value, int) or value < 1, "1 or more"
+        if invalid:
+            raise _invalid(f"{name} = {value!r}", expected)
+    return block
 
 
-def _wrong(found: str, expected: str) -> RecipeError:
-    return RecipeError("architecture of a 1D-CNN", found=found, expected=expected, way_out="change it")
+def _invalid(found: str, expected: str) -> RecipeError:
+    return RecipeError("architecture of a 1D-CNN", found=found, expected=expected, way_out="change the architecture")

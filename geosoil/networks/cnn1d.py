@@ -1,4 +1,4 @@
-"""The 1D-CNN of Shen et al. 2022: convolution blocks, dense blocks and one output, as an architecture says."""
+"""The 1D-CNN of Shen et al. 2022: convolution blocks, dense blocks and one output, from an architecture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "relu": functional.relu,
-    "leaky_relu": functional.leaky_relu,  # slope 0.01 below zero; the paper does not say
+    "leaky_relu": functional.leaky_relu,  # slope 0.01 below zero; the paper does not state it
     "elu": functional.elu,
     "selu": functional.selu,
     "swish": functional.silu,
@@ -23,18 +23,18 @@ _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 class Linear(nn.Linear):
-    """A matrix whose product has the rows in columns: there a row's place in the batch does not touch its last bit."""
+    """A linear layer whose result for a row does not depend, to the last bit, on its position in the batch."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn `(sample, in)` into `(sample, out)`."""
+        """Return `(sample, out)` for `(sample, in)`."""
         return torch.addmm(self.bias[:, None], self.weight, x.T.contiguous()).T
 
 
 class Block(nn.Module):
-    """A convolution or a matrix, then what its block asks for: batch norm, activation, pooling, dropout.
+    """A convolution or linear layer, followed by the batch norm, activation, pooling and dropout of its block.
 
-    The tables do not say on which side of the activation the batch norm stands: before it, as in the work that they
-    cite (Ioffe & Szegedy 2015).
+    The paper does not state the order of batch norm and activation; here the batch norm comes first, as in the work
+    that it cites (Ioffe & Szegedy 2015).
     """
 
     def __init__(self, weights: nn.Conv1d | nn.Linear, block: Mapping[str, Any]) -> None:
@@ -47,7 +47,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(block["dropout"])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn `(sample, channel, position)` or `(sample, feature)` into the same of this block's width."""
+        """Run the block on `(sample, channel, position)` or `(sample, feature)`."""
         if self.block.get("padding") == "same":
             kernel, stride, length = self.block["kernel"], self.block["stride"], x.shape[2]
             missing = max((-(-length // stride) - 1) * stride + kernel - length, 0)
@@ -60,25 +60,25 @@ class Block(nn.Module):
 
 
 class CNN1D(nn.Module):
-    """Spectra `(sample, band)` -> `(sample,)`."""
+    """The network from spectra `(sample, band)` to predictions `(sample,)`."""
 
     def __init__(self, n_bands: int, architecture: str | Mapping[str, Any]) -> None:
         super().__init__()
-        whole = complete(architecture)
+        architecture = complete(architecture)
         self.convolutions, self.dense = nn.ModuleList(), nn.ModuleList()
         channels = 1
-        for block in whole["convolutions"]:
+        for block in architecture["convolutions"]:
             weights = nn.Conv1d(channels, block["filters"], block["kernel"], stride=block["stride"])
             self.convolutions.append(Block(weights, block))
             channels = block["filters"]
-        n_inputs = channels * output_lengths(whole, n_bands)[-1]
-        for block in whole["dense"]:
+        n_inputs = channels * output_lengths(architecture, n_bands)[-1]
+        for block in architecture["dense"]:
             self.dense.append(Block(Linear(n_inputs, block["nodes"]), block))
             n_inputs = block["nodes"]
         self.output = Linear(n_inputs, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict."""
+        """Return the predictions."""
         x = x[:, None]
         for block in self.convolutions:
             x = block(x)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Dense(nn.Module):
-    """`(sample, feature)` -> `(sample,)`."""
+    """The network from rows `(sample, feature)` to predictions `(sample,)`."""
 
     def __init__(self, n_features: int, hidden: Sequence[int], dropout: float) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Dense(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict."""
+        """Return the predictions."""
         for layer in list(self.layers)[:-1]:
             x = self.dropout(torch.relu(layer(x)))
         return self.layers[-1](x)[:, 0]

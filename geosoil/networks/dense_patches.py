@@ -1,12 +1,13 @@
-"""A fitted patch network over a whole block: every cell as if its patch had been cut out, without cutting it out.
+"""Evaluation of a fitted patch network for all cells of a block, without extracting the patch of each cell.
 
-Neighbouring patches share almost all of their convolutions. A valid convolution over the block does them once; a
-pooling by 2 becomes a maximum at stride 1, and what follows it reads its taps at twice the distance (dilation:
-Giusti et al. 2013, Long et al. 2015). Every cell then has the network's numbers for its own patch.
+Neighbouring patches share almost all of their convolutions. A valid convolution over the block computes them once; a
+pooling by 2 becomes a maximum with stride 1, and the layers after it read their taps at twice the distance (dilation;
+Giusti et al. 2013, Long et al. 2015). The result of each cell is that of the network for its own patch.
 
-Memory layout: a map is `(cell, channel)`, cells row by row, so a tap is a shift by a constant number of cells, a
-convolution one matrix product of shifted copies, and pooling two maxima of shifted arrays. Matrix products always have
-the same number of rows (`CHUNK`): they round by their shape, and a cell's value must not depend on its block.
+Memory layout: a map is `(cell, channel)` with cells row by row. A tap is then a shift by a constant number of cells, a
+convolution is one matrix product of shifted copies, and pooling is two maxima of shifted arrays. All matrix products
+have the same number of rows (`CHUNK`), because their rounding depends on their shape and the value of a cell must not
+depend on its block.
 """
 
 from __future__ import annotations
@@ -25,18 +26,27 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-CHUNK = 1024  # cells of one matrix product: what it reads and writes stays in a core's cache
-_FILTERS = 8  # MKL rounds a product with 5 columns differently in its first and its last rows, with 8 it does not
-STRIP_BYTES = 16 * 2**20  # of the largest map of a strip of rows
+CHUNK = 1024  # cells of one matrix product; its input and output then fit into the cache of a core
+_FILTERS = 8  # MKL rounds the first and last rows of a product differently with 5 columns, but not with 8
+STRIP_BYTES = 16 * 2**20  # size of the largest map of a strip of rows
 LEAST_STRIP_BYTES = 2**20
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A matrix over the taps of a map, then pooling, bias and Swish where it has them.
+    """A matrix over the taps of a map, followed by pooling, bias and Swish.
 
-    weight: `(kernel * kernel * channel, filter)`, taps row by row. bias: `(filter,)`. Filters are filled up to whole
-    eights with zeros, and so are the channels of the layer after.
+    Parameters
+    ----------
+    weight : tensor of shape (kernel * kernel * channel, filter)
+        Taps row by row. The filters are padded with zeros to a multiple of eight, and so are the channels of the next
+        layer.
+    bias : tensor of shape (filter,)
+        Bias.
+    kernel : int
+        Side of the kernel in cells.
+    pooled, swish : bool
+        Whether the layer pools by 2, and whether it applies Swish.
     """
 
     weight: torch.Tensor
@@ -45,12 +55,12 @@ class Layer:
     pooled: bool
     swish: bool
 
-    def on(self, place: str) -> Layer:
-        """Return the same layer with its numbers on a device of torch."""
-        return replace(self, weight=self.weight.to(place), bias=self.bias.to(place))
+    def to(self, device: str) -> Layer:
+        """Return the layer with its tensors on a device of torch."""
+        return replace(self, weight=self.weight.to(device), bias=self.bias.to(device))
 
     def is_same(self, other: Layer) -> bool:
-        """Whether both compute the same."""
+        """Return whether both layers have the same weights."""
         return torch.equal(self.weight, other.weight) and torch.equal(self.bias, other.bias)
 
 
@@ -60,9 +70,10 @@ Network = list[Layer]
 def lower_network(
     blocks: Sequence[Any], output: nn.Linear, code: np.ndarray | None = None, *, code_layer: int = 0
 ) -> Network:
-    """Return the layers of fitted blocks and their output, batch norms multiplied into the layer after them.
+    """Return the layers of fitted blocks and their output, with batch norms multiplied into the layer after them.
 
-    code `(n_codes,)`: constant inputs behind the others of the block number `code_layer`; they become its bias.
+    `code` `(code,)` holds constant inputs of the block number `code_layer`, after its other inputs; they are added to
+    its bias.
     """
     layers: Network = []
     scale, shift = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
@@ -99,44 +110,58 @@ def lower_network(
 
 
 def run_over_block(
-    networks: Sequence[Network], block: np.ndarray, size: int, wanted: np.ndarray, device: str = "cpu"
+    networks: Sequence[Network], block: np.ndarray, size: int, mask: np.ndarray, device: str = "cpu"
 ) -> np.ndarray:
-    """Run networks of one shape over a block; whatever is the same in all of them is computed once.
+    """Run networks of the same architecture over a block; layers that they share are computed once.
 
-    block: `(channel, y + size - 1, x + size - 1)` float32 without NaN, scaled. size: side of a patch in cells.
-    wanted: `(y, x)` bool, the cells to compute. device: "cpu", or "cuda" for the GPUs of the machine, one block at a
-    time on each. Returns `(network, n_wanted)` float32, cells row by row.
+    Parameters
+    ----------
+    networks : sequence of list of Layer
+        The networks.
+    block : ndarray of float32 of shape (channel, y + size - 1, x + size - 1)
+        Scaled covariates without NaN.
+    size : int
+        Side of a patch in cells.
+    mask : ndarray of bool of shape (y, x)
+        Cells to compute.
+    device : {"cpu", "cuda"}
+        "cuda" uses the GPUs of the machine, each for one block at a time.
+
+    Returns
+    -------
+    ndarray of float32 of shape (network, cell)
+        Values of the cells of the mask, row by row.
     """
-    with acquire_device(device) as place:
-        here = [[layer.on(place) for layer in network] for network in networks]
+    with acquire_device(device) as torch_device:
+        moved = [[layer.to(torch_device) for layer in network] for network in networks]
         strip = BatchSize(STRIP_BYTES, LEAST_STRIP_BYTES, "bytes of a layer's map")
-        return strip.run_fitting(lambda strip_bytes: _run_strips(here, block, size, wanted, strip_bytes))
+        return strip.run_fitting(lambda strip_bytes: _run_strips(moved, block, size, mask, strip_bytes))
 
 
 def _run_strips(
-    networks: Sequence[Network], block: np.ndarray, size: int, wanted: np.ndarray, strip_bytes: int
+    networks: Sequence[Network], block: np.ndarray, size: int, mask: np.ndarray, strip_bytes: int
 ) -> np.ndarray:
     n_channels, _, width = block.shape
     results = []
     widest = max(n_channels, *(layer.weight.shape[1] for layer in networks[0]))
     step = max(strip_bytes // (4 * width * widest), 16)
-    place = networks[0][0].weight.device
+    device = networks[0][0].weight.device
     with torch.inference_mode():
-        for top in range(0, len(wanted), step):
-            rows, columns = np.nonzero(wanted[top : top + step])
+        for top in range(0, len(mask), step):
+            rows, columns = np.nonzero(mask[top : top + step])
             if not rows.size:
                 continue
             strip = block[:, top : top + step + size - 1].reshape(n_channels, -1)
-            cells = _Map(width, strip.shape[1], 1, _padded(strip.T, size * width).to(place))
-            results.append(_run_strip(networks, cells, torch.from_numpy(rows * width + columns).to(place)))
+            cells = _Map(width, strip.shape[1], 1, _padded(strip.T, size * width).to(device))
+            results.append(_run_strip(networks, cells, torch.from_numpy(rows * width + columns).to(device)))
     return np.concatenate(results, axis=1) if results else np.zeros((len(networks), 0), np.float32)
 
 
 @dataclass(frozen=True)
 class _Map:
-    """`values` `(cell, channel)` of a strip: the first n_cells in rows of `width`, then room for shifts.
+    """The values `(cell, channel)` of a strip: n_cells cells in rows of `width`, followed by zeros for shifts.
 
-    dilation: the distance between the taps of whatever comes next.
+    `dilation` is the distance between the taps of the next layer.
     """
 
     width: int
@@ -149,7 +174,7 @@ class _Map:
 
 
 def _padded(values: np.ndarray, room: int) -> torch.Tensor:
-    """Copy `(cell, channel)` into whole chunks, with zeros behind."""
+    """Return `(cell, channel)` padded with zeros to whole chunks and `room` more cells."""
     padded = torch.zeros(_whole_chunks(len(values)) + room, values.shape[1])
     padded[: len(values)] = torch.from_numpy(values)
     return padded
@@ -159,24 +184,24 @@ def _whole_chunks(n: int) -> int:
     return -(-n // CHUNK) * CHUNK
 
 
-def _run_strip(networks: Sequence[Network], cells: _Map, places: torch.Tensor) -> np.ndarray:
-    """Return `(network, place)`: convolutions over the strip up to the last one, the rest at the places asked for."""
+def _run_strip(networks: Sequence[Network], cells: _Map, positions: torch.Tensor) -> np.ndarray:
+    """Return `(network, position)`; the layers from the last convolution on are computed only at the positions."""
     n_maps = max((i for i, layer in enumerate(networks[0]) if layer.kernel > 1), default=0)
-    # The last chunk is filled up with the first cell.
-    index = torch.zeros(_whole_chunks(len(places)), dtype=torch.int64, device=places.device)
-    index[: len(places)] = places
-    out = torch.empty(len(networks), len(index), device=places.device)
-    for numbers, reached in _reached_maps(networks, cells, n_maps):
+    # The last chunk is padded with the first cell.
+    index = torch.zeros(_whole_chunks(len(positions)), dtype=torch.int64, device=positions.device)
+    index[: len(positions)] = positions
+    out = torch.empty(len(networks), len(index), device=positions.device)
+    for numbers, last_map in _last_maps(networks, cells, n_maps):
         heads = [networks[number][n_maps:] for number in numbers]
-        shifts = reached.shifts(heads[0][0].kernel)
-        n_channels = reached.values.shape[1]
-        taps = reached.values.new_empty(CHUNK, len(shifts), n_channels)
+        shifts = last_map.shifts(heads[0][0].kernel)
+        n_channels = last_map.values.shape[1]
+        taps = last_map.values.new_empty(CHUNK, len(shifts), n_channels)
         for start in range(0, len(index), CHUNK):
-            here = index[start : start + CHUNK]
+            chunk = index[start : start + CHUNK]
             for tap, shift in enumerate(shifts):
-                taps[:, tap] = reached.values[here + shift]
+                taps[:, tap] = last_map.values[chunk + shift]
             _run_heads(heads, taps.view(CHUNK, -1), out, numbers, start)
-    return out[:, : len(places)].cpu().numpy()
+    return out[:, : len(positions)].cpu().numpy()
 
 
 def _run_heads(
@@ -198,8 +223,8 @@ def _dense(layer: Layer, x: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.silu(y, inplace=True) if layer.swish else y
 
 
-def _reached_maps(networks: Sequence[Network], cells: _Map, n_maps: int) -> Iterator[tuple[list[int], _Map]]:
-    """Run the first n_maps layers of every network; those that reach the same map come together."""
+def _last_maps(networks: Sequence[Network], cells: _Map, n_maps: int) -> Iterator[tuple[list[int], _Map]]:
+    """Yield the map after the first n_maps layers, with the numbers of the networks that share it."""
     heads = [network[:n_maps] for network in networks]
     n_shared = _n_shared(heads)
     for layer in networks[0][:n_shared]:
@@ -207,19 +232,19 @@ def _reached_maps(networks: Sequence[Network], cells: _Map, n_maps: int) -> Iter
     if n_shared == n_maps:
         yield list(range(len(networks))), cells
         return
-    # A depth that enters as a constant channel changes the bias alone, and maxima do not mind a constant.
+    # A depth that enters as a constant channel changes only the bias, which can be added after the pooling.
     first = [head[n_shared] for head in heads]
     common = all(torch.equal(layer.weight, first[0].weight) for layer in first)
     linear = _convolved(first[0], cells) if common else None
     for number, head in enumerate(heads):
-        own = _finished(first[number], _convolved(first[number], cells) if linear is None else linear)
+        network_map = _finished(first[number], _convolved(first[number], cells) if linear is None else linear)
         for layer in head[n_shared + 1 :]:
-            own = _finished(layer, _convolved(layer, own))
-        yield [number], own
+            network_map = _finished(layer, _convolved(layer, network_map))
+        yield [number], network_map
 
 
 def _n_shared(networks: Sequence[Network]) -> int:
-    """Return how many layers from the first on are the same in all networks."""
+    """Return the number of first layers that are the same in all networks."""
     for number, layers in enumerate(zip(*networks, strict=True)):
         if not all(layer.is_same(layers[0]) for layer in layers):
             return number
@@ -227,9 +252,9 @@ def _n_shared(networks: Sequence[Network]) -> int:
 
 
 def _convolved(layer: Layer, cells: _Map) -> _Map:
-    """Convolve and pool; bias and Swish are still to come."""
+    """Return the map after convolution and pooling, without bias and Swish."""
     shifts = cells.shifts(layer.kernel)
-    n_cells = cells.n_cells - shifts[-1]  # the cells behind see beyond the strip
+    n_cells = cells.n_cells - shifts[-1]  # later cells would need rows after the strip
     n_rows, room = _whole_chunks(n_cells), len(cells.values) - _whole_chunks(cells.n_cells)
     values = cells.values.new_zeros(n_rows + room, layer.weight.shape[1])
     taps = cells.values.new_empty(CHUNK, len(shifts), cells.values.shape[1])
@@ -248,7 +273,7 @@ def _convolved(layer: Layer, cells: _Map) -> _Map:
 
 
 def _finished(layer: Layer, cells: _Map) -> _Map:
-    """Add the bias, and run Swish, over whole chunks: its last digit may depend on where an array ends."""
+    """Add the bias and apply Swish to whole chunks, because its rounding may depend on the length of an array."""
     values = cells.values + layer.bias
     torch.nn.functional.silu(values, inplace=True)
     return _Map(cells.width, cells.n_cells, cells.dilation, values)

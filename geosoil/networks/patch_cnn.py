@@ -1,8 +1,8 @@
-"""Networks from a square patch of covariates to a property of the soil at its centre.
+"""Networks from a square patch of covariates to a soil property at its centre.
 
-Convolutions and pooling are valid (no padding), so a patch shrinks to 1 x 1 before the dense layers, and the same
-weights can run over a whole block (`dense_patches.py`). Order inside a block as in the paper: convolution, max
-pooling, Swish, batch norm, dropout.
+Convolutions and pooling are valid (without padding), so that a patch shrinks to 1 x 1 before the dense layers and the
+same weights can be applied to a whole block (see `dense_patches`). The order inside a block is that of the SOC-by-depth
+paper: convolution, max pooling, Swish, batch norm, dropout.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Side of a patch -> (kernel, pooled by 2) of each convolution; what is left after the last is 1 x 1.
-# 9 and 15 are those of methods.md, section 13; there the pooling leaves out the last row and column of what it gets.
+# Side of a patch in cells -> (kernel, pooled by 2) of each convolution; 1 x 1 remains after the last one.
+# In patches of 9 and 15 the pooling drops the last row and column of its input.
 CONVOLUTIONS: dict[int, tuple[tuple[int, bool], ...]] = {
     3: ((3, False),),
     5: ((2, True), (2, False)),
@@ -30,7 +30,7 @@ CONVOLUTIONS: dict[int, tuple[tuple[int, bool], ...]] = {
 
 
 class ConvolutionBlock(nn.Module):
-    """Convolution, max pooling by 2 (or none), Swish, batch norm, dropout: `(row, channel, y, x)`."""
+    """Convolution, max pooling by 2 (optional), Swish, batch norm and dropout of `(row, channel, y, x)`."""
 
     def __init__(self, n_in: int, n_filters: int, kernel: int, dropout: float, *, pooled: bool) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class ConvolutionBlock(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """A dense layer, Swish, batch norm, dropout: `(row, feature)`."""
+    """A dense layer, Swish, batch norm and dropout of `(row, feature)`."""
 
     def __init__(self, n_in: int, n_out: int, dropout: float) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class DenseBlock(nn.Module):
 
 
 class Head(nn.Module):
-    """Dense blocks and one output: `(row, feature)` -> `(row,)`."""
+    """Dense blocks and one output, from `(row, feature)` to `(row,)`."""
 
     def __init__(self, n_in: int, hidden: Sequence[int], dropout: float) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Head(nn.Module):
         self.output = nn.Linear(hidden[-1], 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict."""
+        """Return the predictions."""
         for block in self.dense:
             x = block(x)
         return self.output(x)[:, 0]
@@ -84,11 +84,11 @@ def convolutions(size: int, n_channels: int, filters: Sequence[int], dropout: fl
 
 
 class PatchCNN(nn.Module):
-    """One output for a patch `(row, channel, y, x)`, told by a code `(row, n_codes)` which depth is asked for.
+    """One output for a patch `(row, channel, y, x)`, at a depth given by a code `(row, code)`.
 
-    The code stands beside the flattened features (`code_enters="dense"`: convolutions do not see it, so one pass of
-    them serves all depths) or as constant channels behind the covariates (`"channel"`). `layers` names the
-    convolutions and dense layers from the input, each with its batch norm: what a transfer can freeze.
+    The code is appended to the flattened features (`code_enters="dense"`; one pass of the convolutions then serves all
+    depths) or to the covariates as constant channels (`"channel"`). `layers` names the convolutions and dense layers
+    from the input, each with its batch norm, which a transfer can freeze.
     """
 
     def __init__(
@@ -104,20 +104,20 @@ class PatchCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.code_enters = code_enters
-        beside, behind = (n_codes, 0) if code_enters == "dense" else (0, n_codes)
-        self.convolutions = convolutions(size, n_channels + behind, filters, dropout)
-        self.head = Head(filters[len(self.convolutions) - 1] + beside, hidden, dropout)
+        dense_codes, channel_codes = (n_codes, 0) if code_enters == "dense" else (0, n_codes)
+        self.convolutions = convolutions(size, n_channels + channel_codes, filters, dropout)
+        self.head = Head(filters[len(self.convolutions) - 1] + dense_codes, hidden, dropout)
 
     @property
     def layers(self) -> list[str]:
-        """Names of the submodules in their order."""
+        """Names of the layers from the input to the output."""
         dense = [f"head.dense.{i}" for i in range(len(self.head.dense))]
         return [f"convolutions.{i}" for i in range(len(self.convolutions))] + dense + ["head.output"]
 
     def forward(
         self, x: torch.Tensor, code: torch.Tensor | None = None, patch: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Predict `(row,)`; `patch` `(row,)` says which of the patches x belongs to each row of the code."""
+        """Return predictions `(row,)`; `patch` `(row,)` is the index in x of the patch of each row of the code."""
         if code is not None and self.code_enters == "channel":
             x = x if patch is None else x[patch]
             x = torch.cat([x, code[:, :, None, None].expand(-1, -1, *x.shape[2:])], dim=1)
@@ -130,7 +130,7 @@ class PatchCNN(nn.Module):
 
 
 class MTCNN(nn.Module):
-    """Convolutions shared to the flatten layer, then a branch of dense layers for each depth: `(row, depth)`."""
+    """Shared convolutions, followed by one branch of dense layers per depth; predicts `(row, depth)`."""
 
     def __init__(
         self, size: int, n_channels: int, filters: Sequence[int], hidden: Sequence[int], dropout: float, n_depths: int
@@ -141,7 +141,7 @@ class MTCNN(nn.Module):
         self.branches = nn.ModuleList(Head(n_features, hidden, dropout) for _ in range(n_depths))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict every depth."""
+        """Return the predictions of all depths."""
         for block in self.convolutions:
             x = block(x)
         x = x.flatten(1)
@@ -149,20 +149,20 @@ class MTCNN(nn.Module):
 
 
 def masked_squared_error(predicted: torch.Tensor, measured: torch.Tensor) -> torch.Tensor:
-    """Return the mean squared error over what was measured; NaN in `measured` counts for nothing.
+    """Return the mean squared error over the known values; NaN in `measured` is ignored.
 
     >>> nan = float("nan")
     >>> masked_squared_error(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, nan]])).item()
     4.0
     """
     known = ~torch.isnan(measured)
-    # Not a product with 0: the gradient of NaN * 0 is NaN.
+    # A product with 0 would not do: the gradient of NaN * 0 is NaN.
     squared = (predicted - measured.where(known, predicted.detach())) ** 2
     return squared.sum() / known.sum().clamp(min=1)
 
 
-def one_of_eight(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Turn and mirror a batch of patches `(row, channel, y, x)`: one of the 8 symmetries of a square, drawn."""
-    drawn = int(torch.randint(8, (1,), generator=generator))
-    turned = torch.rot90(x, drawn % 4, (2, 3))
-    return turned.flip(3) if drawn >= 4 else turned
+def random_symmetry(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return patches `(row, channel, y, x)` under a random one of the 8 symmetries of a square, the same for all."""
+    symmetry = int(torch.randint(8, (1,), generator=generator))
+    rotated = torch.rot90(x, symmetry % 4, (2, 3))
+    return rotated.flip(3) if symmetry >= 4 else rotated

@@ -23,7 +23,7 @@ LEAST_WINDOWS = 50
 
 
 def choose_pool_bands(n_bands: int, *, widest: int = 10, least_windows: int = LEAST_WINDOWS) -> int:
-    """Return the bands that are averaged into one window: the paper's 10, or fewer so that 50 windows remain.
+    """Return the number of bands averaged into one window: 10 as in the paper, or fewer so that 50 windows remain.
 
     >>> choose_pool_bands(2100), choose_pool_bands(285), choose_pool_bands(60)
     (10, 5, 1)
@@ -32,9 +32,9 @@ def choose_pool_bands(n_bands: int, *, widest: int = 10, least_windows: int = LE
 
 
 class Residual(nn.Module):
-    """conv k3 - BN - ReLU - conv k3 - BN - add - ReLU: `(sample, channel, position)` keeps its shape.
+    """A residual block of two convolutions with batch norm, for `(sample, channel, position)`.
 
-    The paper gives the ReLU and the skip; two convolutions with batch norm are He et al. 2016's block.
+    The paper states the ReLU and the skip connection; the two convolutions are those of He et al. 2016.
     """
 
     def __init__(self, channels: int) -> None:
@@ -45,16 +45,25 @@ class Residual(nn.Module):
         self.batch_norm_2 = nn.BatchNorm1d(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Add what the convolutions find to what came in."""
+        """Return the sum of the input and its convolutions."""
         inner = torch.relu(self.batch_norm_1(self.convolution_1(x)))
         return torch.relu(x + self.batch_norm_2(self.convolution_2(inner)))
 
 
 class ResidualNet(nn.Module):
-    """Spectra `(sample, band)` -> `(sample,)`; a last window that is not full averages the bands it has.
+    """The network from spectra `(sample, band)` to predictions `(sample,)`.
 
-    rectified: ReLU on the output, as the paper has it. start: the output's bias to begin with; with small weights
-    before it the net starts at this value, and a rectified output is not dead from the first step.
+    Parameters
+    ----------
+    n_bands : int
+        Number of bands.
+    pool_bands : int
+        Bands averaged into one window; the last window may hold fewer.
+    rectified : bool
+        Apply ReLU to the output, as in the paper.
+    start : float
+        Initial bias of the output. The first predictions are near this value, so that a ReLU output is not 0
+        from the first step.
     """
 
     def __init__(self, n_bands: int, pool_bands: int, *, rectified: bool, start: float) -> None:
@@ -72,7 +81,7 @@ class ResidualNet(nn.Module):
         nn.init.constant_(self.output.bias, start)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict."""
+        """Return the predictions."""
         x = functional.avg_pool1d(x[:, None], self.pool_bands, ceil_mode=True)
         x = self.batch_norm(functional.leaky_relu(self.convolution(x), LEAKY_SLOPE))
         x = self.residual_2(self.residual_1(functional.max_pool1d(x, 2)))

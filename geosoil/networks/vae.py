@@ -1,4 +1,4 @@
-"""The network of the spectral VAE: an encoder to a few latent numbers, and its mirror image back to a spectrum."""
+"""The network of the spectral VAE: an encoder to a few latent variables, and a mirrored decoder."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import nn
 
 
 class VariationalAutoencoder(nn.Module):
-    """Encoder p-256-128-64 -> mean and log variance of 16 latent numbers, mirrored decoder (Ou et al. 2025, 3.1.1).
+    """Encoder to the mean and log variance of the latent variables, and a mirrored decoder (Ou et al. 2025, 3.1.1).
 
-    ReLU between layers, dropout after each hidden layer of the encoder, linear output. The paper gives three
-    hidden layers each and the dropout; widths and latent size are this project's. `linear_skip` adds one matrix
-    from input to output (zero at first): what is linear need not pass the narrow middle.
+    ReLU between layers, dropout after each hidden layer of the encoder, linear output. The paper states three hidden
+    layers each and the dropout; their widths are choices of this project. `linear_skip` adds a linear layer from input
+    to output, zero at first, so that linear relations do not pass through the latent variables.
     """
 
     def __init__(self, n_bands: int, hidden: list[int], latent: int, dropout: float, *, linear_skip: bool) -> None:
@@ -30,9 +30,9 @@ class VariationalAutoencoder(nn.Module):
     def forward(
         self, x: torch.Tensor, generator: torch.Generator | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Give the generated spectra `(sample, band)`, and mu and logvar `(sample, latent)`.
+        """Return the generated spectra `(sample, band)`, and mu and logvar `(sample, latent)`.
 
-        x `(sample, band)` standardised. In training z = mu + exp(logvar / 2) e with e from `generator`; else z = mu.
+        x `(sample, band)` is standardised. In training z = mu + exp(logvar / 2) e with e from `generator`, else z = mu.
         """
         hidden = x
         for layer in self.encoder:

@@ -1,4 +1,4 @@
-"""Weights of networks as named arrays, and back; with an own prefix, many networks stand in one table."""
+"""Conversion between networks and named arrays; prefixes allow several networks in one table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-COUNTER = ".num_batches_tracked"  # of a batch norm: no weight, and not used
+COUNTER = ".num_batches_tracked"  # of a batch norm; not used
 
 
 def weights_of(module: nn.Module) -> dict[str, np.ndarray]:
@@ -21,7 +21,7 @@ def weights_of(module: nn.Module) -> dict[str, np.ndarray]:
 
 
 def weights_under(weights: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """Return those whose names begin with a prefix, without it.
+    """Return the weights whose names start with a prefix, with the prefix removed.
 
     >>> weights_under({"0/bias": np.zeros(1), "1/bias": np.ones(1)}, "1/")
     {'bias': array([1.])}
@@ -30,9 +30,9 @@ def weights_under(weights: Mapping[str, np.ndarray], prefix: str) -> dict[str, n
 
 
 def load_network(build: Callable[[], nn.Module], weights: Mapping[str, np.ndarray]) -> Any:
-    """Return a network with these weights, ready to predict; nothing is allocated before they are seen to fit.
+    """Return a network with the given weights, in evaluation mode; it allocates no memory for other weights.
 
-    Counters of batch norms may be absent. Raises RuntimeError where names or shapes are not those of the network.
+    Counters of batch norms may be missing. Raises RuntimeError if names or shapes do not match the network.
 
     >>> net = load_network(lambda: torch.nn.Linear(1, 1), {"weight": np.array([[2.0]]), "bias": np.array([1.0])})
     >>> net(torch.tensor([[3.0]], dtype=torch.float64)).tolist()

@@ -1,7 +1,7 @@
-"""The space in which `tuning.tune` searches: ranges, how a trial draws from them, and the net it begins with.
+"""The search space of `tuning.tune`: ranges, sampling by a trial, and the first proposal.
 
-Shen et al. 2022 (2.3.1) say what of the blocks is searched, and leave the ranges to Shen & Viscarra Rossel 2021; those
-here are inferred from the architectures that the paper prints (Tables 2 and 4).
+Shen et al. 2022 (2.3.1) list the parameters of the blocks that are searched, and refer to Shen & Viscarra Rossel 2021
+for their ranges. The ranges here are inferred from the published architectures (Tables 2 and 4).
 """
 
 from __future__ import annotations
@@ -17,11 +17,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """The ranges of a search, ends included; counts are searched on a logarithmic scale.
+    """The ranges of a search, including both ends.
 
-    max_parameters: larger nets are refused before they are trained. The paper's have 0.5 to 16 million weights for 130
-    rows and cost 20 hours of a GPU a site; the bound keeps a search to minutes of a CPU and small nets in front.
-    learning_rate and batch_size are searched too, by Adam alone; pooling windows do not overlap.
+    Filters and nodes are searched on a logarithmic scale. Pooling windows do not overlap.
+
+    Parameters
+    ----------
+    convolutions, dense : pair of int
+        Number of blocks.
+    filters, kernel, stride, pool_size, nodes : pair of int
+        Parameters of a block.
+    paddings, pools, activations : tuple of str
+        Choices of a block.
+    dropout, learning_rate : pair of float
+        Ranges.
+    batch_sizes : tuple of int
+        Choices.
+    max_parameters : int
+        Larger networks are rejected before training. The networks of the paper have 0.5 to 16 million weights for 130
+        rows and need 20 GPU hours per site; this limit keeps a search within minutes on a CPU.
     """
 
     convolutions: tuple[int, int] = (1, 3)
@@ -41,13 +55,13 @@ class SearchSpace:
 
 
 def propose(trial: optuna.trial.BaseTrial, space: SearchSpace) -> tuple[Architecture, dict[str, Any]]:
-    """Return an architecture and its training settings out of the space, as a trial draws them."""
+    """Return the architecture and the training settings that a trial draws from the space."""
 
     def count(name: str, ends: tuple[int, int], log: bool = False) -> int:
         return trial.suggest_int(name, *ends, log=log)
 
     def dropout(name: str) -> float:
-        # Off or on, and how much: as one number, off is a share of it that TPE can find.
+        # One number for "none" and for the share: a third of its range means no dropout.
         low, high = space.dropout
         value = trial.suggest_float(name, low - (high - low) / 2, high)
         return round(value, 3) if value > max(low, 0.0) else 0.0
@@ -85,49 +99,49 @@ def propose(trial: optuna.trial.BaseTrial, space: SearchSpace) -> tuple[Architec
 
 
 def first_proposal(space: SearchSpace) -> dict[str, Any]:
-    """Return the parameters of the "small" architecture, or what in the space is nearest: a search begins with it.
+    """Return the parameters of the "small" architecture, or the nearest ones in the space, as the first trial.
 
     >>> proposal = first_proposal(SearchSpace(filters=(32, 64)))
     >>> proposal["filters_0"], proposal["nodes_0"], proposal["learning_rate"]
     (32, 32, 0.001)
     """
 
-    def near(value: Any, ends: tuple[Any, Any]) -> Any:
+    def nearest(value: Any, ends: tuple[Any, Any]) -> Any:
         return min(max(value, ends[0]), ends[1])
 
-    def among(value: Any, choices: tuple[Any, ...]) -> Any:
+    def choose(value: Any, choices: tuple[Any, ...]) -> Any:
         return value if value in choices else choices[0]
 
-    found: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "n_convolutions": space.convolutions[0],
-        "n_dense": near(1, space.dense),
-        "learning_rate": near(1e-3, space.learning_rate),
-        "batch_size": among(16, space.batch_sizes),
+        "n_dense": nearest(1, space.dense),
+        "learning_rate": nearest(1e-3, space.learning_rate),
+        "batch_size": choose(16, space.batch_sizes),
     }
-    for i in range(found["n_convolutions"]):
-        found |= {
-            f"filters_{i}": near(16, space.filters),
-            f"kernel_{i}": near(10, space.kernel),
-            f"stride_{i}": near(4, space.stride),
-            f"padding_{i}": among("valid", space.paddings),
-            f"activation_{i}": among("swish", space.activations),
+    for i in range(parameters["n_convolutions"]):
+        parameters |= {
+            f"filters_{i}": nearest(16, space.filters),
+            f"kernel_{i}": nearest(10, space.kernel),
+            f"stride_{i}": nearest(4, space.stride),
+            f"padding_{i}": choose("valid", space.paddings),
+            f"activation_{i}": choose("swish", space.activations),
             f"batch_norm_{i}": False,
-            f"pool_{i}": among("none", space.pools),
+            f"pool_{i}": choose("none", space.pools),
             f"pool_size_{i}": space.pool_size[0],
             f"dropout_{i}": space.dropout[0],
         }
-    for i in range(found["n_dense"]):
-        found |= {
-            f"nodes_{i}": near(32, space.nodes),
-            f"dense_activation_{i}": among("swish", space.activations),
+    for i in range(parameters["n_dense"]):
+        parameters |= {
+            f"nodes_{i}": nearest(32, space.nodes),
+            f"dense_activation_{i}": choose("swish", space.activations),
             f"dense_batch_norm_{i}": False,
-            f"dense_dropout_{i}": near(0.1, space.dropout),
+            f"dense_dropout_{i}": nearest(0.1, space.dropout),
         }
-    return found
+    return parameters
 
 
 def fits(architecture: Architecture, n_bands: int, max_parameters: int) -> bool:
-    """Say whether positions remain behind every convolution, and the net is no larger than it may be.
+    """Return whether positions remain after each convolution and the network has at most max_parameters weights.
 
     >>> fits(complete("small"), 200, 30_000), fits(complete("small"), 200, 1000), fits(complete("small"), 9, 30_000)
     (True, False, False)

@@ -1,7 +1,7 @@
-"""Transfer: a net that learned one property goes on to learn another from few samples (He et al. 2025, 2.2.2).
+"""Transfer learning: fine-tune a network trained for one property on few samples of another (He et al. 2025, 2.2.2).
 
-Any net takes part that has three methods (ResNet1D and DenseNet do): `layer_names()`, `default_freeze()` and
-`fine_tuned(X, y, freeze=..., **settings)`, which returns a new net.
+It works with any network estimator that has the methods `layer_names()`, `default_freeze()` and
+`fine_tuned(X, y, freeze=..., **settings)`, which returns a new estimator (ResNet1D, DenseNet, SpectralCNN).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SAME_WAVELENGTH_NM = 0.05
 
 @dataclass(frozen=True)
 class _Source:
-    """A source model taken apart: fitted steps, the net behind them, and where it comes from."""
+    """The parts of a source model: its fitted steps, its network and its origin."""
 
     model: Any
     steps: list[tuple[str, Any]]
@@ -54,23 +54,52 @@ def fine_tune(
     retransform: str | None = None,
     **settings: Any,
 ) -> Any:
-    """Return a new model that begins with a source's net and learns another target; the source stays as it is.
+    """Fine-tune the network of a source model for another target; the source is not changed.
 
-    source: a fitted net (ResNet1D, DenseNet), a Pipeline or LogTarget around one, a PixelModel, or the folder of a
-    stored model; the result is of the same kind (a PixelModel for a folder). Preprocessing is kept as it was fitted.
-    X `(sample, feature)` in the source's quantity, y `(sample,)` in the target's unit.
-    freeze: layers that keep their weights and batch statistics, by the net's `layer_names()`; None: the net's own
-    choice, for ResNet1D the convolutions and residual blocks.
-    wavelength_nm: of X; where it differs from the source's (a PixelModel knows its own, else source_wavelength_nm),
-    spectra are first interpolated linearly to the source's bands, which the new model then does by itself.
-    target: of the new PixelModel. retransform: None learns y; "naive" or "smearing" learns ln(y) and gives y back,
-    as `LogTarget` does. settings: of `fine_tuned`: `bn="adapt"`, `groups`, and the net's parameters that change
-    (`batch_size=16`, `epochs`, `random_state`).
+    Parameters
+    ----------
+    source : estimator, PixelModel or path
+        A fitted network (ResNet1D, DenseNet, SpectralCNN), a Pipeline or LogTarget around one, a PixelModel, or the
+        folder of a stored model.
+    X : ndarray of shape (sample, feature)
+        Spectra in the quantity of the source.
+    y : ndarray of shape (sample,)
+        Target in its unit.
+    freeze : sequence of str, optional
+        Layers that keep their weights and batch-norm statistics; by default those of `default_freeze()`.
+    wavelength_nm : sequence of float, optional
+        Wavelengths of X. If they differ from those of the source, spectra are interpolated linearly to the bands of the
+        source, also by the new model.
+    source_wavelength_nm : sequence of float, optional
+        Wavelengths of the source; a PixelModel knows its own.
+    target : Target, optional
+        Target of the new PixelModel; by default that of the source.
+    retransform : {"naive", "smearing"}, optional
+        Train on ln(y), and transform predictions back as `LogTarget` does.
+    **settings
+        Arguments of `fine_tuned`: `bn`, `groups`, and parameters of the network that change.
 
-    The new net's `notes_` say what was done, and `ancestry_`, kept by the model card, what it came from.
-    Warns below 20 samples. Raises SamplesError below 10 or for NaN, RecipeError for a source that is no net or a layer
-    that it has not, WavelengthError where X does not cover the source's bands.
+    Returns
+    -------
+    estimator or PixelModel
+        Of the same kind as the source (a PixelModel for a folder), with the preprocessing of the source. The `notes_`
+        of its network describe the transfer; `ancestry_`, stored in the model card, names the source.
 
+    Raises
+    ------
+    SamplesError
+        For fewer than 10 samples, or NaN; below 20 samples there is a warning.
+    RecipeError
+        If the source is not a network, or has no such layer.
+    WavelengthError
+        If X does not cover the bands of the source.
+
+    References
+    ----------
+    He et al. 2025, section 2.2.2.
+
+    Examples
+    --------
     >>> from geosoil.estimators.dense_net import DenseNet
     >>> X = np.linspace(-1, 1, 40)[:, None] * [[1.0, -1.0]]
     >>> net = DenseNet(hidden=[4], epochs=5).fit(X, X[:, 0])
@@ -78,54 +107,54 @@ def fine_tune(
     >>> bool((tuned.weights_["layers.0.weight"] == net.weights_["layers.0.weight"]).all())
     True
     """
-    known = _unpack_source(source, source_wavelength_nm)
+    parts = _unpack_source(source, source_wavelength_nm)
     X, y = _checked_rows(X, y)
-    layers = known.net.layer_names()
-    frozen = list(known.net.default_freeze() if freeze is None else freeze)
+    layers = parts.net.layer_names()
+    frozen = list(parts.net.default_freeze() if freeze is None else freeze)
     if set(frozen) - set(layers) or set(frozen) == set(layers):
         raise RecipeError(
             "freeze",
-            found=", ".join(sorted(set(frozen) - set(layers))) or "every layer",
-            expected=f"some of {', '.join(layers)}",
-            way_out="leave freeze out for the usual choice",
+            found=", ".join(sorted(set(frozen) - set(layers))) or "all layers",
+            expected=f"some, but not all, of {', '.join(layers)}",
+            way_out="omit freeze for the default choice",
         )
-    steps, notes = list(known.steps), []
+    steps, notes = list(parts.steps), []
     if wavelength_nm is not None or source_wavelength_nm is not None:
-        step = _resampling(np.asarray(wavelength_nm, np.float64), known.wavelength_nm, X)
+        step = _resampling(np.asarray(wavelength_nm, np.float64), parts.wavelength_nm, X)
         if step is not None:
             steps.insert(0, ("resample", step))
-            wanted = known.wavelength_nm
-            assert wanted is not None
+            source_nm = parts.wavelength_nm
+            assert source_nm is not None
             notes.append(
-                f"spectra interpolated linearly from {X.shape[1]} bands to the source's {len(wanted)} "
-                f"({wanted[0]:g} to {wanted[-1]:g} nm)"
+                f"spectra interpolated linearly from {X.shape[1]} bands to the {len(source_nm)} bands of the source "
+                f"({source_nm[0]:g} to {source_nm[-1]:g} nm)"
             )
     rows = X
-    expected = int(getattr(steps[0][1] if steps else known.net, "n_features_in_", None) or X.shape[1])
+    expected = int(getattr(steps[0][1] if steps else parts.net, "n_features_in_", None) or X.shape[1])
     if X.shape[1] != expected:
         raise _other_features(X.shape[1], expected)
     for _, step in steps:
         rows = np.asarray(step.transform(rows))
-    if rows.shape[1] != known.net.n_features_in_:
-        raise _other_features(rows.shape[1], known.net.n_features_in_)
+    if rows.shape[1] != parts.net.n_features_in_:
+        raise _other_features(rows.shape[1], parts.net.n_features_in_)
     if not np.isfinite(rows).all():
         raise SamplesError(
             "fine_tune",
-            found=f"NaN in {int((~np.isfinite(rows).all(axis=1)).sum())} rows after the source's preprocessing",
-            expected="numbers",
-            way_out="look at these rows: reflectance of zero or less, or another quantity than the source's",
+            found=f"NaN in {int((~np.isfinite(rows).all(axis=1)).sum())} rows after the preprocessing of the source",
+            expected="finite numbers",
+            way_out="check these rows for reflectance of zero or less, or for another quantity than that of the source",
         )
     if retransform is None:
-        net = known.net.fine_tuned(rows, y, freeze=frozen, **settings)
+        net = parts.net.fine_tuned(rows, y, freeze=frozen, **settings)
     else:
         from geosoil.estimators.log_target import logarithm
 
-        net = known.net.fine_tuned(rows, logarithm(y), freeze=frozen, **settings)
-    notes.append(f"fine-tuned on {len(y)} samples; frozen: {', '.join(frozen) or 'nothing'}")
+        net = parts.net.fine_tuned(rows, logarithm(y), freeze=frozen, **settings)
+    notes.append(f"fine-tuned on {len(y)} samples; frozen layers: {', '.join(frozen) or 'none'}")
     net.notes_ = [*getattr(net, "notes_", []), *notes]
-    origin = {"sha256": known.sha256, "name": known.name, "target": known.target, "n_samples": known.n_samples}
-    net.ancestry_ = [*getattr(known.net, "ancestry_", []), origin | {"frozen": frozen}]
-    return _repack(known.model, steps, known.net_name, net, X, y, wavelength_nm, target, retransform)
+    origin = {"sha256": parts.sha256, "name": parts.name, "target": parts.target, "n_samples": parts.n_samples}
+    net.ancestry_ = [*getattr(parts.net, "ancestry_", []), origin | {"frozen": frozen}]
+    return _repack(parts.model, steps, parts.net_name, net, X, y, wavelength_nm, target, retransform)
 
 
 def _unpack_source(source: Any, wavelength_nm: Sequence[float] | np.ndarray | None) -> _Source:
@@ -149,9 +178,9 @@ def _unpack_source(source: Any, wavelength_nm: Sequence[float] | np.ndarray | No
     if not hasattr(net, "fine_tuned"):
         raise RecipeError(
             "fine_tune",
-            found=f"a source model of kind {type(net).__name__}",
-            expected="a net (ResNet1D, DenseNet)",
-            way_out="train the source with a net",
+            found=f"a source model of type {type(net).__name__}",
+            expected="a network (ResNet1D, DenseNet or SpectralCNN)",
+            way_out="train the source with a network",
         )
     estimator = unwrapped(estimator)
     steps, net_name = [], "net"
@@ -160,9 +189,9 @@ def _unpack_source(source: Any, wavelength_nm: Sequence[float] | np.ndarray | No
         if last is not net:
             raise RecipeError(
                 "fine_tune",
-                found=f"a {type(last).__name__} around the net inside a Pipeline",
-                expected="the net as the Pipeline's last step",
-                way_out="put the Pipeline inside it",
+                found=f"a {type(last).__name__} around the network inside a Pipeline",
+                expected="the network as the last step of the Pipeline",
+                way_out=f"put the Pipeline inside the {type(last).__name__}",
             )
         steps = [(step_name, deepcopy(step)) for step_name, step in before if step not in (None, "passthrough")]
     return _Source(
@@ -179,17 +208,17 @@ def _unpack_source(source: Any, wavelength_nm: Sequence[float] | np.ndarray | No
 
 
 def _sha256(estimator: Any) -> str:
-    """Return the hash of what a model's file would hold."""
+    """Return the hash of the content that a model file would have."""
     arrays: dict[str, np.ndarray] = {}
     return Identity.of({"estimator": describe(estimator, arrays, {})}, arrays).sha256
 
 
 def _checked_rows(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    X, y = checked_rows("fine_tune", X, y, FEWEST_SAMPLES, "add samples; with fewer, use a library model as it is")
+    X, y = checked_rows("fine_tune", X, y, FEWEST_SAMPLES, "add samples, or use a library model without fine-tuning")
     if len(y) < FEW_SAMPLES:
         warnings.warn(
-            f"fine_tune: {len(y)} samples; below {FEW_SAMPLES} two or three of them decide when training stops, and "
-            "another seed gives another model: compare with PartialLeastSquares and look at the spread over seeds",
+            f"fine_tune: {len(y)} samples; below {FEW_SAMPLES} two or three samples decide when training stops, and "
+            "another seed gives another model: compare with PartialLeastSquares, and the results of several seeds",
             stacklevel=3,
         )
     return X, y
@@ -200,37 +229,37 @@ def _other_features(found: int, expected: int) -> WavelengthError:
         "fine_tune",
         found=f"{found} features",
         expected=f"the {expected} of the source",
-        way_out="give wavelength_nm of the new spectra and of the source",
+        way_out="pass wavelength_nm and source_wavelength_nm",
     )
 
 
-def _resampling(wavelength_nm: np.ndarray, wanted: np.ndarray | None, X: np.ndarray) -> Any:
-    """Return the step that leads to the source's bands, None where they are the same; raises WavelengthError."""
+def _resampling(wavelength_nm: np.ndarray, source_nm: np.ndarray | None, X: np.ndarray) -> Any:
+    """Return the step that resamples to the bands of the source (None if the bands agree)."""
     from geosoil.spectra.resample import ResampleSpectra, resampling_matrix
 
-    if wanted is None or wavelength_nm.ndim != 1 or len(wavelength_nm) != X.shape[1]:
+    if source_nm is None or wavelength_nm.ndim != 1 or len(wavelength_nm) != X.shape[1]:
         raise WavelengthError(
             "fine_tune",
-            found="the wavelengths of one side only" if wanted is None or wavelength_nm.ndim != 1 else
+            found="the wavelengths of one side only" if source_nm is None or wavelength_nm.ndim != 1 else
             f"{len(wavelength_nm)} wavelengths for {X.shape[1]} bands",
-            expected="wavelength_nm of X, one for each band, and the source's",
-            way_out="give wavelength_nm and source_wavelength_nm",
+            expected="one wavelength per band for X and for the source",
+            way_out="pass wavelength_nm and source_wavelength_nm",
         )  # fmt: skip
-    if len(wanted) == len(wavelength_nm) and np.abs(wanted - wavelength_nm).max() <= SAME_WAVELENGTH_NM:
+    if len(source_nm) == len(wavelength_nm) and np.abs(source_nm - wavelength_nm).max() <= SAME_WAVELENGTH_NM:
         return None
-    missing = ~np.isfinite(resampling_matrix(wavelength_nm, wanted)).all(axis=1)
+    missing = ~np.isfinite(resampling_matrix(wavelength_nm, source_nm)).all(axis=1)
     if missing.any():
         low, high = wavelength_nm[0], wavelength_nm[-1]
-        how = "none" if missing.all() else f"{int((~missing).sum())}"
-        common = f"{max(low, wanted[0]):g} to {min(high, wanted[-1]):g} nm"
+        n_covered = "none" if missing.all() else f"{int((~missing).sum())}"
+        common = f"{max(low, source_nm[0]):g} to {min(high, source_nm[-1]):g} nm"
         raise WavelengthError(
             "fine_tune",
-            found=f"spectra from {low:g} to {high:g} nm, that cover {how} of the source's {len(wanted)} bands "
-            f"({wanted[0]:g} to {wanted[-1]:g} nm)",
+            found=f"spectra from {low:g} to {high:g} nm, which cover {n_covered} of the {len(source_nm)} bands of the "
+            f"source ({source_nm[0]:g} to {source_nm[-1]:g} nm)",
             expected="all of them",
-            way_out="use a source of the same range" if missing.all() else f"train the source on {common}",
+            way_out="use a source with the same range" if missing.all() else f"train the source on {common}",
         )
-    return ResampleSpectra(wavelength_nm.tolist(), wanted.tolist()).fit(X)
+    return ResampleSpectra(wavelength_nm.tolist(), source_nm.tolist()).fit(X)
 
 
 def _repack(

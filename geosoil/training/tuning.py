@@ -1,4 +1,4 @@
-"""The search for an architecture of the spectral 1D-CNN: Optuna's TPE, judged fold by fold, on disk if wanted."""
+"""Search for an architecture of the spectral 1D-CNN with Optuna, by cross-validation, optionally with a journal."""
 
 from __future__ import annotations
 
@@ -30,21 +30,32 @@ if TYPE_CHECKING:
     from geosoil.networks.loop import Device
     from geosoil.samples.splits import Split
 
-_FEW_FOR_FOLDS = 50  # below, a fold of ten is a handful
-_RANDOM_TRIALS = 10  # before TPE has anything to learn from
-_BEFORE_PRUNING = 5  # complete trials, before their median judges the next
-_REFUSED_FOR_ONE_TRAINED = 50  # proposals too large or too short, before the search gives up
+_FEW_FOR_FOLDS = 50  # with fewer rows, one of ten folds holds less than five
+_RANDOM_TRIALS = 10  # random trials before the first proposal of TPE
+_BEFORE_PRUNING = 5  # complete trials before a trial can be pruned by their median
+_REFUSED_FOR_ONE_TRAINED = 50  # proposals that are too large or too short before the search gives up
 
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """What a search found.
+    """The result of a search.
 
-    architecture, settings: of the best trial (`learning_rate`, `batch_size`); rmse: over its folds, in y's unit, and
-    optimistic twice over, since the folds chose the epochs and the trial. history: a row for each trial: its `state`
-    (complete, pruned: worse than the median after some folds, refused: too large or too short, failed), `rmse`,
-    `n_parameters`, `n_folds` it was judged by, `seconds`, and `architecture` and `settings` as JSON. notes: what to
-    know.
+    Parameters
+    ----------
+    architecture : dict
+        Architecture of the best trial.
+    settings : dict
+        Its `learning_rate` and `batch_size`.
+    rmse : float
+        Its RMSE over the folds in the unit of y; optimistic, because the folds chose both the epochs and the trial.
+    history : DataFrame
+        One row per trial: `state` (complete; pruned: worse than the median after some folds; refused: too large or too
+        short; failed), `rmse`, `n_folds` (folds trained), `n_parameters`, `seconds`, and `architecture` and `settings`
+        as JSON.
+    base : SpectralCNN
+        Estimator with the other settings of the search.
+    notes : list of str
+        Sentences for a report.
     """
 
     architecture: Architecture
@@ -55,9 +66,9 @@ class Tuned:
     notes: list[str] = field(default_factory=list)
 
     def estimator(self, **settings: Any) -> SpectralCNN:
-        """Return the estimator to fit: on the same rows its folds give the nets that the search judged."""
-        found = {"architecture": self.architecture, **self.settings}
-        return SpectralCNN(**(self.base.get_params() | found | settings))
+        """Return the estimator to fit; on the same rows its folds give the networks of the best trial."""
+        best = {"architecture": self.architecture, **self.settings}
+        return SpectralCNN(**(self.base.get_params() | best | settings))
 
 
 def tune(
@@ -77,21 +88,56 @@ def tune(
     device: Device = "cpu",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Tuned:
-    """Search the architecture with the smallest RMSE over the folds of the rows given, which are training rows.
+    """Search the architecture with the smallest RMSE over folds of the training rows.
 
-    X `(sample, band)` preprocessed spectra, y `(sample,)`; groups `(sample,)` stay in one fold.
-    n_trials: trained architectures, those that are pruned after some folds included. The first is always "small".
-    minutes: no new fold begins after them, once one trial is complete; the result then depends on the machine, else on
-    `seed` alone. storage: a journal of JSON lines; a search that was stopped goes on from it as if it never had been,
-    and one that was done goes further if n_trials has grown.
-    final, epochs, patience, device: of `SpectralCNN`. progress: called with "trials", those done and n_trials.
+    Parameters
+    ----------
+    X : ndarray of shape (sample, band)
+        Preprocessed spectra of the training rows.
+    y : ndarray of shape (sample,)
+        Target in its unit.
+    space : SearchSpace, optional
+        Ranges of the search.
+    n_trials : int
+        Number of architectures trained, including those pruned after some folds. The first is always "small".
+    minutes : float, optional
+        Time limit: once one trial is complete, no further fold is started. The result then depends on the machine,
+        otherwise only on `seed`.
+    storage : path, optional
+        Journal of JSON lines. An interrupted search is resumed from it with the same result, and a finished search is
+        continued if n_trials is larger.
+    groups : ndarray of shape (sample,), optional
+        Rows of one group are in the same fold.
+    n_folds, final, epochs, patience, device
+        See `SpectralCNN`.
+    seed : int
+        Seed of the folds, the networks and the search.
+    progress : callable, optional
+        Called with "trials", the number of trained architectures and n_trials.
 
-    Warns below 50 rows, and where the best is no better than the mean of y. Raises SamplesError below 10 rows or for
-    NaN, RecipeError for a space in which nothing can be built, OutputError for the journal of another search.
+    Raises
+    ------
+    SamplesError
+        For fewer than 10 rows, or NaN.
+    RecipeError
+        For a space without an architecture that can be trained.
+    OutputError
+        For the journal of another search.
 
+    Warns
+    -----
+    UserWarning
+        For fewer than 50 rows, and if no architecture is better than the mean of y.
+
+    References
+    ----------
+    Shen et al. 2022, section 2.3.1.
+
+    Examples
+    --------
     >>> X = np.linspace(-1, 1, 60)[:, None] * np.linspace(1, 2, 20)
-    >>> found = tune(X, X[:, 0], n_trials=1, n_folds=2, epochs=2)
-    >>> found.history.state.tolist(), found.architecture["convolutions"][0]["filters"]
+    >>> tuned = tune(X, X[:, 0], n_trials=1, n_folds=2, epochs=2)
+    >>> tuned.history.state.tolist(), tuned.architecture["convolutions"][0]["filters"]
     (['complete'], 16)
     """
     if n_trials < 1:
@@ -102,20 +148,20 @@ def tune(
     X, y = base.checked_rows(X, y)
     if len(y) < _FEW_FOR_FOLDS and final == "folds":
         warnings.warn(
-            f"tune: {len(y)} rows, so {n_folds} folds hold about {len(y) / n_folds:.0f} each, and chance has a part in "
-            "which architecture wins and where its training stops; final='refit' at least stops by their median",
+            f"tune: {len(y)} rows, so that each of {n_folds} folds holds about {len(y) / n_folds:.0f}; the choice of "
+            "architecture and epochs is then partly random. final='refit' uses at least their median",
             stacklevel=2,
         )
     folds = split_folds(len(y), n_folds, groups, seed)
     inputs = {"space": asdict(space), "n_folds": n_folds, "epochs": epochs, "patience": patience, "seed": seed}
-    arrays = {"X": X, "y": y} | {f"fold {i}": held_back for i, (_, held_back) in enumerate(folds, start=1)}
-    study, n_resumed = open_study(storage, Identity.of(inputs, arrays), n_before_pruning=_BEFORE_PRUNING)
-    notes = [resumed_note(n_resumed, "trials")] if n_resumed else []
+    table = [X, y, *(held_out for _, held_out in folds)]
+    study = open_study(storage, fingerprint(inputs, table), n_before_pruning=_BEFORE_PRUNING)
+    notes: list[str] = []
     while (n_done := _count(study, "trained")) < n_trials:
         if time.monotonic() > ends_at and _count(study, "complete"):
             break
         trial, estimator = _ask(study, base, space, X.shape[1])
-        if not _judge(study, trial, estimator, X, y, folds, ends_at):
+        if not _evaluate(study, trial, estimator, X, y, folds, ends_at):
             break
         if progress is not None:
             progress("trials", n_done + 1, n_trials)
@@ -123,11 +169,14 @@ def tune(
         notes.append(f"stopped after {minutes:g} minutes with {n_done} of {n_trials} trials")
     if not _count(study, "complete"):
         raise RecipeError(
-            "search", found="no trial whose folds all gave numbers", expected="one", way_out="lower learning_rate"
+            "search",
+            found="no trial with finite predictions in all folds",
+            expected="at least one",
+            way_out="lower learning_rate",
         )
     best, spread = study.best_trial, float(y.std())
     rmse = float(best.values[0])
-    notes.append(f"RMSE {rmse:.4g}, the least of {n_done} trials, by folds that also chose the epochs: optimistic")
+    notes.append(f"RMSE {rmse:.4g}, the smallest of {n_done} trials, over folds that also chose the epochs: optimistic")
     if rmse >= spread:
         notes.append(f"no architecture predicts better than the mean of y, whose RMSE is {spread:.4g}")
         warnings.warn(f"tune: {notes[-1]}", stacklevel=2)
@@ -138,13 +187,13 @@ def tune(
 def _ask(
     study: optuna.Study, base: SpectralCNN, space: SearchSpace, n_bands: int
 ) -> tuple[optuna.trial.Trial, SpectralCNN]:
-    """Return the next trial that can be trained, and its estimator; the others are told to the study as refused."""
+    """Return the next trial that can be trained and its estimator; the others are recorded as refused."""
     import optuna
 
     n_allowed = _REFUSED_FOR_ONE_TRAINED * (_count(study, "trained") + 1)
     while (n_refused := _count(study, "refused")) < n_allowed:
         n_before = _count(study, "trained") + n_refused
-        # Seeded by what is done: a search goes on from its journal as if it had not been stopped.
+        # Seeded by the number of finished trials, so that a resumed search gives the same result.
         study.sampler = optuna.samplers.TPESampler(seed=base.random_state + n_before, n_startup_trials=_RANDOM_TRIALS)
         if n_before == 0 and not study.get_trials(False, (optuna.trial.TrialState.WAITING,)):
             study.enqueue_trial(first_proposal(space))
@@ -160,12 +209,12 @@ def _ask(
     raise RecipeError(
         "search space",
         found=f"{n_refused} architectures for {n_bands} bands that are too large or too short",
-        expected="one in fifty that can be trained",
+        expected="at least one in fifty that can be trained",
         way_out=f"raise max_parameters ({space.max_parameters}), or narrow filters, nodes, kernel and stride",
     )
 
 
-def _judge(
+def _evaluate(
     study: optuna.Study,
     trial: optuna.trial.Trial,
     estimator: SpectralCNN,
@@ -174,22 +223,22 @@ def _judge(
     folds: list[Split],
     ends_at: float,
 ) -> bool:
-    """Train a trial fold by fold and tell the study; False where the time ran out before it was judged."""
+    """Train a trial fold by fold and record its result; return False if the time limit was reached before."""
     from optuna.trial import TrialState
 
     mean, spread = mean_and_spread(y)
     squares: list[float] = []
     began, state, rmse = time.monotonic(), "complete", np.inf
-    for i, (training, held_back) in enumerate(folds):
+    for i, (training, held_out) in enumerate(folds):
         if time.monotonic() > ends_at and _count(study, "complete"):
             study.tell(trial, state=TrialState.FAIL)
             return False
         try:
-            net = train_fold(estimator, X, (y - mean) / spread, training, held_back, seed=i)
-        except RecipeError:  # this proposal's loss is no longer a number: it loses, and the search goes on
+            trainer = train_fold(estimator, X, (y - mean) / spread, training, held_out, seed=i)
+        except RecipeError:  # the loss of this proposal is not finite; the search continues
             state = "failed"
             break
-        squares.extend(net.errors**2)
+        squares.extend(trainer.errors**2)
         rmse = float(np.sqrt(np.mean(squares))) * spread
         trial.report(rmse, i)
         if i + 1 < len(folds) and trial.should_prune():
@@ -205,29 +254,29 @@ def _judge(
 
 
 def _count(study: optuna.Study, state: str) -> int:
-    """Return how many trials ended so; "trained" are all that were not refused."""
+    """Return the number of trials with a state; "trained" are all that were not refused."""
     states = [trial.user_attrs.get("state") for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     if state == "trained":
-        return sum(one in ("complete", "pruned", "failed") for one in states)
+        return sum(name in ("complete", "pruned", "failed") for name in states)
     return states.count(state)
 
 
 def _history(study: optuna.Study) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for trial in study.get_trials(deepcopy=False):
-        said = trial.user_attrs
-        if "state" in said and trial.state.is_finished():
+        attributes = trial.user_attrs
+        if "state" in attributes and trial.state.is_finished():
             rmse = trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else np.nan
             rows.append(
                 {
                     "trial": len(rows) + 1,
-                    "state": said["state"],
+                    "state": attributes["state"],
                     "rmse": rmse,
                     "n_folds": len(trial.intermediate_values),
-                    "n_parameters": said.get("n_parameters"),
-                    "seconds": said.get("seconds"),
-                    "architecture": said["architecture"],
-                    "settings": said["settings"],
+                    "n_parameters": attributes.get("n_parameters"),
+                    "seconds": attributes.get("seconds"),
+                    "architecture": attributes["architecture"],
+                    "settings": attributes["settings"],
                 }
             )
     return pd.DataFrame(rows)

@@ -94,7 +94,7 @@ def _write(folder: Path, explanations: dict[str, tuple[Explanation, list[str]]])
     for i, (name, (explanation, ids)) in enumerate(explanations.items()):
         other = every[1 - i].importance if comparable else None
         marks = mark_windows(explanation.importance, other)
-        panels[f"{name}: {explanation.what}"] = (explanation.windows, explanation.importance, marks)
+        panels[f"{name}: {explanation.quantity}"] = (explanation.windows, explanation.importance, marks)
         table = window_table(explanation, marks, compared=comparable)
         sums = pd.DataFrame(explanation.values, columns=list(explanation.windows.names))
         sums.insert(0, "sample_id", ids)

@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.estimators.depth_cnn import MultiTaskCNN, PlainCNN, TransferCNN
-from geosoil.networks.patch_cnn import CONVOLUTIONS, MTCNN, PatchCNN, masked_squared_error, one_of_eight
+from geosoil.networks.patch_cnn import CONVOLUTIONS, MTCNN, PatchCNN, masked_squared_error, random_symmetry
 from geosoil.numerics.depth_spline import STANDARD_LAYERS_CM
 
 LAYERS = [[0, 5], [5, 15], [60, 100]]
@@ -156,7 +156,7 @@ def test_covariates_are_scaled_by_the_training_rows_and_gaps_hold_their_training
 def test_augmentation_draws_all_eight_symmetries_and_changes_the_weights():
     x = torch.arange(4.0).reshape(1, 1, 2, 2)
     generator = torch.Generator().manual_seed(0)
-    assert len({tuple(one_of_eight(x, generator).ravel().tolist()) for _ in range(100)}) == 8
+    assert len({tuple(random_symmetry(x, generator).ravel().tolist()) for _ in range(100)}) == 8
     X, y = rows()
     plain, turned = PlainCNN(**TINY).fit(X, y), PlainCNN(**TINY, augment=True).fit(X, y)
     assert not np.array_equal(plain.predict(X), turned.predict(X))

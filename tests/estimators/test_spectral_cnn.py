@@ -156,7 +156,7 @@ def test_fine_tune_takes_it_with_its_preprocessing_and_keeps_the_descent():
         ({}, (np.where(np.arange(60)[:, None] == 3, np.nan, X), Y), SamplesError, "NaN in 1 of 60"),
         ({"final": "mean"}, (X, Y), RecipeError, "folds or refit"),
         ({"batch_size": 2}, (X, Y), RecipeError, "4 or more"),
-        ({"architecture": "shen2022_china"}, (X, Y), RecipeError, "positions behind its blocks"),
+        ({"architecture": "shen2022_china"}, (X, Y), RecipeError, "positions after its blocks"),
         ({"learning_rate": 1e30}, (X, Y), RecipeError, "lower learning_rate"),
     ],
 )

@@ -39,29 +39,29 @@ Y = 5 + 4 * (X[:, 20] - X[:, 90])
 
 @pytest.fixture(scope="module")
 def golden():
-    said = json.loads(shared("golden/shap/expected_gradients.json").read_text())
-    said = {name: value if isinstance(value, str) else np.array(value) for name, value in said.items()}
+    reference = json.loads(shared("golden/shap/expected_gradients.json").read_text())
+    reference = {name: value if isinstance(value, str) else np.array(value) for name, value in reference.items()}
 
     def net(x):
-        w1, b1, w2, b2 = (torch.from_numpy(said[name]).to(x.dtype) for name in ("W1", "b1", "W2", "b2"))
+        w1, b1, w2, b2 = (torch.from_numpy(reference[name]).to(x.dtype) for name in ("W1", "b1", "W2", "b2"))
         return torch.tanh(x @ w1.T + b1) @ w2.T + b2
 
-    return said, net
+    return reference, net
 
 
 def test_expected_gradients_are_the_golden_ones(golden):
-    said, net = golden
-    values = expected_gradients(net, said["x"], said["background"], steps=16)
-    np.testing.assert_allclose(values, said["expected_gradients_exact"], atol=1e-9)
-    np.testing.assert_allclose(values.sum(axis=1), said["f_x"] - said["mean_f_background"], atol=1e-9)
+    reference, net = golden
+    values = expected_gradients(net, reference["x"], reference["background"], steps=16)
+    np.testing.assert_allclose(values, reference["expected_gradients_exact"], atol=1e-9)
+    np.testing.assert_allclose(values.sum(axis=1), reference["f_x"] - reference["mean_f_background"], atol=1e-9)
 
 
 def test_gradient_explainer_is_shap_s_own(golden):
-    said, net = golden
+    reference, net = golden
     state = np.random.get_state()[1].copy()  # noqa: NPY002
-    values = gradient_explainer(net, said["x"], said["background"], n_samples=4000, seed=0)
-    np.testing.assert_allclose(values, said["shap_gradientexplainer_nsamples4000_rseed0"], atol=1e-6)
-    np.testing.assert_allclose(values, said["expected_gradients_exact"], atol=0.02)
+    values = gradient_explainer(net, reference["x"], reference["background"], n_samples=4000, seed=0)
+    np.testing.assert_allclose(values, reference["shap_gradientexplainer_nsamples4000_rseed0"], atol=1e-6)
+    np.testing.assert_allclose(values, reference["expected_gradients_exact"], atol=0.02)
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 

@@ -62,7 +62,7 @@ BLOCKS = st.fixed_dictionaries(
 def test_the_arithmetic_agrees_with_torch_wherever_positions_remain(blocks, n_bands, nodes):
     architecture = {"convolutions": blocks, "dense": [{"nodes": nodes, "batch_norm": True}]}
     if min(output_lengths(architecture, n_bands)) < 1:
-        with pytest.raises(RecipeError, match="positions behind its blocks"):
+        with pytest.raises(RecipeError, match="positions after its blocks"):
             count_parameters(architecture, n_bands)
         return
     assert n_weights(n_bands, architecture) == count_parameters(architecture, n_bands)

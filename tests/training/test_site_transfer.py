@@ -103,11 +103,11 @@ def test_a_net_of_the_logarithm_goes_on_to_learn_the_logarithm():
 
 
 def test_what_makes_no_sense_is_refused_in_one_line(library):
-    with pytest.raises(RecipeError, match="kind PartialLeastSquares"):
+    with pytest.raises(RecipeError, match="type PartialLeastSquares"):
         transfer_representations(PartialLeastSquares().fit(X, Y), X[LOCAL], Y[LOCAL])
-    with pytest.raises(RecipeError, match="without weights"):
+    with pytest.raises(RecipeError, match="that is not fitted"):
         transfer_representations(SpectralCNN(), X[LOCAL], Y[LOCAL])
-    with pytest.raises(SamplesError, match="give both for DTL-IR"):
+    with pytest.raises(SamplesError, match="pass both for DTL-IR"):
         transfer_representations(library, X[LOCAL], Y[LOCAL], X_chosen=X[LIBRARY])
-    with pytest.raises(SamplesError, match="resample them first"):
+    with pytest.raises(SamplesError, match="resample them to the same bands"):
         transfer_instances(X[LIBRARY, :20], Y[LIBRARY], X[LOCAL], Y[LOCAL])

@@ -82,7 +82,7 @@ def test_another_grid_is_brought_to_the_source_s_and_said(source):
     finer = np.linspace(400, 2400, 239)
     spectra = np.array([np.interp(finer, NM, row) for row in X[:24]], np.float32)
     tuned = fine_tune(source, spectra, PH[:24], wavelength_nm=finer, source_wavelength_nm=NM, epochs=3)
-    assert "interpolated linearly from 239 bands to the source's 60" in " ".join(tuned[-1].notes_)
+    assert "interpolated linearly from 239 bands to the 60 bands of the source" in " ".join(tuned[-1].notes_)
     plain = fine_tune(source, X[:24], PH[:24], epochs=3)
     np.testing.assert_allclose(tuned.predict(spectra), plain.predict(X[:24]), atol=0.02)
 
@@ -135,7 +135,7 @@ def test_few_samples_are_warned_of_and_fewer_refused(source):
         ({"freeze": ["pooling"]}, RecipeError, "found pooling"),
         ({"bn": "thaw"}, RecipeError, "keep or adapt"),
         ({"X": X[:24, :50]}, WavelengthError, "50 features"),
-        ({"source": PartialLeastSquares(n_components=2).fit(X, PH)}, RecipeError, "kind PartialLeastSquares"),
+        ({"source": PartialLeastSquares(n_components=2).fit(X, PH)}, RecipeError, "type PartialLeastSquares"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_in_one_line(source, change, kind, words):

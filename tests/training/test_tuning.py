@@ -117,7 +117,7 @@ def test_groups_stand_in_one_fold():
 
 def test_few_rows_and_a_net_that_is_no_better_than_the_mean_are_told():
     noise = np.random.default_rng(2).normal(size=20)
-    with pytest.warns(UserWarning, match="20 rows, so 10 folds hold about 2 each"):
+    with pytest.warns(UserWarning, match="20 rows, so that each of 10 folds holds about 2"):
         tune(X[:20], Y[:20], n_trials=1, space=SMALL, epochs=1)
     with pytest.warns(UserWarning, match="no architecture predicts better than the mean"):
         tuned = tune(X[:20], noise, n_trials=1, final="refit", **FAST | {"epochs": 1})

@@ -115,7 +115,7 @@ def explanation_section(explanations: dict[str, Explanation]) -> Section:
     for i, (name, explanation) in enumerate(explanations.items()):
         other = every[1 - i].importance if len(every) == 2 else None
         marks = mark_windows(explanation.importance, other)
-        panels[f"{name}: {explanation.what}"] = (explanation.windows, explanation.importance, marks)
+        panels[f"{name}: {explanation.quantity}"] = (explanation.windows, explanation.importance, marks)
         text += [f"{name}: {line}" for line in (*explanation.notes, check_line(explanation))]
         best = window_table(explanation, marks, compared=other is not None).sort_values("rank").head(10)
         tables.append((f"{name}: the ten windows that count most", best.drop(columns=["low_nm", "high_nm"])))
