@@ -1,7 +1,7 @@
-"""What all figures share: sizes, colours, styled axes, legends, colour bars, and how a figure is saved.
+"""Style shared by all figures: sizes, colours, axes, legends, colour bars and saving.
 
-No pyplot, so no figure of one study is left open in another. Colours are those of Okabe and Ito, which readers with any
-colour vision tell apart; what colour says, a line style or a label says too.
+pyplot is not used, so that no figure remains open. The colours are those of Okabe and Ito, which can be distinguished
+with any colour vision; line styles or labels repeat their meaning.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 Extent = tuple[float, float, float, float]  # left, right, bottom, top, in the unit of the CRS
 
-WIDTH = 8.0  # inches, 800 pixels wide at 100 dpi: text stays readable in a page
-DPI = 150  # of the pictures that are saved
+WIDTH = 8.0  # inches (800 pixels at 100 dpi), so that text is readable in a page
+DPI = 150  # resolution of saved figures
 BLUE, VERMILION, GREEN, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#56B4E9", "#999999"
-# One colour for one thing in all figures; other names take the rest in order.
+# These names have the same colour in all figures; other names take the remaining colours in order.
 NAMED_COLOURS = {"laboratory": BLUE, "satellite": VERMILION, "generated": GREEN}
 OTHER_COLOURS = ("#CC79A7", "#E69F00", SKY, "#000000", GREY)
 NO_DATA_COLOUR = "#e6e6e6"
@@ -42,12 +42,12 @@ LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9}
 def new_figure(
     height: float, *, width: float = WIDTH, layout: Literal["constrained", "compressed"] = "constrained"
 ) -> Figure:
-    """Return an empty figure, height and width in inches; "compressed" leaves no margins beside narrow maps."""
+    """Return an empty figure with height and width in inches; "compressed" omits the margins beside narrow maps."""
     return Figure(figsize=(width, height), dpi=100, layout=layout, facecolor="white")
 
 
 def panel_grid(count: int, *, square: bool) -> tuple[Figure, np.ndarray]:
-    """Return a figure of `count` panels on shared axes, three in a row at most; four make a square.
+    """Return a figure with `count` panels on shared axes, at most three per row (four panels: two per row).
 
     >>> panel_grid(5, square=False)[1].shape
     (2, 3)
@@ -59,12 +59,12 @@ def panel_grid(count: int, *, square: bool) -> tuple[Figure, np.ndarray]:
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for k, axes in enumerate(grid.flat):
         axes.set_visible(k < count)
-        axes.tick_params(labelbottom=k + columns >= count)  # also above an empty place of the last row
+        axes.tick_params(labelbottom=k + columns >= count)  # also above an empty panel of the last row
     return figure, grid
 
 
 def style_axes(axes: Axes, title: str, x_label: str, y_label: str) -> None:
-    """Give axes the one look: title on the left, light grid, no box, text of 10 points."""
+    """Apply the common style: title on the left, light grid, no box, text of 10 points."""
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
     axes.set_xlabel(x_label, fontsize=10)
     axes.set_ylabel(y_label, fontsize=10)
@@ -76,32 +76,46 @@ def style_axes(axes: Axes, title: str, x_label: str, y_label: str) -> None:
 
 
 def style_panel(grid: np.ndarray, k: int, count: int, title: str, x_label: str, y_label: str) -> None:
-    """Style the k-th of `count` panels of a grid; only the outer ones say what the shared axes are."""
+    """Style the k-th of `count` panels of a grid; only the outer panels have axis labels."""
     columns = grid.shape[1]
     style_axes(grid.flat[k], title, x_label if k + columns >= count else "", y_label if k % columns == 0 else "")
 
 
-def few_ticks(axes: Axes, most: int = 5) -> None:
-    """Leave both axes about so many ticks."""
+def limit_ticks(axes: Axes, most: int = 5) -> None:
+    """Set the largest number of intervals between the ticks of both axes."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(most))
 
 
 def add_legend(axes: Axes) -> None:
-    """Add a legend whose lines are long enough to show their style."""
+    """Add a legend with lines long enough to show their style."""
     axes.legend(**LEGEND, loc="best", handlelength=2.4)
 
 
 def colours_of(names: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each name: its own where it has one, another in order where not."""
+    """Return a colour for each name: that of `NAMED_COLOURS`, or the next other colour."""
     others = [name for name in dict.fromkeys(names) if name not in NAMED_COLOURS]
     return NAMED_COLOURS | {name: OTHER_COLOURS[k % len(OTHER_COLOURS)] for k, name in enumerate(others)}
 
 
 def read_shrunk(source: DatasetReader, most: float, numbers: Sequence[int] | None = None) -> tuple[np.ndarray, Extent]:
-    """Read bands `(band, y, x)` of an open raster at about `most` pixels on the longer side, and return its extent.
+    """Read bands of an open raster at a reduced resolution.
 
-    numbers: of the bands, 1 the first; default all. Nearest, from overviews where there are some: no value is new.
+    Parameters
+    ----------
+    source : DatasetReader
+        Open raster.
+    most : float
+        Approximate number of pixels on the longer side.
+    numbers : sequence of int, optional
+        Band numbers from 1; by default all.
+
+    Returns
+    -------
+    values : ndarray of shape (band, y, x)
+        Nearest pixels, from overviews if they exist.
+    extent : tuple
+        (left, right, bottom, top) in the unit of the CRS.
     """
     numbers = source.indexes if numbers is None else numbers
     shrink = max(1.0, max(source.shape) / most)
@@ -111,7 +125,7 @@ def read_shrunk(source: DatasetReader, most: float, numbers: Sequence[int] | Non
 
 
 def draw_map(axes: Axes, array: npt.ArrayLike, *, ramp: str, extent: Extent | None = None, **scale: Any) -> AxesImage:
-    """Draw an array `(y, x)`, NaN = no data in light grey; scale: `vmin` and `vmax`, or a `norm`."""
+    """Draw an array `(y, x)` with NaN (no data) in light grey; `scale` is vmin and vmax, or norm."""
     axes.set_facecolor(NO_DATA_COLOUR)
     values = np.ma.masked_invalid(np.asarray(array, dtype=np.float64))
     return axes.imshow(values, cmap=ramp, extent=extent, interpolation="nearest", **scale)
@@ -127,14 +141,14 @@ def colour_bar(
     shrink: float = 0.85,
     aspect: float = 28,
 ) -> Colorbar:
-    """Add the scale of what was drawn beside axes, or beside a grid of them."""
+    """Add a colour bar of `drawn` beside axes or a grid of axes."""
     bar = figure.colorbar(drawn, ax=axes, label=label, extend=extend, shrink=shrink, aspect=aspect, pad=0.02)
     bar.outline.set_visible(False)
     return bar
 
 
 def ends_beyond(array: npt.ArrayLike, low: float, high: float) -> str:
-    """Say which ends of a colour bar values lie beyond.
+    """Return which ends of a colour bar are exceeded by values ("neither", "min", "max" or "both").
 
     >>> ends_beyond([0.5, 9.0, np.nan], 0, 1)
     'max'
@@ -145,6 +159,6 @@ def ends_beyond(array: npt.ArrayLike, low: float, high: float) -> str:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG; raises OutputError where the place cannot be written."""
+    """Write a figure as PNG; raises OutputError if the file cannot be written."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI)

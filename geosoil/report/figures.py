@@ -18,7 +18,7 @@ from geosoil.report.figure_style import (
     colours_of,
     draw_map,
     ends_beyond,
-    few_ticks,
+    limit_ticks,
     new_figure,
     panel_grid,
     style_axes,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from geosoil.report.figure_style import Extent
 
-GAP = 4.0  # a step of wavelength this many times the median is a gap, not a band
+GAP = 4.0  # a step between wavelengths of more than this many times the median step is a gap
 
 
 def map_figure(
@@ -49,12 +49,27 @@ def map_figure(
     ground_unit: str = "m",
     ramp: str = "viridis",
 ) -> Figure:
-    """Draw a map with its colour scale; no data is light grey.
+    """Draw a map with its colour scale; pixels without data are light grey.
 
-    array: `(y, x)` in `unit`, NaN = no data. low, high: values of the first and last colour, in `unit`.
-    extent: (left, right, bottom, top) in `ground_unit`, the unit of the CRS; by default axes count pixels.
-    points: `(n, 2)` x and y of sites, in the unit of the axes.
+    Parameters
+    ----------
+    array : array_like of shape (y, x)
+        Values in `unit`; NaN = no data.
+    title, unit : str
+        Title of the map, and unit of its values.
+    low, high : float
+        Values of the first and last colour, in `unit`.
+    extent : tuple, optional
+        (left, right, bottom, top) in `ground_unit`; by default the axes are in pixels.
+    points : array_like of shape (site, 2), optional
+        x and y of sites in the unit of the axes.
+    ground_unit : str
+        Unit of the CRS.
+    ramp : str
+        Colour map of matplotlib.
 
+    Examples
+    --------
     >>> map_figure(np.eye(3), title="SOC", unit="%", low=0, high=1).axes[0].get_title(loc="left")
     'SOC'
     """
@@ -74,7 +89,7 @@ def map_figure(
         figure.legend(**LEGEND, loc="outside lower left")
     style_axes(axes, title, x_label, y_label)
     axes.grid(visible=False)
-    few_ticks(axes)
+    limit_ticks(axes)
     return figure
 
 
@@ -87,11 +102,21 @@ def spectra_figure(
     y_label: str = "reflectance",
     target: str = "the target",
 ) -> Figure:
-    """Draw mean and 5-95 % band of groups of spectra; below, their correlation with a target, if given.
+    """Draw the mean and the range from the 5th to the 95th percentile of groups of spectra.
 
-    wavelength_nm: `(p,)` nanometres; lines break where bands were dropped or detectors overlap.
-    groups: name -> `(n, p)` spectra in the unit of `y_label`. correlations: name -> `(p,)` Pearson's r.
+    Parameters
+    ----------
+    wavelength_nm : array_like of shape (band,)
+        Wavelengths in nm; lines are interrupted where bands were dropped or detectors overlap.
+    groups : mapping of str to array_like of shape (sample, band)
+        Spectra of each group in the unit of `y_label`.
+    correlations : mapping of str to array_like of shape (band,), optional
+        Pearson's r with the target, drawn in a second panel.
+    title, y_label, target : str
+        Labels.
 
+    Examples
+    --------
     >>> groups = {"laboratory": np.ones((4, 3))}
     >>> len(spectra_figure([400, 500, 600], groups, correlations={"laboratory": [0, 1, 0]}).axes)
     2
@@ -109,7 +134,7 @@ def spectra_figure(
             x, y = break_at_gaps(wavelength_nm, r)
             panels[1].plot(x, y, LINES[k % 4], color=colours[name], label=name)
         panels[1].axhline(0, color="0.5", linewidth=0.8)
-        style_axes(panels[1], "", "wavelength (nm)", f"correlation with {target} (r)")
+        style_axes(panels[1], "", "wavelength (nm)", f"correlation r with {target}")
         add_legend(panels[1])
     return figure
 
@@ -121,33 +146,43 @@ def predicted_measured_figure(
     texts: Mapping[str, str] | None = None,
     name: str = "",
 ) -> Figure:
-    """Draw predicted against measured values, one panel a model, on one scale with the 1:1 line.
+    """Draw predicted against measured values, one panel per model, with the same scale and the 1:1 line.
 
-    panels: title -> (observed `(n,)`, predicted `(n,)`) in `unit`. texts: title -> the metrics to print in the panel.
-    name: of the property.
+    Parameters
+    ----------
+    panels : mapping of str to pair of array_like of shape (sample,)
+        Title -> measured and predicted values in `unit`.
+    unit : str
+        Unit of the values.
+    texts : mapping of str to str, optional
+        Title -> metrics printed in the panel.
+    name : str
+        Name of the property.
 
+    Examples
+    --------
     >>> figure = predicted_measured_figure({"PLSR": ([1, 2], [1.1, 1.9])}, unit="%", texts={"PLSR": "R² 0.96"})
     >>> figure.axes[0].get_xlabel()
     'measured (%)'
     """
     figure, grid = panel_grid(len(panels), square=True)
     pairs = [np.concatenate([np.ravel(a) for a in pair]).astype(float) for pair in panels.values()]
-    every = np.concatenate(pairs)
-    every = every[np.isfinite(every)]
-    low, high = (every.min(), every.max()) if every.size else (0.0, 1.0)
+    values = np.concatenate(pairs)
+    values = values[np.isfinite(values)]
+    low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)
     margin = 0.04 * (high - low) or 0.5
     limits = (low - margin, high + margin)
-    what = f"{name} " if name else ""
+    label = f"{name} ({unit})" if name else f"({unit})"
     for k, (axes, (title, (observed, predicted))) in enumerate(zip(grid.flat, panels.items(), strict=False)):
         axes.plot(limits, limits, color="0.45", linewidth=1, zorder=1)
         axes.scatter(observed, predicted, s=18, color=BLUE, alpha=0.55, linewidth=0, zorder=2)
         axes.set(xlim=limits, ylim=limits, aspect="equal")
-        few_ticks(axes)
-        style_panel(grid, k, len(panels), title, f"measured {what}({unit})", f"predicted {what}({unit})")
+        limit_ticks(axes)
+        style_panel(grid, k, len(panels), title, f"measured {label}", f"predicted {label}")
         if texts and title in texts:
-            behind = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5}  # points may lie there
+            box = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5}  # readable above points
             axes.text(
-                0.04, 0.96, texts[title], transform=axes.transAxes, va="top", linespacing=1.4, fontsize=9, bbox=behind
+                0.04, 0.96, texts[title], transform=axes.transAxes, va="top", linespacing=1.4, fontsize=9, bbox=box
             )
     return figure
 
@@ -160,10 +195,19 @@ def selected_bands_figure(
     title: str = "",
     y_label: str = "reflectance",
 ) -> Figure:
-    """Draw a mean spectrum, and below it one row of ticks for every choice of bands.
+    """Draw a mean spectrum, and below it one row of ticks per selection of bands.
 
-    wavelength_nm, mean_spectrum: `(p,)`. selected: name -> `(p,)` True where a band was chosen.
+    Parameters
+    ----------
+    wavelength_nm, mean_spectrum : array_like of shape (band,)
+        Wavelengths in nm, and the spectrum in the unit of `y_label`.
+    selected : mapping of str to array_like of bool of shape (band,)
+        Name of a selection -> True for its bands.
+    title, y_label : str
+        Labels.
 
+    Examples
+    --------
     >>> figure = selected_bands_figure([400, 500], [0.1, 0.2], {"CARS": [True, False]})
     >>> [text.get_text() for text in figure.axes[1].get_yticklabels()]
     ['CARS (1)']
@@ -185,21 +229,21 @@ def selected_bands_figure(
 
 
 def loss_figure(curves: Mapping[str, npt.ArrayLike], *, title: str = "", y_label: str = "loss") -> Figure:
-    """Draw losses by epoch; on a logarithmic scale where they are positive and span more than a factor of 20.
+    """Draw losses by epoch, on a logarithmic scale if they are positive and span more than a factor of 20.
 
-    curves: name -> `(epochs,)`.
+    `curves` maps names to losses `(epoch,)`.
 
     >>> loss_figure({"total": [100.0, 10.0, 1.0]}).axes[0].get_yscale()
     'log'
     """
     figure = new_figure(3.6)
     axes = figure.subplots()
-    colours, every = colours_of(curves), []
+    colours, known = colours_of(curves), []
     for k, (name, values) in enumerate(curves.items()):
         values = np.asarray(values, dtype=np.float64)
-        every.append(values[np.isfinite(values)])
+        known.append(values[np.isfinite(values)])
         axes.plot(np.arange(1, values.size + 1), values, LINES[k % 4], color=colours[name], label=name)
-    finite = np.concatenate(every) if every else np.empty(0)
+    finite = np.concatenate(known) if known else np.empty(0)
     if finite.size and finite.min() > 0 and finite.max() > 20 * finite.min():
         axes.set_yscale("log")
     style_axes(axes, title, "epoch", y_label)
@@ -215,11 +259,21 @@ def loss_variants_figure(
     reference: tuple[str, npt.ArrayLike] | None = None,
     y_label: str = "reflectance",
 ) -> Figure:
-    """Draw mean and 5-95 % band of generated spectra, one panel a variant of the loss, on one scale.
+    """Draw the mean and the range from the 5th to the 95th percentile of generated spectra, one panel per loss.
 
-    wavelength_nm: `(p,)`. panels: title -> `(n, p)` spectra. reference: name and `(n, p)` spectra that they should look
-    like, repeated in every panel.
+    Parameters
+    ----------
+    wavelength_nm : array_like of shape (band,)
+        Wavelengths in nm.
+    panels : mapping of str to array_like of shape (sample, band)
+        Title -> generated spectra in the unit of `y_label`.
+    reference : pair of str and array_like of shape (sample, band), optional
+        Name and spectra that are drawn in each panel for comparison.
+    y_label : str
+        Label.
 
+    Examples
+    --------
     >>> len(loss_variants_figure([400, 500], {"MSE": np.ones((3, 2)), "MSE + KL": np.ones((3, 2))}).axes)
     2
     """
@@ -237,10 +291,10 @@ def loss_variants_figure(
 
 
 def break_at_gaps(wavelength_nm: npt.ArrayLike, values: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return wavelengths and values with a NaN between bands that a line must not join.
+    """Return wavelengths and values `(band,)` with NaN inserted where a line is interrupted.
 
-    wavelength_nm, values: `(p,)`. A gap is a step of more than four times the median one (a dropped water window), or
-    a step back (detectors that overlap).
+    This is where a step is more than four times the median step (a dropped water window), or goes back (overlapping
+    detectors).
 
     >>> break_at_gaps([400, 410, 420, 500, 510], [1, 2, 3, 4, 5])[1]
     array([ 1.,  2.,  3., nan,  4.,  5.])
@@ -259,13 +313,13 @@ def _draw_band(
     axes: Axes, wavelength_nm: npt.ArrayLike, spectra: npt.ArrayLike, name: str, colour: str, line: str
 ) -> None:
     spectra = np.atleast_2d(np.asarray(spectra, dtype=np.float64))
-    seen = np.isfinite(spectra).any(axis=0)
+    known = np.isfinite(spectra).any(axis=0)
     summary = np.full((3, spectra.shape[1]), np.nan)
-    summary[:, seen] = np.vstack(
-        [np.nanpercentile(spectra[:, seen], [5, 95], axis=0), np.nanmean(spectra[:, seen], axis=0)[None]]
+    summary[:, known] = np.vstack(
+        [np.nanpercentile(spectra[:, known], [5, 95], axis=0), np.nanmean(spectra[:, known], axis=0)[None]]
     )
     (x, low), (_, high), (_, mean) = (break_at_gaps(wavelength_nm, row) for row in summary)
-    # Where detectors overlap, the first one's band ends at the second: twice the tint would look like a feature.
+    # Where detectors overlap, the tinted range of the first ends at the second, as a double tint would mislead.
     tail = np.where(np.isnan(x), np.inf, x)
     shown = tail <= np.minimum.accumulate(tail[::-1])[::-1]
     axes.fill_between(x, low, high, where=shown, color=colour, alpha=0.18, linewidth=0)

@@ -16,18 +16,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = {"library": GREY, "country": SKY, "chosen": BLUE, "site": VERMILION}
-_DRAWN = 5000  # points of a cloud; more only make the file large
+LIBRARY_COLOURS = {"library": GREY, "country": SKY, "chosen": BLUE, "site": VERMILION}
+_MOST_POINTS = 5000  # points drawn per group; more would only enlarge the file
 
 
 def library_figure(
     spectra: Mapping[str, npt.ArrayLike], contents: Mapping[str, npt.ArrayLike], *, target: str
 ) -> Figure:
-    """Draw the first three principal components of spectra and the densities of contents (Shen et al. 2022, Fig. 3).
+    """Draw the first three principal components of spectra, and densities of contents (Shen et al. 2022, Fig. 3).
 
-    spectra: name -> `(n, band)` preprocessed alike; names "library", "country", "chosen", "site", any of them, the
-    first the one whose components span the space. contents: name -> `(n,)` in the unit that `target` says.
+    Parameters
+    ----------
+    spectra : mapping of str to array_like of shape (sample, band)
+        Equally preprocessed spectra; any of the names "library", "country", "chosen" and "site". The components are
+        those of the first.
+    contents : mapping of str to array_like of shape (sample,)
+        Contents in the unit of `target`.
+    target : str
+        Label of the contents.
 
+    Examples
+    --------
     >>> X = np.random.default_rng(0).normal(size=(30, 5))
     >>> figure = library_figure({"library": X, "site": X[:6]}, {"library": X[:, 0], "site": X[:6, 0]}, target="soc_pct")
     >>> len(figure.axes)
@@ -37,26 +46,26 @@ def library_figure(
     first = next(iter(rows.values()))
     mean = first.mean(axis=0)
     values, vectors = np.linalg.eigh((first - mean).T @ (first - mean))
-    axes_of_space, share = vectors[:, ::-1][:, :3], values[::-1][:3] / values.sum()
-    scores = {name: (X - mean) @ axes_of_space for name, X in rows.items()}
+    components, share = vectors[:, ::-1][:, :3], values[::-1][:3] / values.sum()
+    scores = {name: (X - mean) @ components for name, X in rows.items()}
     labels = [f"PC {i + 1} ({share[i]:.0%})" for i in range(3)]
     figure = new_figure(6.0, width=9.0)
     panels = figure.subplots(2, 3)
     for axes, (i, j) in zip(panels[0], ((0, 1), (0, 2), (1, 2)), strict=True):
         for name, points in scores.items():
-            points = _some(points)
+            points = _subset(points)
             many = name in ("library", "country")
             axes.scatter(
                 points[:, i],
                 points[:, j],
                 s=5 if many else 16,
-                color=COLOURS[name],
+                color=LIBRARY_COLOURS[name],
                 alpha=0.35 if many else 0.9,
                 linewidth=0 if many else 0.4,
                 edgecolor="white",
                 label=f"{name} (n = {len(rows[name])})",
             )
-        _style(axes, labels[i], labels[j])
+        _style_small(axes, labels[i], labels[j])
     figure.legend(
         *panels[0, 0].get_legend_handles_labels(),
         loc="outside upper left", ncols=4, markerscale=1.5, **LEGEND,
@@ -68,27 +77,27 @@ def library_figure(
 
 
 def _densities(axes: Axes, groups: Mapping[str, np.ndarray], label: str) -> None:
-    """Draw a kernel density for each group over the range that holds 99 % of all of them."""
+    """Draw a kernel density of each group over the range of 99 % of all values."""
     low, high = np.quantile(np.concatenate(list(groups.values())), [0.005, 0.995])
     site = groups.get("site")
     if site is not None:
         low, high = min(low, site.min()), max(high, site.max())
-    margin = 0.08 * (high - low)  # so that a curve comes down to its axis
+    margin = 0.08 * (high - low)  # the curves then end near zero
     x = np.linspace(low - margin, high + margin, 200)
     for name, values in groups.items():
         if len(values) > 2 and np.ptp(values) > 0:
-            density = gaussian_kde(_some(values))(x)
-            axes.plot(x, density, color=COLOURS[name], linewidth=1.6)
-            axes.fill_between(x, density, color=COLOURS[name], alpha=0.15, linewidth=0)
+            density = gaussian_kde(_subset(values))(x)
+            axes.plot(x, density, color=LIBRARY_COLOURS[name], linewidth=1.6)
+            axes.fill_between(x, density, color=LIBRARY_COLOURS[name], alpha=0.15, linewidth=0)
     axes.set_ylim(bottom=0)
-    _style(axes, label, "density")
+    _style_small(axes, label, "density")
 
 
-def _some(rows: np.ndarray) -> np.ndarray:
-    """Return at most _DRAWN rows, evenly taken."""
-    return rows[:: max(1, -(-len(rows) // _DRAWN))]
+def _subset(rows: np.ndarray) -> np.ndarray:
+    """Return at most _MOST_POINTS evenly spaced rows."""
+    return rows[:: max(1, -(-len(rows) // _MOST_POINTS))]
 
 
-def _style(axes: Axes, x_label: str, y_label: str) -> None:
+def _style_small(axes: Axes, x_label: str, y_label: str) -> None:
     style_axes(axes, "", x_label, y_label)
     axes.tick_params(labelsize=8)

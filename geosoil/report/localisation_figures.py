@@ -16,31 +16,33 @@ if TYPE_CHECKING:
 
 
 def rmse_change_figure(changes: Mapping[str, npt.ArrayLike], *, reference: str) -> Figure:
-    """Draw the change in RMSE of models against a reference in percent, positive is better (Shen et al. 2022, Fig. 4).
+    """Draw the reduction of RMSE of models compared with a reference, in percent (Shen et al. 2022, Fig. 4).
 
-    changes: model -> `(repeat,)` in percent; the bar is the mean, the line its standard deviation over repeats, the
-    dots the repeats. The axis ends at -100, so that one bad model does not hide the others; what lies beyond is told.
+    `changes` maps names of models to percentages `(repeat,)`, positive for a smaller RMSE. Bars are means, lines
+    standard deviations over repeats, points the repeats. The axis ends at -100 % so that one poor model does not hide
+    the others; values below are labelled.
 
     >>> rmse_change_figure({"MBL": [5.0, 9.0]}, reference="local PLSR").axes[0].get_yticklabels()[0].get_text()
     'MBL'
     """
     figure = new_figure(0.42 * len(changes) + 1.1)
     axes = figure.subplots()
-    values = {name: np.asarray(one, np.float64) for name, one in changes.items()}
-    low = max(-100.0, min(0.0, *(one.min() for one in values.values())) - 8)
-    high = max(10.0, *(one.max() for one in values.values())) + 12
-    for i, one in enumerate(values.values()):
-        mean = float(one.mean())
+    values = {name: np.asarray(repeats, np.float64) for name, repeats in changes.items()}
+    low = max(-100.0, min(0.0, *(repeats.min() for repeats in values.values())) - 8)
+    high = max(10.0, *(repeats.max() for repeats in values.values())) + 12
+    for i, repeats in enumerate(values.values()):
+        mean = float(repeats.mean())
+        spread = repeats.std(ddof=1) if repeats.size > 1 else 0.0
         axes.barh(i, max(mean, low), height=0.62, color=BLUE if mean >= 0 else VERMILION, alpha=0.75, linewidth=0)
-        if one.size > 1:
-            axes.errorbar(max(mean, low), i, xerr=one.std(ddof=1), color="0.25", capsize=3, linewidth=1.2, clip_on=True)
-            axes.scatter(np.clip(one, low, high), np.full(one.size, i), s=9, color="0.25", alpha=0.6, zorder=3)
-        spread = one.std(ddof=1) if one.size > 1 else 0.0
-        text = f"{mean:+.0f}" + (" (beyond)" if mean < low else "")
-        axes.text(max(min(max(mean + spread, one.max(), 0.0), high - 8), low) + 1.5, i, text, va="center", fontsize=9)
+        if repeats.size > 1:
+            axes.errorbar(max(mean, low), i, xerr=spread, color="0.25", capsize=3, linewidth=1.2, clip_on=True)
+            axes.scatter(np.clip(repeats, low, high), np.full(repeats.size, i), s=9, color="0.25", alpha=0.6, zorder=3)
+        text = f"{mean:+.0f}" + (" (outside the axis)" if mean < low else "")
+        end = max(min(max(mean + spread, repeats.max(), 0.0), high - 8), low)
+        axes.text(end + 1.5, i, text, va="center", fontsize=9)
     axes.axvline(0, color="0.3", linewidth=1)
     axes.set_xlim(low, high)
-    style_axes(axes, "", f"change in RMSE against {reference} (%), right is better", "")
+    style_axes(axes, "", f"reduction of RMSE compared with {reference} (%)", "")
     axes.set_yticks(range(len(values)), list(values), fontsize=10)
     axes.invert_yaxis()
     axes.tick_params(length=0, axis="y")
@@ -58,21 +60,32 @@ def points_figure(
     unit: str,
     ground_unit: str = "m",
 ) -> Figure:
-    """Draw contents at points, those that the model learned from as squares.
+    """Draw values at points, with training samples as squares and the others as circles.
 
-    xy `(n, 2)` in `ground_unit`; values `(n,)` in `unit`; learned `(n,)` True for rows of the training.
+    Parameters
+    ----------
+    xy : array_like of shape (sample, 2)
+        Coordinates in `ground_unit`.
+    values : array_like of shape (sample,)
+        Values in `unit`.
+    learned : array_like of bool of shape (sample,)
+        True for training samples.
+    title, unit, ground_unit : str
+        Labels.
 
+    Examples
+    --------
     >>> points_figure([[0, 0], [1, 1]], [1, 2], [True, False], title="SOC", unit="%").axes[0].get_title(loc="left")
     'SOC'
     """
-    place, content, mark = np.asarray(xy, np.float64), np.asarray(values, np.float64), np.asarray(learned, bool)
+    xy, values, training = np.asarray(xy, np.float64), np.asarray(values, np.float64), np.asarray(learned, bool)
     figure = new_figure(6.4, layout="compressed")
     axes = figure.subplots()
-    low, high = np.quantile(content, [0.02, 0.98])
-    for flags, marker, name in ((~mark, "o", "tested"), (mark, "s", "learned from")):
+    low, high = np.quantile(values, [0.02, 0.98])
+    for flags, marker, name in ((~training, "o", "test samples"), (training, "s", "training samples")):
         if flags.any():
             drawn = axes.scatter(
-                place[flags, 0], place[flags, 1], c=content[flags], s=42, marker=marker, vmin=low, vmax=high,
+                xy[flags, 0], xy[flags, 1], c=values[flags], s=42, marker=marker, vmin=low, vmax=high,
                 cmap="viridis", edgecolor="black" if marker == "s" else "white", linewidth=0.8,
                 label=f"{name} (n = {int(flags.sum())})",
             )  # fmt: skip

@@ -28,11 +28,19 @@ def map_panels_figure(
     extent: Extent | None = None,
     ramp: str = "viridis",
 ) -> Figure:
-    """Draw maps of one unit side by side on one colour scale; no data is light grey.
+    """Draw maps in the same unit side by side with one colour scale; pixels without data are light grey.
 
-    panels: name -> `(y, x)` in `unit`, NaN = no data. low, high: values of the first and last colour, in `unit`.
-    extent: (left, right, bottom, top) in the unit of the CRS; by default axes count pixels.
+    Parameters
+    ----------
+    panels : mapping of str to array_like of shape (y, x)
+        Name -> values in `unit`; NaN = no data.
+    title, unit, low, high, ramp
+        See `map_figure`.
+    extent : tuple, optional
+        (left, right, bottom, top) in the unit of the CRS.
 
+    Examples
+    --------
     >>> len(map_panels_figure({"0-5 cm": np.eye(3), "5-15 cm": np.eye(3)}, title="SOC", unit="%", low=0, high=1).axes)
     3
     """

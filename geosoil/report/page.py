@@ -1,4 +1,4 @@
-"""One self-contained page of a study: text, figures and tables in a single HTML file that opens anywhere."""
+"""A report as one self-contained HTML file with text, figures and tables."""
 
 from __future__ import annotations
 
@@ -40,8 +40,21 @@ nav { font-size: .95rem; } nav a { margin-right: 1rem; }
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: title, paragraphs of plain text, then figures and tables with their captions.
+    """A section of a page.
 
+    Parameters
+    ----------
+    title : str
+        Heading.
+    text : sequence of str
+        Paragraphs of plain text.
+    figures : sequence of pairs of str and Figure
+        Captions and figures.
+    tables : sequence of pairs of str and DataFrame
+        Captions and tables.
+
+    Examples
+    --------
     >>> Section("Data", text=("91 samples.",)).title
     'Data'
     """
@@ -53,13 +66,32 @@ class Section:
 
 
 def write_page(path: str | os.PathLike[str], *, title: str, sections: Sequence[Section]) -> Path:
-    """Write sections as one HTML file without any link to another file, and return its path.
+    """Write sections as one HTML file without links to other files.
 
-    Numbers of tables are rounded to three significant digits; counts (integers) are left as they are. The index of a
-    table is its first column, unless it only counts rows. All text is plain text: it is escaped.
+    Numbers in tables are rounded to three significant digits, except integers. The index of a table is its first
+    column, unless it is a range index. All text is escaped.
 
-    Raises OutputError where the file cannot be written.
+    Parameters
+    ----------
+    path : path
+        File to write.
+    title : str
+        Title of the page.
+    sections : sequence of Section
+        Sections in their order.
 
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = write_page(Path(folder) / "report.html", title="SOC < 2 %", sections=[Section("Data")])
@@ -81,7 +113,7 @@ def write_page(path: str | os.PathLike[str], *, title: str, sections: Sequence[S
 
 
 def write_report(folder: Path, *, title: str, sections: Sequence[Section]) -> Path:
-    """Write every figure as PNG and all sections as one `report.html` into a folder; returns the page's path.
+    """Write each figure as PNG and all sections as `report.html` into a folder; return the path of the page.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +162,7 @@ def _table(caption: str, table: pd.DataFrame) -> str:
 
 
 def format_number(value: Any) -> str:
-    """Return a value as text: three significant digits, integers in full, a dash where there is none.
+    """Return a value as text: three significant digits, integers in full, a dash for missing values.
 
     >>> [format_number(v) for v in (0.123456, 1234.5, 2300.0, 12, 3e-7, None, "PLSR", True)]
     ['0.123', '1234', '2300', '12', '3e-07', '–', 'PLSR', 'yes']
@@ -144,5 +176,5 @@ def format_number(value: Any) -> str:
     number = float(value)
     if 999.5 <= abs(number) < 1e7:  # not 1.23e+03
         return f"{number:.0f}"
-    text = f"{number:#.3g}"  # "#": a column of 0.500 and 0.123 lines up
+    text = f"{number:#.3g}"  # "#" keeps trailing zeros, so that columns are aligned
     return text.rstrip(".") if "e" not in text else f"{number:.3g}"

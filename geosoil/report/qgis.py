@@ -1,4 +1,4 @@
-"""A style beside a map, so that QGIS shows it coloured and with its unit at the first click."""
+"""A QGIS style file beside a map, so that QGIS shows it in colour and with its unit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from geosoil.io.atomic import atomic_path
 if TYPE_CHECKING:
     import os
 
-STOPS = 9  # of the colour ramp; QGIS interpolates between them
+STOPS = 9  # colours of the ramp; QGIS interpolates between them
 
 
 def write_qml(
@@ -28,16 +28,34 @@ def write_qml(
     high: float,
     ramp: str = "viridis",
 ) -> Path:
-    """Write the QGIS style of a map's first band as `.qml` beside it, and return its path.
+    """Write the QGIS style of the first band of a map as `.qml` beside it.
 
-    path_of_tif: the map; the style has its name. band_name, unit: of the legend.
-    low, high: values of the first and last colour, in `unit`: as a rule the 2nd and 98th percentile, so that a few
-        extreme pixels do not take all the colours. Values beyond them keep the last colour; no data is transparent.
-    ramp: name of a matplotlib colour map; perceptually even ones are viridis, cividis, magma.
+    Parameters
+    ----------
+    path_of_tif : path
+        The map; the style has the same name.
+    band_name, unit : str
+        Name and unit in the legend.
+    low, high : float
+        Values of the first and last colour in `unit`, usually the 2nd and 98th percentile. Values beyond them have the
+        first or last colour; pixels without data are transparent.
+    ramp : str
+        Colour map of matplotlib, preferably a perceptually uniform one (viridis, cividis, magma).
 
-    Raises OutputError where the folder cannot be written, ValueError for limits that are not finite or a ramp that
-    does not exist.
+    Returns
+    -------
+    Path
+        The style.
 
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    ValueError
+        If the limits are not finite, or the colour map does not exist.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     qml = write_qml(Path(folder) / "soc.tif", band_name="soc", unit="%", low=0.5, high=4.5)
@@ -50,7 +68,7 @@ def write_qml(
         raise ValueError(f"limits of the colours are {low} and {high}; expected finite numbers")
     if ramp not in colormaps:
         raise ValueError(f"colour ramp {ramp!r} is unknown; expected a colour map of matplotlib such as 'viridis'")
-    if high <= low:  # a map of one value: still a style that QGIS can read
+    if high <= low:  # a map with a single value still needs an interval
         low, high = low - 0.5, low + 0.5
     text = ElementTree.tostring(_style(band_name, unit, low, high, ramp), encoding="unicode")
     with atomic_path(path) as temporary:
@@ -58,7 +76,7 @@ def write_qml(
             temporary.write_text(f"<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n{text}\n", "utf-8")
         except OSError as error:
             raise OutputError(
-                path, found=f"a write that failed ({error.strerror})", expected="a style",
+                path, problem=f"writing the style failed ({error.strerror})",
                 way_out="free some disk space",
             ) from error  # fmt: skip
     return path
@@ -73,7 +91,7 @@ def _style(band_name: str, unit: str, low: float, high: float, ramp: str) -> Ele
     root = ElementTree.Element("qgis", version="3.28", styleCategories="Symbology|Rendering")
     pipe = ElementTree.SubElement(root, "pipe")
     provider = ElementTree.SubElement(pipe, "provider")
-    # A map shows its pixels: interpolating between them would show detail that was not predicted.
+    # Interpolation between pixels would show detail that was not predicted.
     ElementTree.SubElement(
         provider, "resampling", enabled="false", maxOversampling="2",
         zoomedInResamplingMethod="nearestNeighbour", zoomedOutResamplingMethod="nearestNeighbour",
@@ -84,7 +102,7 @@ def _style(band_name: str, unit: str, low: float, high: float, ramp: str) -> Ele
     )  # fmt: skip
     ElementTree.SubElement(renderer, "rasterTransparency")
     origin = ElementTree.SubElement(renderer, "minMaxOrigin")
-    # "None": the limits are ours, QGIS is not to work out others from what is in view.
+    # "None": QGIS uses these limits, instead of computing limits from the visible part.
     for name, value in (("limits", "None"), ("extent", "WholeRaster"), ("statAccuracy", "Exact")):
         ElementTree.SubElement(origin, name).text = value
     shader = ElementTree.SubElement(

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.figure import Figure
 
-COLOURS = {"learned from": BLUE, "says when to stop": VERMILION}
+CURVE_COLOURS = {"training rows": BLUE, "rows held out for early stopping": VERMILION}
 
 
 def rounds_figure(values: Mapping[str, npt.ArrayLike], *, y_label: str) -> Figure:
-    """Draw a metric of each round as points with a box about them: the middle half, the median, the whole range.
+    """Draw a metric of repeated validations as box plots: quartiles, median, range, and one point per repeat.
 
-    values: name of a model -> `(round,)`.
+    `values` maps names of models to metrics `(repeat,)`.
 
     >>> rounds_figure({"PLS": [0.4, 0.5], "ResNet": [0.5, 0.7]}, y_label="R²").axes[0].get_ylabel()
     'R²'
@@ -35,7 +35,7 @@ def rounds_figure(values: Mapping[str, npt.ArrayLike], *, y_label: str) -> Figur
     for median in boxes["medians"]:
         median.set(color=VERMILION, linewidth=2)
     for k, row in enumerate(rows, start=1):
-        # A fixed sideways spread: points of equal height stay apart, and the figure is the same every time.
+        # Fixed horizontal offsets separate equal values, and make the figure reproducible.
         axes.plot(k + np.linspace(-0.12, 0.12, row.size), row, ".", color="0.25", markersize=5, alpha=0.7)
     axes.set_xticks(range(1, len(rows) + 1), [name.replace(" ", "\n", 1) for name in values])
     style_axes(axes, "", "", y_label)
@@ -43,9 +43,9 @@ def rounds_figure(values: Mapping[str, npt.ArrayLike], *, y_label: str) -> Figur
 
 
 def learning_curves_figure(curves: Mapping[str, Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]]) -> Figure:
-    """Draw the losses of nets by epoch, a panel a model and a line a round, on a logarithmic scale.
+    """Draw losses by epoch on a logarithmic scale, one panel per model and one line per repeat.
 
-    curves: name -> pairs of `(epoch,)`: of the rows learned from, and of those that say when to stop.
+    `curves` maps names to pairs of losses `(epoch,)`: of the training rows and of the held-out rows.
 
     >>> figure = learning_curves_figure({"ResNet": [([1.0, 0.5, 0.2], [1.0, 0.7, 0.8])]})
     >>> figure.axes[0].get_yscale()
@@ -55,7 +55,7 @@ def learning_curves_figure(curves: Mapping[str, Sequence[tuple[npt.ArrayLike, np
     figure.set_size_inches(figure.get_figwidth(), max(3.2, figure.get_figheight()))
     for k, (axes, (name, pairs)) in enumerate(zip(grid.flat, curves.items(), strict=False)):
         for j, pair in enumerate(pairs):
-            for losses, (label, colour) in zip(pair, COLOURS.items(), strict=True):
+            for losses, (label, colour) in zip(pair, CURVE_COLOURS.items(), strict=True):
                 losses = np.asarray(losses, np.float64)
                 axes.plot(np.arange(1, losses.size + 1), losses, color=colour, linewidth=0.8, alpha=0.6,
                           label=label if j == 0 else None)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Figures of attributions: which windows of wavelength, or covariates, carry a model; two models on one axis."""
+"""Figures of the importance of wavelengths and covariates for the predictions of models."""
 
 from __future__ import annotations
 
@@ -23,12 +23,18 @@ LARGEST_NM = 2600.0  # the table of absorption features ends here
 
 
 def window_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike, npt.ArrayLike]], *, unit: str = "") -> Figure:
-    """Draw the mean absolute attribution of windows, one panel a model, one under the other on one axis of wavelength.
+    """Draw the importance of windows of wavelengths, one panel per model, below known absorption features.
 
-    panels: title -> (windows, importance `(window,)` in the model's unit, marks `(window,)`: "shared", "own" or "").
-    Each bar is as wide as its window: no height is said of a single nanometre. What is known to absorb where stands
-    in grey above. unit: of the importance, where all panels have the same.
+    Parameters
+    ----------
+    panels : mapping of str to tuple
+        Title -> windows, importance `(window,)` (mean absolute attribution) and marks `(window,)`: "shared", "own" or
+        "" (see `mark_windows`). Each bar is as wide as its window.
+    unit : str
+        Unit of the importance, if all panels have the same.
 
+    Examples
+    --------
     >>> from geosoil.explain.windows import windows_of
     >>> from geosoil.models.contract import Feature
     >>> windows = windows_of([Feature("a", 2200.0), Feature("b", 2210.0)], np.array([0, 1]))
@@ -43,16 +49,16 @@ def window_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike, npt.ArrayLi
     high = max(windows.high_nm.max() for windows, _, _ in panels.values())
     strip.set_xlim(low - 0.01 * (high - low), high + 0.01 * (high - low))
     _draw_features(strip, low, high)
-    both = len(panels) > 1
-    labels = {"shared": "high in both models", "own": "high in this model" + (" only" if both else ""), "": "other"}
+    only = " only" if len(panels) > 1 else ""
+    labels = {"shared": "important in both models", "own": f"important in this model{only}", "": "other"}
     for axes, (title, (windows, importance, marks)) in zip(rows, panels.items(), strict=True):
         importance, marks = np.asarray(importance, np.float64), np.asarray(marks)
         left, right = _edges(windows)
         for mark, colour in MARKS.items():
-            mine = marks == mark
-            if mine.any():
+            marked = marks == mark
+            if marked.any():
                 axes.bar(
-                    left[mine], importance[mine], width=(right - left)[mine], align="edge", color=colour,
+                    left[marked], importance[marked], width=(right - left)[marked], align="edge", color=colour,
                     linewidth=0, label=labels[mark],
                 )  # fmt: skip
         last = axes is rows[-1]
@@ -63,10 +69,19 @@ def window_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike, npt.ArrayLi
 
 
 def covariate_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike]], *, unit: str = "", most: int = 20) -> Figure:
-    """Draw the mean absolute attribution of covariates as bars, the largest first, at most `most` of them.
+    """Draw the mean absolute attribution of the most important covariates as bars, the largest first.
 
-    panels: title -> (windows, importance `(window,)`).
+    Parameters
+    ----------
+    panels : mapping of str to tuple
+        Title -> windows and importance `(window,)`.
+    unit : str
+        Unit of the importance, if all panels have the same.
+    most : int
+        Largest number of bars per panel.
 
+    Examples
+    --------
     >>> from geosoil.explain.windows import windows_of
     >>> from geosoil.models.contract import Feature
     >>> figure = covariate_figure({"Pb": (windows_of([Feature("dist"), Feature("elev")], np.arange(2)), [0.1, 0.2])})
@@ -90,17 +105,33 @@ def covariate_figure(panels: Mapping[str, tuple[Windows, npt.ArrayLike]], *, uni
 def mark_windows(
     importance: npt.ArrayLike, other: npt.ArrayLike | None = None, *, share: float = 0.1, least: int = 3
 ) -> np.ndarray:
-    """Mark the highest windows `(window,)`: "shared" where the other model's is high too, else "own"; "" the rest.
+    """Mark the most important windows of a model.
 
-    importance, other: `(window,)` on the same windows. High: the highest `share` of windows, at least `least`.
+    Parameters
+    ----------
+    importance : array_like of shape (window,)
+        Importance in this model.
+    other : array_like of shape (window,), optional
+        Importance of the same windows in another model.
+    share : float
+        Share of windows that are marked.
+    least : int
+        Smallest number of windows that are marked.
 
+    Returns
+    -------
+    ndarray of str of shape (window,)
+        "shared" if a window is important in both models, "own" if only in this one, else "".
+
+    Examples
+    --------
     >>> mark_windows([5, 4, 0, 0], [5, 0, 4, 0], least=2).tolist()
     ['shared', 'own', '', '']
     """
-    mine = _highest(np.asarray(importance, np.float64), share, least)
-    marks = np.where(mine, "own", "").astype("<U6")
+    important = _highest(np.asarray(importance, np.float64), share, least)
+    marks = np.where(important, "own", "").astype("<U6")
     if other is not None:
-        marks[mine & _highest(np.asarray(other, np.float64), share, least)] = "shared"
+        marks[important & _highest(np.asarray(other, np.float64), share, least)] = "shared"
     return marks
 
 
@@ -112,7 +143,7 @@ def _highest(values: np.ndarray, share: float, least: int) -> np.ndarray:
 
 
 def _edges(windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-    """Return where bars begin and end: half a band beyond the first and last band of a window."""
+    """Return the ends of the bars, half a band beyond the first and last band of a window."""
     centres = np.sort(np.concatenate([windows.low_nm, windows.high_nm]))
     steps = np.diff(np.unique(centres))
     inner = windows.high_nm - windows.low_nm
@@ -121,7 +152,7 @@ def _edges(windows: Windows) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw_features(axes: Axes, low: float, high: float) -> None:
-    """Draw what is known to absorb where, as bars with names in three rows."""
+    """Draw known absorption features as labelled bars in three rows."""
     axes.set(ylim=(0, 3), yticks=[])
     axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
     axes.tick_params(bottom=False)
@@ -130,9 +161,9 @@ def _draw_features(axes: Axes, low: float, high: float) -> None:
         if feature.high_nm < low or feature.low_nm > min(high, LARGEST_NM):
             continue
         centre = (max(feature.low_nm, low) + min(feature.high_nm, high)) / 2
-        reach = 0.5 * (len(feature.name) + 1) * 6.0 / (100 * WIDTH * 0.9) * (high - low)  # half of its text, in nm
-        row = next((i for i in (2, 1, 0) if ends[i] <= centre - reach), int(np.argmin(ends)))
-        at = max(centre, ends[row] + reach)
+        half_nm = 0.5 * (len(feature.name) + 1) * 6.0 / (100 * WIDTH * 0.9) * (high - low)  # half the width of its text
+        row = next((i for i in (2, 1, 0) if ends[i] <= centre - half_nm), int(np.argmin(ends)))
+        text_nm = max(centre, ends[row] + half_nm)
         axes.barh(row + 0.12, feature.high_nm - feature.low_nm, left=feature.low_nm, height=0.2, color="0.6")
-        axes.text(at, row + 0.32, feature.name, ha="center", va="bottom", fontsize=7, color="0.25")
-        ends[row] = at + reach
+        axes.text(text_nm, row + 0.32, feature.name, ha="center", va="bottom", fontsize=7, color="0.25")
+        ends[row] = text_nm + half_nm

@@ -1,4 +1,4 @@
-"""Maps as a STAC collection: what catalogues, QGIS and pystac read to know where, when and by which model."""
+"""Description of maps as a STAC collection, which catalogues, QGIS and pystac can read."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _STATISTICS = {
     "stddev": "STATISTICS_STDDEV",
     "valid_percent": "STATISTICS_VALID_PERCENT",
 }
-_EDGE_POINTS = 8  # on each side of a footprint: sides of a grid are curved on the globe
-_DIGITS = 7  # of degrees: a centimetre
+_EDGE_POINTS = 8  # points per side of a footprint, because the sides of a grid are curved on the globe
+_DIGITS = 7  # decimals of degrees, about a centimetre
 
 
 def write_collection(
@@ -44,25 +44,48 @@ def write_collection(
     *,
     title: str,
     mosaic: Path | None = None,
-    license: str = "other",  # noqa: A002 - the word of the STAC specification
+    license: str = "other",  # noqa: A002 - the name in the STAC specification
 ) -> Path:
-    """Write `collection.json` and an item `NAME.json` for every map `NAME.tif` of a folder; return the collection.
+    """Write `collection.json` and an item `NAME.json` for each map `NAME.tif` of a folder.
 
-    maps: files in the folder that `map_cube` wrote, and when their scenes were taken; where that is not known, the
-    item has the time when the map was made. title: of the collection; the folder's name is its id. mosaic: a VRT over
-    the maps. license: an SPDX identifier.
+    The grid, bands with units and statistics, software and model come from the maps. References are relative, so that
+    the folder can be moved, and the same maps give the same bytes.
 
-    Everything else comes from the maps themselves: grid, bands with units and statistics, software, model and its
-    sha256. All references are relative, so the folder may be moved; the same maps give the same bytes.
+    Parameters
+    ----------
+    folder : path
+        Folder of the maps; its name is the id of the collection.
+    maps : mapping of Path to datetime or None
+        Maps written by `map_cube`, and when their scenes were acquired; None = not known (the item then has the time
+        at which the map was made).
+    title : str
+        Title of the collection.
+    mosaic : Path, optional
+        VRT of all maps.
+    license : str
+        SPDX identifier.
 
-    Raises RasterError for a file that is no map by geosoil, GridError for one that has no place on the globe,
-    OutputError where the folder cannot be written.
+    Returns
+    -------
+    Path
+        `collection.json`.
 
+    Raises
+    ------
+    RasterError
+        If a file is not a map by geosoil.
+    GridError
+        If a map has no CRS.
+    OutputError
+        If the folder cannot be written.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_collection(folder, {Path("absent.tif"): None}, title="SOC")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    geosoil.errors.RasterError: absent.tif: found no raster...; expected a map by geosoil; ...
+    geosoil.errors.RasterError: absent.tif: not a raster...; expected a map by geosoil; ...
     """
     import pystac
     from pystac.layout import CustomLayoutStrategy
@@ -71,14 +94,14 @@ def write_collection(
     items = [_item(Path(path), acquired) for path, acquired in maps.items()]
     dates = [item.datetime for item in items if item.datetime is not None]
     boxes = [item.bbox for item in items if item.bbox is not None]
-    # A box with its left side east of its right one crosses the 180th meridian, and so does one around it.
+    # A box with its west side east of its east side crosses the 180th meridian; the common box is then all around.
     west, east = (min, max) if all(box[0] <= box[2] for box in boxes) else (lambda _: -180.0, lambda _: 180.0)
-    around = [west(b[0] for b in boxes), min(b[1] for b in boxes), east(b[2] for b in boxes), max(b[3] for b in boxes)]
+    extent = [west(b[0] for b in boxes), min(b[1] for b in boxes), east(b[2] for b in boxes), max(b[3] for b in boxes)]
     collection = pystac.Collection(
         id=folder.name,
         title=title,
         description=f"{title}: {len(items)} maps by geosoil.",
-        extent=pystac.Extent(pystac.SpatialExtent([around]), pystac.TemporalExtent([[min(dates), max(dates)]])),
+        extent=pystac.Extent(pystac.SpatialExtent([extent]), pystac.TemporalExtent([[min(dates), max(dates)]])),
         license=license,
         catalog_type=pystac.CatalogType.SELF_CONTAINED,
     )
@@ -103,7 +126,7 @@ def _item(path: Path, acquired: datetime | None) -> Item:
             tags = source.tags()
             missing = [key for key in ("GEOSOIL_MODEL", "GEOSOIL_MODEL_SHA256", "GEOSOIL_CREATED") if key not in tags]
             if missing:
-                raise _no_map(path, f"no tag {missing[0]}")
+                raise _not_a_map(path, found=f"no tag {missing[0]}")
             geometry, bbox = _footprint(source, path)
             created = datetime.fromisoformat(tags["GEOSOIL_CREATED"])
             sha256 = f"sha256:{tags['GEOSOIL_MODEL_SHA256']}"
@@ -124,14 +147,14 @@ def _item(path: Path, acquired: datetime | None) -> Item:
                 pystac.Asset(path.name, media_type=pystac.MediaType.COG, roles=["data"], extra_fields=_bands(source)),
             )
     except RasterioError as error:
-        raise _no_map(path, f"no raster ({error})") from error
+        raise _not_a_map(path, problem=f"not a raster ({error})") from error
     for key, suffix, media_type, roles in (
         ("quicklook", ".png", pystac.MediaType.PNG, ["overview"]),
         ("style", ".qml", pystac.MediaType.XML, ["metadata"]),
     ):
-        beside = path.with_suffix(suffix)
-        if beside.exists():
-            item.add_asset(key, pystac.Asset(beside.name, media_type=media_type, roles=roles))
+        file = path.with_suffix(suffix)
+        if file.exists():
+            item.add_asset(key, pystac.Asset(file.name, media_type=media_type, roles=roles))
     return item
 
 
@@ -147,7 +170,7 @@ def _projection(source: DatasetReader) -> dict[str, Any]:
 
 
 def _bands(source: DatasetReader) -> dict[str, Any]:
-    """Return the fields of the asset: STAC 1.1 has unit and statistics in `bands` itself."""
+    """Return the fields of the asset; in STAC 1.1 `bands` contains units and statistics."""
     bands = []
     for number in source.indexes:
         tags, unit, nodata = source.tags(number), source.units[number - 1], source.nodatavals[number - 1]
@@ -169,24 +192,24 @@ def _bands(source: DatasetReader) -> dict[str, Any]:
 def _footprint(source: DatasetReader, path: Path) -> tuple[dict[str, Any], list[float]]:
     """Return the outline of the grid in degrees of WGS84, and its box (west, south, east, north)."""
     if source.crs is None:
-        raise GridError(path, found="no CRS", expected="a place on the globe", way_out="georeference the map")
+        raise GridError(path, problem="the map has no CRS", way_out="georeference the map")
     shares = [k / _EDGE_POINTS for k in range(_EDGE_POINTS)]
     edge = [(s, 0.0) for s in shares] + [(1.0, s) for s in shares]
     edge += [(1 - s, 1.0) for s in shares] + [(0.0, 1 - s) for s in shares] + [(0.0, 0.0)]
     t = source.transform
-    places = [(x * source.width, y * source.height) for x, y in edge]
-    ring = [(t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f) for x, y in places]
+    pixels = [(x * source.width, y * source.height) for x, y in edge]
+    ring = [(t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f) for x, y in pixels]
     outline = {"type": "Polygon", "coordinates": [ring[::-1] if t.determinant < 0 else ring]}
     try:
-        # GDAL cuts an outline at the 180th meridian into two.
+        # GDAL splits an outline at the 180th meridian into two parts.
         geometry = transform_geom(source.crs, "OGC:CRS84", outline, precision=_DIGITS)
     except RasterioError as error:
-        raise GridError(path, found=f"an outline that cannot be placed ({error})", expected="a place on the globe",
+        raise GridError(path, problem=f"the outline cannot be transformed to longitude and latitude ({error})",
                         way_out="check the map's CRS and transform") from error  # fmt: skip
     rings = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
     longitudes = [[x for x, _ in parts[0]] for parts in rings]
     latitudes = [y for parts in rings for _, y in parts[0]]
-    if len(rings) > 1:  # as GeoJSON has it: west is the eastern part's west
+    if len(rings) > 1:  # as defined by GeoJSON: west is the west side of the eastern part
         west = min(min(part) for part in longitudes if min(part) > 0)
         east = max(max(part) for part in longitudes if max(part) < 0)
     else:
@@ -200,9 +223,9 @@ def _write(described: Collection | Item, path: Path) -> None:
         try:
             temporary.write_text(text + "\n", "utf-8")
         except OSError as error:
-            raise OutputError(path, found=f"a write that failed ({error.strerror})", expected="a STAC file",
+            raise OutputError(path, problem=f"writing the STAC file failed ({error.strerror})",
                               way_out="free some disk space") from error  # fmt: skip
 
 
-def _no_map(path: Path, found: str) -> RasterError:
-    return RasterError(path, found=found, expected="a map by geosoil", way_out="map the scene anew")
+def _not_a_map(path: Path, **problem: str) -> RasterError:
+    return RasterError(path, **problem, expected="a map by geosoil", way_out="map the scene again")

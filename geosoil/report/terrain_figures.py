@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LightSource, LogNorm, Normalize, TwoSlopeNorm
 
-from geosoil.report.figure_style import WIDTH, colour_bar, draw_map, few_ticks, new_figure, style_axes
+from geosoil.report.figure_style import WIDTH, colour_bar, draw_map, limit_ticks, new_figure, style_axes
 from geosoil.report.figures import map_figure
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from geosoil.report.figure_style import Extent
 
 STREAM_COLOUR = "#0B3C8C"
-# Band -> title, unit, colours, and how values become colours.
-PANELS = {
-    "filled_dem_m": ("filled heights, streams", "m", "YlOrBr", "linear"),
+# Band -> title, unit, colour map, and scale of the colours.
+TERRAIN_PANELS = {
+    "filled_dem_m": ("elevation (sinks filled) and streams", "m", "YlOrBr", "linear"),
     "slope_deg": ("slope", "deg", "magma_r", "linear"),
-    "profile_curvature_1_m": ("profile curvature", "1/m", "RdBu_r", "around zero"),
+    "profile_curvature_1_m": ("profile curvature", "1/m", "RdBu_r", "diverging"),
     "catchment_area_m2": ("catchment area", "m²", "Blues", "log"),
     "twi": ("topographic wetness index", "", "YlGnBu", "linear"),
     "ls_factor": ("LS-factor", "", "YlOrRd", "linear"),
@@ -41,12 +41,23 @@ def terrain_figure(
     title: str = "",
     ground_unit: str = "m",
 ) -> Figure:
-    """Draw the covariates of `terrain_stack` in six panels, the streams over the shaded heights.
+    """Draw the covariates of `terrain_stack` in six panels, with streams on the shaded elevation.
 
-    bands: name -> `(y, x)`, NaN = no data. lines: of `stream_lines`. extent: (left, right, bottom, top) in ground_unit.
+    Parameters
+    ----------
+    bands : mapping of str to array_like of shape (y, x)
+        Name of a band -> values; NaN = no data.
+    lines : GeoDataFrame
+        Streams from `stream_lines`.
+    extent : tuple
+        (left, right, bottom, top) in `ground_unit`.
+    title, ground_unit : str
+        Title of the figure, and unit of the CRS.
 
+    Examples
+    --------
     >>> import geopandas as gpd
-    >>> bands = {name: np.arange(12.0).reshape(3, 4) for name in PANELS}
+    >>> bands = {name: np.arange(12.0).reshape(3, 4) for name in TERRAIN_PANELS}
     >>> lines = gpd.GeoDataFrame({"strahler_order": []}, geometry=[])
     >>> figure = terrain_figure(bands, lines, extent=(0, 4, 0, 3), title="dem")
     >>> figure.axes[1].get_title(loc="left")
@@ -59,18 +70,18 @@ def terrain_figure(
     map_width = 0.7 * WIDTH * 1.5 / columns  # beside its labels and colours
     panel_height = float(np.clip(map_width * height / width, 1.4, 6.0) + 0.55)
     figure = new_figure(panel_height * rows + 0.4, width=WIDTH * 1.5, layout="compressed")
-    figure.suptitle(f"{title}, extent in {ground_unit}" if title else "", x=0.01, ha="left", fontsize=12)
+    figure.suptitle(f"{title} (coordinates in {ground_unit})" if title else "", x=0.01, ha="left", fontsize=12)
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, (name, (what, unit, ramp, how)) in zip(grid.flat, PANELS.items(), strict=True):
+    for axes, (name, (label, unit, ramp, scale)) in zip(grid.flat, TERRAIN_PANELS.items(), strict=True):
         values = np.asarray(bands[name], np.float64)
-        image = draw_map(axes, values, ramp=ramp, extent=extent, norm=_norm(values, how))
+        image = draw_map(axes, values, ramp=ramp, extent=extent, norm=_norm(values, scale))
         if name == "filled_dem_m":
             _shade(axes, values, extent)
             _draw_lines(axes, lines)
         bar = colour_bar(figure, image, axes, shrink=0.8, aspect=24)
         bar.ax.tick_params(labelsize=8)
-        style_axes(axes, f"{what} ({unit})" if unit else what, "", "")
-        _place(axes, extent)
+        style_axes(axes, f"{label} ({unit})" if unit else label, "", "")
+        _style_map(axes, extent)
     return figure
 
 
@@ -85,11 +96,17 @@ def streams_figure(
     extent: Extent,
     ground_unit: str = "m",
 ) -> Figure:
-    """Draw a map with the stream network over it.
+    """Draw a map with the stream network.
 
-    array: `(y, x)` in `unit`, NaN = no data. streams: lines in the CRS of the map, or `(y, x)` cells, 1 on a stream.
-    low, high, extent, ground_unit: see `map_figure`.
+    Parameters
+    ----------
+    array, title, unit, low, high, extent, ground_unit
+        See `map_figure`.
+    streams : GeoDataFrame or array_like of shape (y, x)
+        Lines in the CRS of the map, or cells with 1 on a stream.
 
+    Examples
+    --------
     >>> cells = np.eye(4)
     >>> figure = streams_figure(np.ones((4, 4)), cells, title="SOC", unit="%", low=0, high=2, extent=(0, 4, 0, 4))
     >>> len(figure.axes[0].images)
@@ -101,30 +118,30 @@ def streams_figure(
     axes = figure.axes[0]
     if isinstance(streams, gpd.GeoDataFrame):
         _draw_lines(axes, streams, colour="white")
-        _place(axes, extent)
+        _style_map(axes, extent)
     else:
         cells = np.asarray(streams, np.float64)
-        over = np.ma.masked_where(~(cells > 0), np.ones_like(cells))
-        axes.imshow(over, cmap="gray", norm=Normalize(0, 1), extent=extent, interpolation="nearest")
+        stream_cells = np.ma.masked_where(~(cells > 0), np.ones_like(cells))
+        axes.imshow(stream_cells, cmap="gray", norm=Normalize(0, 1), extent=extent, interpolation="nearest")
     return figure
 
 
-def _norm(values: np.ndarray, how: str) -> Normalize:
-    """Colours between the 2nd and 98th percentile; around zero, or of the logarithm."""
-    seen = values[np.isfinite(values)]
-    if not seen.size:
+def _norm(values: np.ndarray, scale: str) -> Normalize:
+    """Return a colour scale from the 2nd to the 98th percentile: linear, logarithmic, or symmetric around zero."""
+    known = values[np.isfinite(values)]
+    if not known.size:
         return Normalize(0, 1)
-    low, high = np.percentile(seen, [2, 98])
-    if how == "around zero":
+    low, high = np.percentile(known, [2, 98])
+    if scale == "diverging":
         most = max(abs(low), abs(high)) or 1.0
         return TwoSlopeNorm(0, -most, most)
-    if how == "log" and low > 0 and high > low:
+    if scale == "log" and low > 0 and high > low:
         return LogNorm(low, high)
     return Normalize(low, high if high > low else low + 1)
 
 
 def _shade(axes: Axes, heights: np.ndarray, extent: Extent) -> None:
-    """Darken the sides away from the light, which comes from the north-west as readers of maps expect."""
+    """Add hill shading with light from the north-west, as usual on maps."""
     cell = (extent[1] - extent[0]) / heights.shape[1]
     known = np.where(np.isfinite(heights), heights, np.nanmean(heights) if np.isfinite(heights).any() else 0)
     steep = max(float(np.std(np.gradient(known)[0] / cell)), 1e-9) if min(known.shape) > 1 else 1.0
@@ -134,7 +151,7 @@ def _shade(axes: Axes, heights: np.ndarray, extent: Extent) -> None:
 
 
 def _draw_lines(axes: Axes, lines: gpd.GeoDataFrame, colour: str = STREAM_COLOUR) -> None:
-    """Draw streams, wider where more of them have met."""
+    """Draw streams with a width by Strahler order."""
     if not len(lines):
         return
     pieces = lines.explode(ignore_index=True)
@@ -146,9 +163,9 @@ def _draw_lines(axes: Axes, lines: gpd.GeoDataFrame, colour: str = STREAM_COLOUR
     axes.add_collection(LineCollection(xy, colors=colour, linewidths=widths, capstyle="round"))
 
 
-def _place(axes: Axes, extent: Extent) -> None:
+def _style_map(axes: Axes, extent: Extent) -> None:
     axes.set(xlim=extent[:2], ylim=extent[2:])
     axes.grid(visible=False)
     axes.tick_params(labelsize=8)
-    few_ticks(axes, 3)
+    limit_ticks(axes, 3)
     axes.ticklabel_format(style="plain", useOffset=False)

@@ -61,7 +61,7 @@ def test_the_spectra_figure_draws_mean_band_and_correlation_of_every_group():
     assert outline.min() == pytest.approx(np.percentile(groups["laboratory"], 5, axis=0).min())
     np.testing.assert_array_equal(drawn_lines(bottom)["satellite"].get_ydata(), r["satellite"])
     assert (top.get_ylabel(), bottom.get_xlabel()) == ("reflectance", "wavelength (nm)")
-    assert bottom.get_ylabel() == "correlation with SOC (r)"
+    assert bottom.get_ylabel() == "correlation r with SOC"
 
 
 def test_a_group_has_one_colour_in_all_panels_and_its_own_line_style():

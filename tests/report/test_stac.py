@@ -165,9 +165,9 @@ def test_a_map_over_the_180th_meridian_has_two_outlines_and_a_box_from_east_to_w
 
 def test_a_crs_without_a_code_is_written_out_and_degrees_have_no_metres(tmp_path):
     albers = "+proj=aea +lat_1=25 +lat_2=47 +lat_0=0 +lon_0=105 +datum=WGS84 +units=m"
-    own = write_map(tmp_path / "own.tif", crs=albers, transform=Affine(30, 0, 0, 0, -30, 4e6))
+    without_code = write_map(tmp_path / "own.tif", crs=albers, transform=Affine(30, 0, 0, 0, -30, 4e6))
     degrees = write_map(tmp_path / "deg.tif", crs="EPSG:4326", transform=Affine(0.1, 0, 13, 0, -0.1, 52))
-    write_collection(tmp_path, {own: None, degrees: None}, title="t")
+    write_collection(tmp_path, {without_code: None, degrees: None}, title="t")
     properties = validate_file(tmp_path / "own.json")["properties"]
     assert properties["proj:code"] is None
     assert "Albers" in properties["proj:wkt2"]
@@ -190,7 +190,7 @@ def test_what_is_no_map_by_geosoil_is_refused_and_nothing_written(tmp_path):
     with pytest.raises(RasterError, match=r"text\.tif: not a raster"):
         write_collection(tmp_path, {tmp_path / "text.tif": None}, title="t")
     nowhere = write_raster(tmp_path / "nowhere.tif", np.ones((1, 2, 2), np.float32), crs=None, tags=TAGS)
-    with pytest.raises(GridError, match=r"nowhere\.tif: found no CRS"):
+    with pytest.raises(GridError, match=r"nowhere\.tif: the map has no CRS"):
         write_collection(tmp_path, {nowhere: None}, title="t")
     with pytest.raises(OutputError):
         write_collection(tmp_path / "absent", {write_map(tmp_path / "a.tif"): None}, title="t")

@@ -166,4 +166,7 @@ def test_a_bar_is_as_wide_as_its_window_and_marks_are_drawn_in_words():
     figure = window_figure({"pH": (windows, [4, 3, 2, 1], marks)})
     bars = figure.axes[1].patches
     assert {round(bar.get_width(), 6) for bar in bars} == {10.0}
-    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["high in both models", "other"]
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == [
+        "important in both models",
+        "other",
+    ]
