@@ -288,7 +288,7 @@ def explanation_section(explained: dict[str, tuple[Any, np.ndarray]], *, seed: i
     for i, (name, explanation) in enumerate(explanations.items()):
         other = values[1 - i].importance if len(values) == 2 else None
         marks = mark_windows(explanation.importance, other)
-        panels[f"{name}: {explanation.what}"] = (explanation.windows, explanation.importance, marks)
+        panels[f"{name}: {explanation.quantity}"] = (explanation.windows, explanation.importance, marks)
         text += [f"{name}: {line}" for line in explanation.notes]
     caption = "Mean |SHAP| of wavelength windows, with known absorption features above."
     return Section("Which wavelengths", text, [(caption, window_figure(panels))], [])

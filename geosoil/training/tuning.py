@@ -154,9 +154,9 @@ def tune(
         )
     folds = split_folds(len(y), n_folds, groups, seed)
     inputs = {"space": asdict(space), "n_folds": n_folds, "epochs": epochs, "patience": patience, "seed": seed}
-    table = [X, y, *(held_out for _, held_out in folds)]
-    study = open_study(storage, fingerprint(inputs, table), n_before_pruning=_BEFORE_PRUNING)
-    notes: list[str] = []
+    arrays = {"X": X, "y": y} | {f"fold {i}": held_out for i, (_, held_out) in enumerate(folds, start=1)}
+    study, n_resumed = open_study(storage, Identity.of(inputs, arrays), n_before_pruning=_BEFORE_PRUNING)
+    notes = [resumed_note(n_resumed, "trials")] if n_resumed else []
     while (n_done := _count(study, "trained")) < n_trials:
         if time.monotonic() > ends_at and _count(study, "complete"):
             break

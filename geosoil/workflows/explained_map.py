@@ -148,11 +148,11 @@ def _explained(
         names=names,
         crs=source.rio.crs,
         transform=Affine(side * fine.a, side * fine.b, fine.c, side * fine.d, side * fine.e, fine.f),
-        units=explanation.what,
+        units=explanation.quantity,
     )
     what = (
         f"{whole.sum()} pixels explained, the middle of cells of {side} x {side} pixels; background {len(chosen)} of "
-        f"them; explained: {explanation.what}"
+        f"them; explained: {explanation.quantity}"
     )
     provenance = {
         "GEOSOIL_MODEL": read_card(folder).name,
@@ -164,7 +164,7 @@ def _explained(
     }
     write_cog(raster, path, tags=provenance, overviews="nearest")
     picture = path.with_suffix(".png")
-    _draw(raster, int(np.argmax(explanation.importance)), explanation.what, picture)
+    _draw(raster, int(np.argmax(explanation.importance)), explanation.quantity, picture)
     order = np.argsort(-explanation.importance)
     shares = explanation.importance / (explanation.importance.sum() or 1.0)
     lines = [

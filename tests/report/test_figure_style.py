@@ -32,7 +32,7 @@ def test_only_the_outer_panels_say_what_the_shared_axes_are(count, below, left):
 
 def test_a_known_thing_keeps_its_colour_and_others_take_the_rest_in_order():
     colours = colours_of(["PLSR", "satellite", "SVR", "PLSR"])
-    assert (colours["PLSR"], found["SVR"]) == OTHER_COLOURS[:2]
+    assert (colours["PLSR"], colours["SVR"]) == OTHER_COLOURS[:2]
     assert colours["satellite"] == NAMED_COLOURS["satellite"]
 
 
