@@ -45,8 +45,8 @@ def training_sections(fitted: FittedPipeline) -> list[Section]:
         *spectra_sections(fitted.task),
         *choice_sections(fitted.task),
     ]
-    if details.get("losses"):
-        sections.append(losses_section(details["losses"], details.get("stopping_losses", {})))
+    if details.get("losses") is not None:
+        sections.append(losses_section(details["losses"], details.get("stopping_losses")))
     if "source_model" in details:
         sections.append(source_section(details["source_model"], fitted.loaded.recipe.data.auxiliary))
     if details.get("explained"):
@@ -122,33 +122,48 @@ def spectra_sections(task: FitTask) -> list[Section]:
 
 
 def choice_sections(task: FitTask) -> list[Section]:
-    """Show what the model chose: bands, covariates, rows of a library, or one of several candidates."""
-    details, rows = task.details, task.rows
+    """Show what the model chose, for each target: bands, covariates, rows of a library, or one of several candidates."""
+    by_target = task.details.get("targets")
+    if by_target is None:
+        return _choices(task, task.details, "")
+    return [section for name, details in by_target.items() for section in _choices(task, details, f": {name}")]
+
+
+def _choices(task: FitTask, details: dict[str, Any], suffix: str) -> list[Section]:
+    rows, selection = task.rows, details.get("selection")
     sections = []
-    if details.get("bands"):
-        figure = selected_bands_figure(rows.wavelength_nm, rows.centres.mean(axis=0), details["bands"])
-        text = [f"{name}: {int(np.sum(chosen))} bands." for name, chosen in details["bands"].items()]
-        sections.append(Section("Bands", text, [("Bands chosen by CARS for the final model.", figure)], []))
-    selection = details.get("covariates")
-    if selection is not None:
+    if selection is not None and hasattr(selection, "selection_"):
+        selection = selection.selection_
         dropped = pd.DataFrame({"covariate": list(selection.dropped), "reason": list(selection.dropped.values())})
         figure = batches_figure(selection, unit=rows.targets[0].unit)
         tables = [("Covariates that were dropped", dropped)] if len(dropped) else []
         caption = "RMSE in cross-validation as covariates are added."
-        sections.append(Section("Covariates", list(selection.notes), [(caption, figure)], tables))
+        sections.append(Section(f"Covariates{suffix}", list(selection.notes), [(caption, figure)], tables))
+    elif selection is not None:
+        chosen = _bands_by_kind(selection.get_support(), len(rows.features), task.candidate.features.use)
+        figure = selected_bands_figure(rows.wavelength_nm, rows.centres.mean(axis=0), chosen)
+        text = [f"{name}: {int(bands.sum())} bands." for name, bands in chosen.items()]
+        sections.append(Section(f"Bands{suffix}", text, [("Bands chosen by CARS for the final model.", figure)], []))
     if details.get("rs_local") is not None and rows.library is not None:
-        sections.append(_library_section(task))
+        sections.append(_library_section(task, details["rs_local"], suffix))
     if details.get("choice") is not None:
         text = ["The model with the smallest RMSE in cross-validation inside the training rows is used."]
-        sections.append(Section("Choice of the model", text, [], [("Cross-validation", details["choice"])]))
+        sections.append(Section(f"Choice of the model{suffix}", text, [], [("Cross-validation", details["choice"])]))
     if details.get("description"):
-        sections.append(Section("Model", [f"{task.candidate.name}: {details['description']}."], [], []))
+        sections.append(Section(f"Model{suffix}", [f"{task.candidate.name}: {details['description']}."], [], []))
     return sections
 
 
-def _library_section(task: FitTask) -> Section:
+def _bands_by_kind(support: np.ndarray, n_bands: int, use: str) -> dict[str, np.ndarray]:
+    """Return the chosen bands by kind of spectra: a mixture has those of the satellite first, then the generated ones."""
+    if use == "mix":
+        return {"mix: satellite": support[:n_bands], "mix: generated": support[n_bands:]}
+    return {use: support}
+
+
+def _library_section(task: FitTask, result: Any, suffix: str) -> Section:
     """Show which rows of the library RS-LOCAL chose."""
-    library, result = task.rows.library, task.details["rs_local"]
+    library = task.rows.library
     assert library is not None
     passes = result.passes.set_axis(range(1, len(result.passes) + 1)).rename_axis("pass").reset_index()
     step = max(1, len(passes) // 12)
@@ -165,14 +180,23 @@ def _library_section(task: FitTask) -> Section:
         values = {"library": library.y[:, 0], "chosen": library.y[result.rows, 0], "site": task.rows.y[:, 0]}
         figure = library_figure(spectra, values, target=f"{target.name} ({target.unit})")
         figures = [("Principal components of the spectra, and densities of values and components.", figure)]
-    return Section("Library rows", text, figures, [("Passes; errors are RMSE at the site's training samples", shown)])
+    return Section(
+        f"Library rows{suffix}", text, figures, [("Passes; errors are RMSE at the site's training samples", shown)]
+    )
 
 
-def losses_section(losses: dict[str, np.ndarray], stopping: dict[str, np.ndarray]) -> Section:
-    """Show how the loss of each network fell."""
-    curves = dict(losses) | {f"{name}, stopping rows": values for name, values in stopping.items()}
+def losses_section(losses: Any, stopping: Any) -> Section:
+    """Show how the loss of each network fell; one curve by epoch, or several."""
+    curves = _curves("training rows", losses)
+    if stopping is not None:
+        curves |= _curves("stopping rows", stopping)
     caption = "Mean squared error by epoch, in variances of the target."
     return Section("Training", [], [(caption, loss_figure(curves))], [])
+
+
+def _curves(name: str, losses: Any) -> dict[str, np.ndarray]:
+    several = len(losses) > 0 and np.ndim(losses[0]) > 0
+    return {f"{name} {i + 1}": curve for i, curve in enumerate(losses)} if several else {name: np.asarray(losses)}
 
 
 def source_section(source: Any, auxiliary: Any) -> Section:

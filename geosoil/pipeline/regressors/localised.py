@@ -182,7 +182,7 @@ def as_model(task: FitTask, site: Site, fitted: Fitted) -> PixelModel:
         y_library = np.empty(0) if library is None or library.y is None else library.y[chosen, 0]
         if not fitted.sees_samples:
             X, y = site.X_library[fitted.chosen], y_library
-        estimator = LogTarget(estimator, retransform=site.log).keep(estimator, X, y)
+        estimator = LogTarget(estimator, retransform=site.log).use_fitted(estimator, X, y)
         target = _limited(target, max(y.max(), y_library.max(initial=0.0)))
     samples = site.train if fitted.sees_samples else site.train[:0]
     R = [rows.centres[samples]] if library is None else [library.X[chosen], rows.centres[samples]]

@@ -77,7 +77,7 @@ def _fit_target(task: FitTask, prepared: Prepared, regressor: Any, rows: np.ndar
     if log == "none":
         return estimator
     inputs = rows_for(task.candidate, task.rows)[learned]
-    return LogTarget(None, retransform=log).keep(estimator, inputs, task.rows.y[learned, 0])
+    return LogTarget(None, retransform=log).use_fitted(estimator, inputs, task.rows.y[learned, 0])
 
 
 def _choose_settings(task: FitTask, regressor: Any, X: np.ndarray, y: np.ndarray, *, scaled: bool) -> None:

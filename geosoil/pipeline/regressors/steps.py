@@ -50,7 +50,7 @@ def prepare(task: FitTask) -> Prepared:
     prepared: Prepared = task.fold_cache[key]
     fitted = dict(prepared.steps)
     if "fusion" in fitted:
-        task.details["fusion_notes"] = list(fitted["fusion"].notes_)
+        task.details["fusion"] = fitted["fusion"]
     if "selection" in fitted:
         task.details["selection"] = fitted["selection"]
     task.details["n_features"] = prepared.X.shape[1]

@@ -1,0 +1,144 @@
+"""One validation engine: any candidates, any split, any rows, and figures with known values."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from small_rows import candidate, patch_rows, spectral_rows
+
+from geosoil.errors import SamplesError
+from geosoil.evaluate.metrics import regression_metrics
+from geosoil.pipeline.part import TargetProperty
+from geosoil.pipeline.splits import ValidationSettings
+from geosoil.pipeline.validation import ALL_DEPTHS, Outcome, rmse_by_split, validate
+
+ABSORBANCE = {"preprocessing": [{"step": "absorbance"}]}
+
+
+def recipe(processes=1, **settings):
+    validation = ValidationSettings(processes=processes, **{"n_folds": 3} | settings)
+    return SimpleNamespace(name="small", seed=0, validation=validation)
+
+
+def pls(name="PLSR", **settings):
+    return replace(candidate("pls", settings or None, **ABSORBANCE), name=name)
+
+
+@pytest.fixture(scope="module")
+def outcome():
+    return validate("random", recipe(n_repeats=2), spectral_rows(), [pls(), pls("one component", max_components=1)])
+
+
+def test_every_row_is_predicted_once_in_each_repeat(outcome):
+    assert outcome.predicted["PLSR"].shape == (2, 48, 1)
+    assert np.isfinite(outcome.predicted["PLSR"]).all()
+    assert sorted(set(outcome.folds[0])) == [0, 1, 2]
+    assert sorted(set(outcome.folds[1])) == [3, 4, 5]
+
+
+def test_the_table_has_the_mean_over_repeats_of_the_test_rows_metrics(outcome):
+    table = outcome.table().set_index("model")
+    by_repeat = [regression_metrics(outcome.observed[:, 0], repeat[:, 0]) for repeat in outcome.predicted["PLSR"]]
+    for metric in ("r2", "rmse", "mae", "rpiq", "ccc", "bias"):
+        expected = np.mean([figures[metric] for figures in by_repeat])
+        assert table.loc["PLSR", f"test_{metric}"] == pytest.approx(expected)
+    assert table.loc["PLSR", "test_r2_sd"] == pytest.approx(np.std([f["r2"] for f in by_repeat], ddof=1))
+    assert table.loc["PLSR", "test_r2_low"] < table.loc["PLSR", "test_r2"] < table.loc["PLSR", "test_r2_high"]
+    assert table.loc["PLSR", "n"] == 48
+    assert table.loc["PLSR", "test_r2"] > 0.9
+    assert table.loc["PLSR", "train_r2"] > table.loc["PLSR", "test_r2"]
+
+
+def test_the_figures_of_test_rows_come_before_those_of_training_rows(outcome):
+    columns = list(outcome.table())
+    assert columns.index("test_r2") < columns.index("train_r2")
+
+
+def test_differences_are_paired_and_against_the_first_model(outcome):
+    (row,) = outcome.differences().to_dict("records")
+    table = outcome.table().set_index("model")
+    assert row["model"] == "one component"
+    assert row["reference"] == "PLSR"
+    expected = table.loc["one component", "test_rmse"] - table.loc["PLSR", "test_rmse"]
+    assert row["rmse_difference"] == pytest.approx(expected)
+    assert 0 < row["rmse_low"] < row["rmse_difference"] < row["rmse_high"]
+    assert row["r2_high"] < 0
+    assert row["better"] == "0 of 6"
+    (turned,) = outcome.differences("one component").to_dict("records")
+    assert turned["rmse_difference"] == pytest.approx(-expected)
+    assert turned["better"] == "6 of 6"
+
+
+def test_the_best_candidate_has_the_smallest_error(outcome):
+    assert outcome.best() == "PLSR"
+
+
+def test_figures_do_not_depend_on_the_number_of_processes():
+    rows = spectral_rows()
+    one, two = (validate("random", recipe(processes), rows, [pls()]) for processes in (1, 2))
+    np.testing.assert_array_equal(one.predicted["PLSR"], two.predicted["PLSR"])
+
+
+def test_a_test_row_does_not_change_its_own_prediction():
+    rows = spectral_rows()
+    outcome = validate("random", recipe(), rows, [pls()])
+    y = rows.y.copy()
+    y[outcome.folds[0] == 1] *= 5
+    changed = validate("random", recipe(), replace(rows, y=y), [pls()])
+    tested = outcome.folds[0] == 1
+    np.testing.assert_array_equal(outcome.predicted["PLSR"][0, tested], changed.predicted["PLSR"][0, tested])
+    assert not np.allclose(outcome.predicted["PLSR"][0, ~tested], changed.predicted["PLSR"][0, ~tested])
+
+
+def test_a_logarithm_has_its_own_r2():
+    rows = spectral_rows(targets=(TargetProperty(column="soc_pct", unit="%", log="naive"),))
+    outcome = validate("random", recipe(), rows, [pls()])
+    (row,) = outcome.table().to_dict("records")
+    expected = regression_metrics(np.log(rows.y[:, 0]), np.log(outcome.predicted["PLSR"][0, :, 0]))["r2"]
+    assert row["test_r2_ln"] == pytest.approx(expected)
+
+
+def test_depths_have_a_row_each_and_one_for_all_together():
+    outcome = validate("random", recipe(), patch_rows(), [candidate("forest")])
+    table = outcome.table().set_index("target")
+    layers = ["soc_g_kg 0-10 cm", "soc_g_kg 10-30 cm", "soc_g_kg 30-60 cm"]
+    assert list(table.index) == [*layers, ALL_DEPTHS]
+    assert table.n.tolist() == [48, 48, 40, 136]
+    metrics = outcome.card_metrics("Forest")
+    assert set(metrics) == {*layers, ALL_DEPTHS}
+    assert all(np.isfinite(list(figures.values())).all() for figures in metrics.values())
+
+
+def test_several_targets_have_a_row_each_and_none_for_all_together():
+    rows = spectral_rows()
+    targets = (TargetProperty(column="soc_pct", unit="%"), TargetProperty(column="clay_pct", unit="%"))
+    rows = replace(rows, y=np.column_stack([rows.y[:, 0], 100 - rows.y[:, 0]]), targets=targets, library=None)
+    outcome = validate("random", recipe(), rows, [pls()])
+    assert outcome.table().target.tolist() == ["soc_pct", "clay_pct"]
+
+
+def test_too_few_training_rows_are_refused_before_anything_is_fitted():
+    with pytest.raises(SamplesError, match="8 training rows"):
+        validate("holdout", recipe(n_train=8), spectral_rows(), [pls()])
+
+
+def test_whole_groups_are_resampled_where_whole_groups_are_tested():
+    rows = replace(spectral_rows(), groups=np.repeat(["a", "b", "c", "d"], 12))
+    outcome = validate("site_out", recipe(), rows, [pls()])
+    assert outcome.is_clustered
+    np.testing.assert_array_equal(outcome.resampled_groups, outcome.folds[0])
+    assert not validate("random", recipe(), rows, [pls()]).is_clustered
+
+
+def test_a_fold_without_known_values_has_no_rmse():
+    predicted = np.array([[[1.0], [2.0], [5.0], [7.0]]])
+    observed = np.array([[2.0], [2.0], [np.nan], [np.nan]])
+    np.testing.assert_allclose(rmse_by_split(predicted, observed, np.array([[0, 0, 1, 1]])), [np.sqrt(0.5)])
+
+
+def test_only_published_protocols_are_marked_as_leaking():
+    parts = {"targets": (), "target_names": (), "observed": np.empty((0, 0)), "predicted": {}, "training": {}}
+    parts |= {"folds": np.empty((1, 0), int), "splits": [], "details": {}}
+    assert Outcome("published_rank", **parts).leaks
+    assert not Outcome("random", **parts).leaks
