@@ -122,7 +122,7 @@ def spectra_sections(task: FitTask) -> list[Section]:
 
 
 def choice_sections(task: FitTask) -> list[Section]:
-    """Show what the model chose, for each target: bands, covariates, rows of a library, or one of several candidates."""
+    """Show what the model chose for each target: bands, covariates, rows of a library, or a candidate."""
     by_target = task.details.get("targets")
     if by_target is None:
         return _choices(task, task.details, "")
@@ -155,7 +155,7 @@ def _choices(task: FitTask, details: dict[str, Any], suffix: str) -> list[Sectio
 
 
 def _bands_by_kind(support: np.ndarray, n_bands: int, use: str) -> dict[str, np.ndarray]:
-    """Return the chosen bands by kind of spectra: a mixture has those of the satellite first, then the generated ones."""
+    """Return the chosen bands by kind of spectra; a mixture has the satellite first, then the generated ones."""
     if use == "mix":
         return {"mix: satellite": support[:n_bands], "mix: generated": support[n_bands:]}
     return {use: support}
