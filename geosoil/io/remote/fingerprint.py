@@ -31,7 +31,9 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     OSError
-        If the file does not exist.
+        If a local file does not exist.
+    RasterError
+        If a web server does not give access to the file.
 
     Examples
     --------
@@ -81,8 +83,7 @@ def _server_metadata(url: str) -> str:
     if is_object_url(url):
         return object_stamp(url)
     if url.startswith(("http://", "https://")):
-        from urllib.request import Request, urlopen
+        from geosoil.io.remote.http import http_metadata
 
-        with urlopen(Request(url, method="HEAD"), timeout=30) as answer:
-            return " ".join(answer.headers.get(name, "") for name in ("Content-Length", "ETag", "Last-Modified"))
+        return http_metadata(url)
     return url
