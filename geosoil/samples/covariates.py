@@ -1,7 +1,8 @@
-"""Which covariates a map of a soil property needs: by correlation, then by cross-validated error in growing batches.
+"""Selection of the covariates of a map: by correlation, then by cross-validated error in growing batches.
 
-The steps are those of the study of SOC by depth (`methods.md`, section 9): 134 covariates, those of |r| < 0.05 with the
-target and of |r| > 0.8 with a better one dropped, then batches of ten. All of it looks at training rows only.
+The steps are those of the study of SOC by depth (`methods.md`, section 9): covariates with |r| < 0.05 with the target,
+or with |r| > 0.8 with a better covariate, are dropped, and the others are added in batches of ten. All steps use only
+the training rows.
 """
 
 from __future__ import annotations
@@ -25,17 +26,26 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-N_TREES = 50  # of the forest that judges a batch: its order of batches is settled, more only cost time
-LEAST_KNOWN = 10  # values of a target; fewer say nothing about a correlation
+N_TREES = 50  # of the forest that compares the batches; more trees do not change their order
+LEAST_KNOWN = 10  # values of a target for a correlation
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The covariates of the batch of least error, and how they were found.
+    """The covariates with the smallest error, and the results that led to them.
 
-    names: `(chosen,)`, the strongest first; kept: `(chosen,)`, where they stand among all. strength: `(covariate,)`
-    mean |r| with the targets (0: constant). n_covariates, rmse, standard_error: `(batch,)`, of the cross-validation,
-    in the unit of y. dropped: name -> why, of all the others.
+    Attributes
+    ----------
+    names : tuple of str
+        The selected covariates, the strongest first.
+    kept : ndarray of int
+        Their indices among all covariates.
+    strength : ndarray of shape (covariate,)
+        Mean |r| with the targets; 0 for a constant.
+    n_covariates, rmse, standard_error : ndarray of shape (batch,)
+        Results of the cross-validation, in the unit of y.
+    dropped : dict of str to str
+        The reason for which each other covariate was dropped.
     """
 
     names: tuple[str, ...]
@@ -48,10 +58,10 @@ class Selection:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Say what was dropped and why, in a sentence."""
+        """A sentence on the dropped covariates and the reasons."""
         if not self.dropped:
             return ()
-        return ("Dropped: " + "; ".join(f"{name} ({why})" for name, why in self.dropped.items()) + ".",)
+        return ("Dropped: " + "; ".join(f"{name} ({reason})" for name, reason in self.dropped.items()) + ".",)
 
 
 def select_covariates(
@@ -67,20 +77,43 @@ def select_covariates(
     random_state: int = 0,
     estimator: Any = None,
 ) -> Selection:
-    """Drop weak and doubled covariates, and keep as many of the strongest as cross-validation wants.
+    """Drop weak and redundant covariates, and keep as many of the strongest as minimise the cross-validated error.
 
-    X: `(sample, covariate)` of any units, the TRAINING rows. y: `(sample,)` or `(sample, target)`, NaN where a target
-    was not measured. names: `(covariate,)`. groups: `(sample,)`; rows of one group stay in one fold.
-    least_r: a covariate's mean |r| over the targets must reach it. most_r: of two that correlate more, the one nearer
-    the targets stays. batch: the strongest 10, 20, 30, ... are judged, and the batch of least RMSE is the answer.
-    estimator: the judge, a regressor of `(sample,)` targets; default a forest of 50 trees. n_folds, random_state: of
-    the folds and the forest.
+    With several targets the RMSE is their mean, with weights that bring their standard deviations to the mean one.
 
-    With several targets the RMSE is their mean, each weighted so that its standard deviation counts as the mean one.
+    Parameters
+    ----------
+    X : array of shape (sample, covariate)
+        The TRAINING rows, in any units.
+    y : array of shape (sample,) or (sample, target)
+        Targets, NaN where one was not measured.
+    names : sequence of str
+        Names of the covariates.
+    groups : array of shape (sample,), optional
+        Rows of one group are in one fold.
+    least_r : float
+        Smallest mean |r| of a covariate with the targets.
+    most_r : float
+        Of two covariates with a larger |r|, the one with the stronger correlation with the targets is kept.
+    batch : int
+        The strongest `batch`, 2 `batch`, ... covariates are compared by their RMSE.
+    n_folds, random_state : int
+        Number of folds, and seed of the folds and the forest.
+    estimator : regressor, optional
+        The regressor that is cross-validated (default: a forest of 50 trees).
 
-    Raises SamplesError for NaN in X, a constant or unmeasured target, too few samples or groups for the folds, and
-    where no covariate is left.
+    Returns
+    -------
+    Selection
 
+    Raises
+    ------
+    SamplesError
+        If X contains NaN, a target is constant or has too few values, there are too few samples or groups for the
+        folds, or no covariate remains.
+
+    Examples
+    --------
     >>> X = np.random.default_rng(0).normal(size=(60, 4))
     >>> X[:, 3] = X[:, 0] + 0.1 * X[:, 1]
     >>> chosen = select_covariates(X, X[:, 0] + 0.5 * X[:, 2], ["dem", "ndvi", "twi", "dem_2"], least_r=0.2)
@@ -99,25 +132,25 @@ def select_covariates(
             "covariates",
             found=f"none of {len(names)} with |r| of {least_r:g} with the target (the best has {strength.max():.2g})",
             expected="at least one",
-            way_out="lower least_r, add covariates, or check that samples and covariates lie at the same places",
+            way_out="lower least_r, add covariates, or check that the coordinates of the samples are right",
         )
     ordered = candidates[np.argsort(-strength[candidates], kind="stable")]
     kept: list[int] = []
     between = np.abs(np.corrcoef(X[:, ordered], rowvar=False).reshape(len(ordered), -1))
     for k, i in enumerate(ordered):
-        doubles = [j for j in range(k) if ordered[j] in kept and between[k, j] > most_r]
-        if doubles:
-            dropped[names[i]] = f"|r| {between[k, doubles[0]]:.2f} with {names[ordered[doubles[0]]]}"
+        stronger = [j for j in range(k) if ordered[j] in kept and between[k, j] > most_r]
+        if stronger:
+            dropped[names[i]] = f"|r| {between[k, stronger[0]]:.2f} with {names[ordered[stronger[0]]]}"
         else:
             kept.append(int(i))
     sizes = [*range(batch, len(kept), batch), len(kept)]
     folds = _folds(X, y, groups, n_folds, random_state)
-    judge = estimator if estimator is not None else _forest(random_state)
-    errors = np.array([_fold_errors(judge, X[:, kept[:size]], y, folds) for size in sizes])  # (batch, fold)
+    regressor = estimator if estimator is not None else _forest(random_state)
+    errors = np.array([_fold_errors(regressor, X[:, kept[:size]], y, folds) for size in sizes])  # (batch, fold)
     rmse = errors.mean(axis=1)
     best = int(np.argmin(rmse))
-    late = kept[sizes[best] :]
-    dropped |= {names[i]: f"a batch without it has the least error ({sizes[best]} covariates)" for i in late}
+    weaker = kept[sizes[best] :]
+    dropped |= {names[i]: f"a batch without it has the least error ({sizes[best]} covariates)" for i in weaker}
     chosen = kept[: sizes[best]]
     return Selection(
         names=tuple(names[i] for i in chosen),
@@ -131,15 +164,28 @@ def select_covariates(
 
 
 class CovariateSelection(SelectorMixin, Step):
-    """Keep the covariates that `select_covariates` chooses, as a step of a Pipeline: inside the training rows.
+    """Keep the covariates that `select_covariates` selects from the training rows, as a step of a Pipeline.
 
-    X `(sample, covariate)`, y `(sample,)` or `(sample, target)` with NaN; float32 stays float32. names: of the
-    covariates, for `dropped_`; default c0, c1, ... The other parameters are those of `select_covariates`.
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Names of the covariates for `dropped_` (default: c0, c1, ...).
+    least_r, most_r, batch, n_folds, random_state
+        As in `select_covariates`.
 
-    After `fit`: selection_ is what the function returned (not stored with a model); support_ `(covariate,)` is the
-    answer; n_covariates_, rmse_ and standard_error_ `(batch,)` are the curve; dropped_ `(covariate,)` says why each
-    was dropped, "" for those kept.
+    Attributes
+    ----------
+    selection_ : Selection
+        The result of the function; it is not stored with a model.
+    support_ : ndarray of shape (covariate,), bool
+        The selected covariates.
+    n_covariates_, rmse_, standard_error_ : ndarray of shape (batch,)
+        Results of the cross-validation.
+    dropped_ : list of str
+        The reason for which each covariate was dropped, "" for those kept.
 
+    Examples
+    --------
     >>> X = np.random.default_rng(0).normal(size=(60, 3))
     >>> CovariateSelection(least_r=0.3).fit(X, X[:, 1]).dropped_
     ['|r| 0.05 with the target', '', '|r| 0.00 with the target']
@@ -172,7 +218,7 @@ class CovariateSelection(SelectorMixin, Step):
         self.random_state = random_state
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> CovariateSelection:
-        """Choose among X `(sample, covariate)` for y `(sample,)` or `(sample, target)`; raises as the function does."""
+        """Select from X `(sample, covariate)` for y `(sample,)` or `(sample, target)`; see `select_covariates`."""
         X = np.asarray(X)
         names = list(self.names) if self.names is not None else [f"c{k}" for k in range(X.shape[1])]
         chosen = select_covariates(
@@ -196,12 +242,12 @@ class CovariateSelection(SelectorMixin, Step):
         return self
 
     def transform(self, X: npt.ArrayLike) -> np.ndarray:
-        """Return the chosen columns `(sample, chosen)` in their order; NaN passes."""
+        """Return the selected columns `(sample, selected)` in their order; NaN is allowed."""
         check_is_fitted(self)
         return np.asarray(X)[:, self.support_]
 
     def lower(self) -> Program:
-        """Return the one word `Select`."""
+        """Return the op `Select`."""
         return (Select(self.get_support(indices=True)),)
 
     def _get_support_mask(self) -> np.ndarray:
@@ -210,7 +256,7 @@ class CovariateSelection(SelectorMixin, Step):
 
 
 def _checked(X: npt.ArrayLike, y: npt.ArrayLike, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return X `(sample, covariate)` and y `(sample, target)` in float64, or say what keeps them from being used."""
+    """Return X `(sample, covariate)` and y `(sample, target)` in float64; raises SamplesError if they are not valid."""
     X, y, names = np.asarray(X, np.float64), np.asarray(y, np.float64), [str(name) for name in names]
     y = y[:, None] if y.ndim == 1 else y
     known = np.isfinite(y).sum(axis=0)
@@ -222,27 +268,27 @@ def _checked(X: npt.ArrayLike, y: npt.ArrayLike, names: Sequence[str]) -> tuple[
         bad = [name for name, column in zip(names, X.T, strict=True) if not np.isfinite(column).all()]
         found, expected = f"gaps in the covariates {list_ids(np.array(bad))}", "a number for each sample"
     elif min(known) < LEAST_KNOWN or np.isinf(y).any():
-        found, expected = f"a target with {min(known)} values", f"{LEAST_KNOWN} finite ones or more"
+        found, expected = f"a target with {min(known)} values", f"{LEAST_KNOWN} finite values or more"
     elif min(spread) == 0:
-        found, expected = "the same target in all samples", "one that varies"
+        found, expected = "the same target in all samples", "a target that varies"
     else:
         return X, y, names
     raise SamplesError(
-        "covariates", found=found, expected=expected, way_out="mend or drop these before choosing covariates"
+        "covariates", found=found, expected=expected, way_out="correct or drop them before selecting covariates"
     )
 
 
 def _strength(X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the mean over the targets of |r| `(covariate,)` on the rows where each is known; 0 for a constant."""
-    every = []
+    """Return the mean |r| `(covariate,)` over the targets, on the rows where each is known; 0 for a constant."""
+    correlations = []
     for target in y.T:
         rows = np.isfinite(target)
         x, t = X[rows] - X[rows].mean(axis=0), target[rows] - target[rows].mean()
         scale = np.linalg.norm(x, axis=0) * np.linalg.norm(t)
-        # A constant leaves rounding behind, which must not look like a covariate.
+        # The rounding errors of a constant must not be taken for variation.
         varies = np.ptp(X[rows], axis=0) > 0
-        every.append(np.where(varies, np.abs(t @ x) / np.where(varies, scale, 1.0), 0.0))
-    return np.mean(every, axis=0)
+        correlations.append(np.where(varies, np.abs(t @ x) / np.where(varies, scale, 1.0), 0.0))
+    return np.mean(correlations, axis=0)
 
 
 def _folds(
@@ -267,8 +313,8 @@ def _forest(random_state: int) -> Any:
     return RandomForestRegressor(N_TREES, max_features=1 / 3, min_samples_leaf=2, random_state=random_state)
 
 
-def _fold_errors(judge: Any, X: np.ndarray, y: np.ndarray, folds: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Return the RMSE of each fold that has something to test `(fold,)`, mean of the targets in the unit of y."""
+def _fold_errors(model: Any, X: np.ndarray, y: np.ndarray, folds: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return the RMSE `(fold,)` of each fold with test values, as the mean of the targets, in the unit of y."""
     spread = np.nanstd(y, axis=0)
     weight = spread.mean() / spread
     errors = np.full((len(folds), y.shape[1]), np.nan)
@@ -276,6 +322,6 @@ def _fold_errors(judge: Any, X: np.ndarray, y: np.ndarray, folds: list[tuple[np.
         for t, target in enumerate(y.T):
             fitted, tested = train[np.isfinite(target[train])], test[np.isfinite(target[test])]
             if fitted.size and tested.size:
-                predicted = clone(judge).fit(X[fitted], target[fitted]).predict(X[tested])
+                predicted = clone(model).fit(X[fitted], target[fitted]).predict(X[tested])
                 errors[k, t] = weight[t] * np.sqrt(np.mean((np.ravel(predicted) - target[tested]) ** 2))
     return np.nanmean(errors[np.isfinite(errors).any(axis=1)], axis=1)

@@ -1,7 +1,7 @@
-"""Choose samples that cover the space of spectra: Kennard-Stone and DUPLEX, in memory that grows with n, not n x n.
+"""Selection of samples that cover the space of spectra: Kennard-Stone and DUPLEX, in memory proportional to n.
 
-The sets are those of R prospectr's `kenStone` and `duplex`. A test set that Kennard-Stone leaves over is an easy one,
-since the extremes go to training: metrics on it are better than on a random test set.
+The sets are those of `kenStone` and `duplex` of the R package prospectr. The samples that Kennard-Stone does not select
+are an easy test set, because the extremes are in the training set: metrics on it are better than on a random test set.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from geosoil.numerics.distances import principal_axes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ROWS_AT_ONCE = 512  # of differences: 1 MiB at 211 bands, so they stay in the cache
+_ROWS_AT_ONCE = 512  # of differences: 1 MiB at 211 bands, which fits into the cache
 _PAIRS_AT_ONCE = 1024  # squared, of float32: 4 MiB
-_N_AXES = 24  # hold nearly all of any spectra, in a ninth of the numbers
-_SLACK, _SLACK_32 = 1e-9, 1e-4  # relative, far above rounding in float64 and float32: bounds must not cut off a tie
+_N_AXES = 24  # represent nearly all of any spectra, in a ninth of the numbers
+_SLACK, _SLACK_32 = 1e-9, 1e-4  # relative, far above rounding in float64 and float32: bounds must not exclude a tie
 
 
-# a step is too short to share: two threads of BLAS wait for each other longer than they work
+# The steps are too short for two threads of BLAS, which would wait for each other longer than they work.
 _one_thread = ThreadpoolController().wrap(limits=1, user_api="blas")
 
 
@@ -37,17 +37,42 @@ def kennard_stone(
     groups: Sequence[object] | np.ndarray | None = None,
     start: int | Sequence[int] | None = None,
 ) -> np.ndarray:
-    """Choose k rows of X `(n, band)` that cover it evenly: their indices `(k,)` in the order of choice.
+    """Select k rows that cover the space evenly.
 
-    The two rows farthest apart come first (the larger index before the smaller, as in the peer), then always the row
-    farthest from all chosen ones; of equal ones the first. Distances are Euclidean on X as given.
-    n_components: take principal component scores instead, that many, or the fewest that explain this share below 1.
-    mahalanobis: scale the scores to unit variance (all components of the rank of X where n_components is None).
-    groups `(n,)`: rows of one group enter together, in order of index, so that more than k may come back.
-    start: the row, or rows, to begin with instead of the farthest two.
-    Raises SamplesError on NaN, k above n or below 1, or a start that is no row. Kennard & Stone 1969 (Technometrics
-    11, 137-148).
+    The two rows that are farthest apart come first (the larger index before the smaller, as in prospectr), then always
+    the row that is farthest from all selected ones, and the first of equal ones. Distances are Euclidean.
 
+    Parameters
+    ----------
+    X : ndarray of shape (n, band)
+    k : int
+        Number of rows.
+    n_components : int or float, optional
+        Use the scores of this number of principal components instead of X, or below 1 of the fewest that explain this
+        share of the variance.
+    mahalanobis : bool
+        Whether the scores are scaled to unit variance (by default of all components of the rank of X).
+    groups : sequence of shape (n,), optional
+        Rows of one group are selected together, in the order of their index, so that more than k may be returned.
+    start : int or sequence of int, optional
+        The first row or rows, instead of the farthest pair.
+
+    Returns
+    -------
+    ndarray of shape (k,), int
+        Indices in the order of selection.
+
+    Raises
+    ------
+    SamplesError
+        If there is NaN, k is not between 1 and n, or the start is not a row.
+
+    References
+    ----------
+    Kennard & Stone (1969), Technometrics 11, 137-148.
+
+    Examples
+    --------
     >>> kennard_stone(np.array([[0.0], [1.0], [5.0], [9.0], [10.0]]), 3).tolist()
     [4, 0, 2]
     """
@@ -55,7 +80,10 @@ def kennard_stone(
     group_of = np.arange(len(X)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     if len(group_of) != len(X):
         raise SamplesError(
-            "groups", found=f"{len(group_of)} for {len(X)} rows", expected="one for each", way_out="give them all"
+            "groups",
+            found=f"{len(group_of)} groups for {len(X)} rows",
+            expected="one per row",
+            way_out="give the group of every row",
         )
     cover = _Cover(X)
     _enter(cover, farthest_pair(X) if start is None and k > 1 else _checked_start(start, X), group_of)
@@ -73,16 +101,41 @@ def duplex(
     mahalanobis: bool = False,
     starts: tuple[Sequence[int], Sequence[int]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split off two sets of k rows that cover X `(n, band)` alike: indices of the one and the other, each `(k,)`.
+    """Select two sets of k rows that both cover the space evenly.
 
-    The two rows farthest apart start the first set, of the rest the two farthest apart the second (Snee 1977,
-    Technometrics 19, 415-428); then each set in turn takes the row farthest from what it has. k of 2 or more.
-    starts: the first rows of both sets, in place of the farthest. R prospectr 0.2.9 starts its second set with two
-    others (it looks the place of the largest distance up in a matrix of another size); from there on it is this.
-    Other arguments and errors as in `kennard_stone`; 2 k rows or more.
+    The two rows that are farthest apart start the first set, and those of the remaining rows the second. Then each set
+    in turn takes the row that is farthest from its own rows. Prospectr 0.2.9 starts its second set with two other rows
+    (it looks up the largest distance in a matrix of another size) and then does the same.
 
-    >>> one, other = duplex(np.array([[0.0], [1.0], [5.0], [9.0], [10.0], [4.0]]), 3)
-    >>> one.tolist(), other.tolist()
+    Parameters
+    ----------
+    X : ndarray of shape (n, band)
+        At least 2 k rows.
+    k : int
+        Number of rows of each set, 2 or more.
+    n_components, mahalanobis
+        As in `kennard_stone`.
+    starts : pair of sequences of int, optional
+        The first rows of both sets, instead of the farthest pairs.
+
+    Returns
+    -------
+    first, second : ndarray of shape (k,), int
+        Indices in the order of selection.
+
+    Raises
+    ------
+    SamplesError
+        As in `kennard_stone`.
+
+    References
+    ----------
+    Snee (1977), Technometrics 19, 415-428.
+
+    Examples
+    --------
+    >>> first, second = duplex(np.array([[0.0], [1.0], [5.0], [9.0], [10.0], [4.0]]), 3)
+    >>> first.tolist(), second.tolist()
     ([4, 0, 2], [3, 1, 5])
     """
     X = _space(X, max(2, k), 2, n_components, mahalanobis)
@@ -102,17 +155,28 @@ def duplex(
 
 
 def farthest_pair(X: np.ndarray) -> np.ndarray:
-    """Find the two rows of X `(n, band)` with the largest distance, the larger index first `(2,)`.
+    """Find the two rows with the largest distance.
 
-    Of equal pairs the one with the smallest second, then first index comes, as in a search by columns. A pair is
-    computed only where the bounds of `_Sketch` let it be the longest; nothing of n x n numbers is kept.
+    Of equal pairs the one with the smallest second and then first index is taken, as in a search by columns. A distance
+    is computed only if the bounds of `_Sketch` allow it to be the largest; no n x n numbers are kept.
 
+    Parameters
+    ----------
+    X : ndarray of shape (n, band)
+
+    Returns
+    -------
+    ndarray of shape (2,), int
+        The two indices, the larger first.
+
+    Examples
+    --------
     >>> farthest_pair(np.array([[0.0], [3.0], [1.0], [3.0]])).tolist()
     [1, 0]
     """
     sketch = _Sketch(X)
     a, longest = int(np.argmax(sketch.squared_norm)), 0.0
-    for _ in range(4):  # from one end to the other: a long pair to begin with
+    for _ in range(4):  # from one end to the other, to find a long first pair
         to_a = _squared(X, X[a])
         longest, a = max(longest, float(to_a.max())), int(np.argmax(to_a))
     norm = np.sqrt(sketch.squared_norm)
@@ -122,7 +186,7 @@ def farthest_pair(X: np.ndarray) -> np.ndarray:
     left, right, norm = *sketch.upper_bound_factors(order), norm[order]
     best = (1.0, -1, -1)
     for i in range(0, len(order), _PAIRS_AT_ONCE):
-        # a pair cannot be longer than the sum of its distances from the middle
+        # A pair cannot be longer than the sum of its distances from the mean.
         width = int(np.searchsorted(-norm, norm[i] - np.sqrt(longest) + slack, side="right"))
         for j in range(0, min(width, i + _PAIRS_AT_ONCE), _PAIRS_AT_ONCE):
             bound = left[i : i + _PAIRS_AT_ONCE] @ right[j : j + _PAIRS_AT_ONCE].T
@@ -138,9 +202,9 @@ def farthest_pair(X: np.ndarray) -> np.ndarray:
 
 
 class _Sketch:
-    """Rows in a few principal axes, and how long what these leave out is: bounds of a distance for a few products.
+    """Scores on a few principal axes and the lengths of the residuals, which bound distances at low cost.
 
-    With z the scores and e the rest, |z_i - z_j|^2 + (e_i - e_j)^2 <= d_ij^2 <= |z_i - z_j|^2 + (e_i + e_j)^2.
+    With scores z and residual lengths e, |z_i - z_j|^2 + (e_i - e_j)^2 <= d_ij^2 <= |z_i - z_j|^2 + (e_i + e_j)^2.
     """
 
     def __init__(self, X: np.ndarray) -> None:
@@ -153,11 +217,11 @@ class _Sketch:
         self.slack = _SLACK * float(self.squared_norm.max())
 
     def lower_bounds(self, row: int) -> np.ndarray:
-        """Return a bound below the squared distance of each row to one `(n,)`."""
+        """Return lower bounds `(n,)` of the squared distances of all rows to one row."""
         return self.squared_norm + (self.squared_norm[row] - self.slack) - 2 * (self.near @ self.near[row])
 
     def upper_bound_factors(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return two float32 arrays whose product left @ right.T bounds the squared distances of the rows."""
+        """Return two float32 arrays whose product left @ right.T is an upper bound of the squared distances."""
         near, ones = self.near[rows], np.ones((len(rows), 1))
         norm = self.squared_norm[rows, None]
         left = np.hstack([-2 * near[:, :-1], 2 * near[:, -1:], norm, ones])
@@ -165,7 +229,7 @@ class _Sketch:
 
 
 class _Cover:
-    """Rows chosen so far, and of every other row the squared distance to the nearest of them."""
+    """The selected rows, and the squared distance of every other row to the nearest of them."""
 
     def __init__(self, X: np.ndarray) -> None:
         self.X = X
@@ -175,15 +239,15 @@ class _Cover:
         self.nearest = np.full(len(X), np.inf)  # squared distance; -1 for rows that are taken
 
     def farthest(self) -> int:
-        """Return the row with the farthest nearest."""
+        """Return the row that is farthest from the selected ones."""
         return int(np.argmax(self.nearest))
 
     def leave(self, row: int) -> None:
-        """Take a row out, chosen or not."""
+        """Exclude a row from further selection."""
         self.taken[row], self.nearest[row] = True, -1.0
 
     def take(self, row: int) -> None:
-        """Choose a row, and update the rows to which it may be nearer than their nearest so far."""
+        """Select a row, and update the rows to which it may be nearer than the other selected ones."""
         self.leave(row)
         self.chosen.append(row)
         rows = np.flatnonzero(self.sketch.lower_bounds(row) < self.nearest)
@@ -191,7 +255,7 @@ class _Cover:
 
 
 def _enter(cover: _Cover, rows: Sequence[int] | np.ndarray, group_of: np.ndarray) -> None:
-    """Choose rows, and with each the rest of its group."""
+    """Select rows together with their groups."""
     for row in rows:
         if not cover.taken[row]:
             members = np.flatnonzero(group_of == group_of[row])
@@ -200,7 +264,7 @@ def _enter(cover: _Cover, rows: Sequence[int] | np.ndarray, group_of: np.ndarray
 
 
 def _squared(X: np.ndarray, point: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-    """Return squared distances of X, or some rows of it, to a point; equal rows give equal numbers, to the last bit."""
+    """Return squared distances of rows to a point; those of equal rows are equal to the last bit."""
     count = len(X) if rows is None else len(rows)
     out = np.empty(count)
     for i in range(0, count, _ROWS_AT_ONCE):
@@ -226,7 +290,7 @@ def _space(X: np.ndarray, k: int, n_sets: int, n_components: int | float | None,
             "spectra",
             found=f"{len(X)} rows",
             expected=f"at least {k * n_sets} for {n_sets} sets of k={k}" if n_sets > 1 else f"at least k={k}, above 0",
-            way_out="choose a smaller k",
+            way_out="use a smaller k",
         )
     if n_components is None and not mahalanobis:
         return X
@@ -235,24 +299,40 @@ def _space(X: np.ndarray, k: int, n_sets: int, n_components: int | float | None,
 
 
 def principal_scores(X: np.ndarray, n_components: int | float | None = None) -> np.ndarray:
-    """Return principal component scores `(n, component)` of X `(n, band)`, centred, in the unit of X.
+    """Compute the scores of principal components.
 
-    n_components: that many; the fewest that explain this share of the variance where below 1; None: the rank of X.
-    Raises SamplesError where it is neither.
+    Parameters
+    ----------
+    X : ndarray of shape (n, band)
+    n_components : int or float, optional
+        The number of components, or below 1 the share of the variance that they explain at least (default: the rank
+        of X).
 
+    Returns
+    -------
+    ndarray of shape (n, component)
+        Centred scores in the unit of `X`.
+
+    Raises
+    ------
+    SamplesError
+        If the number of components is not valid.
+
+    Examples
+    --------
     >>> principal_scores(np.array([[0.0, 0.0], [2.0, 0.0], [4.0, 0.1]]), 0.99).shape
     (3, 1)
     """
     centred = X - X.mean(axis=0)
-    axes, rank, wanted = principal_axes(centred, n_components)
-    if wanted != int(wanted) or not 1 <= wanted <= rank:
+    axes, rank, count = principal_axes(centred, n_components)
+    if count != int(count) or not 1 <= count <= rank:
         raise SamplesError(
             "principal components",
             found=f"n_components={n_components}",
             expected=f"1 to {rank}, the rank of these spectra, or a share between 0 and 1",
-            way_out="choose one of these",
+            way_out="choose a valid number",
         )
-    return centred @ axes[:, : int(wanted)]
+    return centred @ axes[:, : int(count)]
 
 
 def _checked_start(start: int | Sequence[int] | None, X: np.ndarray) -> list[int]:
@@ -264,6 +344,6 @@ def _checked_start(start: int | Sequence[int] | None, X: np.ndarray) -> list[int
             "start",
             found=f"rows {rows[:5]}",
             expected=f"different rows from 0 to {len(X) - 1}",
-            way_out="choose others",
+            way_out="choose other rows",
         )
     return rows

@@ -1,4 +1,4 @@
-"""Bring a spectral library and one site to the same bands, quantity and property, and refuse what would mislead."""
+"""Alignment of a spectral library with one site: the same bands, quantity and property, with checks of the data."""
 
 from __future__ import annotations
 
@@ -21,18 +21,27 @@ if TYPE_CHECKING:
     from geosoil.io.spectra.reader import Spectra
 
 LEAST_COMMON_BANDS = 10
-DUPLICATE_DIFFERENCE = 1e-4  # reflectance; above rounding to four digits, below the noise of two scans of one soil
-UPSIDE_DOWN = -0.8  # correlation with the median spectrum: absorbance falls where reflectance rises
+DUPLICATE_DIFFERENCE = 1e-4  # reflectance: more than rounding to four digits, less than the noise of repeated scans
+UPSIDE_DOWN = -0.8  # correlation with the median spectrum: absorbance decreases where reflectance increases
 
 
 @dataclass(frozen=True, eq=False)
 class AlignedLibrary:
-    """A library and a site on one grid, with nothing missing.
+    """A library and a site with common bands and without gaps.
 
-    wavelength_nm `(band,)`; R_library `(n, band)`, R_site `(m, band)` float64: reflectance as a fraction; X_library,
-    X_site of the same shapes: SNV of its absorbance, without unit;
-    y_library `(n,)`, y_site `(m,)` in the unit that the target's name says; library_rows `(n,)`, site_rows `(m,)`:
-    which rows of the files these are; notes: what was changed or left out, a line each.
+    Attributes
+    ----------
+    wavelength_nm : ndarray of shape (band,)
+    R_library, R_site : ndarray of shape (n, band) and (m, band), float64
+        Reflectance as a fraction.
+    X_library, X_site : ndarray of shape (n, band) and (m, band), float64
+        SNV of absorbance, without unit.
+    y_library, y_site : ndarray of shape (n,) and (m,)
+        Contents in the unit of the target.
+    library_rows, site_rows : ndarray of shape (n,) and (m,), int
+        The rows of the files.
+    notes : tuple of str
+        One line per change or omission.
     """
 
     wavelength_nm: np.ndarray
@@ -48,15 +57,34 @@ class AlignedLibrary:
 
 
 def align_library(library: Spectra, site: Spectra, *, target: str) -> AlignedLibrary:
-    """Make a library and a site comparable: bands, quantity, property, and no spectrum of the site in the library.
+    """Make a library and a site comparable in bands, quantity and property.
 
-    Different grids are brought to the coarser one where both measured. Rows without target or with holes are left
-    out; so are rows of the library whose spectrum is that of a site's row, within 1e-4 reflectance: they would leak.
-    Absorbance and reflectance may meet where the files say which is which; the result is SNV of absorbance.
+    Spectra are resampled to the coarser bands within the common range. Rows without a target, or with gaps, are left
+    out, and so are rows of the library whose spectrum is that of a row of the site within 1e-4 reflectance, because
+    they would leak into a test. One file may contain absorbance and the other reflectance if the files state it.
 
-    Raises SamplesError (the target absent, constant or in another unit, fewer than 5 samples of the site, nothing left
-    of the library), UnitsError (percent, or absorbance among reflectance), WavelengthError (no common bands).
+    Parameters
+    ----------
+    library, site : Spectra
+    target : str
+        The column of the property in both tables.
 
+    Returns
+    -------
+    AlignedLibrary
+
+    Raises
+    ------
+    SamplesError
+        If the target is absent, constant or in another unit, the site has fewer than 5 samples, or no row of the
+        library remains.
+    UnitsError
+        If values are in percent, or absorbance and reflectance are mixed.
+    WavelengthError
+        If there are too few common bands.
+
+    Examples
+    --------
     >>> import pandas as pd
     >>> from pathlib import Path
     >>> from geosoil.io.spectra.reader import Spectra
@@ -80,19 +108,19 @@ def align_library(library: Spectra, site: Spectra, *, target: str) -> AlignedLib
         raise SamplesError(
             site.source,
             found=f"{len(site_rows)} samples with {target} and a whole spectrum",
-            expected=f"{LEAST_SITE_SAMPLES} or more to judge the library by",
+            expected=f"at least {LEAST_SITE_SAMPLES} for the selection from the library",
             way_out="analyse more samples of the site",
         )
-    # all spectra of the site count, also those without content: they may be the test rows
-    whole = np.isfinite(R_site).all(axis=1)
-    twice = find_duplicates(R_library[library_rows], R_site[whole])
-    if twice.any():
-        notes.append(f"library: {int(twice.sum())} rows left out whose spectra are the site's own")
-        library_rows = library_rows[~twice]
+    # All spectra of the site are compared, also those without content, which may be test rows.
+    complete = np.isfinite(R_site).all(axis=1)
+    copies = find_duplicates(R_library[library_rows], R_site[complete])
+    if copies.any():
+        notes.append(f"library: {int(copies.sum())} rows left out whose spectra are those of the site")
+        library_rows = library_rows[~copies]
     if not len(library_rows):
         raise SamplesError(
             library.source,
-            found="no row that the site does not hold itself",
+            problem="all rows of the library are also in the site",
             expected="a library of other soils",
             way_out="choose another library",
         )
@@ -114,12 +142,29 @@ def align_library(library: Spectra, site: Spectra, *, target: str) -> AlignedLib
 
 
 def common_grid(library: Spectra, site: Spectra, notes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the bands `(band,)` nm that both can give, and both as reflectance `(sample, band)` there.
+    """Resample a library and a site to common bands: the coarser ones within the common range.
 
-    Different grids are brought to the coarser one where both measured; what was done is added to `notes`.
+    Parameters
+    ----------
+    library, site : Spectra
+    notes : list of str
+        A note on the resampling is appended.
 
-    Raises UnitsError (percent, or absorbance among reflectance), WavelengthError (no common bands).
+    Returns
+    -------
+    wavelength_nm : ndarray of shape (band,)
+    R_library, R_site : ndarray of shape (sample, band)
+        Reflectance as a fraction.
 
+    Raises
+    ------
+    UnitsError
+        If values are in percent, or absorbance and reflectance are mixed.
+    WavelengthError
+        If there are too few common bands.
+
+    Examples
+    --------
     >>> import pandas as pd
     >>> from pathlib import Path
     >>> from geosoil.io.spectra.reader import Spectra
@@ -138,10 +183,20 @@ def common_grid(library: Spectra, site: Spectra, notes: list[str]) -> tuple[np.n
 
 
 def localisation_space(reflectance: np.ndarray) -> np.ndarray:
-    """Return the spectra in which libraries are compared: SNV of absorbance, `(sample, band)` without unit.
+    """Transform reflectance to SNV of absorbance, in which libraries are compared (Shen et al. 2022).
 
-    reflectance `(sample, band)` as a fraction. Shen et al. 2022.
+    Parameters
+    ----------
+    reflectance : ndarray of shape (sample, band)
+        As a fraction.
 
+    Returns
+    -------
+    ndarray of shape (sample, band)
+        Without unit.
+
+    Examples
+    --------
     >>> localisation_space(np.array([[0.1, 0.01, 0.001]])).tolist()
     [[-1.0, 0.0, 1.0]]
     """
@@ -150,27 +205,57 @@ def localisation_space(reflectance: np.ndarray) -> np.ndarray:
 
 
 def find_duplicates(X: np.ndarray, of: np.ndarray, tolerance: float = DUPLICATE_DIFFERENCE) -> np.ndarray:
-    """Say which rows of X `(n, band)` differ from some row of `of` `(m, band)` by no more than tolerance in any band.
+    """Find the rows of X that are copies of rows of another set.
 
+    Parameters
+    ----------
+    X : ndarray of shape (n, band)
+    of : ndarray of shape (m, band)
+        The other set.
+    tolerance : float
+        Largest difference between copies in any band.
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+
+    Examples
+    --------
     >>> find_duplicates(np.array([[0.1, 0.2], [0.3, 0.2]]), np.array([[0.1, 0.20001]])).tolist()
     [True, False]
     """
     if not len(X) or not len(of):
         return np.zeros(len(X), dtype=bool)
-    probe = np.linspace(0, X.shape[1] - 1, min(8, X.shape[1])).astype(int)  # a few bands settle most pairs
+    probe = np.linspace(0, X.shape[1] - 1, min(8, X.shape[1])).astype(int)  # a few bands exclude most pairs
     near = cKDTree(X[:, probe]).query_ball_point(of[:, probe], tolerance, p=np.inf)
-    found = np.zeros(len(X), dtype=bool)
+    copies = np.zeros(len(X), dtype=bool)
     for rows, spectrum in zip(near, of, strict=True):
         if rows:
-            found[rows] |= (np.abs(X[rows] - spectrum) <= tolerance).all(axis=1)
-    return found
+            copies[rows] |= (np.abs(X[rows] - spectrum) <= tolerance).all(axis=1)
+    return copies
 
 
 def contents_of(spectra: Spectra, target: str) -> np.ndarray:
-    """Return the column `target` of the table as numbers `(sample,)`, NaN where empty.
+    """Return a property of a table of spectra as numbers.
 
-    Raises SamplesError where it is absent (naming the same property in another unit if that is there) or no number.
+    Parameters
+    ----------
+    spectra : Spectra
+    target : str
+        The column of the property.
 
+    Returns
+    -------
+    ndarray of shape (sample,)
+        Contents in the unit of the column, NaN where a cell is empty.
+
+    Raises
+    ------
+    SamplesError
+        If the column is absent (the message names the same property in another unit), or a cell is not a number.
+
+    Examples
+    --------
     >>> import pandas as pd
     >>> from pathlib import Path
     >>> from geosoil.io.spectra.reader import Spectra
@@ -182,12 +267,14 @@ def contents_of(spectra: Spectra, target: str) -> np.ndarray:
     if target not in columns:
         same_property = [name for name in columns if name.split("_")[0] == target.split("_")[0] and "_" in name]
         near = same_property or get_close_matches(target, columns, n=1, cutoff=0.6)
-        found = f"no column {target}" + (f", but {near[0]}, another unit" if same_property else "")
+        way_out = f"did you mean {near[0]}?" if near else "choose one of the columns"
+        way_out = f"convert {near[0]} to {target}" if same_property else way_out
+        other_unit = f"; {near[0]} has another unit" if same_property else ""
         raise SamplesError(
             spectra.source,
-            found=found,
-            expected="the property in one unit in both tables",
-            way_out=f"convert {near[0]} to {target}" if same_property else f"choose one of {', '.join(columns[:12])}",
+            problem=f'column "{target}" is missing (columns: {", ".join(columns[:12])}){other_unit}',
+            expected="the property in the same unit in both tables",
+            way_out=way_out,
         )
     return read_numbers(spectra.source, spectra.table[target], spectra.ids)
 
@@ -198,7 +285,7 @@ def _reflectance(spectra: Spectra) -> np.ndarray:
 
 
 def _refuse_mixture(spectra: Spectra) -> None:
-    """Refuse rows in another unit or quantity than the rest of their table."""
+    """Raise UnitsError if rows are in another unit or quantity than the rest of their table."""
     whole = np.flatnonzero(np.isfinite(spectra.values).all(axis=1))
     values = np.asarray(spectra.values, np.float64)[whole]
     if spectra.quantity == "reflectance":
@@ -217,7 +304,7 @@ def _refuse_mixture(spectra: Spectra) -> None:
         other = "absorbance" if spectra.quantity == "reflectance" else "reflectance"
         raise UnitsError(
             spectra.source,
-            found=f"what looks like {other} in {list_ids([spectra.ids[i] for i in whole[against]])}",
+            found=f"apparent {other} in {list_ids([spectra.ids[i] for i in whole[against]])}",
             expected=f"{spectra.quantity} in every row",
             way_out="convert these rows",
         )
@@ -228,9 +315,9 @@ def _refuse_upside_down(library: Spectra, site: Spectra, R_library: np.ndarray, 
     if np.isfinite(median).all() and _correlations(median[0][None], median[1])[0] < UPSIDE_DOWN:
         raise UnitsError(
             site.source,
-            found=f"spectra that fall where those of {library.source.name} rise",
-            expected="the same quantity, or files that say which they hold",
-            way_out="say which table holds absorbance (quantity=)",
+            found=f"spectra that decrease where those of {library.source.name} increase",
+            expected="the same quantity, or files that state their quantity",
+            way_out="state which table contains absorbance (quantity=)",
         )
 
 
@@ -241,7 +328,7 @@ def _correlations(rows: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def _common_grid(library: Spectra, site: Spectra, notes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the bands that both can give, in nm, and both as reflectance on them."""
+    """Return the common bands in nm, and both as reflectance in these bands."""
     both = (library, site)
     nm_library, nm_site = (np.asarray(spectra.wavelength_nm, np.float64) for spectra in both)
     R = [_reflectance(spectra) for spectra in both]
@@ -249,7 +336,7 @@ def _common_grid(library: Spectra, site: Spectra, notes: list[str]) -> tuple[np.
         return nm_site, R[0], R[1]
     steps = [float(np.median(np.diff(nm))) if nm.size > 1 else np.inf for nm in (nm_library, nm_site)]
     coarse, fine = (nm_library, nm_site) if steps[0] > steps[1] else (nm_site, nm_library)
-    # much finer bands are averaged over the coarser ones' width, others interpolated
+    # Much finer bands are averaged over the width of the coarser ones, others are interpolated.
     average = min(steps) < 0.6 * max(steps)
     common = coarse[(coarse >= fine[0]) & (coarse <= fine[-1])]
     resampled = []
@@ -263,35 +350,35 @@ def _common_grid(library: Spectra, site: Spectra, notes: list[str]) -> tuple[np.
         if whole.any():
             out[whole] = step.fit(values[whole]).transform(values[whole])
         resampled.append(out)
-    given = np.array([np.isfinite(out).any(axis=0) for out in resampled if out.shape[1] == common.size]).all(axis=0)
-    if common.size < LEAST_COMMON_BANDS or given.sum() < LEAST_COMMON_BANDS:
+    covered = np.array([np.isfinite(out).any(axis=0) for out in resampled if out.shape[1] == common.size]).all(axis=0)
+    if common.size < LEAST_COMMON_BANDS or covered.sum() < LEAST_COMMON_BANDS:
         raise WavelengthError(
             site.source,
             found=f"bands from {nm_site[0]:g} to {nm_site[-1]:g} nm against {nm_library[0]:g} to {nm_library[-1]:g} nm",
-            expected=f"{LEAST_COMMON_BANDS} common bands or more with {library.source.name}",
+            expected=f"at least {LEAST_COMMON_BANDS} common bands with {library.source.name}",
             way_out="choose a library of the same range",
         )
-    common = common[given]
-    which, how = ("site", "library") if coarse is nm_library else ("library", "site")
+    common = common[covered]
+    finer, coarser = ("site", "library") if coarse is nm_library else ("library", "site")
     notes.append(
-        f"{which}: resampled to the {common.size} bands of the {how} from {common[0]:g} to {common[-1]:g} nm"
+        f"{finer}: resampled to the {common.size} bands of the {coarser} from {common[0]:g} to {common[-1]:g} nm"
         f" ({'Gaussian' if average else 'linear'})"
     )
-    return common, resampled[0][:, given], resampled[1][:, given]
+    return common, resampled[0][:, covered], resampled[1][:, covered]
 
 
 def _complete(spectra: Spectra, R: np.ndarray, y: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
-    """Return the rows with a content and a whole spectrum of positive reflectance; tell how many are not."""
+    """Return the rows with a content and a complete spectrum of positive reflectance, and note the others."""
     no_content = ~np.isfinite(y)
     no_spectrum = ~(np.isfinite(R).all(axis=1) & (np.nan_to_num(R) > 0).all(axis=1)) & ~no_content
-    for flags, what in ((no_content, "without content"), (no_spectrum, "with holes or zeros in the spectrum")):
+    for flags, what in ((no_content, "without content"), (no_spectrum, "with gaps or zeros in the spectrum")):
         if flags.any():
             notes.append(f"{name}: {int(flags.sum())} of {len(spectra.ids)} rows left out {what}")
     return np.flatnonzero(~no_content & ~no_spectrum)
 
 
 def _refuse_constant(spectra: Spectra, target: str, y: np.ndarray) -> None:
-    """Refuse contents `(n,)` from which nothing can be learned, and by which nothing can be judged."""
+    """Raise SamplesError if all contents `(n,)` are equal."""
     if np.ptp(y) == 0:
         raise SamplesError(
             spectra.source,
@@ -302,10 +389,7 @@ def _refuse_constant(spectra: Spectra, target: str, y: np.ndarray) -> None:
 
 
 def check_percent(spectra: Spectra, target: str, y: np.ndarray) -> None:
-    """Refuse contents `(n,)` that a name in percent cannot hold: more than 100, or less than 0.
-
-    Raises SamplesError.
-    """
+    """Raise SamplesError if contents `(n,)` of a target in percent are not between 0 and 100."""
     if not target.endswith("_pct"):
         return
     wrong = np.flatnonzero((y > 100) | (y < 0))

@@ -1,9 +1,12 @@
-"""RS-LOCAL: choose the rows of a spectral library that best serve one site.
+"""RS-LOCAL: selection of the rows of a spectral library that suit one site.
 
-Lobsey, Viscarra Rossel, Roudier & Hedley 2017 (Eur. J. Soil Sci. 68, 840-852), version 2 of 2020. Subsets of the
-library are drawn at random, each is judged by a PLS model on the site's samples, and the rows that stood in the worst
-subsets leave, until k are left. The site's samples steer the choice, so cross-validation on chosen and site rows is
-optimistic: only samples of the site that nothing has seen tell how good the model is.
+Subsets of the library are drawn at random, a PLS model of each is evaluated on the samples of the site, and the rows of
+the worst subsets are dropped, until k rows remain. The selection uses the samples of the site, so cross-validation on
+selected rows and site rows is optimistic: only other samples of the site show how good the model is.
+
+References
+----------
+Lobsey, Viscarra Rossel, Roudier & Hedley (2017), European Journal of Soil Science 68, 840-852; version 2 of 2020.
 """
 
 from __future__ import annotations
@@ -24,14 +27,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-LEAST_SITE_SAMPLES = 5  # fewer cannot judge a library
-JudgedBy = Literal["response", "reconstruction"]
+LEAST_SITE_SAMPLES = 5  # for comparing subsets of a library
+ErrorKind = Literal["response", "reconstruction"]
 Retention = Literal["proportion", "probability"]
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One cull: rows before and after, subsets drawn, the median and mean of their errors, rows dropped."""
+    """The results of one pass: rows before and after, subsets drawn, median and mean of their errors, rows dropped."""
 
     n_before: int
     n_after: int
@@ -43,11 +46,19 @@ class Pass:
 
 @dataclass(frozen=True, eq=False)
 class RSLocalResult:
-    """What RS-LOCAL chose, and how.
+    """The rows that RS-LOCAL selected, and the course of the selection.
 
-    rows `(k,)` of the library, increasing; errors `(k,)` the mean error of the subsets that held each in the last pass
-    (NaN: no pass, or untested), in the unit of y or, judged by reconstruction, of X; passes: one `Pass` a row;
-    dropped: the rows that left in each pass.
+    Attributes
+    ----------
+    rows : ndarray of shape (k,), int
+        Rows of the library, ascending.
+    errors : ndarray of shape (k,)
+        Mean error of the subsets with each row in the last pass, in the unit of y or, by reconstruction, of X; NaN
+        without a pass, or if no subset contained the row.
+    passes : DataFrame
+        One row per `Pass`.
+    dropped : list of ndarray
+        The rows that each pass dropped.
     """
 
     rows: np.ndarray
@@ -57,10 +68,10 @@ class RSLocalResult:
 
     @property
     def order(self) -> np.ndarray:
-        """Return the place of each row `(k,)`, 1 the one whose subsets erred least."""
-        place = np.empty(len(self.rows), dtype=np.intp)
-        place[np.argsort(self.errors, kind="stable")] = np.arange(1, len(self.rows) + 1)
-        return place
+        """The rank of each row `(k,)` by the error of its subsets, 1 the smallest."""
+        rank = np.empty(len(self.rows), dtype=np.intp)
+        rank[np.argsort(self.errors, kind="stable")] = np.arange(1, len(self.rows) + 1)
+        return rank
 
 
 def rs_local(
@@ -73,7 +84,7 @@ def rs_local(
     b: int = 40,
     r: float = 0.05,
     n_components: int = 10,
-    by: JudgedBy = "response",
+    by: ErrorKind = "response",
     retention: Retention = "proportion",
     compat: Literal["2020"] | None = None,
     seed: int = 0,
@@ -83,26 +94,62 @@ def rs_local(
     n_workers: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> RSLocalResult:
-    """Choose the k rows of a library whose PLS models serve a site best.
+    """Select the k rows of a library whose PLS models have the smallest errors on a site.
 
-    X_library `(n, band)` and X_site `(m, band)`: preprocessed spectra of the same bands (absorbance and SNV in Shen et
-    al. 2022); y_library `(n,)`, y_site `(m,)` the property in one unit; m of 5 or more. y_site may be None where
-    spectra alone judge.
-    k: rows to choose, and of a subset. b: how often a row is tested on average in a pass; round(rows b / k) subsets.
-    r: share of the rows that a pass drops. n_components: at most k - 1 and the number of bands.
-    by: "response", the RMSE of y_site; "reconstruction", that of X_site rebuilt from its scores.
-    retention: "proportion" drops the share r with the largest mean error, of equal ones the first; "probability" all
-    from the 1 - r quantile (type 7) of the mean errors. A row that no subset held stays.
-    compat: None stops at exactly k. "2020" takes R resemble's rules of that year: the last cull is not limited, so
-    fewer than k may be left, and reconstruction leaves out the subset's mean.
-    seed: the subsets of a pass are drawn from it before any is fitted; neither workers nor device touch the result.
-    subsets: `(subset, k)` rows of the library for each pass, in place of drawn ones.
-    journal: a file that is replaced after each pass; a run with the same inputs goes on from it.
-    progress: called with "RS-LOCAL", rows dropped and rows to drop.
+    Parameters
+    ----------
+    X_library : ndarray of shape (n, band)
+        Preprocessed spectra of the library (SNV of absorbance in Shen et al. 2022).
+    y_library : ndarray of shape (n,)
+        The property of the library.
+    X_site : ndarray of shape (m, band)
+        Spectra of the site, preprocessed in the same way; m is 5 or more.
+    y_site : ndarray of shape (m,) or None
+        The property of the site in the same unit; None is allowed with `by="reconstruction"`.
+    k : int
+        Number of rows to select, and of a subset.
+    b : int
+        How often a row is tested on average in a pass, which draws round(rows b / k) subsets.
+    r : float
+        Share of the rows that a pass drops.
+    n_components : int
+        Number of PLS components, limited to k - 1 and the number of bands.
+    by : {"response", "reconstruction"}
+        The error of a subset: the RMSE of `y_site`, or that of `X_site` rebuilt from its scores.
+    retention : {"proportion", "probability"}
+        "proportion" drops the share r with the largest mean error, and the first of equal rows; "probability" drops
+        all rows from the 1 - r quantile (type 7) of the mean errors. Rows that are in no subset are kept.
+    compat : {"2020"}, optional
+        By default exactly k rows remain. "2020" follows the rules of R resemble of that year: the last pass is not
+        limited, so that fewer than k rows may remain, and reconstruction omits the mean of the subset.
+    seed : int
+        The seed of the subsets. Neither the number of workers nor the device changes the result.
+    subsets : sequence of ndarray of shape (subset, k), int, optional
+        Rows of the library for each pass, instead of random ones.
+    journal : path, optional
+        A file that is updated after each pass; a run with the same inputs resumes from it.
+    device : str
+        torch's name of the device: "cpu", "cuda", ...
+    n_workers : int, optional
+        Threads on the CPU (default: one per core).
+    progress : callable, optional
+        Called with "RS-LOCAL", the number of rows dropped and the number of rows to drop.
 
-    Raises SamplesError on NaN, unequal bands, k above n, or fewer than 5 site samples; RecipeError on settings
-    that make no sense; OutputError on a damaged journal or one of other inputs.
+    Returns
+    -------
+    RSLocalResult
 
+    Raises
+    ------
+    SamplesError
+        If there is NaN, the bands differ, k is larger than n, or there are fewer than 5 samples of the site.
+    RecipeError
+        If settings are not valid.
+    OutputError
+        If the journal is damaged or belongs to other inputs.
+
+    Examples
+    --------
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(40, 4))
     >>> y = np.where(np.arange(40) < 20, X @ [1.0, 2.0, 0.0, 0.0], X @ [0.0, 0.0, 2.0, 1.0])  # two kinds of soil
@@ -111,7 +158,7 @@ def rs_local(
     >>> len(result.rows), bool((result.rows < 20).all())
     (8, True)
     """
-    judged = _judged(by, compat)
+    criterion = _criterion(by, compat)
     _check_settings(k, b, r, n_components, retention)
     X_library, X_site = _spectra(X_library, "library"), _spectra(X_site, "site")
     y_library = _contents(y_library, X_library, "library")
@@ -133,21 +180,20 @@ def rs_local(
         drawn = (
             _subsets(members, k, b, seed, len(passes)) if subsets is None else _given(subsets, len(passes), members, k)
         )
-        of_subset = pls.errors(drawn, n_components, judged)
-        errors = _mean_error(drawn, of_subset, n)
+        subset_errors = pls.errors(drawn, n_components, criterion)
+        errors = _mean_error(drawn, subset_errors, n)
         dropped = _worst(members, errors, r, retention, len(members) - k if compat is None else None)
         n_before, share = len(members), len(dropped) / len(members)
         members = np.setdiff1d(members, dropped)
-        passes.append(
-            Pass(n_before, len(members), len(drawn), float(np.median(of_subset)), float(of_subset.mean()), len(dropped))
-        )
+        median, mean = float(np.median(subset_errors)), float(subset_errors.mean())
+        passes.append(Pass(n_before, len(members), len(drawn), median, mean, len(dropped)))
         left.append(dropped)
         if record is not None:
             finished = [[asdict(one) for one in passes], [rows.tolist() for rows in left], errors.tolist()]
             record.write(json.dumps(finished).encode())
         if progress is not None:
             progress("RS-LOCAL", n - len(members), n - k)
-    table = pd.DataFrame([asdict(one) for one in passes], columns=list(Pass.__dataclass_fields__))
+    table = pd.DataFrame([asdict(row) for row in passes], columns=list(Pass.__dataclass_fields__))
     return RSLocalResult(members, errors[members], table, left)
 
 
@@ -161,10 +207,24 @@ def _finished(record: Journal | None, n: int) -> tuple[list[Pass], list[np.ndarr
 
 
 def draw_subsets(n: int, k: int, n_subsets: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw k of n without replacement, n_subsets times at once: `(n_subsets, k)`, every subset equally likely.
+    """Draw k of n without replacement, many times at once, with Floyd's algorithm: no list of n is shuffled.
 
-    Floyd's algorithm (Bentley & Floyd 1987, Commun. ACM 30, 754-757): no list of n is shuffled.
+    Parameters
+    ----------
+    n, k, n_subsets : int
+    rng : numpy.random.Generator
 
+    Returns
+    -------
+    ndarray of shape (n_subsets, k), int32
+        Subsets, all with the same probability.
+
+    References
+    ----------
+    Bentley & Floyd (1987), Communications of the ACM 30, 754-757.
+
+    Examples
+    --------
     >>> np.sort(draw_subsets(3, 3, 2, np.random.default_rng(0)), axis=1).tolist()
     [[0, 1, 2], [0, 1, 2]]
     """
@@ -176,7 +236,7 @@ def draw_subsets(n: int, k: int, n_subsets: int, rng: np.random.Generator) -> np
 
 
 def _subsets(members: np.ndarray, k: int, b: int, seed: int, number: int) -> np.ndarray:
-    """Draw the subsets of a pass from a generator of its own, so that a run can go on at any pass."""
+    """Draw the subsets of a pass from a separate generator, so that a run can resume at any pass."""
     n_subsets = max(1, round(len(members) * b / k))
     return members[draw_subsets(len(members), k, n_subsets, np.random.default_rng([seed, number]))]
 
@@ -184,7 +244,10 @@ def _subsets(members: np.ndarray, k: int, b: int, seed: int, number: int) -> np.
 def _given(subsets: Sequence[np.ndarray], number: int, members: np.ndarray, k: int) -> np.ndarray:
     if number >= len(subsets):
         raise SamplesError(
-            "subsets", found=f"those of {len(subsets)} passes", expected="more", way_out="give them for every pass"
+            "subsets",
+            found=f"subsets for {len(subsets)} passes",
+            expected="more passes",
+            way_out="give subsets for every pass",
         )
     given = np.asarray(subsets[number])
     sorted_rows = np.sort(given, axis=-1) if given.ndim == 2 else given
@@ -197,39 +260,39 @@ def _given(subsets: Sequence[np.ndarray], number: int, members: np.ndarray, k: i
         raise SamplesError(
             f"subsets of pass {number + 1}",
             found=f"shape {given.shape}",
-            expected=f"(subset, {k}) rows of the {len(members)} that are left, none twice in a subset",
+            expected=f"(subset, {k}) rows of the {len(members)} that remain, without repetition in a subset",
             way_out="give rows of the library as they were drawn",
         )
     return given
 
 
-def _mean_error(subsets: np.ndarray, of_subset: np.ndarray, n: int) -> np.ndarray:
-    """Return the mean error of the subsets that held each row `(n,)`; NaN where none did."""
-    rows, weight = subsets.reshape(-1), np.repeat(of_subset, subsets.shape[1])
-    times = np.bincount(rows, minlength=n)
+def _mean_error(subsets: np.ndarray, subset_errors: np.ndarray, n: int) -> np.ndarray:
+    """Return the mean error `(n,)` of the subsets that contain each row; NaN where there is none."""
+    rows, weight = subsets.reshape(-1), np.repeat(subset_errors, subsets.shape[1])
+    counts = np.bincount(rows, minlength=n)
     total = np.bincount(rows, weights=weight, minlength=n)
-    return np.divide(total, times, out=np.full(n, np.nan), where=times > 0)
+    return np.divide(total, counts, out=np.full(n, np.nan), where=counts > 0)
 
 
 def _worst(members: np.ndarray, errors: np.ndarray, r: float, retention: Retention, most: int | None) -> np.ndarray:
-    """Return the members that leave; at least one and at most `most`, the worst of them."""
+    """Return the members to drop: the worst, at least one and at most `most`."""
     mean = errors[members]
     tested = ~np.isnan(mean)
     worst_first = members[np.argsort(np.where(tested, -mean, np.inf), kind="stable")][: tested.sum()]
     if retention == "proportion":
-        n_dropped = max(1, int(len(members) * r + 0.5 + 1e-9))  # halves up, as R's rounding of n (1 - 0.95) falls out
+        n_dropped = max(1, int(len(members) * r + 0.5 + 1e-9))  # halves up, the result of R's rounding of n (1 - 0.95)
     else:
         n_dropped = int(np.sum(mean[tested] >= np.quantile(mean[tested], 1 - r)))
     return np.sort(worst_first[: n_dropped if most is None else min(n_dropped, most)])
 
 
-def _judged(by: str, compat: str | None) -> Criterion:
-    if by not in get_args(JudgedBy) or compat not in (None, "2020"):
+def _criterion(by: str, compat: str | None) -> Criterion:
+    if by not in get_args(ErrorKind) or compat not in (None, "2020"):
         raise RecipeError(
             "RS-LOCAL",
             found=f"by={by!r}, compat={compat!r}",
             expected="by 'response' or 'reconstruction', compat None or '2020'",
-            way_out="choose among these",
+            way_out="choose one of these",
         )
     if by == "response":
         return "response"
@@ -242,7 +305,7 @@ def _check_settings(k: int, b: int, r: float, n_components: int, retention: str)
             "RS-LOCAL",
             found=f"k={k}, b={b}, r={r:g}, n_components={n_components}, retention={retention!r}",
             expected="k of 2 or more, b and n_components of 1 or more, r between 0 and 1, proportion or probability",
-            way_out="change these; k=100, b=40, r=0.05, 10 components are usual",
+            way_out="change these; usual values are k=100, b=40, r=0.05 and 10 components",
         )
 
 
@@ -252,7 +315,7 @@ def _check_sizes(X_library: np.ndarray, X_site: np.ndarray, k: int) -> None:
             "library and site",
             found=f"{X_library.shape[1]} and {X_site.shape[1]} bands",
             expected="the same bands in both",
-            way_out="bring them to one grid with align_library",
+            way_out="resample them to common bands with align_library",
         )
     if len(X_library) < k:
         raise SamplesError(
@@ -262,7 +325,7 @@ def _check_sizes(X_library: np.ndarray, X_site: np.ndarray, k: int) -> None:
         raise SamplesError(
             "site",
             found=f"{len(X_site)} samples",
-            expected=f"{LEAST_SITE_SAMPLES} or more to judge the library by",
+            expected=f"at least {LEAST_SITE_SAMPLES} for the selection from the library",
             way_out="analyse more samples of the site",
         )
 
@@ -287,6 +350,6 @@ def _contents(y: np.ndarray | None, X: np.ndarray, name: str) -> np.ndarray:
             name,
             found=f"{int(np.isfinite(y).sum())} contents for {len(X)} spectra",
             expected="one finite number for each",
-            way_out="drop the samples without one",
+            way_out="drop the samples without a content",
         )
     return y

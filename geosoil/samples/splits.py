@@ -1,7 +1,7 @@
-"""Ways to split samples into training and test rows.
+"""Splits of samples into training and test rows.
 
-Each returns a list of `(train, test)` index arrays, what scikit-learn takes as `cv=`. Everything random is seeded. In
-the folds of one repeat every sample is tested exactly once, and never stands on both sides of a split.
+Each function returns a list of `(train, test)` index arrays, as scikit-learn accepts for `cv=`. All random draws are
+seeded. In the folds of one repeat every sample is tested exactly once, and is never on both sides of a split.
 """
 
 from __future__ import annotations
@@ -21,13 +21,32 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 def split_by_rank(y: np.ndarray, *, every: int = 3, offset: int = 1) -> list[Split]:
-    """Sort samples by content y `(n,)` and test those of rank offset, offset + every, ...: one split, 2:1 by default.
+    """Sort samples by content and test every `every`-th of them, starting with rank `offset`: one split.
 
-    Rank 0 is the smallest content. The default offset keeps the smallest of each triple in training, so the test
-    range lies within that of training; 91 samples give 61 and 30. Equal contents rank in the order given.
-    Training and test are alike by construction: a random split is the stricter test.
-    Raises SamplesError on fewer samples than `every` or NaN, RecipeError unless 0 <= offset < every.
+    The default offset keeps the smallest of each triple in training, so that the test range lies within that of
+    training; 91 samples are split into 61 and 30. Training and test rows are similar by construction: a random split
+    is the stricter test.
 
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Contents; equal ones rank in the order of the input.
+    every, offset : int
+        Samples of the ranks offset, offset + every, ... are tested; rank 0 is the smallest content.
+
+    Returns
+    -------
+    list of (train, test)
+
+    Raises
+    ------
+    SamplesError
+        If there is NaN, or fewer samples than `every`.
+    RecipeError
+        Unless 0 <= offset < every.
+
+    Examples
+    --------
     >>> [(train, test)] = split_by_rank(np.array([5.0, 1.0, 3.0, 2.0, 4.0, 6.0]))
     >>> train.tolist(), test.tolist()
     ([1, 2, 4, 5], [0, 3])
@@ -38,33 +57,67 @@ def split_by_rank(y: np.ndarray, *, every: int = 3, offset: int = 1) -> list[Spl
             "split by rank",
             found=f"every={every}, offset={offset}",
             expected="every of 2 or more, and an offset from 0 to every - 1",
-            way_out="change these two",
+            way_out="change these values",
         )
-    _enough(len(y), every, "samples")
+    _check_count(len(y), every, "samples")
     tested = np.zeros(len(y), dtype=bool)
     tested[np.argsort(y, kind="stable")[offset::every]] = True
     return [(np.flatnonzero(~tested), np.flatnonzero(tested))]
 
 
 def split_k_fold(n_samples: int, n_folds: int = 10, *, n_repeats: int = 1, seed: int = 0) -> list[Split]:
-    """Deal n_samples at random into n_folds, n_repeats times: `n_repeats * n_folds` splits, repeat by repeat.
+    """Distribute samples at random over folds whose sizes differ by at most one.
 
-    Fold sizes differ by one at most. Raises SamplesError on fewer samples than folds.
+    Parameters
+    ----------
+    n_samples, n_folds : int
+    n_repeats : int
+        Number of times that the samples are distributed.
+    seed : int
 
+    Returns
+    -------
+    list of (train, test)
+        `n_repeats * n_folds` splits, repeat by repeat.
+
+    Raises
+    ------
+    SamplesError
+        If there are fewer samples than folds.
+
+    Examples
+    --------
     >>> [test.tolist() for _, test in split_k_fold(5, 2, seed=1)]
     [[1, 2, 4], [0, 3]]
     """
-    _enough(n_samples, n_folds, "samples")
+    _check_count(n_samples, n_folds, "samples")
     folds = RepeatedKFold(n_splits=n_folds, n_repeats=n_repeats, random_state=seed)
     return list(folds.split(np.empty((n_samples, 0))))
 
 
 def split_groups(groups: Sequence[object] | np.ndarray, n_folds: int = 10, *, seed: int = 0) -> list[Split]:
-    """Deal whole groups into n_folds: samples of one group `(n,)` (a profile, a field) stay on one side.
+    """Distribute whole groups over folds, so that the samples of a group are on one side of every split.
 
-    The largest groups are dealt first, each to the fold with the fewest samples, equal ones in a seeded order: fold
-    sizes differ by no more than the largest group. Raises SamplesError on fewer groups than folds or a missing group.
+    The largest groups are assigned first, each to the fold with the fewest samples, and equal ones in a seeded order.
+    Fold sizes differ by no more than the largest group.
 
+    Parameters
+    ----------
+    groups : sequence of shape (n,)
+        The group of each sample, for instance a profile or a field.
+    n_folds, seed : int
+
+    Returns
+    -------
+    list of (train, test)
+
+    Raises
+    ------
+    SamplesError
+        If there are fewer groups than folds, or a group is missing.
+
+    Examples
+    --------
     >>> [test.tolist() for _, test in split_groups(["a", "a", "b", "b", "c"], 2)]
     [[0, 1, 4], [2, 3]]
     """
@@ -74,11 +127,11 @@ def split_groups(groups: Sequence[object] | np.ndarray, n_folds: int = 10, *, se
             "groups",
             found=f"{int((codes < 0).sum())} samples without a group",
             expected="a group for each sample",
-            way_out="give them one or drop them",
+            way_out="assign them to a group, or drop them",
         )
-    _enough(len(unique), n_folds, "groups")
+    _check_count(len(unique), n_folds, "groups")
     size, order = np.bincount(codes), np.random.default_rng(seed).permutation(len(unique))
-    # not scikit-learn's GroupKFold: shuffled it takes no account of sizes, unshuffled it knows no seed
+    # scikit-learn's GroupKFold ignores the sizes if it shuffles, and has no seed if it does not.
     fold_of_group, fold_size = np.empty(len(unique), dtype=np.intp), np.zeros(n_folds, dtype=np.intp)
     for group in order[np.argsort(-size[order], kind="stable")]:
         fold_of_group[group] = np.argmin(fold_size)
@@ -90,13 +143,37 @@ def split_groups(groups: Sequence[object] | np.ndarray, n_folds: int = 10, *, se
 def split_spatial_blocks(
     x_m: np.ndarray, y_m: np.ndarray, side_m: float, n_folds: int = 10, *, seed: int = 0
 ) -> list[Split]:
-    """Deal square blocks of the map into n_folds, so that near neighbours are trained or tested together.
+    """Distribute square blocks of the map over folds, so that near neighbours are trained or tested together.
 
-    x_m, y_m `(n,)` are projected coordinates in metres; block (i, j) holds i side <= x < (i + 1) side, the same for
-    y, counted from the lower left sample. Blocks are dealt as `split_groups` deals groups. Take a side no smaller
-    than the range of the variogram (Roberts et al. 2017, Ecography 40, 913-929).
-    Raises SamplesError on fewer occupied blocks than folds or NaN, RecipeError on a side that is not positive.
+    Block (i, j) contains the samples with i side <= x < (i + 1) side, and the same for y, from the lower left sample.
+    Blocks are distributed as the groups of `split_groups`. The side should not be smaller than the range of the
+    variogram.
 
+    Parameters
+    ----------
+    x_m, y_m : ndarray of shape (n,)
+        Projected coordinates in metres.
+    side_m : float
+        Side of a block in metres.
+    n_folds, seed : int
+
+    Returns
+    -------
+    list of (train, test)
+
+    Raises
+    ------
+    SamplesError
+        If there is NaN, or fewer occupied blocks than folds.
+    RecipeError
+        If the side is not positive.
+
+    References
+    ----------
+    Roberts et al. (2017), Ecography 40, 913-929.
+
+    Examples
+    --------
     >>> x_m, y_m = np.array([0.0, 10.0, 120.0, 130.0]), np.zeros(4)
     >>> sorted(test.tolist() for _, test in split_spatial_blocks(x_m, y_m, 100.0, 2))
     [[0, 1], [2, 3]]
@@ -113,7 +190,7 @@ def split_spatial_blocks(
             expected="one pair of coordinates for each sample",
             way_out="check the table of samples",
         )
-    _enough(len(x_m), n_folds, "samples")
+    _check_count(len(x_m), n_folds, "samples")
     column, row = (np.floor((metres - metres.min()) / side_m) for metres in (x_m, y_m))
     block = np.unique(np.column_stack([column, row]), axis=0, return_inverse=True)[1].reshape(-1)
     if block.max() + 1 < n_folds:
@@ -126,7 +203,7 @@ def split_spatial_blocks(
     return split_groups(block, n_folds, seed=seed)
 
 
-def _enough(n: int, n_folds: int, what: str) -> None:
+def _check_count(n: int, n_folds: int, what: str) -> None:
     if n_folds < 2 or n < n_folds:
         raise SamplesError(
             "split",
@@ -144,6 +221,6 @@ def _finite(values: np.ndarray, name: str) -> np.ndarray:
             "split",
             found=f"{n_bad} missing numbers in {name} of shape {values.shape}",
             expected="one finite number for each sample",
-            way_out="drop the samples without one",
+            way_out="drop the samples without a number",
         )
     return values

@@ -90,7 +90,7 @@ def test_the_summary_is_a_line_for_each_property_and_layer():
 
 
 def test_settings_that_make_no_sense_are_refused():
-    for options, said in (({"min_coverage": 50}, "min_coverage 50"), ({"layers_cm": [(5, 5)]}, "top from 0")):
+    for options, said in (({"min_coverage": 50}, "min_coverage 50"), ({"layers_cm": [(5, 5)]}, "0 <= top < bottom")):
         with pytest.raises(RecipeError, match=said):
             harmonise(horizons(DEEP), **options)
 

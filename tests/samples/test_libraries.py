@@ -48,6 +48,12 @@ def test_other_grids_are_brought_together_and_it_is_said(site_nm):
     assert aligned.X_site == pytest.approx(expected, abs=0.02)
 
 
+def test_the_first_and_the_last_common_band_are_kept():
+    fine, coarse = np.arange(400.0, 801.0, 8.0), np.arange(400.0, 801.0, 10.0)
+    aligned = align_library(soils(20, "library", nm=fine), soils(8, "farm", nm=coarse, seed=1), target="soc_pct")
+    assert aligned.wavelength_nm[[0, -1]].tolist() == [400.0, 800.0]
+
+
 def test_no_common_bands_are_refused():
     with pytest.raises(WavelengthError, match="2200 to 2490 nm against 400 to 2000"):
         align_library(soils(9, "library"), soils(8, "farm", nm=np.arange(2200.0, 2500.0, 10.0)), target="soc_pct")
@@ -60,7 +66,7 @@ def test_spectra_of_the_site_inside_the_library_are_dropped_and_counted():
     values[5] = site.values[1] + 0.002  # another scan
     aligned = align_library(replace(library, values=values), site, target="soc_pct")
     assert np.setdiff1d(np.arange(30), aligned.library_rows).tolist() == [4, 20]
-    assert aligned.notes == ("library: 2 rows left out whose spectra are the site's own",)
+    assert aligned.notes == ("library: 2 rows left out whose spectra are those of the site",)
 
 
 def test_a_site_row_without_content_leaks_no_less():
@@ -90,7 +96,7 @@ def test_absorbance_and_reflectance_meet_where_the_files_say_which():
     ("wrong", "message"),
     [
         (lambda R: 100 * R, "percent or absorbance in library3"),
-        (lambda R: -np.log10(R), "what looks like absorbance in library3"),
+        (lambda R: -np.log10(R), "apparent absorbance in library3"),
     ],
 )
 def test_rows_in_another_unit_are_named(wrong, message):
@@ -102,20 +108,20 @@ def test_rows_in_another_unit_are_named(wrong, message):
 
 def test_a_whole_table_of_absorbance_that_claims_reflectance_is_refused():
     library, site = soils(30, "library"), soils(8, "farm", seed=1)
-    with pytest.raises(UnitsError, match=r"farm.parquet: found spectra that fall where those of library.parquet rise"):
+    with pytest.raises(UnitsError, match=r"spectra that decrease where those of library.parquet increase"):
         align_library(library, replace(site, values=-np.log10(site.values)), target="soc_pct")
 
 
 def test_the_property_in_another_unit_is_named():
     site = soils(8, "farm", seed=1)
     site = replace(site, table=site.table.rename(columns={"soc_pct": "soc_g_kg"}))
-    with pytest.raises(SamplesError, match=r"no column soc_pct, but soc_g_kg, another unit.*convert soc_g_kg"):
+    with pytest.raises(SamplesError, match=r'"soc_pct" is missing .*soc_g_kg has another unit.*convert soc_g_kg'):
         align_library(soils(30, "library"), site, target="soc_pct")
 
 
 def test_an_absent_property_and_an_impossible_percentage_are_refused():
     library, site = soils(30, "library"), soils(8, "farm", seed=1)
-    with pytest.raises(SamplesError, match="no column ph"):
+    with pytest.raises(SamplesError, match='column "ph" is missing'):
         align_library(library, site, target="ph")
     site.table.loc[2, "soc_pct"] = 150.0
     with pytest.raises(SamplesError, match="soc_pct 150 of farm2"):

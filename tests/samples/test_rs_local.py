@@ -199,7 +199,7 @@ def test_reconstruction_needs_no_contents_of_the_site():
     ("change", "message"),
     [
         ({"k": 121}, "120 rows for k=121"),
-        ({"site": 4}, "4 samples; expected 5 or more"),
+        ({"site": 4}, "4 samples; expected at least 5"),
         ({"bands": 5}, "6 and 5 bands"),
         ({"nan": "X"}, "1 of them with NaN"),
         ({"nan": "y"}, "119 contents for 120 spectra"),
@@ -223,5 +223,5 @@ def test_settings_without_sense_are_refused(wrong):
 
 
 def test_a_repeated_row_in_a_given_subset_is_refused():
-    with pytest.raises(SamplesError, match="none twice"):
+    with pytest.raises(SamplesError, match="without repetition in a subset"):
         rs_local(*two_soils(8), k=2, subsets=[np.array([[1, 1]])])

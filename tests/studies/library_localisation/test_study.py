@@ -189,7 +189,7 @@ def test_rows_of_the_site_inside_the_library_are_dropped_and_counted(study):
     study.change("library", values=values)
     data = study.data()
     assert len(data.library.y) == 117
-    assert any("3 rows left out whose spectra are the site's own" in note for note in data.notes)
+    assert any("3 rows left out whose spectra are those of the site" in note for note in data.notes)
 
 
 def test_a_logarithm_is_undone_in_the_map(study):
