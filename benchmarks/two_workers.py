@@ -27,11 +27,11 @@ def seconds_of_blocks(task: BlockTask, n_workers: int) -> float:
     """Return the time of all blocks of a task on so many workers."""
     places = list(task.blocks.places)
     with local_cluster(n_workers) as client:
-        lanes = ClusterExecutor(client)
+        executor = ClusterExecutor(client)
         client.wait_for_workers(n_workers)
-        list(lanes.run(task, places[: WARMING * n_workers]))
+        list(executor.run(task, places[: WARMING * n_workers]))
         start = time.perf_counter()
-        done = list(lanes.run(task, places))
+        done = list(executor.run(task, places))
         seconds = time.perf_counter() - start
     assert len(done) == len(places)
     return seconds

@@ -87,7 +87,7 @@ def make_map(source, path, model=None, *, identity=IDENTITY, progress=None, **ru
         identity=Identity(identity),
         tags={},
         units=["%"] * len(mapping.predict.model.targets),
-        running=RunOptions(**options),
+        run_options=RunOptions(**options),
         progress=progress,
     ) as made:
         return made

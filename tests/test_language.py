@@ -17,7 +17,6 @@ PENDING = {
     "geosoil/estimators",
     "geosoil/evaluate",
     "geosoil/explain",
-    "geosoil/mapping",
     "geosoil/models",
     "geosoil/networks",
     "geosoil/pipeline",

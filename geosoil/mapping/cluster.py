@@ -1,9 +1,9 @@
-"""Blocks on a dask.distributed cluster: processes of this machine, or machines that share the files.
+"""Compute blocks on a dask.distributed cluster: processes of this machine, or machines that share the files.
 
-The task, and the model in it, goes to every worker once, under the hash of its content (a worker plugin: workers that
-join later, or come back, get it too). What travels with a block is that hash and two numbers; what comes back is that
-it is done: its values went from the worker to the scratch store. Few tasks are handed to the scheduler at a time, so
-its memory does not grow with the scene.
+The task, with the model in it, is sent to every worker once, named by the hash of its content; a worker plugin also
+brings it to workers that join later. A block is then sent as that hash and two numbers. The worker writes the values to
+the scratch store, and only reports that the block is finished. Few tasks are submitted at a time, so the memory of the
+scheduler does not grow with the scene.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ if TYPE_CHECKING:
     from geosoil.mapping.executors import BlockTask
     from geosoil.mapping.scratch import Done, Place
 
-TASKS_A_THREAD = 4  # in flight, so that no worker waits for the scheduler
-MOST_BLOCKS_A_TASK = 64
-PATIENCE_SECONDS = 120.0  # for a scheduler or for workers that went away
-ASK_SECONDS = 10.0  # between two questions who works
-MOST_LOSSES = 5  # of the scheduler in turn, with nothing done in between
+TASKS_PER_THREAD = 4  # submitted at a time, so that no worker waits for the scheduler
+MOST_BLOCKS_PER_TASK = 64
+PATIENCE_SECONDS = 120.0  # to wait for a scheduler or for workers that disappeared
+ASK_SECONDS = 10.0  # between two counts of the workers
+MOST_LOSSES = 5  # of the scheduler, without a finished block in between
 _LOST = (CommClosedError, CancelledError, AsyncCancelledError, TimeoutError, OSError)
 
-_tasks: dict[str, BlockTask] = {}  # in a worker: by hash
+_tasks: dict[str, BlockTask] = {}  # in a worker, by hash
 
 
 class _Carry(WorkerPlugin):
-    """Brings the task to every worker, and holds its threads to one level."""
+    """Brings the task to every worker, and limits its numerical libraries to one thread per block."""
 
     def __init__(self, key: str, task: BlockTask) -> None:
         self.name, self.key, self.task = f"geosoil-{key}", key, task
         self.idempotent = True
 
     def setup(self, worker: Any) -> None:
-        """Keep the task; each of the worker's threads computes one block, and starts no more."""
+        """Keep the task."""
         _tasks[self.key] = self.task
         self.limit = one_thread_each()
         self.limit.__enter__()
@@ -73,83 +73,92 @@ def _run(key: str, places: list[Place]) -> list[Done]:
         with limit_gdal_cache():
             return [task(place) for place in places]
     except GeosoilError as error:
-        error.__cause__ = error.__context__ = None  # an error of rasterio's behind it would not survive the journey
+        error.__cause__ = error.__context__ = None  # errors of rasterio cannot be pickled
         raise
 
 
 class _FailedError(Exception):
-    """Carries what a task raised, so that it is not taken for the loss of the scheduler."""
+    """Carries the exception of a task, so that it is not mistaken for the loss of the scheduler."""
 
 
 @dataclass(frozen=True)
 class ClusterExecutor:
-    """The workers of a client. where: the scheduler's address or file, to find it again by; default the client's."""
+    """The workers of a dask client.
+
+    Parameters
+    ----------
+    client : Client
+    where : str
+        The address or file of the scheduler, to find it again (default: the address of the client).
+    """
 
     client: Client
     where: str = ""
 
     def run(self, task: BlockTask, places: Iterable[Place]) -> Iterator[Done]:
-        """Yield what is done; the blocks of a worker that died are computed by another.
+        """Yield finished blocks; the blocks of a worker that died are computed by another.
 
-        Raises ClusterError where no worker comes, the scheduler stays away, or a block kills every worker it is given.
+        Raises ClusterError if there is no worker, the scheduler does not come back, or a block kills every worker.
         """
-        waiting = list(places)[::-1]  # taken from the end
+        waiting = list(places)[::-1]  # tasks are taken from the end
         key, client, losses = _content_hash(task), self.client, 0
         where = self.where or _address(client)
         with ExitStack() as opened:
             while waiting:
-                flying: dict[Future, list[Place]] = {}
+                submitted: dict[Future, list[Place]] = {}
                 try:
-                    with _carried(client, key, task), _released(flying):
-                        for done in _finished(client, key, waiting, flying):
+                    with _carried(client, key, task), _released(submitted):
+                        for done in _finished(client, key, waiting, submitted):
                             losses = 0
                             yield from done
                 except _FailedError as failed:
                     raise _cause(failed) from None
                 except _LOST as error:
-                    waiting += [place for own in flying.values() for place in own]
+                    waiting += [place for batch in submitted.values() for place in batch]
                     losses += 1
                     if losses > MOST_LOSSES:
-                        raise _no_scheduler(where, f"lost {losses} times in turn ({type(error).__name__})") from error
+                        raise _no_scheduler(
+                            where, f"a scheduler that was lost {losses} times ({type(error).__name__})"
+                        ) from error
                     client = _again(where, opened)
 
 
 @contextmanager
 def _carried(client: Client, key: str, task: BlockTask) -> Iterator[None]:
-    """Have the task on every worker for as long as anything runs inside."""
+    """Keep the task on every worker inside the `with`."""
     client.register_plugin(_Carry(key, task))
     try:
         yield
     finally:
-        if client.status == "running":  # else it is gone with the scheduler
+        if client.status == "running":  # otherwise the plugin is gone with the scheduler
             with suppress(*_LOST, ValueError):
                 client.unregister_worker_plugin(f"geosoil-{key}")
 
 
 @contextmanager
-def _released(flying: Iterable[Future]) -> Iterator[None]:
-    """Let go of what is not done at the end, so that no worker begins with it."""
+def _released(submitted: Iterable[Future]) -> Iterator[None]:
+    """Release unfinished tasks at the end, so that no worker starts them."""
     try:
         yield
     finally:
-        for future in flying:
+        for future in submitted:
             future.release()
 
 
 def _finished(
-    client: Client, key: str, waiting: list[Place], flying: dict[Future, list[Place]]
+    client: Client, key: str, waiting: list[Place], submitted: dict[Future, list[Place]]
 ) -> Iterator[list[Done]]:
-    """Yield what is done, task by task; raises what _LOST names where the scheduler went away."""
-    threads, asked, n_places = _threads_of(client), time.monotonic(), len(waiting)
-    while waiting or flying:
-        if time.monotonic() - asked > ASK_SECONDS:  # workers come and go
-            threads, asked = max(sum(client.nthreads().values()), 1), time.monotonic()
-        batch = min(max(n_places // (50 * threads), 1), MOST_BLOCKS_A_TASK)
-        while waiting and len(flying) < TASKS_A_THREAD * threads:
-            own = [waiting.pop() for _ in range(min(batch, len(waiting)))]
-            flying[client.submit(_run, key, own, pure=False)] = own
+    """Yield the finished blocks of each task; raises one of _LOST if the scheduler disappears."""
+    threads, counted, n_places = _threads_of(client), time.monotonic(), len(waiting)
+    while waiting or submitted:
+        if time.monotonic() - counted > ASK_SECONDS:  # workers join and leave
+            threads, counted = max(sum(client.nthreads().values()), 1), time.monotonic()
+        batch_size = min(max(n_places // (50 * threads), 1), MOST_BLOCKS_PER_TASK)
+        while waiting and len(submitted) < TASKS_PER_THREAD * threads:
+            batch = [waiting.pop() for _ in range(min(batch_size, len(waiting)))]
+            submitted[client.submit(_run, key, batch, pure=False)] = batch
         try:
-            finished = wait(list(flying), timeout=ASK_SECONDS, return_when="FIRST_COMPLETED").done
+            finished = wait(list(submitted), timeout=ASK_SECONDS, return_when="FIRST_COMPLETED").done
         except TimeoutError:
             if not client.nthreads():
                 _threads_of(client)
@@ -158,13 +167,13 @@ def _finished(
             if future.status == "error":
                 raise _FailedError(future.exception())
             done = future.result()
-            del flying[future]
+            del submitted[future]
             future.release()
             yield done
 
 
 def _threads_of(client: Client) -> int:
-    """Return how many threads the workers have, once there is one; raises ClusterError where none comes."""
+    """Wait for a worker and return the number of threads of all; raises ClusterError if none appears."""
     try:
         client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
     except TimeoutError as error:
@@ -175,20 +184,20 @@ def _threads_of(client: Client) -> int:
 
 
 def _cause(failed: _FailedError) -> BaseException:
-    """Return what a task raised, as it may be shown."""
+    """Return the exception of a task; for a killed worker, one for the user."""
     cause: BaseException = failed.args[0]
     if not isinstance(cause, KilledWorker):
         return cause
     return ClusterError(
         "cluster",
-        found="a block that ended every worker it was given to",
-        expected="workers with room for a block",
-        way_out="give workers more memory, or a smaller --block, then run again with --resume",
+        found="that every worker that computed this block died",
+        expected="workers with enough memory for a block",
+        way_out="give the workers more memory or use a smaller --block, then run again with --resume",
     )
 
 
 def _again(where: str, opened: ExitStack) -> Client:
-    """Find the scheduler again: it was restarted, perhaps, with new workers."""
+    """Connect again to a scheduler, which may have been restarted with new workers."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -203,7 +212,11 @@ def _again(where: str, opened: ExitStack) -> Client:
 def local_cluster(n_workers: int, *, memory_bytes: int | None = None) -> Iterator[Client]:
     """Start single-threaded worker processes on this machine, and stop them at the end.
 
-    memory_bytes: of each; a worker that takes more is restarted, and its block computed again. None: no limit.
+    Parameters
+    ----------
+    n_workers : int
+    memory_bytes : int, optional
+        The memory limit of each worker (default: none). A worker above it is restarted, and its block computed again.
     """
     with ExitStack() as opened:
         with _uncollected():
@@ -212,7 +225,7 @@ def local_cluster(n_workers: int, *, memory_bytes: int | None = None) -> Iterato
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=memory_bytes or 0,
-                dashboard_address="127.0.0.1:0",  # None is port 8787, and the second run complains
+                dashboard_address="127.0.0.1:0",  # with None a second run warns that port 8787 is in use
                 silence_logs=50,
                 preload=[__name__],
             )
@@ -225,15 +238,25 @@ def local_cluster(n_workers: int, *, memory_bytes: int | None = None) -> Iterato
 
 
 def dask_setup(_worker: Any) -> None:
-    """Begin a process of `local_cluster`; dask calls it. Ctrl-C reaches all of a terminal's, and is for the first."""
+    """Set up a worker of `local_cluster` (dask calls this): only the main process handles Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
 def remote_cluster(where: str, *, timeout: float = 20) -> Iterator[Client]:
-    """Connect to a scheduler by its address (tcp://HOST:PORT) or by the file it wrote; it is left running.
+    """Connect to a dask scheduler, which keeps running afterwards.
 
-    timeout: to wait for an answer, in seconds. Raises ClusterError where none comes.
+    Parameters
+    ----------
+    where : str
+        Its address (tcp://HOST:PORT), or the file it wrote.
+    timeout : float
+        Time to wait for an answer in seconds.
+
+    Raises
+    ------
+    ClusterError
+        If the scheduler does not answer.
     """
     failed = ""
     try:
@@ -242,21 +265,21 @@ def remote_cluster(where: str, *, timeout: float = 20) -> Iterator[Client]:
     except (OSError, ValueError) as error:
         failed = " ".join(str(error).split()) or type(error).__name__
     if failed:
-        gc.collect()  # what is left of that client
+        gc.collect()  # collect the failed client
         raise _no_scheduler(where, f"no answer ({failed})")
     try:
         yield client
     finally:
-        with suppress(*_LOST), _uncollected():  # that it cannot be reached is why it is closed
+        with suppress(*_LOST), _uncollected():  # it is closed because it cannot be reached
             client.close(timeout=2)
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector away while a client is started or closed.
+    """Turn the garbage collector off while a client starts or closes.
 
-    distributed holds a lock then, and a client that never found its scheduler closes itself when it is collected: in
-    the same thread it would wait for that lock for ever.
+    distributed holds a lock meanwhile. A client that never found its scheduler closes itself when it is collected, and
+    in the same thread it would wait for that lock without end.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -268,14 +291,14 @@ def _uncollected() -> Iterator[None]:
 
 
 def _address_in(where: str) -> str:
-    """Return an address; that in the file, where it is one."""
+    """Return the address of a scheduler; if `where` is a file, the address in it."""
     file = Path(where)
     if "://" in where or not file.is_file():
         return where
     try:
         return str(json.loads(file.read_bytes())["address"])
     except (KeyError, TypeError, RecursionError) as error:
-        raise ValueError("not the file of a scheduler") from error
+        raise ValueError("not a file that a scheduler wrote") from error
 
 
 def _content_hash(task: BlockTask) -> str:
@@ -285,7 +308,7 @@ def _content_hash(task: BlockTask) -> str:
 
 
 def _address(client: Client) -> str:
-    """Return where the scheduler is, or was."""
+    """Return the last known address of the scheduler."""
     return str(client.cluster.scheduler_address if client.cluster is not None else client._start_arg)
 
 

@@ -1,4 +1,4 @@
-"""Do these covariates suit this model? Names, classes, range of values: all before the first pixel is mapped."""
+"""Check that covariates fit a model before it is mapped: names, classes and ranges of values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rasterio.warp import transform as transform_points
 from geosoil.errors import GridError, RasterError, UnitsError
 from geosoil.io.rasters.class_bands import ClassTable, Unseen, one_hot
 from geosoil.io.rasters.stack import PathLike, describe_grid, open_stack, suggest_names
-from geosoil.mapping.probe import some_values
+from geosoil.mapping.probe import probe_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,16 +21,24 @@ if TYPE_CHECKING:
     from geosoil.models.contract import Feature, Model
     from geosoil.raster.grid import Grid
 
-UNIT_FACTOR = 8.0  # a covariate that is all so many times beyond its range at training is in another unit
-OUTSIDE_SHARE = 0.05  # of the cells looked at, outside the range at training: said from here on
-SAME_RESOLUTION = 1e-3  # of the side of a pixel: less is rounding
-SAME_PATCH = 1.1  # ratio of its sides on the ground, from which on a patch is another one than at training
-METRES_A_DEGREE = 111_195.0  # of a sphere as large as the Earth
+UNIT_FACTOR = 8.0  # a covariate whose values are all so many times beyond the training range has another unit
+OUTSIDE_SHARE = 0.05  # share of the sampled cells outside the training range that is reported
+SAME_RESOLUTION = 1e-3  # relative difference of pixel sides that counts as rounding
+SAME_PATCH = 1.1  # ratio of patch sides on the ground above which patches differ from those at training
+METRES_PER_DEGREE = 111_195.0  # on a sphere of the size of the Earth
 
 
 @dataclass(frozen=True)
 class CovariateMatch:
-    """A stack ready for a model: `raster` `(feature, y, x)` in its order, and what was done or should be known."""
+    """Covariates prepared for a model.
+
+    Parameters
+    ----------
+    raster : DataArray of shape (feature, y, x)
+        The covariates in the order of the model.
+    notes : tuple of str
+        What was done, and differences from the training data.
+    """
 
     raster: xr.DataArray
     notes: tuple[str, ...]
@@ -43,15 +51,35 @@ def match_covariates(
     like: PathLike | Grid | xr.DataArray | None = None,
     unseen: Unseen = "stop",
 ) -> CovariateMatch:
-    """Find the covariates that a model reads, by their names, and bring files of other grids to one.
+    """Find the covariates that a model reads by their names, and resample files of other grids.
 
-    covariates: files for `open_stack` (`like` is the grid, default that of the first), or a raster `(band, y, x)`.
-    A feature `landform=7` is made from the band of class codes `landform`; unseen: a class without training samples
-    stops the reading of its block, or is "nodata".
+    A feature `landform=7` is derived from the band of class codes `landform`.
 
-    Raises RasterError for a covariate that is missing, UnitsError for one whose values are all at least 8 times beyond
-    those of training, GridError for a stack without CRS or smaller than the model's patch.
+    Parameters
+    ----------
+    model : Model
+    covariates : path, sequence of path, or DataArray of shape (band, y, x)
+        Files for `open_stack`, or an opened stack.
+    like : path, Grid or DataArray, optional
+        The grid of the map (default: that of the first file).
+    unseen : {"stop", "nodata"}
+        For a class without training samples: stop at its block, or write nodata there.
 
+    Returns
+    -------
+    CovariateMatch
+
+    Raises
+    ------
+    RasterError
+        If a covariate is missing.
+    UnitsError
+        If all values of a covariate are at least 8 times beyond the training range.
+    GridError
+        If the stack has no CRS, or is smaller than a patch of the model.
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.models.contract import Feature, Target
     >>> from geosoil.models.pixel import PixelModel
@@ -76,37 +104,50 @@ def match_covariates(
         raise GridError(
             source,
             found="no CRS",
-            expected="covariates with a place on the ground",
-            way_out="assign it (gdal_edit.py -a_srs)",
+            expected="georeferenced covariates",
+            way_out="assign one (gdal_edit.py -a_srs)",
         )
-    wanted = [feature.name for feature in model.features]
-    offered = set(stack["band"].values.tolist())
-    missing = [name for name in wanted if name not in offered]
+    features = [feature.name for feature in model.features]
+    bands = set(stack["band"].values.tolist())
+    missing = [name for name in features if name not in bands]
     if missing:
         near = suggest_names(missing[0].partition("=")[0], names)
         raise RasterError(
             source,
             found=f"no covariate {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}",
-            expected=f"the {len(wanted)} covariates of the model",
-            way_out=f"{near}; " * bool(near) + "give its file too, and name bands as at training",
+            expected=f"the {len(features)} covariates of the model",
+            way_out=f"{near}; " * bool(near) + "add its file, and name bands as at training",
         )
-    raster = stack.sel(band=wanted)
+    raster = stack.sel(band=features)
     patch = 2 * model.halo + 1
     if patch > min(raster.shape[1:]):
         raise GridError(
             source,
             found=f"a raster of {raster.shape[1]} x {raster.shape[2]} pixels",
-            expected=f"one that holds a patch of {patch} x {patch}",
-            way_out="give covariates of a larger area, or of the resolution at training",
+            expected=f"at least a patch of {patch} x {patch}",
+            way_out="use covariates of a larger area, or of the training resolution",
         )
     return CovariateMatch(raster, (*stack.attrs.get("notes", ()), *_compared(raster, model.features, source)))
 
 
 def compare_grids(trained: GridCard, grid: Grid, *, patch: int = 1) -> list[str]:
-    """Say where a map's grid has another CRS or resolution than the covariates at training.
+    """Return notes about a map whose CRS or resolution differs from the covariates at training.
 
-    patch: side in pixels of what the model reads around a pixel; a patch of other pixels is another piece of ground.
+    Parameters
+    ----------
+    trained : GridCard
+        The grid at training.
+    grid : Grid
+        The grid of the map.
+    patch : int
+        The side in pixels of the patch that the model reads; at another resolution it covers another area.
 
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> from rasterio.crs import CRS
     >>> from geosoil.models.card import GridCard
@@ -133,16 +174,16 @@ def _latitude(grid: Grid) -> float:
 
 
 def _side_m(grid: Grid, latitude: float) -> float:
-    """Return the side of a pixel on the ground, the root of its area, for a grid in degrees at a latitude."""
+    """Return the square root of the area of a pixel in metres; for a grid in degrees, at a latitude."""
     side = abs(grid.transform.determinant) ** 0.5
     if grid.crs is not None and grid.crs.is_geographic:
-        return side * METRES_A_DEGREE * max(np.cos(np.radians(latitude)), 0.0) ** 0.5
+        return side * METRES_PER_DEGREE * max(np.cos(np.radians(latitude)), 0.0) ** 0.5
     return side * (grid.crs.units_factor[1] if grid.crs is not None else 1.0)
 
 
 def _tables(model: Model, names: Sequence[str]) -> dict[str, ClassTable]:
-    """Return the classes of each band of codes, as the model's features name them."""
-    # All columns of training, also those that a selection dropped: their classes are known.
+    """Return the classes of each band of class codes, as the names of the features give them."""
+    # The classes of all training columns are known, also of those that a selection dropped.
     known: Iterable[Feature] = getattr(model, "training_columns", model.features)
     codes: dict[str, dict[int, bool]] = {}
     for feature in known:
@@ -151,37 +192,36 @@ def _tables(model: Model, names: Sequence[str]) -> dict[str, ClassTable]:
             seen = feature.training_high is None or feature.training_high > 0
             codes.setdefault(band, {})[int(code)] = seen
     return {
-        band: ClassTable(tuple(own), seen=tuple(code for code, seen in own.items() if seen))
-        for band, own in codes.items()
+        band: ClassTable(tuple(is_seen), seen=tuple(code for code, seen in is_seen.items() if seen))
+        for band, is_seen in codes.items()
     }
 
 
 def _compared(raster: xr.DataArray, features: Sequence[Feature], source: str) -> list[str]:
-    """Compare values of a few windows with the range at training; say what lies outside."""
-    values = some_values(raster)
+    """Return notes about covariates with sampled values outside their training range; raises UnitsError."""
     outside = []
-    for feature, own in zip(features, values, strict=True):
+    for feature, values in zip(features, probe_values(raster), strict=True):
         low, high = feature.training_low, feature.training_high
-        own = own[np.isfinite(own)]
-        if low is None or high is None or not own.size:
+        values = values[np.isfinite(values)]
+        if low is None or high is None or not values.size:
             continue
-        # A flat place in a model of hills is no error of units: only what is all too large, or all too small for a
-        # range that keeps away from zero, is.
+        # A flat area in a model of hills is not an error of units. Values that are all too large are, and so are values
+        # that are all too small for a range without zero.
         largest = max(abs(low), abs(high))
         smallest = min(abs(low), abs(high)) if low * high > 0 else 0.0
-        least, most = np.percentile(np.abs(own), [5, 95])
+        least, most = np.percentile(np.abs(values), [5, 95])
         if least > UNIT_FACTOR * largest > 0 or most * UNIT_FACTOR < smallest:
             raise UnitsError(
                 source,
-                found=f"{feature.name} around {np.median(own):.4g}",
-                expected=f"values as at training, {low:.4g} to {high:.4g}",
-                way_out="bring it to the unit it had at training (gdal_calc.py, or scale and offset of the file)",
+                found=f"{feature.name} around {np.median(values):.4g}",
+                expected=f"values in the training range, {low:.4g} to {high:.4g}",
+                way_out="convert it to its unit at training (gdal_calc.py, or scale and offset of the file)",
             )
-        share = float(np.mean((own < low) | (own > high)))
+        share = float(np.mean((values < low) | (values > high)))
         if share > OUTSIDE_SHARE:
             outside.append((share, f"{feature.name} {100 * share:.0f} % (training {low:.4g} to {high:.4g})"))
     if not outside:
         return []
     worst = [text for _, text in sorted(outside, reverse=True)]
     more = f", and {len(worst) - 5} more" if len(worst) > 5 else ""
-    return [f"cells outside the range at training, of those looked at: {', '.join(worst[:5])}{more}"]
+    return [f"of the sampled cells, outside the training range: {', '.join(worst[:5])}{more}"]

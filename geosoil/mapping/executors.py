@@ -1,7 +1,7 @@
-"""Where blocks are computed: on threads of this process. A cluster is the other place (`cluster.py`).
+"""Where blocks are computed: on threads of this process, or on a cluster (`cluster.py`).
 
-A lane carries one block from reading through computing to writing. There are a few more lanes than blocks computed at
-once, so that while some compute, others read or write; and no more, so that memory is that of the lanes.
+Each thread reads a block, computes it and writes it. A few more threads run than blocks are computed at once, so that
+some read or write while others compute; their number limits the memory of a run.
 """
 
 from __future__ import annotations
@@ -24,62 +24,78 @@ if TYPE_CHECKING:
     from geosoil.mapping.scratch import BlockStore, Done, Place
     from geosoil.raster.blocks import Blocks
 
-READ_AHEAD = 1  # lanes more than blocks computed at once, for files
-READ_AHEAD_REMOTE = 8  # over a network, where a block waits for answers
+PREFETCH = 1  # more blocks in memory than are computed at once, for local files
+PREFETCH_REMOTE = 8  # for remote files, whose blocks wait for answers
 
 
 @dataclass(frozen=True)
 class BlockTask:
-    """Compute one block and write it to the scratch store: what every lane does, on whatever machine.
+    """Compute one block and write it to the scratch store.
 
-    no_data_on_error: a block whose input cannot be read is written as no data, with the reason.
+    Parameters
+    ----------
+    blocks : Blocks
+        The division of the map, with its input and model.
+    store : BlockStore
+        Where finished blocks are written.
+    no_data_on_error : bool
+        Write no data, with the reason, for a block whose input cannot be read.
     """
 
     blocks: Blocks
-    done: BlockStore
+    store: BlockStore
     no_data_on_error: bool = False
 
     def __call__(self, place: Place, gate: AbstractContextManager[object] | None = None) -> Done:
-        """Do it; `gate` is held while computing, so that no more blocks compute at once than there are cores."""
+        """Compute the block at a place; `gate` is held during the computation and limits how many run at once."""
         try:
             values = self.blocks.read(*place)
         except WindowError as error:
             if not self.no_data_on_error:
                 raise
-            return self.done.write(place, np.full(self.blocks.shape(*place), np.nan, np.float32), str(error))
+            return self.store.write(place, np.full(self.blocks.shape(*place), np.nan, np.float32), str(error))
         with gate or nullcontext():
             result = self.blocks.apply(values, *place)
         del values
-        return self.done.write(place, result)
+        return self.store.write(place, result)
 
 
 class Executor(Protocol):
-    """A place where blocks are computed."""
+    """Computes blocks."""
 
     def run(self, task: BlockTask, places: Iterable[Place]) -> Iterator[Done]:
-        """Yield what is done, in any order; an exception in a block stops all and comes out as itself."""
+        """Yield finished blocks in any order; an exception in one block stops all and is raised unchanged."""
 
 
 @dataclass(frozen=True)
 class ThreadExecutor:
-    """Threads of this process: `threads` blocks are computed at once, `lanes` are in memory."""
+    """Threads of this process.
+
+    Parameters
+    ----------
+    threads : int
+        The number of blocks computed at once.
+    blocks_in_memory : int
+        The number of blocks that are read, computed or written at once.
+    """
 
     threads: int
-    lanes: int
+    blocks_in_memory: int
 
     def run(self, task: BlockTask, places: Iterable[Place]) -> Iterator[Done]:
-        """Yield what is done; leaving early waits for the blocks in flight and starts no other."""
+        """Yield finished blocks; closing the iterator waits for the running blocks and starts no others."""
         gate = BoundedSemaphore(self.threads)
-        flying: set[Future[Done]] = set()
-        with limit_gdal_cache(), one_thread_each(), ThreadPoolExecutor(self.lanes, initializer=one_thread_here) as pool:
+        n_most = self.blocks_in_memory
+        running: set[Future[Done]] = set()
+        with limit_gdal_cache(), one_thread_each(), ThreadPoolExecutor(n_most, initializer=one_thread_here) as pool:
             try:
                 for place in places:
-                    flying.add(pool.submit(task, place, gate))
-                    if len(flying) > self.lanes:  # one waits, so that no lane does
-                        finished, flying = wait(flying, return_when=FIRST_COMPLETED)
+                    running.add(pool.submit(task, place, gate))
+                    if len(running) > n_most:  # keep one task queued so no worker is idle
+                        finished, running = wait(running, return_when=FIRST_COMPLETED)
                         yield from (future.result() for future in finished)
-                while flying:
-                    finished, flying = wait(flying, return_when=FIRST_COMPLETED)
+                while running:
+                    finished, running = wait(running, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in finished)
             finally:
                 pool.shutdown(cancel_futures=True)

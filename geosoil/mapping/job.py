@@ -90,8 +90,8 @@ def map_model(
 
     Raises GridError where the mask lies on another grid.
     """
-    wanted = prepare_map(model, raster, bands=bands, bare_soil=bare_soil, mask=mask)
-    return lazy_raster(wanted.blocks(block), wanted.source)
+    job = prepare_map(model, raster, bands=bands, bare_soil=bare_soil, mask=mask)
+    return lazy_raster(job.blocks(block), job.source)
 
 
 def prepare_map(

@@ -1,4 +1,4 @@
-"""One run at a time on one output; a run that died does not keep it."""
+"""Allow one run at a time to write an output; a run that died does not block others."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from geosoil.io.remote.objects import Store
 
 LOCK = "lock"
-BEAT_SECONDS = 30.0  # between signs of life in an object store
-DEAD_SECONDS = 300.0  # without one
+BEAT_SECONDS = 30.0  # between heartbeats in an object store
+DEAD_SECONDS = 300.0  # without a heartbeat
 
 
 @contextmanager
 def held(place: str, store: Store, output: str) -> Iterator[None]:
-    """Hold the place of a scratch store, for an output; raises OutputError where another run holds it.
+    """Hold the lock of a scratch store; raises OutputError if another run holds it.
 
-    In a folder the operating system holds the lock, and lets go when the process ends, however it ends. An object store
-    knows no locks: there a sign of life is written twice a minute, and one older than five minutes is dead.
+    In a folder the operating system keeps the lock, and releases it when the process ends. An object store has no
+    locks: a heartbeat is written there twice a minute, and a run whose heartbeat is older than five minutes is dead.
     """
     with _held_object(store, output) if isinstance(store, ObjectStore) else _held_folder(Path(place), output):
         yield
@@ -44,12 +44,12 @@ def _held_folder(folder: Path, output: str) -> Iterator[None]:
     try:
         if not folder.parent.is_dir():
             raise OutputError(
-                output, found="no such folder", expected=f"the folder {folder.parent}", way_out="make it first"
+                output, found="no such folder", expected=f"the folder {folder.parent}", way_out="create it first"
             )
         file = _locked(path)
     except BlockingIOError as error:
         who = ""
-        with suppress(OSError):  # it may be done by now
+        with suppress(OSError):  # the other run may have ended by now
             who = path.read_text(errors="replace")
         raise _taken(output, who) from error
     except OSError as error:
@@ -58,35 +58,35 @@ def _held_folder(folder: Path, output: str) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(OSError):  # not empty: blocks are kept, or it is not ours alone
-                if [one.name for one in folder.iterdir()] == [LOCK]:
+            with suppress(OSError):  # the folder is not empty if blocks are kept or others use it
+                if [file.name for file in folder.iterdir()] == [LOCK]:
                     path.unlink()
                     folder.rmdir()
 
 
 def _locked(path: Path) -> FileIO:
-    """Return the lock file, made and locked; raises BlockingIOError where another run has it."""
+    """Create, lock and return the lock file; raises BlockingIOError if another run holds it."""
     while True:
         path.parent.mkdir(exist_ok=True)
-        try:  # not through a link: a stranger's must not empty the file it points to
+        try:  # do not follow links: the file they point to would be emptied
             file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666), "r+")
         except FileNotFoundError:
-            continue  # the folder went with a run that was done
+            continue  # another run ended and removed the folder
         try:
             _lock(file.fileno())
             if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                with suppress(OSError):  # it is held all the same, on a disk that is full
+                with suppress(OSError):  # on a full disk the lock is held all the same
                     file.truncate(0)
                     file.write(_who().encode())
                 return file
         except BaseException:
             file.close()
             raise
-        file.close()  # of a run that was done, and removed it, just before we got it
+        file.close()  # another run ended and removed the file just before it was locked
 
 
 def _lock(number: int) -> None:
-    """Take the lock of an open file; raises BlockingIOError where another run has it."""
+    """Lock an open file; raises BlockingIOError if another run holds the lock."""
     if os.name == "nt":
         import msvcrt
 
@@ -102,19 +102,19 @@ def _lock(number: int) -> None:
 
 @contextmanager
 def _held_object(store: ObjectStore, output: str) -> Iterator[None]:
-    other, mine = _sign_in(store), _sign_of_life()
-    if _is_alive(other) or not store.swap(LOCK, other, mine):  # of two that begin in one moment, one swaps
-        raise _taken(output, _named(_sign_in(store)))
+    other, mine = _read_heartbeat(store), _heartbeat()
+    if _is_alive(other) or not store.swap(LOCK, other, mine):  # if two runs start at the same time, one swap succeeds
+        raise _taken(output, _named(_read_heartbeat(store)))
     stop = threading.Event()
 
     def beat() -> None:
         nonlocal mine
         while not stop.wait(BEAT_SECONDS):
-            with suppress(OutputError):  # the next one may arrive: there is time for nine to fail
-                sign = _sign_of_life()
-                if not store.swap(LOCK, mine, sign):
-                    return  # another run took us for dead, and it is theirs
-                mine = sign
+            with suppress(OutputError):  # up to nine heartbeats in a row may fail
+                heartbeat = _heartbeat()
+                if not store.swap(LOCK, mine, heartbeat):
+                    return  # another run considered this one dead and took the lock
+                mine = heartbeat
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
@@ -123,40 +123,40 @@ def _held_object(store: ObjectStore, output: str) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        with suppress(OutputError):  # out of reach: it is dead in five minutes
-            if _sign_in(store) == mine:
+        with suppress(OutputError):  # if the store cannot be reached, the lock expires in five minutes
+            if _read_heartbeat(store) == mine:
                 store.delete(LOCK)
 
 
-def _sign_in(store: ObjectStore) -> bytes | None:
+def _read_heartbeat(store: ObjectStore) -> bytes | None:
     try:
         return store.read(LOCK)
     except FileNotFoundError:
         return None
 
 
-def _is_alive(sign: bytes | None) -> bool:
-    """Tell whether a sign of life is of a run that still is; clocks differ by seconds, one far ahead was wrong."""
+def _is_alive(heartbeat: bytes | None) -> bool:
+    """Return whether a heartbeat is recent; clocks may differ by seconds, and one far in the future is wrong."""
     try:
-        other = json.loads(sign or b"")
+        other = json.loads(heartbeat or b"")
         return abs(time.time() - float(other["seen"])) < DEAD_SECONDS and not _is_dead_here(other)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return False
 
 
-def _named(sign: bytes | None) -> str:
-    if not sign or not _is_alive(sign):
+def _named(heartbeat: bytes | None) -> str:
+    if not heartbeat or not _is_alive(heartbeat):
         return ""
-    other = json.loads(sign)
+    other = json.loads(heartbeat)
     return f"process {other.get('process')} on {other['machine']}"
 
 
 def _is_dead_here(other: dict[str, object]) -> bool:
-    """Tell whether the other run was on this machine, and its process is gone."""
+    """Return whether the other run was on this machine and its process is gone."""
     return other["machine"] == socket.gethostname() and not psutil.pid_exists(int(str(other["process"])))
 
 
-def _sign_of_life() -> bytes:
+def _heartbeat() -> bytes:
     return json.dumps({"process": os.getpid(), "machine": socket.gethostname(), "seen": time.time()}).encode()
 
 
@@ -167,7 +167,7 @@ def _who() -> str:
 def _taken(output: str, who: str) -> OutputError:
     return OutputError(
         output,
-        found=f"another run that is writing it ({who.strip() or 'unknown'})",
+        found=f"another run that writes it ({who.strip() or 'unknown'})",
         expected="one run at a time",
         way_out="wait for it, or choose another output",
     )

@@ -1,8 +1,8 @@
-"""The memory promise: how a scene is cut, and how many blocks are in memory at once, so that a run stays under it.
+"""The memory limit of a run: how a scene is divided into blocks, and how many are in memory at once.
 
-What a run takes is what the process holds already (libraries, the model), then the blocks in the lanes, and after them
-what writing the COG takes. The first is measured; a block's share is reckoned from what its reading, its model and its
-result hold at the same time.
+A run needs what the process holds already (libraries, the model), then the blocks in memory, and at the end what
+writing the COG needs. The first is measured. The memory of a block is estimated from what its reading, its model and
+its result hold at the same time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import psutil
 from geosoil.errors import MemoryPromiseError, WindowError
 from geosoil.io.rasters.dataset_cache import cache_bytes, limit_gdal_cache
 from geosoil.io.remote.reading import is_remote
-from geosoil.mapping.executors import READ_AHEAD, READ_AHEAD_REMOTE
+from geosoil.mapping.executors import PREFETCH, PREFETCH_REMOTE
 from geosoil.numerics.threads import one_thread_each
 from geosoil.raster.blocks import BLOCK_BYTES, choose_block
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from geosoil.mapping.job import MapJob
     from geosoil.raster.blocks import Blocks
 
-MARGIN = 0.9  # of the promise is planned with: allocators keep some of what is freed
-SMALL_BLOCK_BYTES = 4 * 2**20  # smaller ones read a file's own blocks again and again: rather fewer at once
+MARGIN = 0.9  # share of the limit that is planned with: allocators keep part of what is freed
+SMALL_BLOCK_BYTES = 4 * 2**20  # below, a file's own blocks are read repeatedly: compute fewer at once instead
 LEAST_BLOCK_BYTES = 2**20
 CLUSTER_BYTES = 32 * 2**20  # of dask in this process, and in each worker
-SLACK = 1.05  # what the same process holds differs from run to run
+SLACK = 1.05  # what the same process holds differs between runs
 PROBE_SIDE = 64
 TIMED_SECONDS = 0.5
 
@@ -41,33 +41,47 @@ TIMED_SECONDS = 0.5
 class Plan:
     """How a map is computed.
 
-    threads: blocks computed at once, over all workers. lanes: blocks in memory at once. memory_bytes: the promise;
-    expected_bytes: what is reckoned with. read_bytes: values of the bands that are read, halos included, as the files
-    store them, before any compression. seconds_a_block: of one core, measured; None where none was. workers: processes
-    that compute; 0: threads of this one. notes: what is to be said of it.
+    Parameters
+    ----------
+    blocks : Blocks
+        The division of the map.
+    threads : int
+        The number of blocks computed at once, over all workers.
+    blocks_in_memory : int
+        The number of blocks in memory at once.
+    memory_bytes, expected_bytes : int
+        The memory limit, and the estimated need.
+    read_bytes : int
+        Size of the values that are read, halos included, as the files store them before compression.
+    seconds_per_block : float, optional
+        Time of one core, if it was measured.
+    workers : int
+        The number of worker processes; 0 for threads of this process.
+    notes : tuple of str
+        Remarks for the user.
     """
 
     blocks: Blocks
     threads: int
-    lanes: int
+    blocks_in_memory: int
     memory_bytes: int
     expected_bytes: int
     read_bytes: int
-    seconds_a_block: float | None = None
+    seconds_per_block: float | None = None
     workers: int = 0
     notes: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float | None:
-        """The time that computing takes, reckoned from what was measured."""
-        return None if self.seconds_a_block is None else self.seconds_a_block * len(self.blocks) / self.threads
+        """The estimated time of the computation; None if nothing was measured."""
+        return None if self.seconds_per_block is None else self.seconds_per_block * len(self.blocks) / self.threads
 
     def summary(self) -> str:
-        """Say it in a few lines."""
+        """Return the plan in a few lines of text."""
         blocks = self.blocks
         height, width = blocks.rows[1], blocks.cols[1]
         bands = f"{len(blocks.names)} band" + ("s" if len(blocks.names) > 1 else "")
-        at_once = f"{self.threads} computed, {self.lanes} in memory"
+        at_once = f"{self.threads} computed, {self.blocks_in_memory} in memory"
         if self.workers:
             at_once = f"{self.threads} computed, one by each of {self.workers} processes"
         lines = [
@@ -77,20 +91,20 @@ class Plan:
             f"reads    {self.read_bytes / 1e9:.3g} GB of stored values"
             + (", halos included" if blocks.halo else "")
             + "; less where the file is compressed",
-            f"memory   {self.expected_bytes / 1e9:.2f} GB at most, {self.memory_bytes / 1e9:.2f} GB promised",
+            f"memory   {self.expected_bytes / 1e9:.2f} GB at most, the limit is {self.memory_bytes / 1e9:.2f} GB",
         ]
         if self.seconds is not None:
-            lines.append(f"time     about {self.seconds:.3g} s for the blocks, from a trial in the middle")
+            lines.append(f"time     about {self.seconds:.3g} s for the blocks, measured in the middle")
         return "\n".join([*lines, *self.notes])
 
 
-def default_promise() -> int:
-    """Return half of the memory that is free now, in bytes."""
+def default_memory_limit() -> int:
+    """Return half of the free memory in bytes."""
     return psutil.virtual_memory().available // 2
 
 
 def plan_map(
-    mapping: MapJob,
+    job: MapJob,
     *,
     threads: int,
     workers: int = 0,
@@ -101,105 +115,125 @@ def plan_map(
     probe: bool = True,
     timed: bool = False,
 ) -> Plan:
-    """Plan a map within a memory promise.
+    """Plan a map within a memory limit.
 
-    threads: the most blocks to compute at once in this process; workers: or in so many processes beside it, a block at
-    a time each. memory_bytes: for all of them; default half of what is free. block: the side of a block in pixels, or
-    (y, x), where it is given; else the largest that fits, up to 64 MiB of input. cut: where blocks begin and end, rows
-    and columns, of a run that goes on. where: named in errors. probe: run a small window first, which loads what the
-    model needs. timed: and larger ones, for half a second or up to a block, to reckon the time.
+    Parameters
+    ----------
+    job : MapJob
+        The map.
+    threads : int
+        The largest number of blocks to compute at once in this process.
+    workers : int
+        The number of worker processes, which compute one block each; 0 for threads of this process.
+    memory_bytes : int, optional
+        The limit for all processes together (default: half of the free memory).
+    block : int or (int, int), optional
+        The side of a block in pixels, or (y, x) (default: the largest that fits, up to 64 MiB of input).
+    cut : (tuple of int, tuple of int), optional
+        Where blocks begin and end, rows and columns, in a run that resumes.
+    where : str
+        The name of the map in errors.
+    probe : bool
+        Compute a small window first, which loads what the model needs.
+    timed : bool
+        Measure the time of a few windows, to estimate that of the map.
 
-    Raises MemoryPromiseError where even a small block on one thread does not fit; it names the least promise that does.
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    MemoryPromiseError
+        If not even a small block on one thread fits; the message names the smallest sufficient limit.
     """
-    promise = memory_bytes or default_promise()
+    limit = memory_bytes or default_memory_limit()
     if probe:
-        _try(mapping.blocks(PROBE_SIDE))
+        _try(job.blocks(PROBE_SIDE))
     held = psutil.Process().memory_info().rss + cache_bytes()
-    writing = held + mapping.writing_bytes
+    writing = held + job.writing_bytes
     needed = 0
-    for n_threads, n_ahead, target in _choices(threads, _read_ahead(mapping), workers):
-        blocks = mapping.blocks(block or _chosen_sides(mapping, target))
+    for n_threads, n_prefetch, block_bytes in _choices(threads, _prefetch(job), workers):
+        blocks = job.blocks(block or _chosen_sides(job, block_bytes))
         if cut is not None:
             blocks = replace(blocks, rows=cut[0], cols=cut[1])
-        elif block is None and len(blocks) < 2 * n_threads > 2 and target > SMALL_BLOCK_BYTES:
-            continue  # some threads would soon have none
-        lanes = n_threads + n_ahead
-        computing = held + lanes * mapping.working_bytes(_largest(blocks))
+        elif block is None and len(blocks) < 2 * n_threads > 2 and block_bytes > SMALL_BLOCK_BYTES:
+            continue  # some threads would soon be idle
+        n_blocks = n_threads + n_prefetch
+        computing = held + n_blocks * job.working_bytes(_largest(blocks))
         if workers:
-            computing += CLUSTER_BYTES + workers * (held + CLUSTER_BYTES)  # what is held here is held in each
+            computing += CLUSTER_BYTES + workers * (held + CLUSTER_BYTES)  # each worker holds the same as this process
         needed = max(computing, writing)
-        if needed <= MARGIN * promise:
+        if needed <= MARGIN * limit:
             break
     else:
         least = ceil(SLACK * needed / MARGIN / 1e7) * 1e7
         instead = " or a smaller --block" if block is not None else " or fewer --workers" if workers else ""
         raise MemoryPromiseError(
             where,
-            found=f"a promise of {promise / 1e9:.2f} GB",
+            found=f"a memory limit of {limit / 1e9:.2f} GB",
             expected=f"at least {least / 1e9:.2f} GB for this model and these bands",
             way_out=f"give a larger --memory{instead}",
         )
     n_pixels = sum((rows.stop - rows.start) * (cols.stop - cols.start) for rows, cols in _windows(blocks))
-    seconds_a_pixel = _seconds_a_pixel(mapping, blocks) if timed and probe else None
-    seconds = None if seconds_a_pixel is None else seconds_a_pixel * blocks.rows[-1] * blocks.cols[-1] / len(blocks)
-    return Plan(
-        blocks, n_threads, lanes, promise, needed, int(mapping.stored_bytes_a_pixel * n_pixels), seconds, workers
-    )
+    seconds_per_pixel = _seconds_per_pixel(job, blocks) if timed and probe else None
+    seconds = None if seconds_per_pixel is None else seconds_per_pixel * blocks.rows[-1] * blocks.cols[-1] / len(blocks)
+    return Plan(blocks, n_threads, n_blocks, limit, needed, int(job.stored_bytes_a_pixel * n_pixels), seconds, workers)
 
 
-def _choices(threads: int, ahead: int, workers: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (blocks computed at once, lanes more, bytes of a block), the best first.
+def _choices(threads: int, n_prefetch: int, workers: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (n_threads, n_prefetch, block_bytes), best first.
 
-    Fewer lanes that read ahead are given up first, then large blocks, then threads; workers are as many as were asked.
+    The prefetch is reduced first, then the size of the blocks, then the threads; the number of workers is fixed.
     """
     if workers:
-        threads, ahead = workers, 0
-    while ahead > 1:
-        yield threads, ahead, BLOCK_BYTES
-        ahead //= 2
+        threads, n_prefetch = workers, 0
+    while n_prefetch > 1:
+        yield threads, n_prefetch, BLOCK_BYTES
+        n_prefetch //= 2
     for n_threads in [workers] if workers else range(threads, 0, -1):
-        target = BLOCK_BYTES
-        while target >= SMALL_BLOCK_BYTES:
-            yield n_threads, ahead, target
-            target //= 2
+        block_bytes = BLOCK_BYTES
+        while block_bytes >= SMALL_BLOCK_BYTES:
+            yield n_threads, n_prefetch, block_bytes
+            block_bytes //= 2
         yield n_threads, 0, SMALL_BLOCK_BYTES
-    while target >= LEAST_BLOCK_BYTES:
-        yield n_threads, 0, target
-        target //= 2
+    while block_bytes >= LEAST_BLOCK_BYTES:
+        yield n_threads, 0, block_bytes
+        block_bytes //= 2
 
 
-def _read_ahead(mapping: MapJob) -> int:
-    sources = mapping.source.attrs.get("source", "").split("; ")
-    return READ_AHEAD_REMOTE if any(is_remote(one.strip()) for one in sources) else READ_AHEAD
+def _prefetch(job: MapJob) -> int:
+    sources = job.source.attrs.get("source", "").split("; ")
+    return PREFETCH_REMOTE if any(is_remote(source.strip()) for source in sources) else PREFETCH
 
 
-def _chosen_sides(mapping: MapJob, target: int) -> tuple[int, int]:
-    return choose_block(mapping.source, halo=mapping.predict.model.halo, memory_bytes=target)
+def _chosen_sides(job: MapJob, block_bytes: int) -> tuple[int, int]:
+    return choose_block(job.source, halo=job.predict.model.halo, memory_bytes=block_bytes)
 
 
 def _try(blocks: Blocks) -> tuple[float, int] | None:
-    """Run the middle block on one thread, as a lane does; return its seconds and pixels, None if unreadable."""
+    """Compute the middle block on one thread; return its seconds and pixels, None if it cannot be read."""
     place = (len(blocks.rows) - 1) // 2, (len(blocks.cols) - 1) // 2
     with limit_gdal_cache(), one_thread_each():
         start = time.perf_counter()
         try:
             values = blocks.read(*place)
-        except WindowError:  # what becomes of that window is for the run to say
+        except WindowError:  # the run reports it
             return None
         result = blocks.apply(values, *place)
         return time.perf_counter() - start, result[0].size
 
 
-def _seconds_a_pixel(mapping: MapJob, planned: Blocks) -> float | None:
-    """Time windows in the middle, each twice as wide as the one before, until one took long enough or is a block."""
+def _seconds_per_pixel(job: MapJob, planned: Blocks) -> float | None:
+    """Time ever larger windows in the middle, until one takes long enough or is as large as a block."""
     height, width = planned.rows[1], planned.cols[1]
     side = PROBE_SIDE
     while True:
         sides = min(side, height), min(side, width)
-        tried = _try(mapping.blocks(sides))
-        if tried is None:
+        timing = _try(job.blocks(sides))
+        if timing is None:
             return None
-        seconds, n_pixels = tried
+        seconds, n_pixels = timing
         if seconds >= TIMED_SECONDS or sides == (height, width):
             return seconds / n_pixels
         side *= 2

@@ -1,4 +1,4 @@
-"""A look at a raster before it is mapped: the values of a few small windows, for checks of units and ranges."""
+"""Read a few small windows of a raster before it is mapped, to check units and ranges."""
 
 from __future__ import annotations
 
@@ -13,22 +13,32 @@ from geosoil.errors import WindowError
 if TYPE_CHECKING:
     import xarray as xr
 
-WINDOWS, SIDE = 4, 32  # windows along each axis, and their pixels
+WINDOWS, SIDE = 4, 32  # windows along each axis, and their side in pixels
 
 
-def some_values(raster: xr.DataArray) -> np.ndarray:
-    """Return the values `(band, n)` of a few small windows spread over a raster, of those that can be read.
+def probe_values(raster: xr.DataArray) -> np.ndarray:
+    """Return values of a few small windows spread over a raster, without those that cannot be read.
 
+    Parameters
+    ----------
+    raster : DataArray of shape (band, y, x)
+
+    Returns
+    -------
+    ndarray of shape (band, n)
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
     >>> raster = make_raster(np.ones((2, 1, 3), "float32"), names=["a", "b"], crs=None, transform=Affine.identity())
-    >>> some_values(raster).shape
+    >>> probe_values(raster).shape
     (2, 3)
     """
     starts = [np.unique(np.linspace(0, max(raster.sizes[axis] - SIDE, 0), WINDOWS).astype(int)) for axis in ("y", "x")]
     parts = [np.empty((raster.sizes["band"], 0), np.float32)]
     for row, column in product(*starts):
-        with suppress(WindowError):  # the map stops there, or goes on without: that is for its run to say
-            few = raster[:, row : row + SIDE, column : column + SIDE].values
-            parts.append(few.reshape(len(few), -1))
+        with suppress(WindowError):  # the run of the map reports it
+            values = raster[:, row : row + SIDE, column : column + SIDE].values
+            parts.append(values.reshape(len(values), -1))
     return np.concatenate(parts, axis=1)

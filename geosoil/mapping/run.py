@@ -1,7 +1,7 @@
-"""One map from its first block to its COG: planned, computed on lanes, kept in a scratch store, then assembled.
+"""One map from its first block to its COG: planned, computed, kept in a scratch store, then assembled.
 
-The COG appears when all blocks are there, checked; only then is the scratch store removed. Whatever ends a run before,
-`resume` goes on behind it. The values depend on none of this.
+The COG appears when all blocks are finished and checked; then the scratch store is removed. A run that ends earlier can
+be resumed. No value of the map depends on how it was run.
 """
 
 from __future__ import annotations
@@ -34,15 +34,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a map is run; what it holds depends on none of this.
+    """How a map is run; no value of the map depends on it.
 
-    threads: blocks computed at once, default all cores. workers: so many processes of this machine instead, a block at
-    a time each. cluster: the address of a dask scheduler, the file it wrote, or a client. memory_bytes: the most to
-    take, all processes of this machine together (each worker, on a cluster elsewhere); default half of what is free.
-    block: side of a block in pixels, default what fits. mode: what to do with an unfinished map: "new" refuses it,
-    "resume" goes on with it, "restart" begins anew. on_error: a window of the input that cannot be read stops the run,
-    or is "nodata". device: where networks and kernels compute: "cpu"; "cuda", one block at a time on each GPU; "auto",
-    which takes a GPU of this machine where there is one and the model can use it, but not with workers or a cluster.
+    Parameters
+    ----------
+    threads : int, optional
+        The number of blocks computed at once (default: the number of cores).
+    workers : int, optional
+        Compute in this many processes instead, one block at a time in each.
+    cluster : str or Client, optional
+        Compute on a dask cluster instead: the address of its scheduler, the file that the scheduler wrote, or a client.
+    memory_bytes : int, optional
+        The memory limit of all processes of this machine together, or of each worker of a cluster (default: half of
+        the free memory).
+    block : int, optional
+        The side of a block in pixels (default: as large as the memory allows).
+    mode : {"new", "resume", "restart"}
+        "new" refuses an unfinished map, "resume" continues it, "restart" discards it.
+    on_error : {"stop", "nodata"}
+        If part of the input cannot be read: stop, or write nodata there.
+    device : {"auto", "cpu", "cuda"}
+        Where networks and kernels are computed. "cuda" computes one block at a time on each GPU. "auto" uses the GPUs
+        of this machine if there are any and the model supports them, but not with workers or a cluster.
     """
 
     threads: int | None = None
@@ -52,24 +65,24 @@ class RunOptions:
     block: int | None = None
     mode: Literal["new", "resume", "restart"] = "new"
     on_error: Literal["stop", "nodata"] = "stop"
-    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
-    def plan(self, mapping: MapJob, output: str, *, probe: bool = True, timed: bool = False) -> Plan:
+    def plan(self, job: MapJob, output: str, *, probe: bool = True, timed: bool = False) -> Plan:
         """Plan a map; see `plan_map`.
 
-        Raises MemoryPromiseError where the promise is too small, DeviceError where there is no GPU as asked.
+        Raises MemoryPromiseError if the memory limit is too small, DeviceError if the GPU asked for is missing.
         """
-        device, notes = self._chosen_device(mapping)
-        mapping = mapping.on(device)
+        device, notes = self._chosen_device(job)
+        job = job.on(device)
         threads = self.threads or os.cpu_count() or 1
-        if self.cluster is not None:  # each of its workers has a promise of its own
+        if self.cluster is not None:  # each of its workers has its own memory limit
             threads = 1
         cut = cut_of(output) if self.mode == "resume" else None
-        if cut is not None and (cut[0][-1], cut[1][-1]) != mapping.source.shape[1:]:
-            cut = None  # of another raster: said when it is opened
+        if cut is not None and (cut[0][-1], cut[1][-1]) != job.source.shape[1:]:
+            cut = None  # of another raster: opening the scratch store reports it
         probe = probe and (device == CPU or self.cluster is None)  # this machine may have no GPU
         plan = plan_map(
-            mapping,
+            job,
             threads=threads,
             workers=self.workers or 0,
             memory_bytes=self.memory_bytes,
@@ -81,8 +94,8 @@ class RunOptions:
         )
         return replace(plan, notes=notes)
 
-    def _chosen_device(self, mapping: MapJob) -> tuple[str, tuple[str, ...]]:
-        """Return "cpu" or "cuda", and what is to be said of it."""
+    def _chosen_device(self, job: MapJob) -> tuple[str, tuple[str, ...]]:
+        """Return "cpu" or "cuda", and notes for the user."""
         here = self.workers is None and self.cluster is None
         if self.device == CPU or (self.device == "auto" and not here):
             return CPU, ()
@@ -90,24 +103,24 @@ class RunOptions:
             raise DeviceError(
                 "device",
                 found=f"cuda for {self.workers} processes",
-                expected="one process, whose threads take turns",
-                way_out="leave --workers away",
+                expected="one process, whose threads share the GPU",
+                way_out="leave out --workers",
             )
-        fit = mapping.predict.model.gpu_support
-        if self.device == "auto" and not any(fit.values()):  # torch is not even loaded for them
+        supported = job.predict.model.gpu_support
+        if self.device == "auto" and not any(supported.values()):  # without loading torch
             return CPU, ()
         if here and not gpu_names():
             if self.device == "auto":
                 return CPU, ()
             raise no_gpu_error()
-        unfit = [kind for kind, is_fit in fit.items() if not is_fit]
-        return CUDA, (f"computed on the CPU, as no GPU can run it: {', '.join(unfit)}",) if unfit else ()
+        on_cpu = [part for part, is_supported in supported.items() if not is_supported]
+        return CUDA, (f"computed on the CPU, as the GPU does not support it: {', '.join(on_cpu)}",) if on_cpu else ()
 
     @contextmanager
-    def lanes(self, plan: Plan) -> Iterator[Executor]:
-        """Yield the place where blocks are computed."""
+    def executor(self, plan: Plan) -> Iterator[Executor]:
+        """Yield the executor that computes the blocks; it is closed at the end."""
         if self.workers is None and self.cluster is None:
-            yield ThreadExecutor(plan.threads, plan.lanes)
+            yield ThreadExecutor(plan.threads, plan.blocks_in_memory)
             return
         from geosoil.mapping.cluster import ClusterExecutor, local_cluster, remote_cluster
 
@@ -124,93 +137,124 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run made. unread: blocks that are no data because their input could not be read; notes: of the plan."""
+    """The result of a run.
+
+    Parameters
+    ----------
+    cog : CogSummary
+        Statistics of the bands.
+    unread : tuple of Done
+        Blocks without data, because their input could not be read.
+    resumed, damaged : int
+        The number of blocks that were already finished, and of those that were damaged.
+    notes : tuple of str
+        The notes of the plan.
+    """
 
     cog: CogSummary
     unread: tuple[Done, ...]
-    resumed: int  # blocks that were there already
-    damaged: int  # blocks that were there and broken
+    resumed: int
+    damaged: int
     notes: tuple[str, ...] = ()
 
 
 @contextmanager
 def run_map(
-    mapping: MapJob,
+    job: MapJob,
     path: Path,
     *,
     output: str,
     identity: Identity,
     tags: Mapping[str, str],
     units: Sequence[str],
-    running: RunOptions,
+    run_options: RunOptions,
     progress: Progress | None = None,
 ) -> Iterator[RunResult]:
-    """Map to a COG at `path`, and yield what was made; `output` is what the user calls it.
+    """Write a map to a COG, and yield the result while its finished blocks still exist.
 
-    Its finished blocks are beside it until the `with` is left: what is done inside is done before they are given up.
-    identity: what the map is made of, by name, for a run that goes on. tags, units: of the COG and its bands.
-    progress: called as `progress("map", pixels done, pixels in all)`.
+    What is done inside the `with` is done before the blocks are removed; an exception there keeps them.
 
-    Raises GeosoilErrors of reading, planning and writing; finished blocks are kept then, and on an interruption.
+    Parameters
+    ----------
+    job : MapJob
+        Model and input.
+    path : Path
+        The COG.
+    output : str
+        The name of the output that the user gave; the scratch store is beside it.
+    identity : Identity
+        Everything that decides the pixels; a run with another identity is not resumed.
+    tags : mapping of str to str
+        Tags of the COG.
+    units : sequence of str
+        Units of the bands.
+    run_options : RunOptions
+    progress : callable, optional
+        Called as `progress("map", pixels done, pixels in all)`.
+
+    Raises
+    ------
+    GeosoilError
+        If reading, planning or writing fails. The finished blocks are kept then, and on an interruption.
     """
     require_writable(path)
     with held_store(output) as store:
         remove_leftovers(path)
-        plan = running.plan(mapping, output)
-        scratch = open_scratch(store, identity, plan.blocks, mode=running.mode)
+        plan = run_options.plan(job, output)
+        scratch = open_scratch(store, identity, plan.blocks, mode=run_options.mode)
         try:
-            unread = tuple(_compute(plan, scratch, running, progress))
+            unread = tuple(_compute(plan, scratch, run_options, progress))
         except BaseException:
             scratch.leave()
             raise
-        windows = {_window_text(plan, one.place): one.error or "" for one in unread}
+        windows = [_window_text(plan, block.place) for block in unread]
         if unread:
             tags = {**tags, "GEOSOIL_UNREAD_WINDOWS": "; ".join(windows)}
         _require_some(plan, unread, output)
-        grid, names = Grid.of(mapping.source), plan.blocks.names
-        source = mapping.source.attrs.get("source", "")
+        grid, names = Grid.of(job.source), plan.blocks.names
+        source = job.source.attrs.get("source", "")
         with cog_writer(path, grid, names, units, tags=tags, threads=plan.threads, source=source) as writer:
             for y0, x0, values in scratch.finished():
                 writer.put(y0, x0, values)
         yield RunResult(writer.summary, unread, len(scratch.done), scratch.damaged, plan.notes)
-        if not unread:  # kept otherwise: a run with --resume tries those windows again
+        if not unread:  # otherwise a run with --resume tries these windows again
             scratch.remove()
 
 
-def _compute(plan: Plan, scratch: Scratch, running: RunOptions, progress: Progress | None) -> Iterator[Done]:
-    """Compute the blocks that are not there yet; yield those that could not be read."""
+def _compute(plan: Plan, scratch: Scratch, run_options: RunOptions, progress: Progress | None) -> Iterator[Done]:
+    """Compute the unfinished blocks; yield those whose input could not be read."""
     blocks = plan.blocks
-    there = {one.place for one in scratch.done}
+    finished = {block.place for block in scratch.done}
 
     def pixels_of(i: int, j: int) -> int:
         rows, cols = blocks.inner(i, j)
         return (rows.stop - rows.start) * (cols.stop - cols.start)
 
     total = blocks.rows[-1] * blocks.cols[-1]
-    pixels = sum(pixels_of(*place) for place in there)
-    todo = [place for place in blocks.places if place not in there]
+    pixels = sum(pixels_of(*place) for place in finished)
+    todo = [place for place in blocks.places if place not in finished]
     if progress is not None:
         progress("map", pixels, total)
     if not todo:
         return
-    task = BlockTask(blocks, scratch.blocks, no_data_on_error=running.on_error == "nodata")
-    with running.lanes(plan) as lanes:
-        for done in lanes.run(task, todo):
-            pixels += pixels_of(*done.place)
+    task = BlockTask(blocks, scratch.blocks, no_data_on_error=run_options.on_error == "nodata")
+    with run_options.executor(plan) as executor:
+        for block in executor.run(task, todo):
+            pixels += pixels_of(*block.place)
             if progress is not None:
                 progress("map", pixels, total)
-            if done.error is not None:
-                yield done
+            if block.error is not None:
+                yield block
 
 
 def _require_some(plan: Plan, unread: Sequence[Done], output: str) -> None:
-    """Refuse to write a map of nothing."""
+    """Refuse a map without any data."""
     if len(unread) == len(plan.blocks):
         raise OutputError(
             output,
             found=f"no window that could be read ({unread[0].error})",
             expected="one or more",
-            way_out="mend the input",
+            way_out="correct the input",
         )
 
 

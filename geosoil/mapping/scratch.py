@@ -159,7 +159,7 @@ def open_scratch(store: Store, identity: Identity, blocks: Blocks, *, mode: str 
     identity : Identity
         Inputs, model and options of the map.
     blocks : Blocks
-        The division of the map. A run that resumes keeps the division it began with.
+        The division of the map. A resumed map keeps its first division.
     mode : {"new", "resume", "restart"}
         "new" refuses an unfinished map, "resume" continues it, "restart" discards it.
 

@@ -6,6 +6,8 @@ computes on a GPU asks for the device `"cuda"` and receives the name of a free G
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -21,12 +23,15 @@ T = TypeVar("T")
 
 CPU, CUDA = "cpu", "cuda"
 
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvmap", "/dev/dxg", "/dev/kfd")  # of GPUs on Linux
 _queue_lock = Lock()
 _free_gpus: SimpleQueue[str] | None = None
 
 
 def gpu_names() -> list[str]:
-    """Return torch's names of the GPUs that it can use; imports torch."""
+    """Return torch's names of the GPUs that it can use; imports torch unless there is no driver of a GPU."""
+    if sys.platform == "linux" and not any(map(os.path.exists, _DRIVERS)):
+        return []
     import torch
 
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []

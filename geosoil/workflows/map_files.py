@@ -125,7 +125,7 @@ class PreparedMap:
             identity=self.identity,
             tags={name: without_secrets(value) for name, value in tags.items()},
             units=[target.unit for target in targets],
-            running=running,
+            run_options=running,
             progress=progress,
         ) as made:
             notes = [*self.notes, *made.notes, *_at_the_limits(path, targets)]

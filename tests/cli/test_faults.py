@@ -23,7 +23,7 @@ from written_rasters import corrupt_block, write_raster
 
 from geosoil.errors import OutputError
 from geosoil.io.remote.objects import open_store
-from geosoil.mapping import run as running
+from geosoil.mapping import run as map_run
 from geosoil.mapping.lock import held
 from geosoil.workflows import map_files
 from geosoil.workflows.map import map_cube
@@ -205,13 +205,13 @@ def test_two_inputs_of_one_name_are_told_apart(scene, geosoil):
 
 
 def test_the_second_run_on_an_output_is_refused_before_it_computes(scene, geosoil, monkeypatch):
-    monkeypatch.setattr(running, "plan_map", None)
+    monkeypatch.setattr(map_run, "plan_map", None)
     place = str(scene / "map.tif.unfinished")
     with held(place, open_store(place), "map.tif"):
         code, said = geosoil(*MAP, "-o", "map.tif")
     assert code == 2
     assert in_one_line(said)
-    assert f"map.tif: found another run that is writing it (process {os.getpid()} on " in said
+    assert f"map.tif: found another run that writes it (process {os.getpid()} on " in said
 
 
 @pytest.fixture
@@ -268,7 +268,7 @@ def test_a_disk_without_any_room_is_one_line(scene, geosoil, small_disk):
 
 def test_a_read_only_folder_is_one_line_before_anything_is_computed(scene, geosoil, small_disk, monkeypatch):
     small_disk("ro")
-    monkeypatch.setattr(running, "plan_map", None)
+    monkeypatch.setattr(map_run, "plan_map", None)
     code, said = geosoil(*MAP, "-o", "disk/map.tif")
     assert code == 2
     assert in_one_line(said)
@@ -277,7 +277,7 @@ def test_a_read_only_folder_is_one_line_before_anything_is_computed(scene, geoso
 
 def test_an_output_that_is_a_folder_is_one_line_before_anything_is_computed(scene, geosoil, monkeypatch):
     Path("map.tif").mkdir()
-    monkeypatch.setattr(running, "plan_map", None)
+    monkeypatch.setattr(map_run, "plan_map", None)
     code, said = geosoil(*MAP, "-o", "map.tif")
     assert code == 2
     assert "map.tif: found a folder" in said

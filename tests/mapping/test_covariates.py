@@ -49,7 +49,7 @@ def test_the_first_files_grid_is_taken_and_said(model, paths):
         "slope.tif: EPSG:32633, 30 m -> EPSG:32633, 15 m by bilinear",
         "landform.tif: EPSG:32633, 30 m -> EPSG:32633, 15 m by nearest (classes)",
         # Means of four cells vary less than the cells themselves.
-        "cells outside the range at training, of those looked at: twi 15 % (training 5.637 to 14.16)",
+        "of the sampled cells, outside the training range: twi 15 % (training 5.637 to 14.16)",
     )
 
 
@@ -112,7 +112,7 @@ def test_a_covariate_in_another_unit_is_refused_and_a_flat_place_is_not(tmp_path
     model = PixelModel(None, (feature,), (Target("y", ""),))
     model.__dict__["features"] = (feature,)
     if refused:
-        with pytest.raises(UnitsError, match=r"c.tif: found c around .*; expected values as at training"):
+        with pytest.raises(UnitsError, match=r"c.tif: found c around .*; expected values in the training range"):
             match_covariates(model, path)
     else:
         match_covariates(model, path)
@@ -124,7 +124,7 @@ def test_values_outside_the_training_range_are_counted(tmp_path):
     model = PixelModel(None, (feature,), (Target("y", ""),))
     model.__dict__["features"] = (feature,)
     assert match_covariates(model, path).notes == (
-        "cells outside the range at training, of those looked at: c 20 % (training 0 to 8)",
+        "of the sampled cells, outside the training range: c 20 % (training 0 to 8)",
     )
 
 

@@ -27,7 +27,7 @@ def test_only_the_bands_that_the_model_uses_are_asked_for(tmp_path, model):
 
 def test_a_shift_within_the_tolerance_is_taken_and_said(tmp_path, model):
     match = match_bands(model, open_cube(write_cube(tmp_path / "c.tif", wavelength_nm=WAVELENGTH_NM + 1.5)))
-    assert match.notes == ("bands taken within 1.50 nm of the model's",)
+    assert match.notes == ("bands are within 1.50 nm of those of the model",)
 
 
 def test_another_grid_of_bands_is_interpolated_and_said(tmp_path, model):

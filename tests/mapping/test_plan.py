@@ -82,7 +82,7 @@ def side_of(plan):
 
 def test_with_much_memory_blocks_are_large_and_all_threads_compute():
     plan = planned(mapping_of(), 64e9)
-    assert (plan.threads, plan.lanes, side_of(plan)) == (4, 5, 512)
+    assert (plan.threads, plan.blocks_in_memory, side_of(plan)) == (4, 5, 512)
 
 
 def test_blocks_shrink_first_then_threads_are_given_up_then_all_is_refused():
@@ -103,7 +103,7 @@ def test_blocks_shrink_first_then_threads_are_given_up_then_all_is_refused():
 
 def test_what_a_refusal_names_is_enough():
     mapping = mapping_of()
-    with pytest.raises(MemoryPromiseError, match=r"found a promise of 0\.20 GB") as refused:
+    with pytest.raises(MemoryPromiseError, match=r"found a memory limit of 0\.20 GB") as refused:
         planned(mapping, 0.2e9, where="soc.tif")
     text = str(refused.value)
     assert text.startswith("soc.tif: ") and "\n" not in text and "give a larger --memory" in text
@@ -125,7 +125,7 @@ def test_workers_hold_what_this_process_holds_each():
     mapping = mapping_of()
     one, three = (planned(mapping, 64e9, workers=n) for n in (1, 3))
     a_lane = mapping.working_bytes((512, 512))
-    assert (one.threads, three.threads, three.lanes) == (1, 3, 3)
+    assert (one.threads, three.threads, three.blocks_in_memory) == (1, 3, 3)
     assert three.expected_bytes - one.expected_bytes == 2 * (HELD + plan_module.CLUSTER_BYTES + a_lane)
 
 
@@ -148,14 +148,14 @@ def test_a_plan_keeps_its_promise_or_is_refused(promise, threads, workers, heigh
         plan = planned(mapping, least, threads=threads, workers=workers)
     rows, cols = plan.blocks.rows, plan.blocks.cols
     assert (rows[0], rows[-1], cols[0], cols[-1]) == (0, height, 0, width)
-    assert plan.lanes >= plan.threads >= 1 and plan.threads <= max(threads, workers)
+    assert plan.blocks_in_memory >= plan.threads >= 1 and plan.threads <= max(threads, workers)
     a_block = mapping.working_bytes((max(np.diff(rows)), max(np.diff(cols))))
-    assert HELD + plan.lanes * a_block <= plan.expected_bytes <= MARGIN * plan.memory_bytes
+    assert HELD + plan.blocks_in_memory * a_block <= plan.expected_bytes <= MARGIN * plan.memory_bytes
 
 
 def test_the_height_of_a_scene_does_not_change_the_plan():
     plans = [planned(mapping_of(height), 1.5e9) for height in (4096, 4 * 4096, 64 * 4096)]
-    assert len({(plan.threads, plan.lanes, side_of(plan), plan.expected_bytes) for plan in plans}) == 1
+    assert len({(plan.threads, plan.blocks_in_memory, side_of(plan), plan.expected_bytes) for plan in plans}) == 1
 
 
 def test_a_cut_that_was_begun_is_kept():
