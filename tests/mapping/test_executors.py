@@ -70,13 +70,13 @@ def test_what_a_block_raises_stops_the_map_and_comes_out_as_itself(tmp_path, sou
     assert not (tmp_path / "map.tif").exists()
 
 
-def lanes_of(source, folder, model=None):
+def task_of(source, folder, model=None):
     blocks = prepare_map(model or SumModel(), open_raster(source)).blocks(8)
     return BlockTask(blocks, BlockStore(open_store(folder), "blocks")), list(blocks.places)
 
 
 def test_leaving_early_waits_for_the_blocks_in_flight_and_starts_no_other(tmp_path, source):
-    task, places = lanes_of(source, tmp_path, SumModel(seconds=0.01))
+    task, places = task_of(source, tmp_path, SumModel(seconds=0.01))
     running = ThreadExecutor(2, 3).run(task, places)
     next(running)
     running.close()
@@ -87,13 +87,13 @@ def test_leaving_early_waits_for_the_blocks_in_flight_and_starts_no_other(tmp_pa
 
 
 def test_nothing_to_do_is_nothing_done(tmp_path, source):
-    task, _ = lanes_of(source, tmp_path)
+    task, _ = task_of(source, tmp_path)
     assert list(ThreadExecutor(2, 3).run(task, [])) == []
     assert not any(tmp_path.iterdir())
 
 
 def test_the_gate_is_held_for_computing_alone(tmp_path, source):
-    task, places = lanes_of(source, tmp_path)
+    task, places = task_of(source, tmp_path)
     inside = []
 
     @contextmanager
