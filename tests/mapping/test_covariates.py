@@ -63,7 +63,7 @@ def test_a_missing_covariate_is_named_with_names_like_it(model, paths, tmp_path)
     with pytest.raises(RasterError, match=r"slope.tif.*: found no covariate twi; expected the 5 covariates"):
         match_covariates(model, [paths[0], paths[2]])
     other = write_raster(tmp_path / "TWI.tif", open_raster(paths[0]).values)
-    with pytest.raises(RasterError, match=r"no covariate twi;.*similar names are: TWI; give its file"):
+    with pytest.raises(RasterError, match=r"no covariate twi;.*similar names are: TWI; add its file"):
         match_covariates(model, [paths[0], paths[2], other])
     with pytest.raises(RasterError, match=r"no covariate landform=1, landform=2, landform=3;"):
         match_covariates(model, paths[:2])
@@ -80,7 +80,7 @@ def test_a_class_not_in_the_table_or_without_samples_at_training_is_refused(mode
     # In the table of training stood a class 9, but no sample: nothing is known of it either.
     unseen = Feature("landform=9", training_low=0.0, training_high=0.0)
     known = PixelModel(None, (*model.training_columns, unseen), model.targets)
-    known.__dict__["features"] = known.inputs
+    known.__dict__["features"] = known.training_columns
     with pytest.raises(RasterError, match="found class 9"):
         match_covariates(known, [*paths[:2], other]).raster.values.sum()
     whole = match_covariates(known, [*paths[:2], other], unseen="nodata").raster
@@ -134,7 +134,7 @@ def test_a_patch_larger_than_the_raster_and_a_stack_without_crs_are_refused(path
         targets = (Target("y", ""),)
         halo = 30
 
-    with pytest.raises(GridError, match="found a raster of 60 x 80 pixels; expected one that holds a patch of 61 x 61"):
+    with pytest.raises(GridError, match="found a raster of 60 x 80 pixels; expected at least a patch of 61 x 61"):
         match_covariates(Patches(), paths[0])
     plain = write_raster(
         tmp_path / "slope.tif", np.ones((1, 9, 9), "float32"), crs=None, transform=Affine(1, 0, 0, 0, -1, 9)

@@ -29,9 +29,7 @@ def test_the_second_run_is_refused_and_the_first_is_named(tmp_path):
     place = tmp_path / "map.tif.unfinished"
     with hold(place):
         with (
-            pytest.raises(
-                OutputError, match=rf"map.tif: found another run that is writing it .process {os.getpid()} on"
-            ),
+            pytest.raises(OutputError, match=rf"map.tif: found another run that writes it .process {os.getpid()} on"),
             hold(place),
         ):
             pass
@@ -266,13 +264,13 @@ def test_of_many_that_begin_in_one_moment_in_an_object_store_one_holds(monkeypat
             store.write(LOCK, left)
         begin, end, own = threading.Barrier(6), threading.Barrier(6), threading.local()
 
-        def together(store, sign_in=lock._sign_in):
-            found = sign_in(store)
+        def together(store, read_heartbeat=lock._read_heartbeat):
+            heartbeat = read_heartbeat(store)
             if not hasattr(own, "began"):
                 own.began = begin.wait()
-            return found
+            return heartbeat
 
-        monkeypatch.setattr(lock, "_sign_in", together)
+        monkeypatch.setattr(lock, "_read_heartbeat", together)
 
         def run():
             try:

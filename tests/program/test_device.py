@@ -226,7 +226,7 @@ def test_what_no_gpu_can_run_stays_on_the_cpu_and_that_is_said(gpus):
     forest = pixel_model(Forest(n_trees=3))
     assert plan_of(forest, device="auto")[0].device == "cpu"
     model, notes = plan_of(forest, device="cuda")
-    assert notes == ("computed on the CPU, as no GPU can run it: Forest",)
+    assert notes == ("computed on the CPU, as the GPU does not support it: Forest",)
     np.testing.assert_array_equal(model.predict(BLOCK.copy()), forest.predict(BLOCK.copy()))
     both, notes = plan_of(Ensemble((forest, pixel_model(support_vectors()))), device="auto")
     assert [member.device for member in both.members] == ["cuda", "cuda"] and "Forest" in notes[0]
