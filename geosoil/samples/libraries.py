@@ -183,17 +183,7 @@ def common_grid(library: Spectra, site: Spectra, notes: list[str]) -> tuple[np.n
 
 
 def localisation_space(reflectance: np.ndarray) -> np.ndarray:
-    """Transform reflectance to SNV of absorbance, in which libraries are compared (Shen et al. 2022).
-
-    Parameters
-    ----------
-    reflectance : ndarray of shape (sample, band)
-        As a fraction.
-
-    Returns
-    -------
-    ndarray of shape (sample, band)
-        Without unit.
+    """Return SNV of absorbance `(sample, band)` of reflectance as a fraction: the space of Shen et al. (2022).
 
     Examples
     --------
@@ -205,19 +195,7 @@ def localisation_space(reflectance: np.ndarray) -> np.ndarray:
 
 
 def find_duplicates(X: np.ndarray, of: np.ndarray, tolerance: float = DUPLICATE_DIFFERENCE) -> np.ndarray:
-    """Find the rows of X that are copies of rows of another set.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, band)
-    of : ndarray of shape (m, band)
-        The other set.
-    tolerance : float
-        Largest difference between copies in any band.
-
-    Returns
-    -------
-    ndarray of shape (n,), bool
+    """Return which rows of X `(n, band)` differ by at most `tolerance` in all bands from a row of `of` `(m, band)`.
 
     Examples
     --------

@@ -171,7 +171,7 @@ def test_the_figure_marks_the_batch_of_least_error():
     chosen = select_covariates(X, y, NAMES, least_r=0.0, estimator=LinearRegression())
     curve = {"n_covariates": np.array([10, 20, 27]), "rmse": np.array([1.2, 1.0, 1.1])}
     figure = batches_figure(replace(chosen, standard_error=np.full(3, 0.1), **curve), unit="%")
-    assert "chosen: 20 covariates, RMSE 1 %" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert "selected: 20 covariates, RMSE 1 %" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
 
 def test_meuse_zinc_follows_distance_to_the_river_first():
