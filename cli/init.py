@@ -1,14 +1,20 @@
-"""`geosoil init`: a commented recipe to begin with."""
+"""`geosoil init`: a commented recipe to start with."""
 
 from __future__ import annotations
 
 import click
 
-from geosoil.studies.registry import STUDIES, recipe_template
+NAMES = ("gf5", "soc", "lead", "library", "cube", "spectra", "covariates", "profiles", "table")
 
 
 @click.command()
-@click.argument("study", type=click.Choice(list(STUDIES)), default="gf5")
-def command(study: str) -> None:
-    """Print a commented recipe to begin with: `geosoil init gf5 > recipe.toml`."""
-    click.echo(recipe_template(study), nl=False)
+@click.argument("name", type=click.Choice(NAMES), default="cube")
+def command(name: str) -> None:
+    """Print a commented recipe: `geosoil init cube > recipe.toml`.
+
+    gf5, soc, lead and library are recipes of published methods; cube, spectra, covariates, profiles and table are
+    recipes for each kind of data.
+    """
+    from geosoil.pipeline.recipe import recipe_template
+
+    click.echo(recipe_template(name), nl=False)

@@ -13,6 +13,7 @@ import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import reduce
+from importlib.resources import files
 from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,6 +23,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_
 from geosoil.errors import RecipeError
 from geosoil.pipeline.checks import problems
 from geosoil.pipeline.features import FeatureSettings
+from geosoil.pipeline.legacy import translate
 from geosoil.pipeline.part import Part, TargetProperty, Title
 from geosoil.pipeline.regressors import REGRESSORS
 from geosoil.pipeline.sources import SOURCES
@@ -34,13 +36,15 @@ if TYPE_CHECKING:
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 _Schemas: Any = reduce(or_, [source.schema for source in SOURCES.values()])
+TEMPLATES = ("gf5", "soc", "lead", "library", *SOURCES)
+"""The names of the commented recipes: those of published methods, then one for each kind of data."""
 MOST_BYTES = 1_000_000
 MOST_LEVELS = 20
 DataSettings: Any = Annotated[_Schemas, Field(discriminator="kind")]
 
 
 class CompareEntry(Part):
-    """A model of `geosoil compare`: a kind, or a kind with a title, features and settings of its own."""
+    """A model of `geosoil compare`: a kind, or a kind with a title and changes of features and settings."""
 
     kind: Literal[tuple(REGRESSORS)]  # type: ignore[valid-type]
     title: Title = ""
@@ -108,7 +112,9 @@ class Recipe(Part):
         for entry in self.model.compare or [CompareEntry(kind=self.model.kind)]:
             settings = _changed(getattr(self.model, entry.kind), entry)
             title = entry.title or REGRESSORS[entry.kind].title
-            candidates.append(Candidate(title, entry.kind, settings, entry.features or self.features))
+            given = entry.features or FeatureSettings()
+            changes = {key: getattr(given, key) for key in given.model_fields_set}
+            candidates.append(Candidate(title, entry.kind, settings, self.features.model_copy(update=changes)))
         names = [candidate.name for candidate in candidates]
         if len(set(names)) < len(names):
             msg = f"two models of compare have the name {max(names, key=names.count)!r}; give one of them a title"
@@ -155,13 +161,30 @@ def read_recipe(path: str | Path) -> LoadedRecipe:
     """
     path = Path(path)
     text, content = _read_toml(path)
+    content, notes = translate(path, content)
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
         # A misspelt key explains a missing one, so it is reported first.
         errors = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
         raise _recipe_error(path, content, errors[0]) from error
-    return LoadedRecipe(recipe, path, path.resolve().parent, hashlib.sha256(text).hexdigest())
+    return LoadedRecipe(recipe, path, path.resolve().parent, hashlib.sha256(text).hexdigest(), tuple(notes))
+
+
+def recipe_template(name: str) -> str:
+    """Return a commented recipe to start with: of a published method, or of a kind of data.
+
+    Parameters
+    ----------
+    name : str
+        One of `TEMPLATES`.
+
+    Examples
+    --------
+    >>> recipe_template("table").splitlines()[0]
+    '# Recipe of a model from a table whose columns are the features.'
+    """
+    return files("geosoil.pipeline").joinpath("recipes", f"{name}.toml").read_text("utf-8")
 
 
 def files_named_in(path: str | Path) -> list[Path]:

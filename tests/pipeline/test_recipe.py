@@ -181,12 +181,12 @@ def test_candidates_take_the_recipes_settings_and_change_them_by_entry():
             "name": "a",
             "data": {"kind": "table", "table": "t.csv", "columns": ["a"]},
             "target": {"column": "b"},
-            "features": {"selection": {"method": "cars"}},
+            "features": {"selection": {"method": "cars"}, "fusion": {"latent": 3}},
             "model": {
                 "pls": {"max_components": 7},
                 "compare": [
                     "pls",
-                    {"kind": "pls", "title": "PLSR, all", "features": {}, "settings": {"n_folds": 3}},
+                    {"kind": "pls", "title": "PLSR, all", "features": {"selection": {}}, "settings": {"n_folds": 3}},
                 ],
             },
         }
@@ -195,4 +195,5 @@ def test_candidates_take_the_recipes_settings_and_change_them_by_entry():
     assert (plain.name, plain.settings.max_components, plain.settings.n_folds) == ("PLSR", 7, 5)
     assert (own.name, own.settings.max_components, own.settings.n_folds) == ("PLSR, all", 7, 3)
     assert (plain.features.selection.method, own.features.selection.method) == ("cars", "none")
+    assert plain.features.fusion == own.features.fusion == recipe.features.fusion
     assert recipe.candidate().kind == "pls"
