@@ -131,38 +131,34 @@ def _validation(part: Translation, *, split: str, after: tuple[str, ...] = (), *
 
 
 def _gf5_inversion(part: Translation) -> None:
-    features = {"use": "mix"} | part.section("features")
+    features: Content = {"use": "mix", **part.section("features")}
     features["use"] = part.value(features["use"], FEATURES, "features.use", "features.use")
     features["fusion"] = part.section("fusion", "[features.fusion]")
     features["selection"] = {"method": "cars"} | part.section("selection", "[features.selection]")
     regression = part.section("regression")
-    old = regression.get("kind", "svr")
+    is_forest = regression.get("kind") == "forest"
     if "kind" in regression:
-        regression["kind"] = part.value(old, KINDS, "regression.kind", "model.kind")
-    part.model = {"kind": "svr"} | regression
-    part.model["mlp"] = {"n_members": 1}
-    steps = features.get("preprocessing") if isinstance(features.get("preprocessing"), list) else []
-    if old == "forest":
-        features |= {"preprocessing": [*steps, FIRST_DERIVATIVE], "selection": {"method": "none"}}
+        regression["kind"] = part.value(regression["kind"], KINDS, "regression.kind", "model.kind")
+    steps: Any = features.get("preprocessing", [])
+    derivatives = {
+        "selection": {"method": "none"},
+        "preprocessing": [*(steps if isinstance(steps, list) else []), FIRST_DERIVATIVE],
+    }
+    others = {"selection": features["selection"], "preprocessing": steps} if is_forest else {}
+    if is_forest:
+        features |= derivatives
         part.notes.append("the first derivative of FD-RF is now a step of features.preprocessing, before the fusion")
-    part.model["compare"] = [
-        {"kind": kind, "title": f"{name}, CARS + {title}", "features": {"use": use}}
+    compare: list[Content] = [
+        {"kind": kind, "title": f"{name}, CARS + {title}", "features": {"use": use, **others}}
         for name, use in (ALL_MODELS if "laboratory" in part.data else SATELLITE_MODELS)
         for kind, title in (("pls", "PLSR"), ("svr", "SVR"))
     ]
-    part.model["compare"] += [
-        {"kind": "mlp", "title": "GF5, DNN-CARS", "features": {"use": "satellite"}},
-        {
-            "kind": "forest",
-            "title": "GF5, FD-RF",
-            "features": {
-                "use": "satellite",
-                "selection": {"method": "none"},
-                "preprocessing": [*steps, FIRST_DERIVATIVE],
-            },
-        },
+    compare += [
+        {"kind": "mlp", "title": "GF5, DNN-CARS", "features": {"use": "satellite", **others}},
+        {"kind": "forest", "title": "GF5, FD-RF", "features": {"use": "satellite", **derivatives}},
     ]
     part.features = features
+    part.model = {"kind": "svr", "mlp": {"n_members": 1}, "compare": compare, **regression}
     part.validation = _validation(part, split="kfold", after=("published_rank",), n_folds=5, n_repeats=2, block_m=500.0)
     part.move(part.validation, {"published_seeds": "n_seeds"}, "validation")
 
