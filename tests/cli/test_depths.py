@@ -46,8 +46,8 @@ def test_bad_profiles_stop_or_are_dropped(tmp_path):
     [
         (("--property", "soc"), 'column "soc" is missing (columns: '),
         (("--top", "bottom_cm", "--bottom", "top_cm"), "the two columns are swapped"),
-        (("--layers", "5,0"), "top from 0 and above bottom"),
-        (("--layers", "5"), "top from 0 and above bottom"),
+        (("--layers", "5,0"), "with 0 <= top < bottom"),
+        (("--layers", "5"), "with 0 <= top < bottom"),
         (("--min-coverage", "50"), "min_coverage 50"),
         (("--lambda", "-1"), "smoothing -1"),
         (("--clip", "10", "0"), "clip 10 to 0; expected the lower end first"),
