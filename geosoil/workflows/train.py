@@ -103,17 +103,10 @@ def save_pipeline(fitted: FittedPipeline, folder: Path) -> None:
     )
     name = fitted.task.candidate.name
     options: dict[str, Any] = {"study": recipe.data.kind, "quantity": rows.quantity, "grid": rows.grid}
-    save_model(
-        fitted.model,
-        folder,
-        name=recipe.name,
-        preprocessing=details.get("steps", [name]),
-        training=card,
-        metrics={outcome.split: outcome.card_metrics(name) for outcome in fitted.outcomes},
-        **options,
-    )
     source = details.get("source_model")
     if source is not None:
+        from geosoil.pipeline.regressors.spectral_transfer import name_source
+
         save_model(
             source.model,
             folder / SOURCE_FOLDER,
@@ -123,6 +116,16 @@ def save_pipeline(fitted: FittedPipeline, folder: Path) -> None:
             metrics={"library": source.metrics},
             **options | {"grid": None},
         )
+        name_source(fitted.model, folder / SOURCE_FOLDER)
+    save_model(
+        fitted.model,
+        folder,
+        name=recipe.name,
+        preprocessing=details.get("steps", [name]),
+        training=card,
+        metrics={outcome.split: outcome.card_metrics(name) for outcome in fitted.outcomes},
+        **options,
+    )
 
 
 def write_points(fitted: FittedPipeline, folder: Path) -> Section | None:

@@ -134,8 +134,7 @@ def fit_model(task: FitTask) -> Model:
     """Fit the candidate of a task to its training rows.
 
     Several targets are fitted one by one and combined, unless the regressor learns them together or they are the
-    depths of one property. `task.details` is filled with what the report shows; of several models, under
-    `details["targets"]` by the name of the target.
+    depths of one property. `task.details` is filled with what cards and reports show.
 
     Raises
     ------
@@ -148,6 +147,7 @@ def fit_model(task: FitTask) -> Model:
     _check_features(task.candidate, entry)
     fit = _function(entry.fit or f"{_HERE}.plain:fit")
     together = entry.multi_target or (entry.estimator and task.rows.layers_cm is not None)
+    task.details["steps"] = _steps_in_words(task.candidate, entry)
     if together or len(task.rows.targets) == 1:
         model: Model = fit(task, task.candidate.settings)
         return model
@@ -157,7 +157,7 @@ def fit_model(task: FitTask) -> Model:
     for index, target in enumerate(task.rows.map_targets):
         part = replace(task, rows=task.rows.for_target(index), details={})
         models.append(fit(part, task.candidate.settings))
-        task.details.setdefault("targets", {})[target.name] = part.details
+        _add_details(task.details, part.details, target.name)
     return MultiTargetModel(tuple(models))
 
 
@@ -230,6 +230,28 @@ def _check_features(candidate: Candidate, entry: Regressor) -> None:
                 expected=f"only {', '.join(sorted(entry.uses)) or 'the features as they are'} for {candidate.kind}",
                 way_out="give this model its own features in model.compare, or change [features]",
             )
+
+
+def _steps_in_words(candidate: Candidate, entry: Regressor) -> list[str]:
+    features = candidate.features
+    steps = [setting.step.replace("_", " ") for setting in features.preprocessing]
+    if features.use in ("generated", "mix"):
+        steps.append(f"spectral VAE ({features.use})")
+    selection = {"none": [], "cars": ["selection of bands by CARS"], "screen": ["selection of covariates"]}
+    return [*steps, *selection[features.selection.method], entry.title]
+
+
+def _add_details(details: dict[str, Any], of_target: dict[str, Any], name: str) -> None:
+    """Add the details of the model of one target to those of all: by its name, and what the card tells of all."""
+    details.setdefault("targets", {})[name] = of_target
+    for key in ("notes", "card_notes"):
+        if key in of_target:
+            details[key] = list(dict.fromkeys([*details.get(key, []), *of_target[key]]))
+    for key in ("n_features", "n_training_rows"):
+        if key in of_target:
+            details[key] = max(of_target[key], details.get(key, 0))
+    if "source_model" in of_target:  # all targets begin with the same network
+        details["source_model"] = of_target["source_model"]
 
 
 def _function(place: str) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from geosoil.errors import RecipeError
 from geosoil.pipeline.regressors import REGRESSORS, fit_model, predict_rows
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 def fit(task: FitTask, settings: Auto) -> Model:
     """Fit the candidate with the smallest RMSE over folds of the training rows, every choice made again in each.
 
-    `task.details` has the name of the "chosen" candidate, the "inner_rmse" of all, their "inner_predictions" of the
-    training rows `inner_rows`, and the details of the model that was chosen.
+    `task.details` has those of the model that was chosen, and the table "choice" with the RMSE of every candidate.
 
     Raises
     ------
@@ -51,9 +51,14 @@ def fit(task: FitTask, settings: Auto) -> Model:
     best = min(candidates, key=lambda candidate: rmse[candidate.kind])
     chosen = task.with_candidate(best)
     model = fit_model(chosen)
-    task.details.update(
-        chosen.details, chosen=best.kind, inner_rmse=rmse, inner_predictions=predicted, inner_rows=train
+    choice = pd.DataFrame(
+        {
+            "model": [candidate.name for candidate in candidates],
+            "rmse": [rmse[candidate.kind] for candidate in candidates],
+            "chosen": [candidate is best for candidate in candidates],
+        }
     )
+    task.details.update(chosen.details, choice=choice)
     return model
 
 

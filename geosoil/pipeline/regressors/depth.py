@@ -47,7 +47,9 @@ def fit(task: FitTask, settings: Part) -> PatchModel:
             expected="10 or more in the training rows of every fold",
             way_out="remove this target or layer, or use fewer folds or larger blocks",
         )
-    task.details.update(losses=estimator.losses_, n_features=len(kept), n_gaps=estimator.n_gaps_)
+    task.details.update(losses=estimator.losses_, n_features=len(kept))
+    if estimator.n_gaps_:
+        task.details["notes"] = [f"{estimator.n_gaps_} gaps in the patches hold the mean of their covariate"]
     features = with_training_range(rows.features, rows.centres[train])
     return PatchModel(estimator, features, rows.map_targets, tuple(kept.tolist()))
 

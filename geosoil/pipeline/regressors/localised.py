@@ -186,9 +186,7 @@ def as_model(task: FitTask, site: Site, fitted: Fitted) -> PixelModel:
         target = _limited(target, max(y.max(), y_library.max(initial=0.0)))
     samples = site.train if fitted.sees_samples else site.train[:0]
     R = [rows.centres[samples]] if library is None else [library.X[chosen], rows.centres[samples]]
-    task.details.update(
-        description=fitted.description, library_rows=chosen, site_rows=samples, n_features=site.X.shape[1]
-    )
+    _describe(task, site, chosen, samples, fitted.description)
     if site.steps:
         steps = Pipeline([*site.steps, ("model", fitted.estimator)])
         if site.log != "none":
@@ -196,6 +194,24 @@ def as_model(task: FitTask, site: Site, fitted: Fitted) -> PixelModel:
         else:
             estimator = steps
     return PixelModel(estimator, with_training_range(rows.features, np.concatenate(R)), (target,))
+
+
+def _describe(task: FitTask, site: Site, chosen: np.ndarray, samples: np.ndarray, description: str) -> None:
+    """Write into the details of a task what a model learned from."""
+    library = task.rows.library
+    notes = [f"{task.candidate.name} ({description}): learned from {len(samples)} of {len(task.rows)} samples"]
+    card_notes = [f"samples: {', '.join(map(str, task.rows.ids[samples])) or 'none'}"]
+    if library is not None:
+        notes[0] += f" and {len(chosen)} of {len(library.ids)} library rows"
+        card_notes.insert(0, f"library rows: {', '.join(map(str, library.ids[chosen])) or 'none'}")
+    task.details.update(
+        description=description,
+        notes=notes,
+        card_notes=card_notes,
+        library_rows=chosen,
+        n_training_rows=len(chosen) + len(samples),
+        n_features=site.X.shape[1],
+    )
 
 
 def _site_of(task: FitTask, log: str, *, country: bool) -> Site:

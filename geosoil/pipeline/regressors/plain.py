@@ -15,7 +15,7 @@ from geosoil.models.compose import Ensemble
 from geosoil.models.contract import with_training_range
 from geosoil.models.pixel import PixelModel
 from geosoil.pipeline.regressors import REGRESSORS, rows_for
-from geosoil.pipeline.regressors.steps import Prepared, fitted_target, known_rows, prepare
+from geosoil.pipeline.regressors.steps import Prepared, describe_network, fitted_target, known_rows, prepare
 
 if TYPE_CHECKING:
     from geosoil.models.contract import Model
@@ -69,8 +69,7 @@ def _fit_target(task: FitTask, prepared: Prepared, regressor: Any, rows: np.ndar
         X = scaler.transform(X)
     regressor.fit(X[learned], fitted_target(task, learned), **stopping)
     if hasattr(regressor, "losses_"):
-        task.details["losses"], task.details["stopping_losses"] = regressor.losses_, regressor.stopping_losses_
-    task.details.setdefault("notes", []).extend(getattr(regressor, "notes_", []))
+        describe_network(task, regressor)
     # A forest keeps its exact explanation only if no step is before it.
     estimator = Pipeline([*steps, ("model", regressor)]) if steps else regressor
     log = task.rows.targets[0].log

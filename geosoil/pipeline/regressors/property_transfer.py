@@ -102,6 +102,12 @@ def auxiliary_target(task: FitTask) -> Target:
     return Target(auxiliary.column, auxiliary.unit, auxiliary.valid_range)
 
 
+def auxiliary_name(task: FitTask) -> str:
+    """Return the name of the auxiliary property in figures and reports."""
+    auxiliary = task.recipe.data.auxiliary
+    return "auxiliary property" if auxiliary is None else auxiliary.name
+
+
 def _source_rows(task: FitTask) -> tuple[np.ndarray, np.ndarray]:
     rows, library = task.rows, task.rows.library
     if library is not None and library.auxiliary is not None:

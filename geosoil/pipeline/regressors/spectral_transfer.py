@@ -8,7 +8,6 @@ library_pca_scores   ridge regression on as many principal components of the lib
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +18,19 @@ from geosoil.estimators.log_target import LogTarget
 from geosoil.estimators.pls import PartialLeastSquares
 from geosoil.estimators.resnet import ResNet1D
 from geosoil.estimators.score_ridge import ScoreRidge
+from geosoil.evaluate.metrics import regression_metrics
 from geosoil.models.contract import with_training_range
 from geosoil.models.pixel import PixelModel
 from geosoil.models.state import regressor_of
-from geosoil.pipeline.regressors.property_transfer import auxiliary_target
-from geosoil.pipeline.regressors.steps import fit_steps, known_rows, preprocessing_steps
+from geosoil.pipeline.regressors.property_transfer import auxiliary_name, auxiliary_target
+from geosoil.pipeline.regressors.steps import (
+    describe_network,
+    fit_steps,
+    known_rows,
+    preprocessing_names,
+    preprocessing_steps,
+)
+from geosoil.pipeline.task import SourceModel
 from geosoil.training.transfer import fine_tune
 
 if TYPE_CHECKING:
@@ -37,34 +44,21 @@ LEAST_LIBRARY_ROWS = 40
 _NETWORK = ("output", "epochs", "patience", "batch_size", "learning_rate", "device")
 
 
-@dataclass(frozen=True, eq=False)
-class SourceModel:
-    """The model of the auxiliary property, and how it does on library rows that it has not seen.
-
-    Parameters
-    ----------
-    model : PixelModel
-    rows, test_rows : ndarray of int
-        Library rows that it learned from, and rows that test it.
-    observed, predicted : ndarray, shape (n_test,)
-        The auxiliary property of `test_rows`, in its unit.
-    """
-
-    model: PixelModel
-    rows: np.ndarray
-    test_rows: np.ndarray
-    observed: np.ndarray
-    predicted: np.ndarray
-
-
 def fit_transfer(task: FitTask, settings: TransferResNet) -> PixelModel:
     """Fine-tune the network of the auxiliary property on the target.
 
     `task.details["source_model"]` is the `SourceModel` that it began with.
     """
     source = _learned(task, settings, "network", _train_network)
-    task.details["source_model"] = source
-    return _fine_tune(task, settings, source.model, settings.fine_tuning_rate)
+    model = _fine_tune(task, settings, source.model, settings.fine_tuning_rate)
+    library: Any = task.rows.library
+    _, test_rows = _source_rows(task, settings.test_share)
+    explained = {
+        auxiliary_name(task): (source.model, library.X[test_rows]),
+        task.rows.targets[0].name: (model, task.rows.X),
+    }
+    task.details.update(source_model=source, explained=explained)
+    return model
 
 
 def fit_random(task: FitTask, settings: RandomResNet) -> PixelModel:
@@ -101,11 +95,13 @@ def learn_shared(task: FitTask, settings: Any) -> None:
     _report(task, 1)
 
 
-def name_source(model: PixelModel, folder: Path) -> None:
-    """Write name and hash of a saved source model into the ancestry of the model that was made of it."""
+def name_source(model: Any, folder: Path) -> None:
+    """Write name and hash of a saved source model into the ancestry of the models that were made of it."""
     from geosoil.models.store import model_sha256, read_card
 
-    regressor_of(model.estimator).ancestry_[-1] |= {"sha256": model_sha256(folder), "name": read_card(folder).name}
+    origin = {"sha256": model_sha256(folder), "name": read_card(folder).name}
+    for member in getattr(model, "members", (model,)):
+        regressor_of(member.estimator).ancestry_[-1] |= origin
 
 
 def _learned(task: FitTask, settings: Any, name: str, learn: Callable[[FitTask, Any], Any]) -> Any:
@@ -158,9 +154,15 @@ def _train_network(task: FitTask, settings: TransferResNet) -> SourceModel:
     rows, test_rows = _source_rows(task, settings.test_share)
     estimator = _network(task, settings).fit(library.X[rows], library.auxiliary[rows])
     features = with_training_range(task.rows.features, library.X[rows])
-    model = PixelModel(estimator, features, (auxiliary_target(task),))
-    observed, X = library.auxiliary[test_rows], library.X[test_rows]
-    return SourceModel(model, rows, test_rows, observed, estimator.predict(X) if len(X) else observed)
+    tested = library.auxiliary[test_rows], estimator.predict(library.X[test_rows])
+    figures = {name: value for name, value in regression_metrics(*tested).items() if np.isfinite(value)}
+    return SourceModel(
+        PixelModel(estimator, features, (auxiliary_target(task),)),
+        [*preprocessing_names(task.candidate.features), f"ResNet of {auxiliary_name(task)}"],
+        len(rows),
+        figures,
+        tested,
+    )
 
 
 def _untrained_network(task: FitTask, settings: RandomResNet) -> PixelModel:
@@ -208,8 +210,7 @@ def _fine_tune(task: FitTask, settings: Any, source: PixelModel, learning_rate: 
         random_state=task.seed,
         **stopping,
     )
-    network = regressor_of(model.estimator)
-    task.details.update(losses=network.losses_, stopping_losses=network.stopping_losses_, notes=network.notes_)
+    describe_network(task, regressor_of(model.estimator))
     return model
 
 

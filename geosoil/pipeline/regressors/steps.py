@@ -50,7 +50,7 @@ def prepare(task: FitTask) -> Prepared:
     prepared: Prepared = task.fold_cache[key]
     fitted = dict(prepared.steps)
     if "fusion" in fitted:
-        task.details["fusion"] = fitted["fusion"]
+        task.details.update(fusion=fitted["fusion"], notes=list(fitted["fusion"].notes_))
     if "selection" in fitted:
         task.details["selection"] = fitted["selection"]
     task.details["n_features"] = prepared.X.shape[1]
@@ -63,6 +63,11 @@ def preprocessing_steps(features: FeatureSettings, wavelength_nm: np.ndarray) ->
         (f"{number}_{setting.step}", _step(setting, wavelength_nm))
         for number, setting in enumerate(features.preprocessing)
     ]
+
+
+def preprocessing_names(features: FeatureSettings) -> list[str]:
+    """Return the names of a recipe's preprocessing steps, for people."""
+    return [setting.step.replace("_", " ") for setting in features.preprocessing]
 
 
 def fit_steps(steps: Steps, X: np.ndarray) -> np.ndarray:
@@ -108,6 +113,12 @@ def selector(task: FitTask) -> Any:
 def selection_target(task: FitTask, rows: np.ndarray) -> np.ndarray:
     """Return the values that a selection is made for: all depths of a property, or one target."""
     return task.rows.y[rows] if task.rows.layers_cm is not None else fitted_target(task, rows)
+
+
+def describe_network(task: FitTask, network: Any) -> None:
+    """Write losses and notes of a fitted network into the details of a task."""
+    notes = [*task.details.get("notes", []), *network.notes_]
+    task.details.update(losses=network.losses_, stopping_losses=network.stopping_losses_, notes=notes)
 
 
 def _prepare(task: FitTask) -> Prepared:

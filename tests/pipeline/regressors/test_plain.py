@@ -111,6 +111,7 @@ def test_several_targets_are_one_model_and_each_learns_where_it_is_known():
     assert isinstance(model, MultiTargetModel)
     assert [target.name for target in model.targets] == ["a", "b"]
     assert set(learned.details["targets"]) == {"a", "b"}
+    assert learned.details["n_features"] == 30
     alone = fit_model(task("pls", rows.for_target(1), features={"preprocessing": [{"step": "absorbance"}]}))
     values = predict_rows(model, learned.candidate, rows, np.arange(48))
     np.testing.assert_allclose(values[:, 1], alone.predict_rows(rows.X[:, alone.used_columns])[:, 0], rtol=1e-5)
