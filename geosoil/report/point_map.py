@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from geosoil.io.atomic import atomic_path
 from geosoil.report.figure_style import save_figure
-from geosoil.report.localisation_figures import points_figure
+from geosoil.report.map_figures import points_figure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PointMap:
-    """Where the points stand, and how they look."""
+    """The files of a map of points, and its figure."""
 
     path: Path
     figure_path: Path
@@ -27,7 +27,7 @@ class PointMap:
     n_points: int
 
     def summary(self) -> str:
-        """Say where they are."""
+        """Return the paths of the files."""
         return f"points  {self.path} ({self.n_points})\nfigure  {self.figure_path}"
 
 

@@ -10,12 +10,11 @@ import pandas as pd
 from geosoil.evaluate.statistics import correlation_table, descriptive_statistics, statistics_table
 from geosoil.pipeline.splits import SPLITS
 from geosoil.pipeline.validation import ALL_DEPTHS
-from geosoil.report.covariate_figures import batches_figure
 from geosoil.report.depth_figures import by_depth_figure
-from geosoil.report.figures import loss_figure, predicted_measured_figure, selected_bands_figure, spectra_figure
-from geosoil.report.fold_figures import folds_figure
-from geosoil.report.library_figures import library_figure
 from geosoil.report.page import Section
+from geosoil.report.spectra_figures import library_figure, selected_bands_figure, spectra_figure
+from geosoil.report.training_figures import loss_figure
+from geosoil.report.validation_figures import batches_figure, folds_figure, predicted_measured_figure
 from geosoil.samples.clustering import is_clustered
 
 if TYPE_CHECKING:
@@ -301,7 +300,7 @@ def zone_table(outcome: Outcome, zones: np.ndarray) -> pd.DataFrame:
 def explanation_section(explained: dict[str, tuple[Any, np.ndarray]], *, seed: int) -> Section:
     """Draw which wavelengths carry the predictions of spectral models, by Shapley values of windows."""
     from geosoil.explain.explanation import explain_rows
-    from geosoil.report.shap_figures import mark_windows, window_figure
+    from geosoil.report.attribution_figures import mark_windows, window_figure
 
     explanations = {
         name: explain_rows(model, rows, n_background=50, budget=20_000, seed=seed)

@@ -78,7 +78,7 @@ class LayerAndTruth:
 
     def draw(self, title: str, unit: str) -> list[tuple[str, Figure]]:
         """Draw both on one scale of colours, each with its caption."""
-        from geosoil.report.figures import map_figure
+        from geosoil.report.map_figures import map_figure
 
         named = {f"{title}, mapped": self.mapped, f"{title}, true": self.true}
         return [
@@ -131,7 +131,7 @@ def agreement(table: pd.DataFrame) -> dict[str, float]:
 def scatter_figure(title: str, pairs: tuple[np.ndarray, np.ndarray], *, unit: str, name: str = "") -> Figure:
     """Draw mapped against true values `(n,)` with R2 and RMSE."""
     from geosoil.evaluate.metrics import regression_metrics
-    from geosoil.report.figures import predicted_measured_figure
+    from geosoil.report.validation_figures import predicted_measured_figure
 
     figures = regression_metrics(*pairs)
     text = f"R² {figures['r2']:.2f}  RMSE {figures['rmse']:.3g}"

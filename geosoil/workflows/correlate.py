@@ -17,7 +17,7 @@ from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.stack import open_stack
 from geosoil.raster.grid import Grid
 from geosoil.report.figure_style import save_figure
-from geosoil.report.terrain_figures import streams_figure
+from geosoil.report.map_figures import streams_figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

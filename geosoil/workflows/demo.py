@@ -15,8 +15,9 @@ from geosoil.evaluate.metrics import regression_metrics
 from geosoil.io.atomic import require_writable_folder
 from geosoil.pipeline.recipe import read_recipe
 from geosoil.pipeline.validation import no_progress
-from geosoil.report.figures import map_figure, predicted_measured_figure
+from geosoil.report.map_figures import map_figure
 from geosoil.report.page import Section, write_report
+from geosoil.report.validation_figures import predicted_measured_figure
 from geosoil.workflows.train import train
 
 if TYPE_CHECKING:

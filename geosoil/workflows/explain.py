@@ -17,8 +17,8 @@ from geosoil.io.output_paths import check_not_an_input
 from geosoil.io.tables.reader import read_ids, read_numbers, read_table
 from geosoil.models.patch import PatchModel
 from geosoil.models.store import find_model, load_model, read_card
+from geosoil.report.attribution_figures import covariate_figure, mark_windows, window_figure
 from geosoil.report.figure_style import save_figure
-from geosoil.report.shap_figures import covariate_figure, mark_windows, window_figure
 from geosoil.spectra.absorption_features import features_in
 from geosoil.spectra.resample import resampling_matrix
 

@@ -25,7 +25,7 @@ from geosoil.raster.blocks import choose_block
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 from geosoil.report.figure_style import save_figure
-from geosoil.report.figures import map_figure
+from geosoil.report.map_figures import map_figure
 from geosoil.sensors.cube import open_cube
 from geosoil.workflows.explain import ExplainResult, check_line, load_pixel_model
 

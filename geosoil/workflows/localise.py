@@ -117,7 +117,7 @@ def localise(
 
 def _draw(aligned: AlignedLibrary, rows: np.ndarray, target: str, path: Path) -> None:
     from geosoil.report.figure_style import save_figure
-    from geosoil.report.library_figures import library_figure
+    from geosoil.report.spectra_figures import library_figure
 
     spectra = {"library": aligned.X_library, "chosen": aligned.X_library[rows], "site": aligned.X_site}
     contents = {"library": aligned.y_library, "chosen": aligned.y_library[rows], "site": aligned.y_site}

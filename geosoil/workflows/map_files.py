@@ -21,8 +21,7 @@ from geosoil.io.remote.objects import is_object_url, upload
 from geosoil.mapping.run import RunOptions, run_map
 from geosoil.models.store import model_sha256
 from geosoil.report.figure_style import read_shrunk, save_figure
-from geosoil.report.figures import map_figure
-from geosoil.report.map_panels import map_panels_figure
+from geosoil.report.map_figures import map_figure, map_panels_figure
 from geosoil.report.qgis import write_qml
 
 if TYPE_CHECKING:

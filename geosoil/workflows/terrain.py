@@ -19,7 +19,7 @@ from geosoil.io.output_paths import check_output_path
 from geosoil.io.rasters.cog import CogSummary, write_cog
 from geosoil.io.rasters.reader import open_raster
 from geosoil.report.figure_style import read_shrunk, save_figure
-from geosoil.report.terrain_figures import terrain_figure
+from geosoil.report.map_figures import terrain_figure
 from geosoil.terrain.flow import Drainage, FlowMethod, drain
 from geosoil.terrain.stack import UNITS, terrain_stack
 from geosoil.terrain.streams import default_stream_area_m2, stream_cells, stream_lines

@@ -141,7 +141,7 @@ def test_depths_of_one_patch_as_rows_are_those_of_the_patch_repeated():
 
 def test_covariates_are_scaled_by_the_training_rows_and_gaps_hold_their_training_mean():
     X, y = rows()
-    X[:, 2] = 7.0  # a constant covariate is no reason to fail
+    X[:, 2] = 7.0  # a constant covariate must not fail
     X[0, 0, 0, 0] = np.nan
     model = PlainCNN(**TINY).fit(X, y)
     scaled = model._scaled(X)

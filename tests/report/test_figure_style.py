@@ -15,7 +15,7 @@ from geosoil.report.figure_style import (
     save_figure,
     style_panel,
 )
-from geosoil.report.figures import loss_figure
+from geosoil.report.training_figures import loss_figure
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,10 @@ from matplotlib.figure import Figure
 from shared_material import shared
 
 from geosoil.report.figure_style import NAMED_COLOURS, save_figure
-from geosoil.report.figures import (
-    break_at_gaps,
-    loss_figure,
-    loss_variants_figure,
-    map_figure,
-    predicted_measured_figure,
-    selected_bands_figure,
-    spectra_figure,
-)
+from geosoil.report.map_figures import map_figure
+from geosoil.report.spectra_figures import break_at_gaps, loss_variants_figure, selected_bands_figure, spectra_figure
+from geosoil.report.training_figures import loss_figure
+from geosoil.report.validation_figures import predicted_measured_figure
 
 RNG = np.random.default_rng(0)
 
@@ -93,7 +88,7 @@ def test_the_map_has_its_limits_unit_and_grey_no_data():
     assert image.get_array().mask.tolist() == [[False, True], [False, False]]
     assert to_hex(axes.get_facecolor()) == "#e6e6e6"
     assert bar.get_ylabel() == "%"
-    assert image.colorbar.extend == "max"  # 9 lies beyond the scale, and the bar says so
+    assert image.colorbar.extend == "max"  # 9 lies beyond the scale, which the colour bar shows
     np.testing.assert_array_equal(axes.collections[0].get_offsets(), [[10, 10], [20, 30]])
     assert axes.get_xlabel() == "easting (m)"
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from geosoil.errors import OutputError
-from geosoil.report.figures import loss_figure
 from geosoil.report.page import Section, format_number, write_page
+from geosoil.report.training_figures import loss_figure
 
 VOID = {"meta", "img", "br", "link"}
 

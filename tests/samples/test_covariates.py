@@ -18,7 +18,7 @@ from geosoil.models.card import TrainingCard
 from geosoil.models.contract import Feature, Target
 from geosoil.models.pixel import PixelModel
 from geosoil.models.store import load_model, save_model
-from geosoil.report.covariate_figures import batches_figure
+from geosoil.report.validation_figures import batches_figure
 from geosoil.samples.covariates import CovariateSelection, select_covariates
 
 

@@ -1,4 +1,4 @@
-"""Transfer: the source is untouched, frozen layers keep their weights and statistics, grids meet, descent is told."""
+"""Transfer: the source is unchanged, frozen layers keep their state, spectra are resampled, the ancestry is kept."""
 
 import numpy as np
 import pytest

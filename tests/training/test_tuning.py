@@ -1,4 +1,4 @@
-"""The search for an architecture: repeatable, stopped and gone on with, held to its bounds, and honest."""
+"""The search for an architecture is repeatable, can be resumed, respects its limits and reports its optimism."""
 
 import json
 import time

@@ -17,7 +17,7 @@ from geosoil.models.card import TrainingCard
 from geosoil.models.contract import Feature, Target
 from geosoil.models.pixel import PixelModel
 from geosoil.models.store import save_model
-from geosoil.report.shap_figures import mark_windows, window_figure
+from geosoil.report.attribution_figures import mark_windows, window_figure
 from geosoil.training.transfer import fine_tune
 from geosoil.workflows.explain import explain_samples
 from geosoil.workflows.explained_map import explain_covariates_map, explain_map

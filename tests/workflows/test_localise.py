@@ -9,7 +9,7 @@ from shared_material import shared
 
 from geosoil.errors import OutputError, SamplesError
 from geosoil.io.spectra.reader import read_spectra, write_spectra
-from geosoil.report.library_figures import library_figure
+from geosoil.report.spectra_figures import library_figure
 from geosoil.workflows.localise import localise
 
 FARM = "Santa Catarina, Brazil"

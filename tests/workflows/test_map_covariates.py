@@ -17,7 +17,7 @@ from geosoil.io.rasters import dataset_cache as handles
 from geosoil.io.rasters.stack import open_stack
 from geosoil.models.contract import Feature, Target
 from geosoil.raster.grid import Grid
-from geosoil.report.map_panels import map_panels_figure
+from geosoil.report.map_figures import map_panels_figure
 from geosoil.workflows import map_files
 from geosoil.workflows.map import map_covariates, map_cube
 

@@ -8,14 +8,10 @@ import numpy as np
 
 from geosoil.estimators.fusion.settings import LOSS_VARIANTS
 from geosoil.evaluate.statistics import correlation_table, descriptive_statistics
-from geosoil.report.figures import (
-    loss_figure,
-    loss_variants_figure,
-    predicted_measured_figure,
-    selected_bands_figure,
-    spectra_figure,
-)
 from geosoil.report.page import Section
+from geosoil.report.spectra_figures import loss_variants_figure, selected_bands_figure, spectra_figure
+from geosoil.report.training_figures import loss_figure
+from geosoil.report.validation_figures import predicted_measured_figure
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.evaluate.metrics import regression_metrics
-from geosoil.report.figures import loss_figure, predicted_measured_figure
+from geosoil.report.attribution_figures import mark_windows, window_figure
 from geosoil.report.page import Section
-from geosoil.report.round_figures import learning_curves_figure, rounds_figure
-from geosoil.report.shap_figures import mark_windows, window_figure
+from geosoil.report.training_figures import learning_curves_figure, loss_figure
+from geosoil.report.validation_figures import predicted_measured_figure, rounds_figure
 from geosoil.studies.lead_transfer.candidates import model_names
 from geosoil.studies.lead_transfer.tables import by_round, comparison_table, paired_differences, rpd_class, scales
 from geosoil.studies.report_parts import RETRANSFORMATION, statistics_table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from geosoil.report.localisation_figures import rmse_change_figure
 from geosoil.report.page import Section, write_report
+from geosoil.report.validation_figures import rmse_change_figure
 from geosoil.studies.demo import DemoResult, sample_data
 from geosoil.studies.library_localisation.candidates import MODELS
 from geosoil.studies.library_localisation.study import compare, predict_site, train

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geosoil.report.figures import predicted_measured_figure
-from geosoil.report.library_figures import library_figure
-from geosoil.report.localisation_figures import rmse_change_figure
 from geosoil.report.page import Section
+from geosoil.report.spectra_figures import library_figure
+from geosoil.report.validation_figures import predicted_measured_figure, rmse_change_figure
 from geosoil.studies.library_localisation.candidates import MODELS
 from geosoil.studies.library_localisation.protocols import AGAINST
 from geosoil.studies.report_parts import statistics_table

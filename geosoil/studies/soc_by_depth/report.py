@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from geosoil.evaluate.metrics import regression_metrics
-from geosoil.report.covariate_figures import batches_figure
 from geosoil.report.depth_figures import by_depth_figure, density_figure, relative_bias_figure
-from geosoil.report.figures import loss_figure, predicted_measured_figure
 from geosoil.report.page import Section
+from geosoil.report.training_figures import loss_figure
+from geosoil.report.validation_figures import batches_figure, predicted_measured_figure
 from geosoil.studies.cross_validation import mean_and_error, mean_of_repeats, rmse_by_fold
 from geosoil.studies.report_parts import statistics_table
 from geosoil.studies.soc_by_depth.candidates import MODELS

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from geosoil.evaluate.retransformation import retransformation_bias
-from geosoil.report.figures import predicted_measured_figure
 from geosoil.report.page import Section
+from geosoil.report.validation_figures import predicted_measured_figure
 from geosoil.studies.cross_validation import mean_and_error, mean_of_repeats, rmse_by_fold
 from geosoil.studies.report_parts import RETRANSFORMATION, statistics_table
 from geosoil.studies.soil_property.candidates import MODELS

@@ -1,4 +1,4 @@
-"""The figures of a study: pure functions from arrays to matplotlib Figures."""
+"""Figures of spectra: groups, selected and generated spectra, and a library beside a site."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
+from scipy.stats import gaussian_kde
 
 from geosoil.report.figure_style import (
     BLUE,
+    GREY,
     LEGEND,
     LINES,
     NAMED_COLOURS,
-    WIDTH,
+    SKY,
+    VERMILION,
     add_legend,
-    colour_bar,
     colours_of,
-    draw_map,
-    ends_beyond,
-    limit_ticks,
     new_figure,
     panel_grid,
     style_axes,
@@ -32,65 +31,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from geosoil.report.figure_style import Extent
-
 GAP = 4.0  # a step between wavelengths of more than this many times the median step is a gap
-
-
-def map_figure(
-    array: npt.ArrayLike,
-    *,
-    title: str,
-    unit: str,
-    low: float,
-    high: float,
-    extent: Extent | None = None,
-    points: npt.ArrayLike | None = None,
-    ground_unit: str = "m",
-    ramp: str = "viridis",
-) -> Figure:
-    """Draw a map with its colour scale; pixels without data are light grey.
-
-    Parameters
-    ----------
-    array : array_like of shape (y, x)
-        Values in `unit`; NaN = no data.
-    title, unit : str
-        Title of the map, and unit of its values.
-    low, high : float
-        Values of the first and last colour, in `unit`.
-    extent : tuple, optional
-        (left, right, bottom, top) in `ground_unit`; by default the axes are in pixels.
-    points : array_like of shape (site, 2), optional
-        x and y of sites in the unit of the axes.
-    ground_unit : str
-        Unit of the CRS.
-    ramp : str
-        Colour map of matplotlib.
-
-    Examples
-    --------
-    >>> map_figure(np.eye(3), title="SOC", unit="%", low=0, high=1).axes[0].get_title(loc="left")
-    'SOC'
-    """
-    height, width = np.shape(array)
-    figure = new_figure(float(np.clip(0.8 * WIDTH * height / width, 2.5, 9.0)) + 0.6, layout="compressed")
-    axes = figure.subplots()
-    image = draw_map(axes, array, ramp=ramp, extent=extent, vmin=low, vmax=high)
-    colour_bar(figure, image, axes, unit, extend=ends_beyond(array, low, high))
-    x_label, y_label = "column (pixels)", "row (pixels)"
-    if extent is not None:
-        x_label, y_label = f"easting ({ground_unit})", f"northing ({ground_unit})"
-        axes.ticklabel_format(style="plain", useOffset=False)
-    if points is not None:
-        x, y = np.asarray(points, dtype=np.float64).T
-        label = f"sites (n = {x.size})"
-        axes.scatter(x, y, s=16, facecolor="white", edgecolor="black", linewidth=0.8, zorder=3, label=label)
-        figure.legend(**LEGEND, loc="outside lower left")
-    style_axes(axes, title, x_label, y_label)
-    axes.grid(visible=False)
-    limit_ticks(axes)
-    return figure
+LIBRARY_COLOURS = {"library": GREY, "country": SKY, "chosen": BLUE, "site": VERMILION}
+_MOST_POINTS = 5000  # points drawn per group; more would only enlarge the file
 
 
 def spectra_figure(
@@ -139,54 +82,6 @@ def spectra_figure(
     return figure
 
 
-def predicted_measured_figure(
-    panels: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]],
-    *,
-    unit: str,
-    texts: Mapping[str, str] | None = None,
-    name: str = "",
-) -> Figure:
-    """Draw predicted against measured values, one panel per model, with the same scale and the 1:1 line.
-
-    Parameters
-    ----------
-    panels : mapping of str to pair of array_like of shape (sample,)
-        Title -> measured and predicted values in `unit`.
-    unit : str
-        Unit of the values.
-    texts : mapping of str to str, optional
-        Title -> metrics printed in the panel.
-    name : str
-        Name of the property.
-
-    Examples
-    --------
-    >>> figure = predicted_measured_figure({"PLSR": ([1, 2], [1.1, 1.9])}, unit="%", texts={"PLSR": "R² 0.96"})
-    >>> figure.axes[0].get_xlabel()
-    'measured (%)'
-    """
-    figure, grid = panel_grid(len(panels), square=True)
-    pairs = [np.concatenate([np.ravel(a) for a in pair]).astype(float) for pair in panels.values()]
-    values = np.concatenate(pairs)
-    values = values[np.isfinite(values)]
-    low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)
-    margin = 0.04 * (high - low) or 0.5
-    limits = (low - margin, high + margin)
-    label = f"{name} ({unit})" if name else f"({unit})"
-    for k, (axes, (title, (observed, predicted))) in enumerate(zip(grid.flat, panels.items(), strict=False)):
-        axes.plot(limits, limits, color="0.45", linewidth=1, zorder=1)
-        axes.scatter(observed, predicted, s=18, color=BLUE, alpha=0.55, linewidth=0, zorder=2)
-        axes.set(xlim=limits, ylim=limits, aspect="equal")
-        limit_ticks(axes)
-        style_panel(grid, k, len(panels), title, f"measured {label}", f"predicted {label}")
-        if texts and title in texts:
-            box = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5}  # readable above points
-            axes.text(
-                0.04, 0.96, texts[title], transform=axes.transAxes, va="top", linespacing=1.4, fontsize=9, bbox=box
-            )
-    return figure
-
-
 def selected_bands_figure(
     wavelength_nm: npt.ArrayLike,
     mean_spectrum: npt.ArrayLike,
@@ -225,30 +120,6 @@ def selected_bands_figure(
     bottom.set_ylim(len(masks) - 0.4, -0.6)
     style_axes(bottom, "", "wavelength (nm)", "")
     bottom.grid(visible=False)
-    return figure
-
-
-def loss_figure(curves: Mapping[str, npt.ArrayLike], *, title: str = "", y_label: str = "loss") -> Figure:
-    """Draw losses by epoch, on a logarithmic scale if they are positive and span more than a factor of 20.
-
-    `curves` maps names to losses `(epoch,)`.
-
-    >>> loss_figure({"total": [100.0, 10.0, 1.0]}).axes[0].get_yscale()
-    'log'
-    """
-    figure = new_figure(3.6)
-    axes = figure.subplots()
-    colours, known = colours_of(curves), []
-    for k, (name, values) in enumerate(curves.items()):
-        values = np.asarray(values, dtype=np.float64)
-        known.append(values[np.isfinite(values)])
-        axes.plot(np.arange(1, values.size + 1), values, LINES[k % 4], color=colours[name], label=name)
-    finite = np.concatenate(known) if known else np.empty(0)
-    if finite.size and finite.min() > 0 and finite.max() > 20 * finite.min():
-        axes.set_yscale("log")
-    style_axes(axes, title, "epoch", y_label)
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    add_legend(axes)
     return figure
 
 
@@ -326,3 +197,86 @@ def _draw_band(
     for edge in (low, high):
         axes.plot(np.where(shown, x, np.nan), edge, line, color=colour, alpha=0.45, linewidth=0.7)
     axes.plot(x, mean, line, color=colour, label=f"{name} (n = {spectra.shape[0]})")
+
+
+def library_figure(
+    spectra: Mapping[str, npt.ArrayLike], contents: Mapping[str, npt.ArrayLike], *, target: str
+) -> Figure:
+    """Draw the first three principal components of spectra, and densities of contents (Shen et al. 2022, Fig. 3).
+
+    Parameters
+    ----------
+    spectra : mapping of str to array_like of shape (sample, band)
+        Equally preprocessed spectra; any of the names "library", "country", "chosen" and "site". The components are
+        those of the first.
+    contents : mapping of str to array_like of shape (sample,)
+        Contents in the unit of `target`.
+    target : str
+        Label of the contents.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(30, 5))
+    >>> figure = library_figure({"library": X, "site": X[:6]}, {"library": X[:, 0], "site": X[:6, 0]}, target="soc_pct")
+    >>> len(figure.axes)
+    6
+    """
+    rows = {name: np.asarray(values, np.float64) for name, values in spectra.items()}
+    first = next(iter(rows.values()))
+    mean = first.mean(axis=0)
+    values, vectors = np.linalg.eigh((first - mean).T @ (first - mean))
+    components, share = vectors[:, ::-1][:, :3], values[::-1][:3] / values.sum()
+    scores = {name: (X - mean) @ components for name, X in rows.items()}
+    labels = [f"PC {i + 1} ({share[i]:.0%})" for i in range(3)]
+    figure = new_figure(6.0, width=9.0)
+    panels = figure.subplots(2, 3)
+    for axes, (i, j) in zip(panels[0], ((0, 1), (0, 2), (1, 2)), strict=True):
+        for name, points in scores.items():
+            points = _subset(points)
+            many = name in ("library", "country")
+            axes.scatter(
+                points[:, i],
+                points[:, j],
+                s=5 if many else 16,
+                color=LIBRARY_COLOURS[name],
+                alpha=0.35 if many else 0.9,
+                linewidth=0 if many else 0.4,
+                edgecolor="white",
+                label=f"{name} (n = {len(rows[name])})",
+            )
+        _style_small(axes, labels[i], labels[j])
+    figure.legend(
+        *panels[0, 0].get_legend_handles_labels(),
+        loc="outside upper left", ncols=4, markerscale=1.5, **LEGEND,
+    )  # fmt: skip
+    _densities(panels[1, 0], {name: np.asarray(y, np.float64) for name, y in contents.items()}, target)
+    for axes, i in zip(panels[1, 1:], (0, 1), strict=True):
+        _densities(axes, {name: points[:, i] for name, points in scores.items()}, labels[i])
+    return figure
+
+
+def _densities(axes: Axes, groups: Mapping[str, np.ndarray], label: str) -> None:
+    """Draw a kernel density of each group over the range of 99 % of all values."""
+    low, high = np.quantile(np.concatenate(list(groups.values())), [0.005, 0.995])
+    site = groups.get("site")
+    if site is not None:
+        low, high = min(low, site.min()), max(high, site.max())
+    margin = 0.08 * (high - low)  # the curves then end near zero
+    x = np.linspace(low - margin, high + margin, 200)
+    for name, values in groups.items():
+        if len(values) > 2 and np.ptp(values) > 0:
+            density = gaussian_kde(_subset(values))(x)
+            axes.plot(x, density, color=LIBRARY_COLOURS[name], linewidth=1.6)
+            axes.fill_between(x, density, color=LIBRARY_COLOURS[name], alpha=0.15, linewidth=0)
+    axes.set_ylim(bottom=0)
+    _style_small(axes, label, "density")
+
+
+def _subset(rows: np.ndarray) -> np.ndarray:
+    """Return at most _MOST_POINTS evenly spaced rows."""
+    return rows[:: max(1, -(-len(rows) // _MOST_POINTS))]
+
+
+def _style_small(axes: Axes, x_label: str, y_label: str) -> None:
+    style_axes(axes, "", x_label, y_label)
+    axes.tick_params(labelsize=8)

@@ -1,12 +1,23 @@
-"""Figures of repeated rounds: box plots of a metric, and learning curves of all of them."""
+"""Figures of the training of networks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
-from geosoil.report.figure_style import BLUE, LEGEND, VERMILION, new_figure, panel_grid, style_axes
+from geosoil.report.figure_style import (
+    BLUE,
+    LEGEND,
+    LINES,
+    VERMILION,
+    add_legend,
+    colours_of,
+    new_figure,
+    panel_grid,
+    style_axes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,28 +28,27 @@ if TYPE_CHECKING:
 CURVE_COLOURS = {"training rows": BLUE, "rows held out for early stopping": VERMILION}
 
 
-def rounds_figure(values: Mapping[str, npt.ArrayLike], *, y_label: str) -> Figure:
-    """Draw a metric of repeated validations as box plots: quartiles, median, range, and one point per repeat.
+def loss_figure(curves: Mapping[str, npt.ArrayLike], *, title: str = "", y_label: str = "loss") -> Figure:
+    """Draw losses by epoch, on a logarithmic scale if they are positive and span more than a factor of 20.
 
-    `values` maps names of models to metrics `(repeat,)`.
+    `curves` maps names to losses `(epoch,)`.
 
-    >>> rounds_figure({"PLS": [0.4, 0.5], "ResNet": [0.5, 0.7]}, y_label="R²").axes[0].get_ylabel()
-    'R²'
+    >>> loss_figure({"total": [100.0, 10.0, 1.0]}).axes[0].get_yscale()
+    'log'
     """
-    figure = new_figure(4.2)
+    figure = new_figure(3.6)
     axes = figure.subplots()
-    rows = [np.asarray(value, np.float64) for value in values.values()]
-    rows = [row[np.isfinite(row)] for row in rows]
-    boxes = axes.boxplot(rows, whis=(0, 100), widths=0.5, showfliers=False, patch_artist=True)
-    for box in boxes["boxes"]:
-        box.set(facecolor=(BLUE, 0.2), edgecolor="0.4")
-    for median in boxes["medians"]:
-        median.set(color=VERMILION, linewidth=2)
-    for k, row in enumerate(rows, start=1):
-        # Fixed horizontal offsets separate equal values, and make the figure reproducible.
-        axes.plot(k + np.linspace(-0.12, 0.12, row.size), row, ".", color="0.25", markersize=5, alpha=0.7)
-    axes.set_xticks(range(1, len(rows) + 1), [name.replace(" ", "\n", 1) for name in values])
-    style_axes(axes, "", "", y_label)
+    colours, known = colours_of(curves), []
+    for k, (name, values) in enumerate(curves.items()):
+        values = np.asarray(values, dtype=np.float64)
+        known.append(values[np.isfinite(values)])
+        axes.plot(np.arange(1, values.size + 1), values, LINES[k % 4], color=colours[name], label=name)
+    finite = np.concatenate(known) if known else np.empty(0)
+    if finite.size and finite.min() > 0 and finite.max() > 20 * finite.min():
+        axes.set_yscale("log")
+    style_axes(axes, title, "epoch", y_label)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    add_legend(axes)
     return figure
 
 

@@ -1,15 +1,24 @@
-"""Figures of the terrain: its covariates in panels, and a map with the streams drawn over it."""
+"""Figures of maps: predicted properties, terrain covariates, streams and points."""
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LightSource, LogNorm, Normalize, TwoSlopeNorm
 
-from geosoil.report.figure_style import WIDTH, colour_bar, draw_map, limit_ticks, new_figure, style_axes
-from geosoil.report.figures import map_figure
+from geosoil.report.figure_style import (
+    LEGEND,
+    WIDTH,
+    colour_bar,
+    draw_map,
+    ends_beyond,
+    limit_ticks,
+    new_figure,
+    style_axes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +40,108 @@ TERRAIN_PANELS = {
     "twi": ("topographic wetness index", "", "YlGnBu", "linear"),
     "ls_factor": ("LS-factor", "", "YlOrRd", "linear"),
 }
+
+
+def map_figure(
+    array: npt.ArrayLike,
+    *,
+    title: str,
+    unit: str,
+    low: float,
+    high: float,
+    extent: Extent | None = None,
+    points: npt.ArrayLike | None = None,
+    ground_unit: str = "m",
+    ramp: str = "viridis",
+) -> Figure:
+    """Draw a map with its colour scale; pixels without data are light grey.
+
+    Parameters
+    ----------
+    array : array_like of shape (y, x)
+        Values in `unit`; NaN = no data.
+    title, unit : str
+        Title of the map, and unit of its values.
+    low, high : float
+        Values of the first and last colour, in `unit`.
+    extent : tuple, optional
+        (left, right, bottom, top) in `ground_unit`; by default the axes are in pixels.
+    points : array_like of shape (site, 2), optional
+        x and y of sites in the unit of the axes.
+    ground_unit : str
+        Unit of the CRS.
+    ramp : str
+        Colour map of matplotlib.
+
+    Examples
+    --------
+    >>> map_figure(np.eye(3), title="SOC", unit="%", low=0, high=1).axes[0].get_title(loc="left")
+    'SOC'
+    """
+    height, width = np.shape(array)
+    figure = new_figure(float(np.clip(0.8 * WIDTH * height / width, 2.5, 9.0)) + 0.6, layout="compressed")
+    axes = figure.subplots()
+    image = draw_map(axes, array, ramp=ramp, extent=extent, vmin=low, vmax=high)
+    colour_bar(figure, image, axes, unit, extend=ends_beyond(array, low, high))
+    x_label, y_label = "column (pixels)", "row (pixels)"
+    if extent is not None:
+        x_label, y_label = f"easting ({ground_unit})", f"northing ({ground_unit})"
+        axes.ticklabel_format(style="plain", useOffset=False)
+    if points is not None:
+        x, y = np.asarray(points, dtype=np.float64).T
+        label = f"sites (n = {x.size})"
+        axes.scatter(x, y, s=16, facecolor="white", edgecolor="black", linewidth=0.8, zorder=3, label=label)
+        figure.legend(**LEGEND, loc="outside lower left")
+    style_axes(axes, title, x_label, y_label)
+    axes.grid(visible=False)
+    limit_ticks(axes)
+    return figure
+
+
+def map_panels_figure(
+    panels: Mapping[str, npt.ArrayLike],
+    *,
+    title: str,
+    unit: str,
+    low: float,
+    high: float,
+    extent: Extent | None = None,
+    ramp: str = "viridis",
+) -> Figure:
+    """Draw maps in the same unit side by side with one colour scale; pixels without data are light grey.
+
+    Parameters
+    ----------
+    panels : mapping of str to array_like of shape (y, x)
+        Name -> values in `unit`; NaN = no data.
+    title, unit, low, high, ramp
+        See `map_figure`.
+    extent : tuple, optional
+        (left, right, bottom, top) in the unit of the CRS.
+
+    Examples
+    --------
+    >>> len(map_panels_figure({"0-5 cm": np.eye(3), "5-15 cm": np.eye(3)}, title="SOC", unit="%", low=0, high=1).axes)
+    3
+    """
+    arrays = np.asarray(list(panels.values()), np.float64)
+    count, height, width = arrays.shape
+    columns = min(count, 3 if width <= 1.8 * height else 2)
+    rows = ceil(count / columns)
+    panel_height = float(np.clip(0.85 * WIDTH / columns * height / width, 1.2, 6.0)) + 0.3
+    figure = new_figure(rows * panel_height + 0.4, layout="compressed")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for k, axes in enumerate(grid.flat):
+        axes.set_visible(k < count)
+    for axes, (name, values) in zip(grid.flat, zip(panels, arrays, strict=True), strict=False):
+        image = draw_map(axes, values, ramp=ramp, extent=extent, vmin=low, vmax=high)
+        axes.set_title(name, loc="left", fontsize=10)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+    colour_bar(figure, image, grid, unit, extend=ends_beyond(arrays, low, high))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
 
 
 def terrain_figure(
@@ -169,3 +280,50 @@ def _style_map(axes: Axes, extent: Extent) -> None:
     axes.tick_params(labelsize=8)
     limit_ticks(axes, 3)
     axes.ticklabel_format(style="plain", useOffset=False)
+
+
+def points_figure(
+    xy: npt.ArrayLike,
+    values: npt.ArrayLike,
+    learned: npt.ArrayLike,
+    *,
+    title: str,
+    unit: str,
+    ground_unit: str = "m",
+) -> Figure:
+    """Draw values at points, with training samples as squares and the others as circles.
+
+    Parameters
+    ----------
+    xy : array_like of shape (sample, 2)
+        Coordinates in `ground_unit`.
+    values : array_like of shape (sample,)
+        Values in `unit`.
+    learned : array_like of bool of shape (sample,)
+        True for training samples.
+    title, unit, ground_unit : str
+        Labels.
+
+    Examples
+    --------
+    >>> points_figure([[0, 0], [1, 1]], [1, 2], [True, False], title="SOC", unit="%").axes[0].get_title(loc="left")
+    'SOC'
+    """
+    xy, values, training = np.asarray(xy, np.float64), np.asarray(values, np.float64), np.asarray(learned, bool)
+    figure = new_figure(6.4, layout="compressed")
+    axes = figure.subplots()
+    low, high = np.quantile(values, [0.02, 0.98])
+    for flags, marker, name in ((~training, "o", "test samples"), (training, "s", "training samples")):
+        if flags.any():
+            drawn = axes.scatter(
+                xy[flags, 0], xy[flags, 1], c=values[flags], s=42, marker=marker, vmin=low, vmax=high,
+                cmap="viridis", edgecolor="black" if marker == "s" else "white", linewidth=0.8,
+                label=f"{name} (n = {int(flags.sum())})",
+            )  # fmt: skip
+    colour_bar(figure, drawn, axes, unit, extend="both")
+    axes.legend(**LEGEND, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2, borderaxespad=0)
+    axes.set_aspect("equal")
+    style_axes(axes, title, f"easting ({ground_unit})", f"northing ({ground_unit})")
+    axes.ticklabel_format(style="plain", useOffset=False)
+    axes.locator_params(nbins=5)
+    return figure
