@@ -72,7 +72,9 @@ def patch_rows(**parts):
         "X": X,
         "y": y,
         "features": tuple(Feature(f"c{i}") for i in range(4)),
-        "targets": (TargetProperty(column="soc_g_kg", unit="g/kg"),) * 3,
+        "targets": tuple(
+            TargetProperty(column=f"soc_g_kg {layer} cm", unit="g/kg") for layer in ("0-10", "10-30", "30-60")
+        ),
         "quantity": "covariates",
         "notes": [],
         "sha256": "0" * 64,

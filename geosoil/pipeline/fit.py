@@ -33,7 +33,7 @@ class FittedPipeline:
     @property
     def title(self) -> str:
         """Return the title of the report."""
-        names = list(dict.fromkeys(target.name for target in self.rows.targets))
+        names = [target.name for target in self.loaded.recipe.target]
         return f"{', '.join(names)}: {self.loaded.recipe.name}"
 
 

@@ -141,18 +141,10 @@ class TrainingRows:
 
     @property
     def map_targets(self) -> tuple[Target, ...]:
-        """The bands of a model's map: the column of each target, with its depths where targets are layers."""
+        """The bands of a model's map, named by the columns of the targets."""
         from geosoil.models.contract import Target
 
-        layers = self.layers_cm or (None,) * len(self.targets)
-        return tuple(
-            Target(
-                target.column if layer is None else f"{target.column} {layer[0]:g}-{layer[1]:g} cm",
-                target.unit,
-                target.valid_range,
-            )
-            for target, layer in zip(self.targets, layers, strict=True)
-        )
+        return tuple(Target(target.column, target.unit, target.valid_range) for target in self.targets)
 
     def for_target(self, index: int) -> TrainingRows:
         """Return the same rows with one target only."""

@@ -265,7 +265,8 @@ def _scatter_figures(outcome: Outcome, table: pd.DataFrame) -> list[tuple[str, F
             row = table[(table.model == name) & (table.target == label)].iloc[0]
             texts[name] = f"R² {row.test_r2:.2f}  RMSE {row.test_rmse:.3g}"
         caption = "Predicted against measured values of test rows, mean of the repeats."
-        figure = predicted_measured_figure(panels, unit=target.unit, texts=texts, name=target.name)
+        name = "" if outcome.has_depths else target.name
+        figure = predicted_measured_figure(panels, unit=target.unit, texts=texts, name=name)
         figures.append((caption, figure))
     return figures
 

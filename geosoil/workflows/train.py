@@ -164,6 +164,34 @@ def concatenate(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def format_table(table: pd.DataFrame) -> str:
-    """Return the main columns of a table of accuracy as plain text."""
-    shown = table.drop(columns=[name for name in table if name.endswith("_sd") or name.startswith("train_")])
-    return shown.to_string(index=False, float_format=lambda value: f"{value:.3g}")
+    """Return the main columns of a table of accuracy as plain text, with 95 % intervals in brackets.
+
+    >>> import pandas as pd
+    >>> figures = {"test_r2": 0.71, "test_r2_low": 0.6, "test_r2_high": 0.8, "test_rmse": 3.0}
+    >>> row = {"split": "random", "model": "PLSR", "n": 40} | figures | {"test_rmse_low": 2.5, "test_rmse_high": 3.6}
+    >>> print(format_table(pd.DataFrame([row])))
+     split model  n             test_r2      test_rmse
+    random  PLSR 40 0.71 [0.60 to 0.80] 3 [2.5 to 3.6]
+    """
+    shown = table.copy()
+    for metric, digits in (("r2", ".2f"), ("rmse", ".3g")):
+        name = f"test_{metric}"
+        shown[name] = [
+            f"{value:{digits}} [{low:{digits}} to {high:{digits}}]"
+            for value, low, high in table[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
+        ]
+    names = [
+        "split",
+        "target",
+        "model",
+        "n",
+        "test_r2",
+        "test_r2_ln",
+        "test_rmse",
+        "test_rpiq",
+        "test_ccc",
+        "test_bias",
+    ]
+    return shown[[name for name in names if name in shown]].to_string(
+        index=False, float_format=lambda value: f"{value:.3g}"
+    )
