@@ -1,7 +1,7 @@
-"""How a soil property goes with the terrain: correlation of maps, for the whole image and by zone.
+"""Correlation of the map of a soil property with terrain factors, for the whole image and by zone.
 
-Neighbouring pixels repeat each other, so the number of pixels is no number of independent observations and a test on
-it would call any r significant: no p-values are given.
+Neighbouring pixels are not independent, so a test on the number of pixels would find any r significant: no p-values are
+computed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CAVEAT = (
     "no p-values: neighbouring pixels repeat each other, so n counts pixels and not independent observations; "
     "compare r between zones, not with a table of significance"
 )
-FEWEST = 3  # pixels
+LEAST_PIXELS = 3
 
 
 def correlation_table(
@@ -36,13 +36,32 @@ def correlation_table(
 ) -> pd.DataFrame:
     """Correlate a property with terrain factors, over the whole image and each zone.
 
-    values: raster `(1, y, x)` of the property. factors: raster `(factor, y, x)` on the same grid, read one by one.
-    zones: names and masks `(y, x)`, True inside, as `half_zones` and `polygon_zones` give them; they may overlap.
+    Parameters
+    ----------
+    values : DataArray of shape (1, y, x)
+        The map of the property.
+    factors : DataArray of shape (factor, y, x)
+        The factors on the same grid; they are read one by one.
+    zones : iterable of (str, ndarray of shape (y, x), bool)
+        Names and masks, as those of `half_zones` and `polygon_zones`; zones may overlap.
 
-    Returns one row a zone and factor: `property`, `zone`, `factor`, `n` (pixels with both), `pearson_r`, `spearman_r`;
-    NaN where n is below 3 or one of the two does not vary. Source: Ou et al. 2025, Table 5.
-    Raises GridError where the grids differ.
+    Returns
+    -------
+    DataFrame
+        One row per zone and factor: `property`, `zone`, `factor`, `n` (pixels with both values), `pearson_r` and
+        `spearman_r`, NaN if n is below 3 or one of the two is constant.
 
+    Raises
+    ------
+    GridError
+        If the grids differ.
+
+    References
+    ----------
+    Ou et al. (2025), Table 5.
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
     >>> place = {"crs": "EPSG:32633", "transform": Affine(30, 0, 0, 0, -30, 0)}
@@ -55,15 +74,15 @@ def correlation_table(
     name = str(values["band"].values[0])
     property_values = values.values[0]
     masks = [(WHOLE, np.ones(property_values.shape, bool)), *zones]
-    found: dict[tuple[int, int], dict[str, object]] = {}
+    rows: dict[tuple[int, int], dict[str, object]] = {}
     for k, factor in enumerate(factors["band"].values):
         factor_values = factors.isel(band=k).values
         both = np.isfinite(property_values) & np.isfinite(factor_values)
         for zone, (zone_name, mask) in enumerate(masks):
             inside = both & mask
             x, y = property_values[inside].astype(np.float64), factor_values[inside].astype(np.float64)
-            enough = x.size >= FEWEST
-            found[zone, k] = {
+            enough = x.size >= LEAST_PIXELS
+            rows[zone, k] = {
                 "property": name,
                 "zone": zone_name,
                 "factor": str(factor),
@@ -71,12 +90,14 @@ def correlation_table(
                 "pearson_r": pearson_correlation(x, y) if enough else float("nan"),
                 "spearman_r": pearson_correlation(rankdata(x), rankdata(y)) if enough else float("nan"),
             }
-    return pd.DataFrame([found[key] for key in sorted(found)])
+    return pd.DataFrame([rows[key] for key in sorted(rows)])
 
 
 def half_zones(grid: Grid) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the left and the right half of an image as names and masks `(y, x)`; a middle column belongs to neither.
+    """Yield the left and the right half of an image as names and masks `(y, x)`; a middle column is in neither.
 
+    Examples
+    --------
     >>> from affine import Affine
     >>> [(name, mask.tolist()) for name, mask in half_zones(Grid(None, Affine(1, 0, 0, 0, -1, 0), height=1, width=3))]
     [('left half', [[True, False, False]]), ('right half', [[False, False, True]])]

@@ -1,4 +1,4 @@
-"""The loops over cells that need compiling: flooding and accumulation. Import this file on use: numba takes a second.
+"""Compiled loops over cells: flooding and accumulation. Import this file on use, because numba takes a second to load.
 
 Directions are numbered 0 to 7 clockwise from east: E, SE, S, SW, W, NW, N, NE; `1 << direction` is the usual D8 code.
 All arrays are `(y, x)`; cells are numbered row by row.
@@ -29,7 +29,7 @@ def _push(levels, cells, size, level, cell):
 
 @njit(cache=True)
 def _sink_last(levels, cells, size):
-    """Move the last of `size + 1` entries to where the first one was taken."""
+    """Replace the first of `size + 1` entries of the heap, which was taken, with the last one."""
     level, cell = levels[size], cells[size]
     k = 0
     while True:
@@ -47,7 +47,7 @@ def _sink_last(levels, cells, size):
 
 @njit(cache=True)
 def distance(direction, width, height):
-    """Metres to the neighbour in a direction."""
+    """Return the distance to the neighbour in a direction in metres."""
     if direction % 4 == 0:
         return width
     if direction % 4 == 2:
@@ -59,14 +59,14 @@ def distance(direction, width, height):
 def flood(z, width, height, tan_least):
     """Fill sinks from the outside, lowest cell first (Wang and Liu 2006, Barnes et al. 2014).
 
-    z: float32, NaN = no data. width, height: `(y,)` metres. tan_least: the least slope that a filled cell keeps.
-    Returns filled float32; `order` int32, the valid cells such that every one comes after a neighbour that it can drain
-    to; `parent` int8, the direction of that neighbour, OUTLET where water leaves.
+    `z` is float32 with NaN as no data, `width` and `height` `(y,)` are metres, and `tan_least` is the smallest slope of
+    a filled cell. Returns the filled heights, float32; `order`, int32, the valid cells, each after a neighbour to which
+    it can drain; and `parent`, int8, the direction of that neighbour, or OUTLET where water leaves.
     """
     rows, columns = z.shape
     filled = np.full((rows, columns), np.float32(np.nan), dtype=np.float32)
     parent = np.full((rows, columns), np.int8(UNSEEN), dtype=np.int8)
-    # Pages of these that are never touched cost no memory.
+    # Pages of these arrays that are never written use no memory.
     levels = np.empty(z.size, dtype=np.float32)
     cells = np.empty(z.size, dtype=np.int32)
     order = np.empty(z.size, dtype=np.int32)
@@ -88,7 +88,7 @@ def flood(z, width, height, tan_least):
                 size += 1
     level = np.float32(0)
     while size > 0 or first < last:
-        # Cells of this level on the heap are outlets of a flat: all of them go first, then the flat inwards from them.
+        # Cells of this level on the heap are outlets of a flat: they are taken first, then the flat inwards from them.
         if first < last and (size == 0 or levels[0] > level):
             cell = queue[first]
             first += 1
@@ -121,7 +121,7 @@ def flood(z, width, height, tan_least):
 
 @njit(cache=True)
 def steepest(filled, parent, width, height):
-    """Return the D8 direction of every cell, int8: steepest descent; on flats the flood's way out; OUTLET at edges."""
+    """Return the D8 direction of every cell, int8: steepest descent, `parent` on flats, OUTLET at edges."""
     rows, columns = filled.shape
     direction = np.full((rows, columns), np.int8(OUTLET), dtype=np.int8)
     for r in range(rows):
@@ -158,9 +158,9 @@ def accumulate_d8(order, direction, width, height):
 
 @njit(cache=True)
 def accumulate_mfd(filled, order, parent, width, height, exponent):
-    """As `accumulate_d8`, but shared among all lower neighbours by (drop / distance) ** exponent (Freeman 1991).
+    """Accumulate as `accumulate_d8`, but over all lower neighbours by (drop / distance) ** exponent (Freeman 1991).
 
-    Beyond an edge the surface goes on as its mirror image through the cell, and what is shared to there leaves.
+    Beyond an edge the surface continues as its mirror image through the cell, and the share of water there leaves.
     """
     rows, columns = filled.shape
     area = np.zeros((rows, columns))

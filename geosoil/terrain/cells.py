@@ -1,4 +1,4 @@
-"""How large the cells of a DEM are on the ground, row by row: what every slope, distance and area rests on."""
+"""Sizes of the cells of a DEM on the ground, row by row, on which all slopes, distances and areas are based."""
 
 from __future__ import annotations
 
@@ -26,8 +26,14 @@ WGS84_RADIUS_M, WGS84_ECCENTRICITY_2 = 6_378_137.0, 6.694379990141e-3
 class CellSizes:
     """Sizes of the cells of a grid on the ground.
 
-    width_m, height_m: `(y,)` metres, positive. to_east, to_north: +1 or -1, where columns and rows lead to.
-    note: what was done to get them, or "".
+    Attributes
+    ----------
+    width_m, height_m : ndarray of shape (y,)
+        Positive sizes in metres.
+    to_east, to_north : int
+        +1 or -1: whether columns increase to the east and rows to the north.
+    note : str
+        A remark on the conversion of units, or "".
     """
 
     width_m: np.ndarray
@@ -38,18 +44,32 @@ class CellSizes:
 
     @property
     def uniform(self) -> bool:
-        """True where all rows have cells of one size."""
+        """Whether the cells of all rows have the same size."""
         return bool(np.ptp(self.width_m) == 0 and np.ptp(self.height_m) == 0)
 
 
 def cell_sizes(dem: xr.DataArray, *, degrees: Degrees = "refuse") -> CellSizes:
-    """Return the sizes of a raster's cells in metres.
+    """Compute the sizes of the cells of a raster in metres.
 
-    dem: raster `(band, y, x)` with a CRS, not rotated. degrees: a grid in degrees is refused, or its cells are scaled
-    by the latitude of their row, on the WGS84 ellipsoid. Feet and other units of length become metres.
+    Parameters
+    ----------
+    dem : DataArray of shape (band, y, x)
+        A raster with a CRS, not rotated; feet and other units of length are converted to metres.
+    degrees : {"refuse", "scale"}
+        Whether a grid in degrees is refused, or its cells are scaled by the latitude of their row on the WGS84
+        ellipsoid.
 
-    Raises GridError for a grid in degrees that is not to be scaled, a rotated one, and one without CRS.
+    Returns
+    -------
+    CellSizes
 
+    Raises
+    ------
+    GridError
+        If the grid is rotated, has no CRS, or is in degrees that may not be scaled.
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
     >>> dem = make_raster(np.zeros((1, 2, 2), "float32"), names=["dem"], crs="EPSG:4326",
@@ -105,11 +125,18 @@ def map_cells(
 ) -> xr.DataArray:
     """Run a function of 3 x 3 windows over a raster block by block, lazily.
 
-    function: takes a block `(band, y + 2, x + 2)`, NaN beyond the raster, and the width and height of its cells
-    `(y, 1)` or `(1, 1)` in metres; returns `(names, y, x)`. The rest is as in `map_blocks`.
+    Parameters
+    ----------
+    function : callable
+        Takes a block `(band, y + 2, x + 2)`, NaN beyond the raster, and the width and height of its cells `(y, 1)` or
+        `(1, 1)` in metres; returns `(names, y, x)`.
+    raster : DataArray of shape (band, y, x)
+    sizes : CellSizes
+    names, units, block
+        As in `map_blocks`, whose result and errors it has.
 
-    Raises what `map_blocks` raises.
-
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
     >>> dem = make_raster(np.ones((1, 2, 3), "float32"), names=["dem"], crs="EPSG:32633",
@@ -123,7 +150,7 @@ def map_cells(
         return map_blocks(
             lambda b: function(b, width_m, height_m), raster, names=names, halo=1, block=block, units=units
         )
-    # A block does not know which rows it holds, so the sizes travel with it as two more bands.
+    # A block does not know its rows, so the sizes are added to it as two more bands.
     return map_blocks(
         lambda b: function(b[:-2], b[-2, 1:-1, 1:2].astype(np.float64), b[-1, 1:-1, 1:2].astype(np.float64)),
         _with_sizes(raster, sizes, block),
@@ -150,7 +177,7 @@ def _with_sizes(raster: xr.DataArray, sizes: CellSizes, block: int | tuple[int, 
 
 
 def _degree_m(latitude_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Metres per degree of longitude and of latitude `(y,)` on the WGS84 ellipsoid."""
+    """Return metres per degree of longitude and of latitude `(y,)` on the WGS84 ellipsoid."""
     phi = np.deg2rad(latitude_deg)
     w2 = 1 - WGS84_ECCENTRICITY_2 * np.sin(phi) ** 2
     degree = np.pi / 180 * WGS84_RADIUS_M

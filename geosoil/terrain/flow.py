@@ -1,9 +1,9 @@
-"""Where water goes on a DEM: sink filling, catchment areas by one or many directions.
+"""Flow of water on a DEM: sink filling, and catchment areas by one or several directions.
 
-Flow needs the whole DEM in memory: about 40 bytes a cell at the peak, 0.6 GiB at 4000 x 4000.
+Flow needs the whole DEM in memory: about 40 bytes per cell at the peak, 0.6 GiB at 4000 x 4000.
 
-Water leaves at the edge of the grid and at cells without data alike: a hole in the data is a drain, so fill small
-holes first. Flats, filled sinks among them, drain to their nearest outlet.
+Water leaves at the edge of the grid and at cells without data: a gap in the data is a drain, so fill small gaps first.
+Flats, including filled sinks, drain to their nearest outlet.
 """
 
 from __future__ import annotations
@@ -30,11 +30,20 @@ MOST_CELLS = 2**31 - 1  # cells are numbered in 32 bits
 
 @dataclass(frozen=True)
 class Drainage:
-    """How water runs off a DEM; made by `drain`.
+    """The drainage of a DEM, as computed by `drain`.
 
-    dem_m, filled_m: `(y, x)` float32 heights in metres, NaN = no data; before and after sinks were filled.
-    order: `(n,)` int32, the cells with data, each after one that it can drain to. parent: `(y, x)` int8, the direction
-    of that one. sizes: of the cells. grid: where they lie. source: the file of the DEM.
+    Attributes
+    ----------
+    dem_m, filled_m : ndarray of shape (y, x), float32
+        Heights in metres before and after sinks were filled; NaN where there is no data.
+    order : ndarray of shape (n,), int32
+        The cells with data, each after a cell to which it can drain.
+    parent : ndarray of shape (y, x), int8
+        The direction of that cell.
+    sizes : CellSizes
+    grid : Grid
+    source : str
+        The file of the DEM.
     """
 
     dem_m: np.ndarray
@@ -65,7 +74,7 @@ class Drainage:
         return _kernels.steepest(self.filled_m, self.parent, self.sizes.width_m, self.sizes.height_m)
 
     def areas(self, flow: FlowMethod) -> tuple[np.ndarray, float]:
-        """Return catchment areas `(y, x)` in m2, float64 with NaN, and the area in m2 whose water leaves the grid."""
+        """Return catchment areas `(y, x)` in m2, float64 with NaN, and the area in m2 that drains out of the grid."""
         from geosoil.terrain import _kernels
 
         size = self.sizes.width_m, self.sizes.height_m
@@ -79,7 +88,7 @@ class Drainage:
         return area_m2, float(leaving_m2)
 
     def raster(self, values: np.ndarray, name: str, units: str) -> xr.DataArray:
-        """Dress `(y, x)` values as a raster on the grid of the DEM."""
+        """Return values `(y, x)` as a raster on the grid of the DEM."""
         return make_raster(
             np.asarray(values, np.float32)[None],
             names=[name],
@@ -93,15 +102,36 @@ class Drainage:
 def drain(
     dem: xr.DataArray, *, min_slope_deg: float = 0.0, z_factor: float = 1.0, degrees: Degrees = "refuse"
 ) -> Drainage:
-    """Fill the sinks of a DEM, and find the order in which its cells drain.
+    """Fill the sinks of a DEM, and find the order in which its cells drain, by a priority flood from the edges.
 
-    dem: raster `(1, y, x)`; heights x z_factor are metres. min_slope_deg: the slope that filled cells keep towards
-    their outlet, in degrees; 0 leaves lakes level. degrees: see `cell_sizes`.
+    Parameters
+    ----------
+    dem : DataArray of shape (1, y, x)
+        Heights, in metres after multiplication by `z_factor`.
+    min_slope_deg : float
+        Slope of filled cells towards their outlet in degrees; 0 leaves filled sinks level.
+    z_factor : float
+    degrees : {"refuse", "scale"}
+        See `cell_sizes`.
 
-    Source: priority flood from the edges, Wang and Liu (2006), Barnes et al. (2014).
-    Raises GridError as `cell_sizes` does, and for more than 2^31 cells; RasterError for several bands, no data,
-    or a z_factor that is not above 0.
+    Returns
+    -------
+    Drainage
 
+    Raises
+    ------
+    GridError
+        As in `cell_sizes`, and for more than 2^31 cells.
+    RasterError
+        If there are several bands or no data, or `z_factor` is not positive.
+
+    References
+    ----------
+    Wang and Liu (2006), International Journal of Geographical Information Science 20, 193-213; Barnes et al. (2014),
+    Computers & Geosciences 62, 117-127.
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> bowl = np.full((1, 5, 5), 9, "float32"); bowl[0, 2, 2] = 1; bowl[0, 0, 0] = 7; bowl[0, 1, 1] = 8
     >>> dem = make_raster(bowl, names=["dem"], crs="EPSG:32633", transform=Affine(3, 0, 0, 0, -3, 0))
@@ -120,7 +150,7 @@ def drain(
         raise GridError(
             source or "DEM",
             found=f"{dem.size} cells",
-            expected=f"at most {MOST_CELLS}, flow runs over all of them at once",
+            expected=f"at most {MOST_CELLS}, because flow needs all of them at once",
             way_out="cut the DEM by catchments, or coarsen it",
         )
     if not 0 < z_factor < np.inf:
@@ -128,7 +158,7 @@ def drain(
             source or "DEM",
             found=f"a z-factor of {z_factor:g}",
             expected="a number above 0",
-            way_out="give what heights are multiplied by to be metres",
+            way_out="give the factor that converts heights to metres",
         )
     dem_m = np.array(dem.values[0], dtype=np.float32)
     if z_factor != 1:
@@ -144,11 +174,15 @@ def drain(
 def fill_sinks(
     dem: xr.DataArray, *, min_slope_deg: float = 0.0, z_factor: float = 1.0, degrees: Degrees = "refuse"
 ) -> xr.DataArray:
-    """Raise the cells of a DEM's sinks to their outlets.
+    """Raise the cells of the sinks of a DEM to their outlets; the parameters and errors are those of `drain`.
 
-    Parameters and errors are those of `drain`. Returns a raster of one band `filled_dem_m`, metres, nowhere lower than
-    the DEM.
+    Returns
+    -------
+    DataArray of shape (1, y, x)
+        The band `filled_dem_m` in metres, nowhere lower than the DEM.
 
+    Examples
+    --------
     >>> from affine import Affine
     >>> bowl = np.full((1, 3, 3), 9, "float32"); bowl[0, 1, 1] = 1
     >>> dem = make_raster(bowl, names=["dem"], crs="EPSG:32633", transform=Affine(3, 0, 0, 0, -3, 0))
@@ -167,14 +201,25 @@ def catchment_area(
     z_factor: float = 1.0,
     degrees: Degrees = "refuse",
 ) -> xr.DataArray:
-    """Compute the area that drains through every cell of a DEM, the cell itself included; sinks are filled first.
+    """Compute the area that drains through every cell of a DEM, including the cell; sinks are filled first.
 
-    flow: "mfd" shares water among all lower neighbours by (drop / distance)^1.1 (Freeman 1991), and at an edge the
-    surface is mirrored outward and that share leaves; "d8" gives it all to the steepest one (O'Callaghan and Mark
-    1984), and cells at an edge pass nothing on. The rest is as in `drain`.
+    Parameters
+    ----------
+    dem : DataArray of shape (1, y, x)
+    flow : {"mfd", "d8"}
+        "mfd" distributes water over all lower neighbours by (drop / distance)^1.1 (Freeman 1991); at an edge the
+        surface is mirrored outwards, and that share leaves. "d8" passes all water to the steepest neighbour
+        (O'Callaghan and Mark 1984), and none from cells at an edge.
+    min_slope_deg, z_factor, degrees
+        As in `drain`, which also describes the errors.
 
-    Returns a raster of one band `catchment_area_m2`. Raises as `drain` does.
+    Returns
+    -------
+    DataArray of shape (1, y, x)
+        The band `catchment_area_m2`.
 
+    Examples
+    --------
     >>> from affine import Affine
     >>> valley = np.abs(np.arange(-2, 3))[None, None] + np.arange(4)[None, ::-1, None]
     >>> dem = make_raster(valley.astype("float32"), names=["dem"], crs="EPSG:32633",

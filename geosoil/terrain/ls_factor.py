@@ -1,7 +1,6 @@
-"""The LS-factor of the (R)USLE: how much length and steepness of slopes add to erosion.
+"""The LS-factor of the (R)USLE: the effect of the length and steepness of slopes on erosion.
 
-slope_rad: slope in radians. specific_area_m: specific catchment area in m. All arrays are `(y, x)`, results too,
-without unit.
+All arrays are `(y, x)`: slopes in radians, specific catchment areas in m, and results without unit.
 """
 
 from __future__ import annotations
@@ -13,13 +12,15 @@ import numpy as np
 LSMethod = Literal["moore", "desmet_govers", "boehner_selige"]
 LSConvention = Literal["paper", "saga"]
 
-UNIT_PLOT_M = 22.13  # length of the plot that LS = 1 belongs to
-UNIT_PLOT_SIN = 0.0896  # sine of its slope, 9 %
+UNIT_PLOT_M = 22.13  # length of the plot with LS = 1
+UNIT_PLOT_SIN = 0.0896  # sine of the slope of this plot, 9 %
 
 
 def ls_moore(specific_area_m: np.ndarray, slope_rad: np.ndarray) -> np.ndarray:
     """Return the LS-factor of Moore et al. (1991): 1.4 (SCA / 22.13)^0.4 (sin b / 0.0896)^1.3, as in SAGA.
 
+    Examples
+    --------
     >>> round(float(ls_moore(np.array(22.13), np.arcsin(0.0896))), 6)
     1.4
     """
@@ -31,10 +32,23 @@ def ls_desmet_govers(
 ) -> np.ndarray:
     """Return the LS-factor of Desmet and Govers (1996), with the slope factor of Wischmeier and Smith (1978).
 
-    inlet_area: the paper's, catchment area where water enters the cell, in m2 (without the cell itself), with
-    aspect_deg for the length of the flow through the cell; or, as SAGA does, the specific catchment area and no aspect.
-    cell_m: side of the cells in m. aspect_deg: degrees clockwise from north; NaN (flat) counts as along an axis.
+    Parameters
+    ----------
+    inlet_area : ndarray of shape (y, x)
+        As in the paper, the catchment area in m2 where water enters the cell (without the cell), with `aspect_deg` for
+        the length of the flow through the cell; or, as in SAGA, the specific catchment area in m without an aspect.
+    slope_rad : ndarray of shape (y, x)
+    cell_m : float or ndarray
+        Side of the cells in m.
+    aspect_deg : ndarray of shape (y, x), optional
+        Degrees clockwise from north; NaN (flat) is treated as along an axis.
 
+    Returns
+    -------
+    ndarray of shape (y, x)
+
+    Examples
+    --------
     >>> head = ls_desmet_govers(np.array(0.0), np.arctan(0.1), 22.13, np.array(0.0))
     >>> round(float(head), 3)  # the length of the unit plot, so L = 1
     1.172
@@ -52,6 +66,8 @@ def ls_desmet_govers(
 def ls_boehner_selige(specific_area_m: np.ndarray, slope_rad: np.ndarray) -> np.ndarray:
     """Return the LS-factor of Boehner and Selige (2006), as in SAGA.
 
+    Examples
+    --------
     >>> round(float(ls_boehner_selige(np.array(22.13), np.array(0.0))), 4)
     0.065
     """

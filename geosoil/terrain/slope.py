@@ -1,7 +1,7 @@
 """Slope, aspect and curvatures of a DEM, from windows of 3 x 3 cells.
 
-A missing neighbour, beyond the edge or without data, is the mirror image of its opposite through the cell
-(z' = 2 z - z_opposite): a plane keeps its slope up to the last row. Where a direction lacks both, the result is NaN.
+A missing neighbour, beyond the edge or without data, is replaced by the mirror image of the opposite one through the
+cell (z' = 2 z - z_opposite), so that a plane has its slope up to the last row. If both are missing, the result is NaN.
 """
 
 from __future__ import annotations
@@ -28,13 +28,30 @@ def slope(
 ) -> xr.DataArray:
     """Compute the slope of a DEM, lazily.
 
-    dem: raster `(1, y, x)`; heights x z_factor are metres. method: Horn (1981), as GDAL, GRASS and terra; or
-    Zevenbergen and Thorne (1987), as SAGA. degrees: see `cell_sizes`. block: side in pixels; values do not
-    depend on it.
+    Parameters
+    ----------
+    dem : DataArray of shape (1, y, x)
+        Heights, in metres after multiplication by `z_factor`.
+    method : {"horn", "zevenbergen_thorne"}
+        Horn (1981), as in GDAL, GRASS and terra; or Zevenbergen and Thorne (1987), as in SAGA.
+    z_factor : float
+    degrees : {"refuse", "scale"}
+        See `cell_sizes`.
+    block : int or (int, int), optional
+        Side of a block in pixels, on which the values do not depend.
 
-    Returns a raster of one band `slope_deg`, degrees from the horizontal, 0 to 90.
-    Raises GridError as `cell_sizes` does.
+    Returns
+    -------
+    DataArray of shape (1, y, x)
+        The band `slope_deg`, degrees from the horizontal, 0 to 90.
 
+    Raises
+    ------
+    GridError
+        As in `cell_sizes`.
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
     >>> plane = np.add.outer(np.arange(4), np.arange(4))[None] * 3.0
@@ -59,12 +76,15 @@ def aspect(
     degrees: Degrees = "refuse",
     block: int | tuple[int, int] | None = None,
 ) -> xr.DataArray:
-    """Compute where the slopes of a DEM face, lazily.
+    """Compute the aspect of the slopes of a DEM, lazily; the parameters and errors are those of `slope`.
 
-    Parameters are those of `slope`. Returns a raster of one band `aspect_deg`: downslope, degrees clockwise from north,
-    0 to 360; NaN on flats, which face nowhere.
-    Raises GridError as `cell_sizes` does.
+    Returns
+    -------
+    DataArray of shape (1, y, x)
+        The band `aspect_deg`: the downslope direction, degrees clockwise from north, 0 to 360; NaN on flats.
 
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
     >>> falls_to_the_east = np.tile(-np.arange(4, dtype="float32"), (1, 4, 1))
@@ -88,13 +108,19 @@ def curvatures(
     degrees: Degrees = "refuse",
     block: int | tuple[int, int] | None = None,
 ) -> xr.DataArray:
-    """Compute profile and plan curvature of a DEM, lazily, from Zevenbergen and Thorne's (1987) surface.
+    """Compute profile and plan curvature of a DEM, lazily, from the surface of Zevenbergen and Thorne (1987).
 
-    Parameters are those of `slope`. Returns a raster of the bands `profile_curvature_1_m` (along the slope line) and
-    `plan_curvature_1_m` (of the contour line), 1/m, convex positive; 0 on flats. A contour that bends within half a
-    cell cannot be seen on the grid: plan curvature is held to 2 / cell size.
-    Raises GridError as `cell_sizes` does.
+    The parameters and errors are those of `slope`. Plan curvature is limited to 2 / cell size, because the grid cannot
+    represent a contour that bends within half a cell.
 
+    Returns
+    -------
+    DataArray of shape (2, y, x)
+        The bands `profile_curvature_1_m` (along the slope line) and `plan_curvature_1_m` (of the contour line), in
+        1/m, positive where convex, 0 on flats.
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
     >>> x, y = np.meshgrid(np.arange(-5.0, 6), np.arange(5.0, -6, -1))
@@ -117,10 +143,12 @@ def gradient(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rise per metre along rows and along columns, `(y, x)` float64, of heights `(y + 2, x + 2)`.
 
-    width_m, height_m: of the cells in metres, `(y, 1)` or `(1, 1)`.
+    `width_m` and `height_m` are the sizes of the cells in metres, `(y, 1)` or `(1, 1)`.
 
-    >>> one = np.ones((1, 1))
-    >>> gradient(np.arange(9.0).reshape(3, 3), one, one, "horn")
+    Examples
+    --------
+    >>> metre = np.ones((1, 1))
+    >>> gradient(np.arange(9.0).reshape(3, 3), metre, metre, "horn")
     (array([[1.]]), array([[3.]]))
     """
     nw, n, ne, w, _, e, sw, s, se = _window(z)
@@ -150,7 +178,7 @@ def aspect_deg(east: np.ndarray, north: np.ndarray) -> np.ndarray:
     array([216.8699,      nan])
     """
     angle = np.rad2deg(np.arctan2(-east, -north)) % 360
-    angle = np.where(angle.astype(np.float32) == 360, 0.0, angle)  # a hair west of north rounds up
+    angle = np.where(angle.astype(np.float32) == 360, 0.0, angle)  # slightly west of north is rounded up
     return np.where((east == 0) & (north == 0), np.nan, angle)
 
 
@@ -159,8 +187,9 @@ def curvatures_1_m(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return profile and plan curvature, `(y, x)` in 1/m, of heights `(y + 2, x + 2)`: see `curvatures`.
 
-    >>> one = np.ones((1, 1))
-    >>> profile, plan = curvatures_1_m(-(np.arange(3.0) ** 2)[None].repeat(3, axis=0), one, one)  # z = -x^2 at x = 1
+    >>> metre = np.ones((1, 1))
+    >>> z = -(np.arange(3.0) ** 2)[None].repeat(3, axis=0)  # z = -x^2 at x = 1
+    >>> profile, plan = curvatures_1_m(z, metre, metre)
     >>> profile.round(4), plan  # 2 / (1 + 2^2)^1.5
     (array([[0.1789]]), array([[-0.]]))
     """
@@ -178,7 +207,7 @@ def curvatures_1_m(
 
 
 def _window(z: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The nine views `(y, x)` of heights `(y + 2, x + 2)`, float64, row by row; missing neighbours are mirrored."""
+    """Return nine views `(y, x)` of heights `(y + 2, x + 2)`, float64, row by row; missing neighbours are mirrored."""
     z = np.asarray(z, dtype=np.float64)
     rows, columns = z.shape[0] - 2, z.shape[1] - 2
     views = [z[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
@@ -190,10 +219,10 @@ def _window(z: np.ndarray) -> tuple[np.ndarray, ...]:
         return np.where(np.isnan(views[k]), otherwise, views[k])
 
     straight = {k: filled(k, 2 * centre - views[8 - k]) for k in (1, 3, 5, 7)}
-    # A diagonal neighbour whose opposite is missing too (a corner) lies on the plane of the two beside it.
+    # A diagonal neighbour whose opposite is also missing (a corner) lies on the plane of the two beside it.
     beside = {0: (1, 3), 2: (1, 5), 6: (7, 3), 8: (7, 5)}
     diagonal = {}
-    for k, (one, other) in beside.items():
+    for k, (first, second) in beside.items():
         mirrored = filled(k, 2 * centre - views[8 - k])
-        diagonal[k] = np.where(np.isnan(mirrored), straight[one] + straight[other] - centre, mirrored)
+        diagonal[k] = np.where(np.isnan(mirrored), straight[first] + straight[second] - centre, mirrored)
     return tuple({4: centre, **straight, **diagonal}[k] for k in range(9))

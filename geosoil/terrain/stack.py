@@ -46,16 +46,43 @@ def terrain_stack(
 ) -> xr.DataArray:
     """Compute slope, aspect, curvatures, catchment area, wetness, LS-factor and streams of a DEM.
 
-    dem: raster `(1, y, x)`, heights x z_factor are metres; or what `drain` made of it, which then stands for z_factor
-    and degrees. slope_method, flow: see `slope` and `catchment_area`. ls: formula of the LS-factor. ls_convention: of
-    Desmet and Govers, "paper" or "saga" (see `ls_desmet_govers`). stream_area_m2: catchment area, by D8, at which a
-    stream begins; None: see `default_stream_area_m2`. degrees: see `cell_sizes`. block: side in pixels.
+    Flow is computed immediately, on the whole DEM in memory; the rest lazily, block by block. Slope, aspect and
+    curvatures are those of the original DEM; wetness and LS use slope and aspect of the filled DEM, as SAGA's Basic
+    Terrain Analysis does.
 
-    Flow is computed at once, on the whole DEM in memory; the rest lazily, block by block. Slope, aspect and curvatures
-    are those of the DEM as it came; wetness and LS take slope and aspect of the filled one, as SAGA's Basic Terrain
-    Analysis. Returns a raster with the bands and units of `UNITS`; NaN = no data, and no direction (aspect of flats).
-    Raises as `drain` and `stream_cells` do, GridError for a single row or column, whose cells have no slope.
+    Parameters
+    ----------
+    dem : DataArray of shape (1, y, x) or Drainage
+        Heights, in metres after multiplication by `z_factor`; or the result of `drain`, which already includes
+        `z_factor` and `degrees`.
+    slope_method, flow
+        See `slope` and `catchment_area`.
+    ls : {"moore", "desmet_govers", "boehner_selige"}
+        Formula of the LS-factor.
+    ls_convention : {"paper", "saga"}
+        Convention for Desmet and Govers (see `ls_desmet_govers`).
+    stream_area_m2 : float, optional
+        Catchment area, by D8, at which a stream begins (default: see `default_stream_area_m2`).
+    z_factor : float
+    degrees : {"refuse", "scale"}
+        See `cell_sizes`.
+    block : int or (int, int), optional
+        Side of a block in pixels.
 
+    Returns
+    -------
+    DataArray of shape (band, y, x)
+        The bands and units of `UNITS`; NaN where there is no data or, for the aspect, no slope.
+
+    Raises
+    ------
+    GridError
+        If the DEM has a single row or column, whose cells have no slope, and as in `cell_sizes`.
+    RasterError
+        As in `drain` and `stream_cells`.
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> plane = np.add.outer(np.arange(9), np.arange(9))[None] * 3.0
     >>> dem = make_raster(plane.astype("float32"), names=["dem"], crs="EPSG:32633",
@@ -72,7 +99,7 @@ def terrain_stack(
         raise GridError(
             drainage.source or "DEM",
             found=f"{drainage.grid.height} x {drainage.grid.width} cells",
-            expected="at least 2 x 2, a slope has two directions",
+            expected="at least 2 x 2 cells, because a slope has two directions",
             way_out="give a larger DEM",
         )
     area_m2, _ = drainage.areas(flow)
@@ -102,7 +129,7 @@ def terrain_stack(
         elif ls_convention == "saga":
             factor = ls_desmet_govers(specific_m, steep, np.sqrt(width_m * height_m))
         else:
-            # Rounding to float32 must not leave a head with less than its own cell.
+            # Rounding to float32 must not make the area of a head smaller than its own cell.
             inlet_m2 = np.maximum(area - width_m * height_m, 0)
             factor = ls_desmet_govers(inlet_m2, steep, np.sqrt(width_m * height_m), facing)
         return np.stack(

@@ -19,8 +19,10 @@ DEFAULT_STREAM_SHARE = 0.01
 
 
 def default_stream_area_m2(drainage: Drainage) -> float:
-    """Return the catchment area at which a stream begins unless the user says: 1 km2, or 1 % of a DEM below 100 km2.
+    """Return the default catchment area at which a stream begins: 1 km2, or 1 % of a DEM of less than 100 km2.
 
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
     >>> from geosoil.terrain.flow import drain
@@ -33,11 +35,26 @@ def default_stream_area_m2(drainage: Drainage) -> float:
 
 
 def stream_cells(drainage: Drainage, stream_area_m2: float) -> xr.DataArray:
-    """Mark the cells through which at least `stream_area_m2` drains, by D8: what lies below a stream's head is one too.
+    """Mark the cells through which at least `stream_area_m2` drains, by D8, so that streams are continuous.
 
-    Returns a raster of one band `stream`: 1 on a stream, 0 elsewhere, NaN = no data. Raises RasterError for an area
-    that is not above 0.
+    Parameters
+    ----------
+    drainage : Drainage
+    stream_area_m2 : float
+        Catchment area in m2 at which a stream begins.
 
+    Returns
+    -------
+    DataArray of shape (1, y, x)
+        The band `stream`: 1 on a stream, 0 elsewhere, NaN where there is no data.
+
+    Raises
+    ------
+    RasterError
+        If the area is not positive.
+
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
     >>> from geosoil.terrain.flow import drain
@@ -52,7 +69,7 @@ def stream_cells(drainage: Drainage, stream_area_m2: float) -> xr.DataArray:
             drainage.source or "DEM",
             found=f"{stream_area_m2:g} m2 where a stream begins",
             expected="an area above 0",
-            way_out="give the catchment area of a stream's head (--stream-area-m2), or leave it out",
+            way_out="give the catchment area at which a stream begins (--stream-area-m2), or omit it",
         )
     area_m2, _ = drainage.areas("d8")
     with np.errstate(invalid="ignore"):
@@ -62,14 +79,22 @@ def stream_cells(drainage: Drainage, stream_area_m2: float) -> xr.DataArray:
 
 
 def stream_lines(drainage: Drainage, streams: xr.DataArray) -> gpd.GeoDataFrame:
-    """Draw the lines of the streams, one from each head or junction to the next junction or to the edge.
+    """Trace the lines of the streams, from each head or junction to the next junction or to the edge.
 
-    streams: of `stream_cells`. Returns a table with the CRS of the DEM: `strahler_order` (1 = a head), `length_m`
-    on the ground, and lines through the centres of cells, downstream. A DEM without streams gives an empty table, and
-    so does one whose streams are single cells at the edge.
+    Parameters
+    ----------
+    drainage : Drainage
+    streams : DataArray of shape (1, y, x)
+        The result of `stream_cells`.
 
-    Source: Strahler (1957), by pyflwdir.
+    Returns
+    -------
+    GeoDataFrame
+        Lines through the centres of cells, downstream, with `strahler_order` (Strahler 1957; 1 is a head) and
+        `length_m` on the ground, in the CRS of the DEM. It is empty without streams, or if they are single cells.
 
+    Examples
+    --------
     >>> from affine import Affine
     >>> from geosoil.raster.layout import make_raster
     >>> from geosoil.terrain.flow import drain
@@ -85,35 +110,35 @@ def stream_lines(drainage: Drainage, streams: xr.DataArray) -> gpd.GeoDataFrame:
     from geosoil.terrain import _kernels
 
     mask = streams.values[0] == 1
-    if not (mask & (drainage.directions != _kernels.OUTLET)).any():  # pyflwdir takes no network of a single cell
+    if not (mask & (drainage.directions != _kernels.OUTLET)).any():  # pyflwdir refuses a network of single cells
         return gpd.GeoDataFrame({"strahler_order": [], "length_m": []}, geometry=[], crs=drainage.grid.crs)
     import pyflwdir
     from shapely import LineString
 
-    # A graph of the stream cells alone: that of all cells would take a GiB at 4000 x 4000.
+    # A graph of the stream cells only; that of all cells would need 1 GiB at 4000 x 4000.
     cells = np.flatnonzero(mask)
     steps = np.append(_kernels.ROW_STEP, 0) * mask.shape[1] + np.append(_kernels.COLUMN_STEP, 0)  # -1, an outlet: 0
     downstream = np.searchsorted(cells, cells + steps[drainage.directions.ravel()[cells]])
     order = pyflwdir.Flwdir(downstream).stream_order(type="strahler")
     flows_on = downstream != np.arange(cells.size)
     joined = np.bincount(downstream[flows_on], minlength=cells.size)
-    found: dict[str, list[Any]] = {"strahler_order": [], "length_m": []}
+    columns_of_lines: dict[str, list[Any]] = {"strahler_order": [], "length_m": []}
     lines = []
     for start in np.flatnonzero((joined != 1) & flows_on):
         path = [start, downstream[start]]
         while joined[path[-1]] == 1 and flows_on[path[-1]]:
             path.append(downstream[path[-1]])
         rows, columns = np.divmod(cells[path], mask.shape[1])
-        found["strahler_order"].append(int(order[start]))
-        found["length_m"].append(_length_m(rows, columns, drainage))
+        columns_of_lines["strahler_order"].append(int(order[start]))
+        columns_of_lines["length_m"].append(_length_m(rows, columns, drainage))
         transform = drainage.grid.transform
         x, y = transform.c + transform.a * (columns + 0.5), transform.f + transform.e * (rows + 0.5)
         lines.append(LineString(np.column_stack([x, y])))
-    return gpd.GeoDataFrame(found, geometry=lines, crs=drainage.grid.crs)
+    return gpd.GeoDataFrame(columns_of_lines, geometry=lines, crs=drainage.grid.crs)
 
 
 def _length_m(rows: np.ndarray, columns: np.ndarray, drainage: Drainage) -> float:
-    """Length on the ground of a line through cells; a step between rows of two widths takes their mean."""
+    """Return the length on the ground of a line through cells; a step between rows has their mean width."""
     width_m, height_m = drainage.sizes.width_m[rows], drainage.sizes.height_m[rows]
     across = np.diff(columns) * (width_m[1:] + width_m[:-1]) / 2
     down = np.diff(rows) * (height_m[1:] + height_m[:-1]) / 2

@@ -5,19 +5,32 @@ from __future__ import annotations
 import numpy as np
 
 MIN_TAN_SLOPE = 0.001
-"""Floor of tan(slope), 1 mm a metre: a flat would make the wetness infinite."""
+"""Smallest tan(slope), 1 mm per metre, because the wetness of a flat would be infinite."""
 
 
 def specific_catchment_area(
     area_m2: np.ndarray, aspect_deg: np.ndarray, width_m: np.ndarray | float, height_m: np.ndarray | float
 ) -> np.ndarray:
-    """Return catchment area per metre of contour, `(y, x)` in m.
+    """Compute the catchment area per metre of contour.
 
-    area_m2: catchment areas. aspect_deg: degrees clockwise from north, NaN on flats, where the mean side of the cell is
-    the width of the flow. width_m, height_m: of the cells. All `(y, x)`, or what spreads to it.
+    The flow crosses a cell on the width w |cos a| + h |sin a| (Quinn et al. 1991; in SAGA by "aspect").
 
-    Source: the flow crosses a cell on the width w |cos a| + h |sin a| (Quinn et al. 1991, as SAGA by "aspect").
+    Parameters
+    ----------
+    area_m2 : ndarray of shape (y, x)
+        Catchment areas in m2.
+    aspect_deg : ndarray of shape (y, x)
+        Degrees clockwise from north; NaN on flats, where the mean side of the cell is the width of the flow.
+    width_m, height_m : float or ndarray
+        Sizes of the cells in m, which broadcast to (y, x).
 
+    Returns
+    -------
+    ndarray of shape (y, x)
+        In m.
+
+    Examples
+    --------
     >>> round(float(specific_catchment_area(np.array(900.0), np.array(90.0), 30.0, 20.0)), 6)
     45.0
     """
@@ -27,10 +40,22 @@ def specific_catchment_area(
 
 
 def wetness_index(specific_area_m: np.ndarray, slope_rad: np.ndarray) -> np.ndarray:
-    """Return the topographic wetness index ln(SCA / tan b), `(y, x)`, finite on flats: tan b is 0.001 at least.
+    """Compute the topographic wetness index ln(SCA / tan b) of Beven and Kirkby (1979), where tan b is at least 0.001.
 
-    specific_area_m: specific catchment area in m. slope_rad: slope in radians. Source: Beven and Kirkby (1979).
+    Parameters
+    ----------
+    specific_area_m : ndarray of shape (y, x)
+        Specific catchment area in m.
+    slope_rad : ndarray of shape (y, x)
+        Slope in radians.
 
+    Returns
+    -------
+    ndarray of shape (y, x)
+        Without unit.
+
+    Examples
+    --------
     >>> wetness_index(np.array([100.0, 1.0]), np.arctan([0.1, 0.0])).round(4)
     array([6.9078, 6.9078])
     """
