@@ -19,7 +19,6 @@ PENDING = {
     "geosoil/pipeline",
     "geosoil/samples",
     "geosoil/studies",
-    "geosoil/terrain",
     "geosoil/workflows",
     "tests",
     "tests/cli",
@@ -29,7 +28,6 @@ PENDING = {
     "tests/sample_data",
     "tests/samples",
     "tests/studies",
-    "tests/terrain",
     "tests/workflows",
 }
 

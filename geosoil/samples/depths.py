@@ -1,4 +1,4 @@
-"""Soil horizons to the means of standard depths, by equal-area splines: one row a profile, a column a layer."""
+"""Harmonise soil horizons to standard depths by equal-area splines: one row per profile, one column per layer."""
 
 from __future__ import annotations
 
@@ -34,17 +34,22 @@ __all__ = [
     "write_sites",
 ]
 
-_DENSITY_RANGE_G_CM3 = (0.05, 2.65)  # peat to quartz without a pore
+_DENSITY_RANGE_G_CM3 = (0.05, 2.65)  # from peat to quartz without pores
 
 
 @dataclass(frozen=True)
 class DepthSites:
     """Properties of profiles by layer.
 
-    sites: one row a profile: its id; for each property and layer a column `PROPERTY_TOP_BOTTOM` (`soc_pct_0_5`), in
-        the units of the property, NaN where the profile covers too little of the layer, and a column
-        `PROPERTY_coverage_TOP_BOTTOM`, the covered share 0 to 1; its point with CRS.
-    properties: their names. notes: what a reader should know, a sentence each.
+    Attributes
+    ----------
+    sites : GeoDataFrame
+        One row per profile: its id, its point with CRS, and for each property and layer a column
+        `PROPERTY_TOP_BOTTOM` (`soc_pct_0_5`) in the units of the property, NaN where the profile covers too little of
+        the layer, and a column `PROPERTY_coverage_TOP_BOTTOM`, the covered share 0 to 1.
+    properties : list of str
+    notes : list of str
+        One sentence per remark on the data.
     """
 
     sites: gpd.GeoDataFrame
@@ -81,20 +86,38 @@ def harmonise(
 ) -> DepthSites:
     """Fit the spline of every profile and property, and average it over layers.
 
-    layers_cm: (top, bottom) of each layer. smoothing, slices, clip: as in `numerics.depth_spline`.
-    min_coverage: a layer of which the profile covers a smaller share is NaN; its coverage is kept. The mean of a
-        layer that counts is that of its covered part. Horizons without a value are gaps, bridged by a straight line,
-        and count as covered; nothing is extrapolated above the first or below the last.
+    Horizons without a value are gaps, which are bridged by a straight line and count as covered. Nothing is
+    extrapolated above the first or below the last horizon. Notes report layer means that are negative or outside the
+    range of the horizons of their profile; they are not clipped unless `clip` is given.
 
-    Notes count layer means below 0 or outside the range of their profile's horizons: nothing is clipped unasked.
-    Raises RecipeError for layers, smoothing, coverage or clip that make no sense, SamplesError where no layer gets a
-    value.
+    Parameters
+    ----------
+    horizons : Horizons
+    layers_cm : sequence of (top, bottom)
+        Limits of each layer, in cm.
+    smoothing, slices, clip
+        As in `numerics.depth_spline`.
+    min_coverage : float
+        A layer of which the profile covers a smaller share is NaN; otherwise its mean is that of the covered part.
 
+    Returns
+    -------
+    DepthSites
+
+    Raises
+    ------
+    RecipeError
+        If layers, smoothing, coverage or clip are not valid.
+    SamplesError
+        If no layer has a value.
+
+    Examples
+    --------
     >>> import geopandas as gpd
     >>> table = pd.DataFrame({"profile": [0, 0], "top_cm": [0.0, 10], "bottom_cm": [10.0, 20], "clay_pct": [20.0, 30]})
     >>> sites = gpd.GeoDataFrame({"id": ["p"]}, geometry=gpd.points_from_xy([13], [52]), crs="EPSG:4326")
-    >>> found = harmonise(Horizons(sites, "id", table, ["clay_pct"], []), layers_cm=[(0, 10), (15, 45)])
-    >>> found.sites.drop(columns="geometry").round(2).values.tolist()
+    >>> depths = harmonise(Horizons(sites, "id", table, ["clay_pct"], []), layers_cm=[(0, 10), (15, 45)])
+    >>> depths.sites.drop(columns="geometry").round(2).values.tolist()
     [['p', 20.28, nan, 1.0, 0.17]]
     """
     layers = checked_layers(layers_cm)
@@ -107,7 +130,7 @@ def harmonise(
     for name in horizons.properties:
         rows = horizons.table.dropna(subset=name)
         depths = (rows["top_cm"].to_numpy(), rows["bottom_cm"].to_numpy())
-        found = layer_means(
+        means = layer_means(
             *depths,
             rows[name].to_numpy(),
             rows["profile"].to_numpy(),
@@ -117,10 +140,10 @@ def harmonise(
             clip=clip,
             n_profiles=len(horizons.sites),
         )
-        mean = np.where(found.coverage >= min_coverage - 1e-9, found.mean, np.nan)
+        mean = np.where(means.coverage >= min_coverage - 1e-9, means.mean, np.nan)
         columns |= {_column(name, *layer): mean[:, i] for i, layer in enumerate(layers)}
-        columns |= {_column(f"{name}_coverage", *layer): found.coverage[:, i] for i, layer in enumerate(layers)}
-        notes += _notes_of_coverage(name, horizons, layers, mean, found.coverage, min_coverage)
+        columns |= {_column(f"{name}_coverage", *layer): means.coverage[:, i] for i, layer in enumerate(layers)}
+        notes += _notes_of_coverage(name, horizons, layers, mean, means.coverage, min_coverage)
         notes += _notes_of_range(name, horizons, rows, mean)
     if not any(np.isfinite(columns[_column(name, *layer)]).any() for name in horizons.properties for layer in layers):
         raise SamplesError(
@@ -141,14 +164,31 @@ def carbon_density(
     bulk_density: str = "bulk_density_g_cm3",
     coarse_fragments: str | None = None,
 ) -> Horizons:
-    """Add `soc_kg_m3`, the mass of organic carbon in a volume of soil, from a measured bulk density.
+    """Add `soc_kg_m3`, the mass of organic carbon per volume of soil, computed with a measured bulk density.
 
-    soc_g_kg (or 10 x soc_pct) x bulk density in g/cm3 x (1 - coarse fragments / 100). bulk_density: of the fine earth.
-    coarse_fragments: a column of their share of the volume in percent; without, there are none. Density is taken by
-    horizon, before any spline: mass in a volume is what a depth mean keeps. NaN where one of them is missing.
+    The density is soc_g_kg (or 10 x soc_pct) x bulk density in g/cm3 x (1 - coarse fragments / 100). It is computed for
+    each horizon, before the spline, because a mean over depth conserves mass per volume.
 
-    Raises SamplesError where no density or carbon was measured, or a density is not between 0.05 and 2.65 g/cm3.
+    Parameters
+    ----------
+    horizons : Horizons
+    bulk_density : str
+        The column of the bulk density of the fine earth in g/cm3.
+    coarse_fragments : str, optional
+        The column of the share of coarse fragments in the volume in percent (default: no coarse fragments).
 
+    Returns
+    -------
+    Horizons
+        With the property `soc_kg_m3`, NaN where a value is missing.
+
+    Raises
+    ------
+    SamplesError
+        If there is no column of carbon or density, or a density is not between 0.05 and 2.65 g/cm3.
+
+    Examples
+    --------
     >>> table = pd.DataFrame({"profile": [0], "top_cm": [0], "bottom_cm": [9], "soc_pct": [2.0], "bd_g_cm3": [1.3]})
     >>> carbon_density(Horizons(None, "id", table, ["soc_pct"], []), bulk_density="bd_g_cm3").table["soc_kg_m3"].item()
     26.0
@@ -182,30 +222,35 @@ def carbon_density(
             )
         earth = 1 - table[coarse_fragments] / 100
     grams = table[carbon] * (10 if carbon == "soc_pct" else 1)
-    said = "no coarse fragments" if coarse_fragments is None else coarse_fragments
+    fragments = "no coarse fragments" if coarse_fragments is None else coarse_fragments
     return replace(
         horizons,
         table=table.assign(soc_kg_m3=grams * density * earth),
         properties=[*(name for name in horizons.properties if name != "soc_kg_m3"), "soc_kg_m3"],
-        notes=[*horizons.notes, f"soc_kg_m3 was computed from {carbon}, {bulk_density} and {said}"],
+        notes=[*horizons.notes, f"soc_kg_m3 was computed from {carbon}, {bulk_density} and {fragments}"],
     )
 
 
 def layer_columns(columns: Iterable[str], name: str) -> list[tuple[str, float, float]]:
-    """Return (column, top, bottom) in cm of every layer of a property, from the shallowest down.
+    """Return (column, top, bottom) in cm of every layer of a property, from the shallowest to the deepest.
 
+    Examples
+    --------
     >>> layer_columns(["id", "soc_pct_5_15", "soc_pct_0_5", "soc_pct_coverage_0_5", "clay_pct_0_5"], "soc_pct")
     [('soc_pct_0_5', 0.0, 5.0), ('soc_pct_5_15', 5.0, 15.0)]
     """
     pattern = re.compile(re.escape(name) + r"_(\d+(?:\.\d+)?)_(\d+(?:\.\d+)?)")
-    found = [(match[0], float(match[1]), float(match[2])) for match in map(pattern.fullmatch, columns) if match]
-    return sorted(found, key=lambda layer: layer[1:])
+    layers = [(match[0], float(match[1]), float(match[2])) for match in map(pattern.fullmatch, columns) if match]
+    return sorted(layers, key=lambda layer: layer[1:])
 
 
 def write_sites(result: DepthSites, path: str | os.PathLike[str]) -> Path:
-    """Write the sites as a GeoPackage, whole or not at all, and return its path.
+    """Write the sites as a GeoPackage atomically, and return its path.
 
-    Raises OutputError where the name does not end in `.gpkg` or cannot be written.
+    Raises
+    ------
+    OutputError
+        If the name does not end in `.gpkg`, or the file cannot be written.
     """
     path = check_output_path(path, (".gpkg",), "SITES.gpkg")
     with atomic_path(path) as temporary:
@@ -247,11 +292,11 @@ def _notes_of_coverage(
 
 
 def _notes_of_range(name: str, horizons: Horizons, rows: pd.DataFrame, mean: np.ndarray) -> list[str]:
-    """Tell how often and how far the means leave the range of their profile's horizons."""
+    """Report how often and how far the means are outside the range of the horizons of their profile."""
     by_profile = rows.groupby("profile")[name]
-    every = np.arange(len(horizons.sites))
-    low = by_profile.min().reindex(every).to_numpy()[:, None]
-    high = by_profile.max().reindex(every).to_numpy()[:, None]
+    profiles = np.arange(len(horizons.sites))
+    low = by_profile.min().reindex(profiles).to_numpy()[:, None]
+    high = by_profile.max().reindex(profiles).to_numpy()[:, None]
     ids = horizons.sites[horizons.profile_id].to_numpy()
     notes = []
     negative = (mean < 0) & (low >= 0)

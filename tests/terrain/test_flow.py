@@ -126,7 +126,7 @@ def test_water_leaves_into_a_hole_of_the_data():
     area = catchment_area(dem_of(heights, cell_m=1.0), "d8").values[0]
     assert np.isnan(area[2, 4])
     assert area[2, 3] == 3  # its cells end here
-    assert area[2, 6] == 1  # and the row begins anew behind the cells that touch the hole
+    assert area[2, 6] == 1  # and the row starts again behind the cells that touch the hole
     np.testing.assert_array_equal(fill_sinks(dem_of(heights)).values[0], heights.astype("float32"))
 
 
