@@ -1,4 +1,4 @@
-"""Tables of soil horizons from files: read, checked profile by profile, and said what is wrong with them."""
+"""Read tables of soil horizons and check them profile by profile."""
 
 from __future__ import annotations
 
@@ -29,10 +29,18 @@ _PLACE_NAMES = frozenset({"x", "y", "lon", "lat", "longitude", "latitude", "east
 class Horizons:
     """Checked horizons of soil profiles.
 
-    sites: one row a profile: its id, and its point with CRS. profile_id: the name of the column of ids.
-    table: one row a horizon, by profile and depth: `profile` (the row of its site), `top_cm`, `bottom_cm`, and the
-        properties as float64 in the units their names say; NaN where there is no value.
-    properties: their names. notes: what a reader of the result should know, a sentence each.
+    Attributes
+    ----------
+    sites : GeoDataFrame
+        One row per profile: its id, and its point with CRS.
+    profile_id : str
+        The column of ids.
+    table : DataFrame
+        One row per horizon, by profile and depth: `profile` (the row of its site), `top_cm`, `bottom_cm`, and the
+        properties as float64 in the units of their names; NaN where there is no value.
+    properties : list of str
+    notes : list of str
+        One sentence per remark on the data.
     """
 
     sites: gpd.GeoDataFrame
@@ -146,7 +154,7 @@ def read_horizons(
 
 
 def _number_columns(path: Path, table: pd.DataFrame, others: set[str], notes: list[str]) -> list[str]:
-    """Return the columns where most filled cells hold numbers; those of text are noted, not passed over."""
+    """Return the columns in which most filled cells are numbers, and note the columns of text."""
     shares = {
         str(name): np.isfinite(as_numbers(table[name])).sum() / max(1, has_value(table[name]).sum())
         for name in table.columns
@@ -166,7 +174,7 @@ def _number_columns(path: Path, table: pd.DataFrame, others: set[str], notes: li
 
 
 def _refuse_other_depths(path: Path, top: np.ndarray, bottom: np.ndarray, top_cm: str, bottom_cm: str) -> None:
-    """Refuse a table whose depths are all heights, swapped, or metres: no profile of it could be kept."""
+    """Raise SamplesError if all depths of a table are heights, swapped, or in metres."""
     known = np.isfinite(top) & np.isfinite(bottom) & (top != bottom)
     if not known.any():
         return
@@ -246,16 +254,16 @@ def _place_faults(ids: np.ndarray, at: np.ndarray) -> list[Fault]:
 
 
 def _kept(path: Path, ids: np.ndarray, faults: list[Fault], on_error: str, notes: list[str]) -> np.ndarray:
-    """Return which rows stay: all without a fault; raise or note what is wrong."""
+    """Return which rows are kept: all without a fault; the faults are raised or noted."""
     if not faults:
         return np.ones(len(ids), bool)
 
-    def said(fault: Fault) -> str:
+    def describe(fault: Fault) -> str:
         return f"{fault.what}: {list_ids(pd.unique(ids[fault.rows]))} ({fault.way_out})"
 
     bad = pd.unique(ids[np.any([fault.rows for fault in faults], axis=0)])
     n_profiles = len(pd.unique(ids))
-    text = f"{len(bad)} of {n_profiles} profiles with faults: {'; '.join(map(said, faults))}"
+    text = f"{len(bad)} of {n_profiles} profiles with faults: {'; '.join(map(describe, faults))}"
     if on_error == "stop" or len(bad) == n_profiles:
         drop = "" if len(bad) == n_profiles else ', or drop these profiles with on_error="drop" (--on-error drop)'
         raise SamplesError(path, found=text, expected="horizons one below the other", way_out=f"correct them{drop}")
@@ -264,7 +272,7 @@ def _kept(path: Path, ids: np.ndarray, faults: list[Fault], on_error: str, notes
 
 
 def _check_degrees(path: Path, points: Any) -> None:
-    """Refuse metres under a CRS of degrees, and degrees under one of metres."""
+    """Raise SamplesError for metres with a CRS in degrees, and for degrees with a CRS in metres."""
     degrees = bool(((points.x.abs() <= 180) & (points.y.abs() <= 90)).all())
     if points.crs.is_geographic != degrees:
         looks, units = ("degrees", "metres") if degrees else ("metres", "degrees")
