@@ -27,7 +27,7 @@ Overlap = Literal["detector", "wavelength", "vnir", "swir"]
 def open_cube(
     path: str | os.PathLike[str],
     *,
-    bands: str | os.PathLike[str] | None = None,
+    band_table: str | os.PathLike[str] | None = None,
     scale: float | None = None,
     offset: float | None = None,
     nodata: float | None = None,
@@ -42,7 +42,7 @@ def open_cube(
     ----------
     path : path or URL
         The folder of a product (see `SENSORS`), or a file that `open_raster` accepts.
-    bands : path, optional
+    band_table : path, optional
         A CSV table of wavelengths (see `read_band_table`) that replaces those of the file.
     scale, offset : float, optional
         value = scale * stored + offset, as in `open_raster`. For an ENVI file with a `reflectance scale factor` the
@@ -96,9 +96,9 @@ def open_cube(
         raise RasterError("the cube", found="an empty path", expected="a file or a folder", way_out="give its path")
     sensor: Sensor | None
     if Path(path).is_dir():
-        cube, sensor, good = _from_folder(Path(path), bands, scale, offset, nodata)
+        cube, sensor, good = _from_folder(Path(path), band_table, scale, offset, nodata)
     else:
-        cube, sensor, good = _from_file(path, bands, scale, offset, nodata)
+        cube, sensor, good = _from_file(path, band_table, scale, offset, nodata)
     notes = list(cube.attrs.get("notes", []))
     wavelength_nm = cube["wavelength_nm"].values
     cube = cube.assign_coords(band=_names(wavelength_nm))

@@ -64,7 +64,7 @@ def explain_map(
     Raises the GeosoilError that says what does not fit.
     """
     path, folder = _output(output, [cube, bands]), find_model(os.fspath(model))
-    opened = open_cube(cube, bands=bands, scale=scale, nodata=nodata, drop_nm=[])
+    opened = open_cube(cube, band_table=bands, scale=scale, nodata=nodata, drop_nm=[])
     loaded = load_pixel_model(folder)
     if not isinstance(loaded, PixelModel):
         raise ModelFileError(

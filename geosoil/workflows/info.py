@@ -27,7 +27,7 @@ def describe_path(path: str, *, bands: str | None = None) -> str:
     if Path(path).suffix.lower() in SPECTRA_ENDINGS:
         return _spectra(path)
     try:
-        return _cube(open_cube(path, bands=bands, drop_nm=[]))
+        return _cube(open_cube(path, band_table=bands, drop_nm=[]))
     except WavelengthError:
         if bands is not None:
             raise

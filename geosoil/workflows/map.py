@@ -79,7 +79,7 @@ def prepare_cube(
     """Check that a cube and a model fit, as `map_cube` does, and return the map that is still to be made."""
     folder, card = _model_for(model, covariates=False)
     # Bad bands were left out by wavelength at training; here a model reads what it needs, whatever the rest is.
-    opened = open_cube(cube, bands=bands, scale=scale, nodata=nodata, drop_nm=[])
+    opened = open_cube(cube, band_table=bands, scale=scale, nodata=nodata, drop_nm=[])
     loaded = load_model(folder)  # a network may need seconds: first what fails at once
     if not isinstance(loaded, PixelModel):
         raise ModelFileError(

@@ -100,14 +100,14 @@ def test_a_cube_without_wavelengths_is_refused_and_a_table_supplies_them(tmp_pat
     with pytest.raises(WavelengthError, match=r"no wavelengths.*--bands"):
         open_cube(path)
     (tmp_path / "table.csv").write_text("centre_nm,fwhm_nm,good\n450,5,1\n900,6,0\n")
-    cube = open_cube(path, bands=tmp_path / "table.csv")
+    cube = open_cube(path, band_table=tmp_path / "table.csv")
     assert cube.wavelength_nm.values.tolist() == [450] and cube.fwhm_nm.values.tolist() == [5]
 
 
 def test_a_table_goes_before_the_response_files_of_a_product(tmp_path):
     folder = write_gf5(tmp_path / "product", counts=(2, 2))
     (tmp_path / "table.csv").write_text("centre_nm\n450\n900\n1000\n2200\n")
-    cube = open_cube(folder, bands=tmp_path / "table.csv")
+    cube = open_cube(folder, band_table=tmp_path / "table.csv")
     assert cube.wavelength_nm.values.tolist() == [450, 900, 1000, 2200]
     assert "fwhm_nm" not in cube.coords  # that of the response files belongs to other centres
 
