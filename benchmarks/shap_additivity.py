@@ -23,7 +23,7 @@ from geosoil.models.contract import Target
 from geosoil.models.pixel import PixelModel
 from geosoil.models.store import save_model
 from geosoil.spectra.absorbance import Absorbance
-from geosoil.workflows.explained_map import explain_map
+from geosoil.workflows.explain_map import explain_map
 
 LIMIT_PERCENT = 2.0
 

@@ -63,11 +63,11 @@ def command(
         name: value for name, value in {"n_pixels": pixels, "n_background": background}.items() if value is not None
     }
     if cube is not None:
-        from geosoil.workflows.explained_map import explain_map
+        from geosoil.workflows.explain_map import explain_map
 
-        result = explain_map(model, cube, output, bands=bands, scale=scale, seed=seed, **sizes)
+        result = explain_map(model, cube, output, band_table=bands, scale=scale, seed=seed, **sizes)
     elif covariates:
-        from geosoil.workflows.explained_map import explain_covariates_map
+        from geosoil.workflows.explain_map import explain_covariates_map
 
         result = explain_covariates_map(model, covariates, output, like=like, seed=seed, **sizes)
     else:

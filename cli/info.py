@@ -12,4 +12,4 @@ def command(path: str, bands: str | None) -> None:
     """Tell what a cube, a table of spectra or a model holds."""
     from geosoil.workflows.info import describe_path
 
-    click.echo(describe_path(path, bands=bands))
+    click.echo(describe_path(path, band_table=bands))

@@ -10,7 +10,7 @@ import click
 
 from geosoil_cli.many import ManyCommand
 
-CUBE_OPTIONS = ("bands", "scale", "nodata", "bare_soil", "ndvi_max", "nbr2_max")
+CUBE_OPTIONS = ("band_table", "scale", "nodata", "bare_soil", "ndvi_max", "nbr2_max")
 COVARIATE_OPTIONS = ("like", "unseen")
 RUN_OPTIONS = ("block", "threads", "workers", "cluster", "memory_bytes", "mode", "on_error", "device")
 
@@ -40,7 +40,12 @@ def _bytes(ctx: click.Context, option: click.Parameter, text: str | None) -> int
     type=click.Choice(["stop", "nodata"]),
     help="What a class without training samples does; default stop.",
 )
-@click.option("--bands", metavar="CSV", help="Wavelengths of a cube that has none: column wavelength_nm [, fwhm_nm].")
+@click.option(
+    "--bands",
+    "band_table",
+    metavar="CSV",
+    help="Wavelengths of a cube that has none: column wavelength_nm [, fwhm_nm].",
+)
 @click.option("--scale", type=float, help="Reflectance = stored value x SCALE, where the file does not say so.")
 @click.option("--nodata", type=float, help="The stored value of no data, where the file does not say so.")
 @click.option("--mask", metavar="MASK.tif", help="Leave out where this is 0 or no data (clouds, water).")

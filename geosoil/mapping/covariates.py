@@ -93,12 +93,15 @@ def match_covariates(
     """
     if isinstance(covariates, xr.DataArray):
         names = [str(name) for name in covariates["band"].values]
-        tables = _tables(model, names)
-        stack = one_hot(covariates, tables, unseen=unseen)
+        stack = one_hot(covariates, _tables(model, names), unseen=unseen)
     else:
-        names = [str(name) for name in open_stack(covariates, like=like)["band"].values]
-        tables = _tables(model, names)
-        stack = open_stack(covariates, like=like, classes=tables, unseen=unseen)
+        names = []
+
+        def class_tables(bands: list[str]) -> dict[str, ClassTable]:
+            names.extend(bands)
+            return _tables(model, bands)
+
+        stack = open_stack(covariates, like=like, classes=class_tables, unseen=unseen)
     source = stack.attrs.get("source") or "covariates"
     if stack.rio.crs is None:
         raise GridError(

@@ -127,11 +127,15 @@ class PredictBlock:
     def __call__(self, block: Block) -> Block:
         halo = self.model.halo
         inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]
-        left_out = np.zeros(inner.shape[1:], bool)
-        if self.bare_soil is not None:
-            left_out |= ~self.bare_soil.is_bare(inner[list(self.bare_soil_bands)])
-        if self.masked:
-            left_out |= np.nan_to_num(inner[-1]) == 0
         predicted = self.model.predict(block[: self.n_features])
-        predicted[:, left_out] = np.nan
+        predicted[:, self.left_out(inner)] = np.nan
         return predicted
+
+    def left_out(self, block: Block) -> np.ndarray:
+        """Return which pixels `(y, x)` of a block without halo are left out by the bare-soil test or the mask."""
+        left_out = np.zeros(block.shape[1:], bool)
+        if self.bare_soil is not None:
+            left_out |= ~self.bare_soil.is_bare(block[list(self.bare_soil_bands)])
+        if self.masked:
+            left_out |= np.nan_to_num(block[-1]) == 0
+        return left_out

@@ -139,13 +139,15 @@ def read_card(folder: Path) -> ModelCard:
         raise ModelFileError(path, found=f"no JSON ({error})", expected="a model card", way_out=_WAY_OUT) from error
 
 
-def load_model(folder: str | Path) -> AnyModel:
+def load_model(folder: str | Path, card: ModelCard | None = None) -> AnyModel:
     """Read a model by folder or by name (see `find_model`); executes nothing that the files say.
+
+    card: of `read_card`, where the caller has read it already.
 
     Raises ModelFileError for a folder that is not a model, or one that has been tampered with.
     """
     folder = find_model(folder)
-    card = read_card(folder)
+    card = card or read_card(folder)
     for file in (WEIGHTS, FOREST):
         if (folder / file).exists() and (folder / file).resolve().parent != folder.resolve():
             raise ModelFileError(

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from geosoil.report.figure_style import Extent
-    from geosoil.report.point_map import PointMap
     from geosoil.studies.results import TrainResult
     from geosoil.workflows.map import MapResult
+    from geosoil.workflows.point_map import PointMap
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A soil map against the terrain: the table of correlations, and the map with the streams drawn over it."""
+"""Correlate a soil map with terrain: a table of correlations, and a picture of the map with the streams over it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from geosoil.errors import RasterError, SamplesError
 from geosoil.evaluate.correlate import CAVEAT, correlation_table, half_zones, polygon_zones, read_polygons
@@ -17,26 +15,25 @@ from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.stack import open_stack
 from geosoil.raster.grid import Grid
 from geosoil.report.figure_style import save_figure
-from geosoil.report.map_figures import streams_figure
+from geosoil.report.quicklooks import streams_quicklook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import geopandas as gpd
+    import numpy as np
     import pandas as pd
     import xarray as xr
-    from matplotlib.figure import Figure
 
 PAPER_FACTORS = ("twi", "slope_deg", "ls_factor")
 CIRCULAR = ("aspect_deg",)
 HALVES = "halves"
-QUICKLOOK_PIXELS = 1500
 
 
 @dataclass(frozen=True)
 class CorrelationResult:
-    """What `correlate_map` found and wrote; table: of `correlation_table`."""
+    """The table of `correlation_table`, the files that `correlate_map` wrote, and notes."""
 
     table: pd.DataFrame
     path: Path
@@ -44,7 +41,7 @@ class CorrelationResult:
     notes: tuple[str, ...]
 
     def summary(self) -> str:
-        """Say the table and where it is."""
+        """Return the table as text, and the paths of the files."""
         shown = self.table.to_string(index=False, float_format=lambda value: f"{value:.4f}")
         return f"{shown}\ntable      {self.path}\nmap        {self.picture}"
 
@@ -62,13 +59,34 @@ def correlate_map(
 ) -> CorrelationResult:
     """Correlate a property of a soil map with terrain factors, and draw the map with its streams.
 
-    soil_map: a raster; band: the name of its property, by default the first. terrain: rasters of factors, of
-    `geosoil terrain` for instance, brought to the grid of the map where theirs is another, which the notes say.
-    factors: names of their bands; None takes all but aspect, which is an angle. output: `.csv`; the picture goes beside
-    it. zones: polygons, or "halves" for the left and right half of the image; zone_column: of their names. streams:
-    lines to draw; by default the band `stream` of the terrain.
+    Parameters
+    ----------
+    soil_map : path-like
+        A raster of the property.
+    terrain : path-like or sequence of path-like
+        Rasters of terrain factors, such as `map_terrain` writes; other grids are resampled to that of the map.
+    output : path-like
+        The table, `.csv`; the picture is written beside it.
+    band : str, optional
+        Name of the band of the property; default: the first.
+    factors : sequence of str, optional
+        Names of the bands of terrain; None takes all except aspect, which is an angle.
+    zones : path-like, optional
+        Polygons, or "halves" for the left and the right half of the image.
+    zone_column : str, optional
+        Column of the names of the zones.
+    streams : path-like, optional
+        Lines to draw; default: the band `stream` of the terrain.
 
-    Raises the GeosoilError that says what does not fit; nothing half-written is left then.
+    Returns
+    -------
+    CorrelationResult
+        The table, the files and notes.
+
+    Raises
+    ------
+    GeosoilError
+        An input or the output does not fit; no unfinished file is left.
     """
     paths = [terrain] if isinstance(terrain, str | os.PathLike) else terrain
     inputs = [soil_map, *paths, None if zones == HALVES else zones, streams]
@@ -76,16 +94,16 @@ def correlate_map(
     if zone_column is not None and zones in (None, HALVES):
         raise SamplesError(
             "zones",
-            found=f"a column {zone_column} of {'no zones' if zones is None else 'the halves of the image'}",
-            expected="polygons whose names it holds",
-            way_out="name their file with --zones, or leave --zone-column out",
+            found=f"a column {zone_column} for {'no zones' if zones is None else 'the halves of the image'}",
+            expected="polygons with this column",
+            way_out="give their file with --zones, or leave --zone-column out",
         )
     values = _property(soil_map, band)
     grid = Grid.of(values)
     stack = open_stack(terrain, like=values)
-    there = [str(name) for name in stack["band"].values]
+    names = [str(name) for name in stack["band"].values]
     notes = list(stack.attrs.get("notes", ()))
-    chosen = _chosen(stack.attrs.get("source", "terrain"), there, factors, notes)
+    chosen = _chosen(stack.attrs.get("source", "terrain"), names, factors, notes)
     lines = None if streams is None else _lines(streams, grid)
     masks: Iterator[tuple[str, np.ndarray]] = iter(())
     if zones == HALVES:
@@ -95,12 +113,14 @@ def correlate_map(
     with ExitStack() as places:
         temporary = places.enter_context(atomic_path(path))
         temporary_picture = places.enter_context(atomic_path(path.with_suffix(".png")))
-        table = correlation_table(values, stack.isel(band=[there.index(name) for name in chosen]), masks)
+        table = correlation_table(values, stack.isel(band=[names.index(name) for name in chosen]), masks)
         empty = table[table["pearson_r"].isna()]
-        notes += [f"{row.zone}, {row.factor}: no r from {row.n} pixels that vary" for row in empty.itertuples()]
+        notes += [
+            f"{row.zone}, {row.factor}: no correlation, as the {row.n} pixels do not vary" for row in empty.itertuples()
+        ]
         table.to_csv(temporary, index=False, float_format="%.6g")
-        network = lines if lines is not None else _stream_cells(stack, there, notes)
-        save_figure(_picture(values, network), temporary_picture)
+        network = lines if lines is not None else _stream_cells(stack, names, notes)
+        save_figure(streams_quicklook(values, network), temporary_picture)
     return CorrelationResult(table, path, path.with_suffix(".png"), (*notes, CAVEAT))
 
 
@@ -112,24 +132,24 @@ def _property(path: str | os.PathLike[str], band: str | None) -> xr.DataArray:
             path,
             found=f"no band {band}",
             expected=f"one of {', '.join(names[:12])}",
-            way_out="name a band that is there",
+            way_out="choose one of these bands",
         )
     return opened.isel(band=[0 if band is None else names.index(band)])
 
 
-def _chosen(where: object, there: list[str], factors: Sequence[str] | None, notes: list[str]) -> list[str]:
+def _chosen(where: object, names: list[str], factors: Sequence[str] | None, notes: list[str]) -> list[str]:
     if factors is None:
-        left_out = [name for name in there if name in CIRCULAR]
+        left_out = [name for name in names if name in CIRCULAR]
         if left_out:
-            notes.append(f"{', '.join(left_out)} was left out: an angle that ends where it begins has no correlation")
-        return [name for name in there if name not in CIRCULAR]
-    missing = [name for name in factors if name not in there]
+            notes.append(f"{', '.join(left_out)} was left out: an angle has no linear correlation")
+        return [name for name in names if name not in CIRCULAR]
+    missing = [name for name in factors if name not in names]
     if missing:
         raise RasterError(
             where,
             found=f"no band {', '.join(missing)}",
-            expected=f"bands among {', '.join(there[:12])}",
-            way_out="name the factors with --factor, or take --all-bands",
+            expected=f"one or more of {', '.join(names[:12])}",
+            way_out="choose the factors with --factor, or give --all-bands",
         )
     return list(factors)
 
@@ -143,7 +163,7 @@ def _lines(path: str | os.PathLike[str], grid: Grid) -> gpd.GeoDataFrame:
     try:
         lines = gpd.read_file(path, engine="pyogrio")
     except (OSError, ValueError, RuntimeError) as error:  # pyogrio's are RuntimeErrors
-        raise refuse(f"no file of lines ({str(error).splitlines()[0]})", "check the path") from error
+        raise refuse(f"a file that cannot be read as lines ({str(error).splitlines()[0]})", "check the path") from error
     if not isinstance(lines, gpd.GeoDataFrame):
         raise refuse("a table without geometry", "give a file of lines")
     strange = sorted(set(lines.geom_type.dropna()) - {"LineString", "MultiLineString"})
@@ -152,36 +172,8 @@ def _lines(path: str | os.PathLike[str], grid: Grid) -> gpd.GeoDataFrame:
     return lines if lines.crs is None or lines.crs == grid.crs else lines.to_crs(grid.crs)
 
 
-def _stream_cells(stack: xr.DataArray, there: list[str], notes: list[str]) -> np.ndarray | None:
-    if "stream" in there:
-        return stack.isel(band=there.index("stream")).values
-    notes.append("no streams were drawn: the terrain has no band `stream`, and no lines were given")
+def _stream_cells(stack: xr.DataArray, names: list[str], notes: list[str]) -> np.ndarray | None:
+    if "stream" in names:
+        return stack.isel(band=names.index("stream")).values
+    notes.append("no streams are drawn, as the terrain has no band `stream` and no lines were given")
     return None
-
-
-def _picture(values: xr.DataArray, network: gpd.GeoDataFrame | np.ndarray | None) -> Figure:
-    grid = Grid.of(values)
-    every = max(1, max(grid.height, grid.width) // QUICKLOOK_PIXELS)
-    shown = values.values[0, ::every, ::every]
-    if isinstance(network, np.ndarray):
-        network = _thinned(network, every)[: shown.shape[0], : shown.shape[1]]
-    seen = shown[np.isfinite(shown)]
-    low, high = np.percentile(seen, [2, 98]) if seen.size else (0.0, 1.0)
-    left, bottom, right, top = grid.bounds
-    name = str(values["band"].values[0])
-    return streams_figure(
-        shown,
-        np.zeros(shown.shape) if network is None else network,
-        title=name if network is None else f"{name} and streams",
-        unit=values.attrs.get("units") or name,
-        low=float(low),
-        high=float(high) if high > low else float(low) + 1,
-        extent=(left, right, bottom, top),
-    )
-
-
-def _thinned(cells: np.ndarray, every: int) -> np.ndarray:
-    """Shrink stream cells such that a line one cell wide stays one: the maximum of each square."""
-    rows, columns = (-side % every for side in cells.shape)
-    padded = np.pad(np.nan_to_num(cells), ((0, rows), (0, columns)))
-    return padded.reshape(padded.shape[0] // every, every, padded.shape[1] // every, every).max(axis=(1, 3))

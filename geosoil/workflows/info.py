@@ -1,37 +1,54 @@
-"""What a path holds, in plain lines: for `geosoil info`."""
+"""Describe a model, a table of spectra, a cube or another raster as text."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geosoil.errors import GeosoilError, RasterError, WavelengthError
-from geosoil.io.rasters.reader import open_raster
-from geosoil.io.spectra.reader import read_spectra
+from geosoil.io.spectra.reader import is_spectra, read_spectra
+from geosoil.mapping.inputs import CovariateInput, CubeInput
 from geosoil.models.store import CARD, find_model, read_card
-from geosoil.raster.grid import Grid
-from geosoil.sensors.cube import open_cube
 
 if TYPE_CHECKING:
-    import xarray as xr
+    import os
 
-SPECTRA_ENDINGS = {".csv", ".parquet", ".asd", ".sli", ".txt", ".tsv"}
+    Pairs = list[tuple[str, str]]
 
 
-def describe_path(path: str, *, bands: str | None = None) -> str:
-    """Describe a model, a table of spectra or a cube; raises the error of its reader for anything else."""
-    if _is_model(path):
-        return _model(find_model(path))
-    if Path(path).suffix.lower() in SPECTRA_ENDINGS:
-        return _spectra(path)
+def describe_path(path: str | os.PathLike[str], **cube_options: Any) -> str:
+    """Describe what a path holds.
+
+    Parameters
+    ----------
+    path : path-like
+        A model folder or the name of a model, a table of spectra, a cube, or another raster.
+    **cube_options
+        Options of a cube, as for `map_cube`.
+
+    Returns
+    -------
+    str
+        One line per property.
+
+    Raises
+    ------
+    GeosoilError
+        The path cannot be read.
+    """
+    text = str(path)
+    if _is_model(text):
+        return _lines(_describe_model(find_model(text)))
+    if is_spectra(text):
+        return _lines(_describe_spectra(text))
     try:
-        return _cube(open_cube(path, band_table=bands, drop_nm=[]))
+        return _lines(CubeInput(text, **cube_options).describe())
     except WavelengthError:
-        if bands is not None:
+        if any(value is not None for value in cube_options.values()):
             raise
-        return _cube(open_raster(path))
+        return _lines(CovariateInput(text).describe())
 
 
 def _is_model(path: str) -> bool:
@@ -48,12 +65,12 @@ def _is_model(path: str) -> bool:
         return False
 
 
-def _lines(pairs: list[tuple[str, str]]) -> str:
+def _lines(pairs: Pairs) -> str:
     width = max(len(name) for name, _ in pairs)
     return "\n".join(f"{name:{width}s}  {text}" for name, text in pairs)
 
 
-def _model(folder: Path) -> str:
+def _describe_model(folder: Path) -> Pairs:
     card = read_card(folder)
     used = [feature for feature in card.features if feature.used]
     waves = [feature.wavelength_nm for feature in used if feature.wavelength_nm is not None]
@@ -64,54 +81,23 @@ def _model(folder: Path) -> str:
         ("reads", f"{len(used)} of {len(card.features)} bands of {card.quantity}{span}"),
         ("steps", " > ".join(card.preprocessing)),
         ("samples", str(card.training.n_samples)),
-        ("made", f"{card.created} with geosoil {card.versions.get('geosoil', '?')}"),
+        ("created", f"{card.created} with geosoil {card.versions.get('geosoil', '?')}"),
     ]
     for protocol, figures in card.metrics.items():
         shown = ", ".join(f"{name} {value:.3g}" for name, value in figures.items() if isinstance(value, float))
         pairs.append((protocol, shown))
-    return _lines(pairs)
+    return pairs
 
 
-def _spectra(path: str) -> str:
+def _describe_spectra(path: str) -> Pairs:
     spectra = read_spectra(path)
     n, p = spectra.values.shape
     low, high = spectra.wavelength_nm[[0, -1]]
     step = np.diff(spectra.wavelength_nm)
-    others = ", ".join(map(str, spectra.table.columns)) or "none"
-    return _lines(
-        [
-            ("spectra", f"{n} x {p} bands of {spectra.quantity}, {path}"),
-            ("wavelength", f"{low:g} to {high:g} nm, step {step.min():g} to {step.max():g} nm"),
-            ("values", f"{np.nanmin(spectra.values):.4g} to {np.nanmax(spectra.values):.4g}"),
-            ("columns", others),
-        ]
-    )
-
-
-def _cube(cube: xr.DataArray) -> str:
-    bands, height, width = cube.shape
-    pairs = [
-        ("raster", f"{bands} bands x {height} rows x {width} columns, {cube.attrs.get('source', '')}"),
-        ("CRS", str(cube.rio.crs) if cube.rio.crs else "none: orthorectify it before mapping"),
-        ("transform", " ".join(f"{value:g}" for value in Grid.of(cube).transform[:6])),
-        ("units", cube.attrs.get("units") or "not stated"),
-        ("blocks", str(cube.encoding.get("preferred_chunks", "not stated"))),
+    spacing = f", step {step.min():g} to {step.max():g} nm" if len(step) else ""
+    return [
+        ("spectra", f"{n} x {p} bands of {spectra.quantity}, {path}"),
+        ("wavelength", f"{low:g} to {high:g} nm{spacing}"),
+        ("values", f"{np.nanmin(spectra.values):.4g} to {np.nanmax(spectra.values):.4g}"),
+        ("columns", ", ".join(map(str, spectra.table.columns)) or "none"),
     ]
-    if "wavelength_nm" in cube.coords:
-        waves = cube["wavelength_nm"].values
-        back = int((np.diff(waves) < 0).sum())
-        seam = f", steps back {back} time(s): detectors overlap" if back else ""
-        pairs.append(("wavelength", f"{waves.min():.1f} to {waves.max():.1f} nm{seam}"))
-        if "fwhm_nm" in cube.coords:
-            fwhm = cube["fwhm_nm"].values
-            pairs.append(("width", f"{np.nanmin(fwhm):.1f} to {np.nanmax(fwhm):.1f} nm (FWHM)"))
-    else:
-        names = ", ".join(str(name) for name in cube["band"].values[:8])
-        pairs.append(("bands", f"{names}{', ...' if bands > 8 else ''}; no wavelengths"))
-    if cube.attrs.get("sensor"):
-        pairs.append(("sensor", str(cube.attrs["sensor"])))
-    pairs += [("note", note) for note in cube.attrs.get("notes", [])]
-    middle = cube.isel(y=slice(height // 2, height // 2 + 32), x=slice(width // 2, width // 2 + 32)).values
-    if np.isfinite(middle).any():
-        pairs.append(("values", f"around {np.nanmedian(middle):.4g} in the middle"))
-    return _lines(pairs)

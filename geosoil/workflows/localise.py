@@ -1,4 +1,4 @@
-"""`geosoil localise` from end to end: a library and a site in, the chosen rows as a table, with figure and passes."""
+"""Choose the rows of a spectral library that best represent a site: a table, the passes, and a picture."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ADDED_COLUMNS = ("library_row", "rs_local_order", "rs_local_error")
 
 @dataclass(frozen=True, eq=False)
 class LocalisedLibrary:
-    """What was written where: rows (Parquet), passes (CSV), figure (PNG); chosen rows of the library `(k,)`."""
+    """The chosen rows of the library `(k,)`, and the files: rows (Parquet), passes (CSV) and figure (PNG)."""
 
     path: Path
     passes_path: Path
@@ -40,15 +40,15 @@ class LocalisedLibrary:
     notes: tuple[str, ...]
 
     def summary(self) -> str:
-        """Tell what was chosen and how the errors of the subsets fell from pass to pass."""
+        """Return a few lines on the chosen rows and on the error of the subsets in each pass."""
         lines = [*self.notes]
         step = max(1, len(self.passes) // 8)
         shown = sorted({*range(0, len(self.passes), step), len(self.passes) - 1} if len(self.passes) else ())
         for i in shown:
-            one = self.passes.iloc[i]
+            row = self.passes.iloc[i]
             lines.append(
-                f"pass {i + 1:4d}: {int(one.n_before):6d} -> {int(one.n_after):6d} rows,"
-                f" {int(one.n_subsets):6d} subsets, median RMSE {one.median_error:.4g}"
+                f"pass {i + 1:4d}: {int(row.n_before):6d} -> {int(row.n_after):6d} rows,"
+                f" {int(row.n_subsets):6d} subsets, median RMSE {row.median_error:.4g}"
             )
         lines.append(f"{len(self.chosen)} of {self.n_library} rows chosen for {self.n_site} samples ({self.target})")
         lines += [f"rows    {self.path}", f"passes  {self.passes_path}", f"figure  {self.figure_path}"]
@@ -65,15 +65,33 @@ def localise(
     journal: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> LocalisedLibrary:
-    """Choose the rows of a library of spectra that best serve a site, by RS-LOCAL, and write them.
+    """Choose the rows of a spectral library that best represent a site, by RS-LOCAL, and write them.
 
-    library, site: what `read_spectra` reads, both with the column `target`, whose name says its unit. output: a Parquet
-    file that `read_spectra` reads back: the chosen rows as the library has them, with `library_row`, `rs_local_order`
-    (1 the best) and `rs_local_error` (in the unit of the target); OUTPUT_passes.csv and OUTPUT.png stand beside it.
-    id_column: of both tables, where it is not `sample_id` or `id`. journal: a killed run goes on from it.
-    settings: those of `rs_local`.
+    Parameters
+    ----------
+    library, site : path-like
+        Spectra, in any format of `read_spectra`.
+    output : path-like
+        A Parquet file for the chosen rows, with the columns `library_row`, `rs_local_order` (1 is the best) and
+        `rs_local_error` (in the unit of the target) added; OUTPUT_passes.csv and OUTPUT.png are written beside it.
+    target : str
+        Column of the property in both tables; its name states the unit, such as `soc_pct`.
+    id_column : str, optional
+        Column of sample names in both tables; default: `sample_id` or `id`.
+    journal : path-like, optional
+        A file to which each pass is saved, and from which an interrupted run is resumed.
+    **settings
+        Parameters of `rs_local`.
 
-    Raises the GeosoilError that says what does not fit, before anything is computed.
+    Returns
+    -------
+    LocalisedLibrary
+        The chosen rows, the files and notes.
+
+    Raises
+    ------
+    GeosoilError
+        An input or the output does not fit; this is checked before anything is computed.
     """
     output = check_output_path(
         output, (".parquet",), "ROWS.parquet", inputs=[library, site], beside=["_passes.csv", ".png"]
@@ -81,22 +99,27 @@ def localise(
     passes_path, figure_path = output.with_name(f"{output.stem}_passes.csv"), output.with_suffix(".png")
     for path in (output, passes_path, figure_path):
         require_writable(path)
-    ours, theirs = (read_spectra(Path(path), id_column=id_column) for path in (site, library))
-    taken = set(ADDED_COLUMNS) & set(map(str, theirs.table.columns))
+    site_spectra, library_spectra = (read_spectra(Path(path), id_column=id_column) for path in (site, library))
+    taken = set(ADDED_COLUMNS) & set(map(str, library_spectra.table.columns))
     if taken:
         raise SamplesError(
-            theirs.source,
+            library_spectra.source,
             found=f"a column {sorted(taken)[0]}",
             expected="a library, not the rows of an earlier choice",
             way_out="give the library itself",
         )
-    aligned = align_library(theirs, ours, target=target)
+    aligned = align_library(library_spectra, site_spectra, target=target)
     result = rs_local(aligned.X_library, aligned.y_library, aligned.X_site, aligned.y_site, journal=journal, **settings)
     chosen = aligned.library_rows[result.rows]
-    table = theirs.table.iloc[chosen].reset_index(drop=True).drop(columns="sample_id", errors="ignore")
+    table = library_spectra.table.iloc[chosen].reset_index(drop=True).drop(columns="sample_id", errors="ignore")
     table[list(ADDED_COLUMNS)] = np.column_stack([chosen, result.order, result.errors])
     table = table.astype({"library_row": int, "rs_local_order": int})
-    rows = replace(theirs, values=theirs.values[chosen], ids=[theirs.ids[i] for i in chosen], table=table)
+    rows = replace(
+        library_spectra,
+        values=library_spectra.values[chosen],
+        ids=[library_spectra.ids[i] for i in chosen],
+        table=table,
+    )
     _draw(aligned, result.rows, target, figure_path)
     with atomic_path(passes_path) as temporary:
         numbered = result.passes.set_axis(range(1, len(result.passes) + 1))

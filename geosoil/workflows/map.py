@@ -1,190 +1,353 @@
-"""Map a cube, or a stack of covariates: input and model are checked, then the map is written as people meet it."""
+"""Map a cube or covariates with a model: a COG, with a style for QGIS and a picture beside it."""
 
 from __future__ import annotations
 
 import os
-from pathlib import PurePath
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from geosoil.errors import ModelFileError
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioError
+
+from geosoil import __version__
+from geosoil.io.journal import Identity, resumed_note
 from geosoil.io.output_paths import check_output_path
-from geosoil.io.rasters.reader import open_raster
-from geosoil.io.rasters.stack import as_grid, same_grid
-from geosoil.io.rasters.warped import warp_raster
-from geosoil.mapping.covariates import compare_grids, match_covariates
+from geosoil.io.provenance import provenance_tags, shown_name
+from geosoil.io.rasters.dataset_cache import limit_gdal_cache
+from geosoil.io.remote.objects import is_object, upload
+from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput, open_mask
 from geosoil.mapping.job import prepare_map
-from geosoil.mapping.match import match_bands
-from geosoil.mapping.run import RunOptions
-from geosoil.models.pixel import PixelModel
-from geosoil.models.store import find_model, load_model, read_card
+from geosoil.mapping.run import RunOptions, run_map
 from geosoil.raster.grid import Grid
-from geosoil.sensors.cube import open_cube
+from geosoil.report.figure_style import save_figure
+from geosoil.report.qgis import write_qml
+from geosoil.report.quicklooks import map_quicklook
 from geosoil.spectra.bare_soil import BareSoil
-from geosoil.workflows.map_files import MapResult, PreparedMap, shown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
 
     from geosoil.io.rasters.class_bands import Unseen
-    from geosoil.models.card import ModelCard
+    from geosoil.io.rasters.cog import CogSummary
+    from geosoil.mapping.job import MapJob
+    from geosoil.mapping.plan import Plan
+    from geosoil.models.contract import Target
 
     Progress = Callable[[str, int, int], None]
+    PathLike = str | os.PathLike[str]
 
-__all__ = ["MapResult", "map_covariates", "map_cube", "prepare_covariates", "prepare_cube"]
 
-COVARIATES = "covariates"  # what the card of a model says that reads them; others read a cube
+@dataclass(frozen=True)
+class MapResult:
+    """What `map_cube` or `map_covariates` wrote.
+
+    Parameters
+    ----------
+    path : Path or str
+        The map; a string is the address of an object store.
+    style, quicklook : Path, str or None
+        The QGIS style and the picture; None if the map has no value.
+    cog : CogSummary
+        Size and statistics of the map.
+    notes : tuple of str
+        What was done to the input, and what the user should know about the map.
+    unread : tuple of str
+        Why parts of the map are nodata: parts of the input that could not be read.
+    """
+
+    path: Path | str
+    style: Path | str | None
+    quicklook: Path | str | None
+    cog: CogSummary
+    notes: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Return a few lines on where the map is and what it holds."""
+        lines = [f"map        {self.path}"]
+        width = max(10, *(len(band.name) for band in self.cog.bands))
+        for band in self.cog.bands:
+            pixels = f"{band.valid_count} of {self.cog.shape[1] * self.cog.shape[2]} pixels"
+            if band.valid_count:
+                figures = f"{band.minimum:.4g} .. {band.maximum:.4g}, mean {band.mean:.4g} {band.unit}; {pixels}"
+            else:
+                figures = f"no pixel with a value; {pixels}"
+            lines.append(f"{band.name:{width}s} {figures}")
+        if self.quicklook:
+            lines.append(f"quicklook  {self.quicklook}")
+        if self.style:
+            lines.append(f"QGIS style {self.style}")
+        return "\n".join(lines)
 
 
 def map_cube(
-    cube: str | os.PathLike[str],
-    model: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
+    cube: PathLike,
+    model: PathLike | ModelInput,
+    output: PathLike | None = None,
     *,
-    bands: str | os.PathLike[str] | None = None,
+    band_table: PathLike | None = None,
     scale: float | None = None,
+    offset: float | None = None,
     nodata: float | None = None,
-    mask: str | os.PathLike[str] | None = None,
+    mask: PathLike | None = None,
     bare_soil: BareSoil | bool = False,
     progress: Progress | None = None,
-    **running: Any,
+    **run_options: Any,
 ) -> MapResult:
-    """Map a cube with a model, to a cloud-optimized GeoTIFF with style and quicklook beside it.
+    """Map a cube with a model, to a cloud-optimized GeoTIFF with a QGIS style and a picture beside it.
 
-    cube: what `open_cube` opens; bands, scale, nodata as there. model: a folder, or the name of a known model.
-    output: default CUBE_MODEL.tif in the working folder; an address of an object store (s3://) too. mask: a raster on
-    the cube's grid, 0 or no data is left out. bare_soil: leave out plants, residue and water; thresholds by a
-    `BareSoil`. progress: called as `progress("map", pixels done, pixels in all)`. running: threads, workers, memory
-    and all else that `RunOptions` names; the values depend on none of it.
+    Parameters
+    ----------
+    cube : path-like
+        A file, an address or the folder of a product, as `open_cube` takes it.
+    model : path-like
+        A model folder, or the name of a known model.
+    output : path-like, optional
+        The map, a file or an `s3://` address; default: CUBE_MODEL.tif in the working folder.
+    band_table : path-like, optional
+        CSV table of wavelengths, for a cube without them.
+    scale, offset : float, optional
+        Reflectance = stored value x scale + offset; default: what the file states.
+    nodata : float, optional
+        The stored value that means no data; default: what the file states.
+    mask : path-like, optional
+        A raster on the grid of the cube; pixels where it is 0 or nodata are left out.
+    bare_soil : BareSoil or bool
+        Leave out vegetation, crop residue and water, by the default thresholds or those of a `BareSoil`.
+    progress : callable, optional
+        Called as `progress("map", pixels done, all pixels)`.
+    **run_options
+        Threads, workers, memory and the other fields of `RunOptions`; the values do not depend on them.
 
-    Raises the GeosoilError that says what does not fit. Nothing half-written is left then; the finished blocks of a map
-    that had begun are, in OUTPUT.unfinished, for `mode="resume"`.
+    Returns
+    -------
+    MapResult
+        Where the map is, its statistics and notes.
+
+    Raises
+    ------
+    GeosoilError
+        The cube, the model or the output does not fit. No unfinished file is left; finished blocks of a map that was
+        interrupted are kept in OUTPUT.unfinished, for `mode="resume"`.
     """
-    return prepare_cube(
-        cube, model, output, bands=bands, scale=scale, nodata=nodata, mask=mask, bare_soil=bare_soil
-    ).write(RunOptions(**running), progress)
-
-
-def prepare_cube(
-    cube: str | os.PathLike[str],
-    model: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
-    *,
-    bands: str | os.PathLike[str] | None = None,
-    scale: float | None = None,
-    nodata: float | None = None,
-    mask: str | os.PathLike[str] | None = None,
-    bare_soil: BareSoil | bool = False,
-) -> PreparedMap:
-    """Check that a cube and a model fit, as `map_cube` does, and return the map that is still to be made."""
-    folder, card = _model_for(model, covariates=False)
-    # Bad bands were left out by wavelength at training; here a model reads what it needs, whatever the rest is.
-    opened = open_cube(cube, band_table=bands, scale=scale, nodata=nodata, drop_nm=[])
-    loaded = load_model(folder)  # a network may need seconds: first what fails at once
-    if not isinstance(loaded, PixelModel):
-        raise ModelFileError(
-            folder, found="a model of patches", expected="a model of spectra", way_out="map it with --covariates"
-        )
-    matched = match_bands(loaded, opened)
-    soil = BareSoil() if bare_soil is True else bare_soil or None
-    masked = open_raster(mask) if mask is not None else None
-    mapping = prepare_map(matched.model, opened, bands=matched.bands, bare_soil=soil, mask=masked)
-    tags = {"GEOSOIL_CUBE": shown_name(cube)}
-    notes = [*matched.notes]
-    options = {"scale": scale, "nodata": nodata}
-    tags |= {f"GEOSOIL_{name.upper()}": str(value) for name, value in options.items() if value is not None}
-    if bands is not None:
-        tags["GEOSOIL_BANDS"] = shown_name(bands)
-    if soil is not None:
-        tags["GEOSOIL_BARE_SOIL"] = str(soil)
-        notes.append(f"bare soil only: {soil}")
-    if mask is not None:
-        tags["GEOSOIL_MASK"] = shown_name(mask)
-    inputs = [one for one in (cube, bands, mask) if one is not None]
-    path = _output(output, cube, card, inputs)
-    return PreparedMap(path, mapping, folder, card, tags, tuple(notes), tuple(inputs))
-
-
-def map_covariates(
-    covariates: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    model: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
-    *,
-    like: str | os.PathLike[str] | None = None,
-    unseen: Unseen = "stop",
-    mask: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
-    **running: Any,
-) -> MapResult:
-    """Map a stack of covariates with a model, to a cloud-optimized GeoTIFF with a band for each target of the model.
-
-    covariates: files for `open_stack`, in any order; the model finds its bands in them by name. like: a raster whose
-    grid the map takes, default the first covariate. unseen: what a class without training samples does: "stop", or
-    "nodata". model, output, progress, running: as for `map_cube`. mask: a raster of any grid, 0 or no data is left out.
-
-    Raises as `map_cube` does.
-    """
-    return prepare_covariates(covariates, model, output, like=like, unseen=unseen, mask=mask).write(
-        RunOptions(**running), progress
+    source = CubeInput(cube, band_table, scale, offset, nodata)
+    return prepare_input(source, model, output, mask=mask, bare_soil=bare_soil).write(
+        RunOptions(**run_options), progress
     )
 
 
-def prepare_covariates(
-    covariates: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    model: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
+def map_covariates(
+    covariates: PathLike | Sequence[PathLike],
+    model: PathLike | ModelInput,
+    output: PathLike | None = None,
     *,
-    like: str | os.PathLike[str] | None = None,
+    like: PathLike | None = None,
     unseen: Unseen = "stop",
-    mask: str | os.PathLike[str] | None = None,
+    mask: PathLike | None = None,
+    progress: Progress | None = None,
+    **run_options: Any,
+) -> MapResult:
+    """Map covariate rasters with a model, to a cloud-optimized GeoTIFF with one band per target of the model.
+
+    Parameters
+    ----------
+    covariates : path-like or sequence of path-like
+        Rasters of any grids, in any order; the model finds its bands by their names.
+    model, output, progress, **run_options
+        As for `map_cube`.
+    like : path-like, optional
+        A raster whose grid the map takes; default: the first covariate.
+    unseen : {"stop", "nodata"}
+        What happens at a class that has no training samples: the run stops, or the pixel becomes nodata.
+    mask : path-like, optional
+        A raster of any grid; pixels where it is 0 or nodata are left out.
+
+    Returns
+    -------
+    MapResult
+        Where the map is, its statistics and notes.
+
+    Raises
+    ------
+    GeosoilError
+        As `map_cube` does.
+    """
+    source = CovariateInput(covariates, like, unseen)
+    return prepare_input(source, model, output, mask=mask).write(RunOptions(**run_options), progress)
+
+
+def prepare_cube(
+    cube: PathLike,
+    model: PathLike | ModelInput,
+    output: PathLike | None = None,
+    *,
+    mask: PathLike | None = None,
+    bare_soil: BareSoil | bool = False,
+    **cube_options: Any,
 ) -> PreparedMap:
-    """Check that covariates and a model fit, as `map_covariates` does, and return the map that is still to be made."""
-    paths = [covariates] if isinstance(covariates, str | os.PathLike) else list(covariates)
-    folder, card = _model_for(model, covariates=True)
-    loaded = load_model(folder)
-    matched = match_covariates(loaded, covariates, like=like, unseen=unseen)
-    grid = Grid.of(matched.raster)
-    notes = [*matched.notes]
-    if card.grid is not None:
-        notes += compare_grids(card.grid, grid, patch=2 * loaded.halo + 1)
+    """Check that a cube and a model fit and return the map to be written; parameters as for `map_cube`."""
+    return prepare_input(CubeInput(cube, **cube_options), model, output, mask=mask, bare_soil=bare_soil)
+
+
+def prepare_covariates(
+    covariates: PathLike | Sequence[PathLike],
+    model: PathLike | ModelInput,
+    output: PathLike | None = None,
+    *,
+    like: PathLike | None = None,
+    unseen: Unseen = "stop",
+    mask: PathLike | None = None,
+) -> PreparedMap:
+    """Check that covariates and a model fit and return the map to be written; parameters as for `map_covariates`."""
+    return prepare_input(CovariateInput(covariates, like, unseen), model, output, mask=mask)
+
+
+def prepare_input(
+    source: CubeInput | CovariateInput,
+    model: PathLike | ModelInput,
+    output: PathLike | None = None,
+    *,
+    mask: PathLike | None = None,
+    bare_soil: BareSoil | bool = False,
+) -> PreparedMap:
+    """Check that an input and a model fit and return the map to be written; parameters as for `map_cube`."""
+    opened = ModelInput.find(model)
+    matched = source.match(opened)
+    notes = matched.notes
     masked = None
-    tags = {"GEOSOIL_COVARIATES": "; ".join(shown_name(one) for one in paths)}
     if mask is not None:
-        masked = open_raster(mask)
-        if not same_grid(grid, as_grid(masked)):
-            masked = warp_raster(mask, grid, "nearest")
-            notes.append(f"{shown_name(mask)}: brought to the grid of the map by nearest")
-        tags["GEOSOIL_MASK"] = shown_name(mask)
-    if unseen != "stop":
-        tags["GEOSOIL_UNSEEN_CLASSES"] = unseen
-    mapping = prepare_map(loaded, matched.raster, mask=masked)
-    inputs = [one for one in (*paths, like, mask) if one is not None]
-    path = _output(output, paths[0], card, inputs)
-    return PreparedMap(path, mapping, folder, card, tags, tuple(notes), tuple(inputs))
+        masked, mask_notes = open_mask(mask, Grid.of(matched.raster), warp=isinstance(source, CovariateInput))
+        notes += mask_notes
+    soil = BareSoil() if bare_soil is True else bare_soil or None
+    if soil is not None:
+        notes += (f"bare soil only: {soil}",)
+    job = prepare_map(matched.model, matched.raster, bands=matched.bands, bare_soil=soil, mask=masked)
+    files = source.files if mask is None else (*source.files, mask)
+    path = output if output is not None else f"{PurePath(shown_name(files[0])).stem}_{opened.card.name}.tif"
+    check_output_path(path, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=(".qml", ".png"))
+    settings = source.settings | {
+        "bare_soil": soil,
+        "mask": None if mask is None else shown_name(mask),
+    }
+    return PreparedMap(os.fspath(path), job, opened, settings, notes, files)
 
 
-def _model_for(model: str | os.PathLike[str], *, covariates: bool) -> tuple[Path, ModelCard]:
-    """Return the folder and the card of a model, if it reads what there is to map."""
-    folder = find_model(os.fspath(model))
-    card = read_card(folder)
-    if (card.quantity == COVARIATES) != covariates:
-        other = "--cube (map_cube)" if covariates else "--covariates (map_covariates)"
-        raise ModelFileError(
-            folder,
-            found=f"a model of {card.quantity}",
-            expected="a model of covariates" if covariates else "a model of a cube",
-            way_out=f"map it with {other}, or choose another model",
-        )
-    return folder, card
+@dataclass(frozen=True)
+class PreparedMap:
+    """A map whose input and model fit, to be planned or written.
+
+    Parameters
+    ----------
+    output : str
+        Path or address of the map.
+    mapping : MapJob
+        The model and the bands it reads.
+    model : ModelInput
+        The folder and the card of the model.
+    settings : mapping
+        Inputs and options, as `provenance_tags` takes them.
+    notes : tuple of str
+        What was done to the input.
+    files : tuple of path-like
+        All input files.
+    """
+
+    output: str
+    mapping: MapJob
+    model: ModelInput
+    settings: Mapping[str, object]
+    notes: tuple[str, ...]
+    files: tuple[PathLike, ...]
+
+    def plan(self, run_options: RunOptions) -> Plan:
+        """Return how the map would be computed; at most one block is computed for it."""
+        return run_options.plan(self.mapping, self.output, timed=True)
+
+    def is_written(self) -> bool:
+        """Return whether the output is a finished map of the same model, inputs and options.
+
+        A map is moved to its place when it is finished, with its identity in the tags.
+        """
+        if is_object(self.output) or not Path(self.output).is_file():
+            return False
+        try:
+            with rasterio.open(self.output) as written:
+                tags = written.tags()
+        except RasterioError:
+            return False
+        return tags.get("GEOSOIL_IDENTITY") == self.identity.sha256 and "GEOSOIL_UNREAD_WINDOWS" not in tags
+
+    def write(self, run_options: RunOptions, progress: Progress | None = None) -> MapResult:
+        """Compute the map and write it with its tags, its style and its picture."""
+        if not is_object(self.output):
+            return self._write(Path(self.output), run_options, progress)
+        with TemporaryDirectory() as folder:
+            return self._write(Path(folder) / PurePath(self.output).name, run_options, progress)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What decides the pixels: the content of the inputs, the model, the options and the version."""
+        settings = {name: str(value) for name, value in self.settings.items() if value is not None}
+        model = dict(zip(("model", "model_sha256"), self.model.identity, strict=True))
+        files = {f"input {number}, {shown_name(path)}": path for number, path in enumerate(self.files, start=1)}
+        return Identity.of(model | settings | {"version": __version__}, files=files)
+
+    @limit_gdal_cache()
+    def _write(self, path: Path, run_options: RunOptions, progress: Progress | None) -> MapResult:
+        targets = self.mapping.predict.model.targets
+        settings = {**self.settings, "identity": self.identity.sha256}
+        with run_map(
+            self.mapping,
+            path,
+            output=self.output,
+            identity=self.identity,
+            tags=provenance_tags(settings, model=self.model.identity, notes=self.notes),
+            units=[target.unit for target in targets],
+            run_options=run_options,
+            progress=progress,
+        ) as made:
+            notes = [*self.notes, *made.notes, *_at_the_limits(path, targets)]
+            if made.resumed:
+                notes.append(resumed_note(made.resumed, "blocks"))
+            if made.damaged:
+                notes.append(f"damaged blocks that were computed again: {made.damaged}")
+            style = quicklook = None
+            first = made.cog.bands[0]
+            if first.valid_count:
+                style = write_qml(path, band_name=first.name, unit=first.unit, low=first.p2, high=first.p98)
+                quicklook = path.with_suffix(".png")
+                save_figure(map_quicklook(path, made.cog.bands, self.model.card.name), quicklook)
+            unread = tuple(block.error or "" for block in made.unread)
+            result = MapResult(path, style, quicklook, made.cog, tuple(notes), unread)
+            return _uploaded(result, self.output) if is_object(self.output) else result
 
 
-def _output(
-    output: str | os.PathLike[str] | None,
-    source: str | os.PathLike[str],
-    card: ModelCard,
-    inputs: Sequence[str | os.PathLike[str]],
-) -> str:
-    """Return where the map goes; raises OutputError for a name of another kind, and for one of the inputs."""
-    path = os.fspath(output) if output is not None else f"{PurePath(shown_name(source)).stem}_{card.name}.tif"
-    check_output_path(path, (".tif", ".tiff"), "OUT.tif", inputs=inputs, beside=(".qml", ".png"))
-    return path
+def _uploaded(made: MapResult, output: str) -> MapResult:
+    """Copy a map and the files beside it to an object store."""
+    placed: dict[str, Any] = {}
+    for name in ("style", "quicklook", "path"):  # the map last: where it exists, all files are complete
+        file = getattr(made, name)
+        if file is not None:
+            placed[name] = f"{output.rpartition('/')[0]}/{file.name}"
+            upload(file, placed[name])
+    return replace(made, **placed)
+
+
+def _at_the_limits(path: Path, targets: tuple[Target, ...]) -> list[str]:
+    """Count the pixels that were set to an end of the valid range."""
+    notes = []
+    with rasterio.open(path) as source:
+        for number, target in enumerate(targets, start=1):
+            limits = [limit for limit in target.valid_range if limit is not None]
+            ends_of = np.array(limits, np.float32)
+            count = 0
+            for _, window in source.block_windows(number):
+                count += int(np.count_nonzero(np.isin(source.read(number, window=window), ends_of)))
+            if count:
+                ends = " or ".join(f"{limit:g}" for limit in limits)
+                notes.append(f"{target.name}: {count} pixels were predicted outside the valid range and set to {ends}")
+    return notes

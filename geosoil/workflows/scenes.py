@@ -1,34 +1,30 @@
-"""Many scenes to maps: a COG each, one VRT and one STAC collection over all; one that fails does not stop the rest."""
+"""Map many scenes: one COG per scene, and one VRT and one STAC collection over all of them."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import rasterio
-from rasterio.errors import RasterioError
 
 from geosoil.errors import GeosoilError, OutputError, RasterError
 from geosoil.io.journal import resumed_note
 from geosoil.io.rasters.mosaic import OVERLAPS, write_vrt
 from geosoil.io.rasters.scenes import Scene, find_scenes
+from geosoil.mapping.inputs import ModelInput
 from geosoil.mapping.run import RunOptions
-from geosoil.models.store import find_model, read_card
 from geosoil.report.stac import write_collection
 from geosoil.workflows.map import MapResult, prepare_cube
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
-    from geosoil.io.journal import Identity
     from geosoil.workflows.map import Progress
 
 
 @dataclass(frozen=True)
 class MappedScene:
-    """A scene and its map; result: what `map_cube` said of it, None where the map stood there already."""
+    """A scene and its map; `result` is None if the map was already finished before."""
 
     scene: Scene
     path: Path
@@ -37,7 +33,17 @@ class MappedScene:
 
 @dataclass(frozen=True)
 class ScenesResult:
-    """What `map_scenes` wrote: maps in the order of the mosaic, lowest first; failed: (name, the error's line)."""
+    """What `map_scenes` wrote.
+
+    Parameters
+    ----------
+    maps : tuple of MappedScene
+        In the order of the mosaic, the lowest first.
+    failed : tuple of (str, str)
+        Name and error message of each scene that could not be mapped.
+    vrt, collection : Path
+        The mosaic and the STAC collection.
+    """
 
     maps: tuple[MappedScene, ...]
     failed: tuple[tuple[str, str], ...]
@@ -46,13 +52,13 @@ class ScenesResult:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """One line for each scene that could not be mapped, and each window of others that could not be read."""
-        unread = [(one.scene.name, line) for one in self.maps if one.result for line in one.result.unread]
+        """One line per scene that could not be mapped, and per part of another scene that could not be read."""
+        unread = [(mapped.scene.name, line) for mapped in self.maps if mapped.result for line in mapped.result.unread]
         return tuple(f"scene {name}: {line}" for name, line in (*self.failed, *unread))
 
     def summary(self) -> str:
-        """Say in a few lines where the maps are, and how many scenes failed."""
-        n_kept = sum(one.result is None for one in self.maps)
+        """Return a few lines on where the maps are, and how many scenes failed."""
+        n_kept = sum(mapped.result is None for mapped in self.maps)
         lines = [
             f"maps       {len(self.maps)} of {len(self.maps) + len(self.failed)} scenes in {self.vrt.parent}",
             f"mosaic     {self.vrt} ({OVERLAPS})",
@@ -74,28 +80,49 @@ def map_scenes(
     on_done: Callable[[str], None] | None = None,
     **options: Any,
 ) -> ScenesResult:
-    """Map every scene with a model, and put a mosaic and a STAC collection beside the maps.
+    """Map every scene with a model, and write a mosaic and a STAC collection of the maps.
 
-    cube: what `find_scenes` takes. model: a folder, or the name of a known model. output: a folder, made where there
-    is none; it gets `SCENE_MODEL.tif` with style, quicklook and STAC item a scene, `MODEL.vrt` over all, and
-    `collection.json`. options: of `map_cube`, for every scene.
+    Where maps overlap, the scene named last lies on top; where it is nodata, the one below is visible. A scene that
+    cannot be mapped is listed in the result's `failed`, and the others are mapped.
 
-    With `mode="resume"` a complete map is kept, if it was made of the same cube, model and options. progress: called as
-    `progress(what, done, total)`, with "scenes" and what `map_cube` reports. on_done: called with one line per scene.
+    Parameters
+    ----------
+    cube : path-like
+        A file pattern, a list of files or a STAC item collection, as `find_scenes` takes it.
+    model : path-like
+        A model folder, or the name of a known model.
+    output : path-like
+        A folder, created if it does not exist: SCENE_MODEL.tif with style, picture and STAC item for each scene,
+        MODEL.vrt, and collection.json.
+    progress : callable, optional
+        Called as `progress(what, done, total)`, with "scenes" and what `map_cube` reports.
+    on_done : callable, optional
+        Called with one line per scene.
+    **options
+        All other options of `map_cube`, for all scenes. With `mode="resume"`, a finished map of the same scene, model
+        and options is kept.
 
-    Where maps overlap, the scene named last lies on top; where it has no data, the one below shows.
-    A scene that cannot be mapped is in the result's `failed`; the rest is done.
+    Returns
+    -------
+    ScenesResult
+        The maps, and the scenes that failed.
 
-    Raises RasterError where no scene is found or none could be mapped, ModelFileError for what is no model,
-    OutputError where the folder cannot be written or holds the scenes themselves.
+    Raises
+    ------
+    RasterError
+        No scene is found, or none can be mapped.
+    ModelFileError
+        The folder is not a model.
+    OutputError
+        The output folder cannot be written, or holds the scenes.
     """
+    of_run = {field.name for field in fields(RunOptions)}
+    run_options = RunOptions(**{name: value for name, value in options.items() if name in of_run})
+    map_options = {name: value for name, value in options.items() if name not in of_run}
     scenes = find_scenes(cube)
-    folder, home = Path(output), find_model(os.fspath(model))
-    name = read_card(home).name
-    _make(folder, scenes)
-    names = {field.name for field in fields(RunOptions)}
-    running = RunOptions(**{name: value for name, value in options.items() if name in names})
-    input_options = {name: value for name, value in options.items() if name not in names}
+    folder, opened = Path(output), ModelInput.find(model)
+    name = opened.card.name
+    _make_folder(folder, scenes)
     maps: list[MappedScene] = []
     failed: list[tuple[str, str]] = []
     for number, scene in enumerate(scenes, start=1):
@@ -103,40 +130,38 @@ def map_scenes(
         if progress is not None:
             progress("scenes", number - 1, len(scenes))
         try:
-            prepared = prepare_cube(scene.path, home, path, **input_options)
-            if running.mode == "resume" and _is_finished(path, prepared.identity):
-                result, said = None, f"{path} is there already"
-            else:
-                result, said = prepared.write(running, progress), str(path)
-            maps.append(MappedScene(scene, path, result))
+            prepared = prepare_cube(scene.path, opened, path, **map_options)
+            kept = run_options.mode == "resume" and prepared.is_written()
+            maps.append(MappedScene(scene, path, None if kept else prepared.write(run_options, progress)))
+            outcome = f"{path} is already finished" if kept else str(path)
         except GeosoilError as error:
-            said = f"failed: {error}"
+            outcome = f"failed: {error}"
             failed.append((scene.name, str(error)))
         if on_done is not None:
-            on_done(f"scene {number} of {len(scenes)}, {scene.name}: {said}")
+            on_done(f"scene {number} of {len(scenes)}, {scene.name}: {outcome}")
     if progress is not None:
         progress("scenes", len(scenes), len(scenes))
     if not maps:
         raise RasterError(
             cube,
-            found=f"no scene that could be mapped, of {len(scenes)}; the first, {failed[0][0]}, said: {failed[0][1]}",
-            expected="at least one",
-            way_out="mend the scenes, or choose a model that fits them",
+            found=f"{len(scenes)} scenes that all failed; the error of the first, {failed[0][0]}, is: {failed[0][1]}",
+            expected="at least one scene that can be mapped",
+            way_out="correct the scenes, or choose a model that fits them",
         )
-    vrt = write_vrt([one.path for one in maps], folder / f"{name}.vrt")
-    dates = {one.path: one.scene.acquired for one in maps}
+    vrt = write_vrt([mapped.path for mapped in maps], folder / f"{name}.vrt")
+    dates = {mapped.path: mapped.scene.acquired for mapped in maps}
     collection = write_collection(folder, dates, title=f"Maps by {name}", mosaic=vrt)
     return ScenesResult(tuple(maps), tuple(failed), vrt, collection)
 
 
-def _make(folder: Path, scenes: list[Scene]) -> None:
-    """Make the output folder, other than those of the scenes: a pattern would find the maps next time."""
+def _make_folder(folder: Path, scenes: list[Scene]) -> None:
+    """Create the output folder; it must not be that of the scenes, or a pattern would include the maps next time."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             folder,
-            found=f"a folder that cannot be made ({error.strerror})",
+            found=f"a folder that cannot be created ({error.strerror})",
             expected="a folder for the maps",
             way_out="choose another output",
         ) from error
@@ -144,18 +169,6 @@ def _make(folder: Path, scenes: list[Scene]) -> None:
         raise OutputError(
             folder,
             found="the folder of the scenes",
-            expected="one for the maps alone",
-            way_out="name another output folder",
+            expected="a folder for the maps alone",
+            way_out="choose another output folder",
         )
-
-
-def _is_finished(path: Path, identity: Identity) -> bool:
-    """Return whether a complete map with this identity exists."""
-    if not path.is_file():
-        return False
-    try:
-        with rasterio.open(path) as source:
-            tags = source.tags()
-    except RasterioError:
-        return False
-    return tags.get("GEOSOIL_IDENTITY") == identity.sha256 and "GEOSOIL_UNREAD_WINDOWS" not in tags

@@ -1,49 +1,57 @@
-"""Terrain covariates as people meet them: the COG of a DEM, the lines of its streams, and a quicklook."""
+"""Compute terrain covariates of a DEM: a COG, the lines of the streams, and a picture beside them."""
 
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import rasterio
 
-from geosoil import __version__
 from geosoil.errors import RasterError
 from geosoil.io.atomic import atomic_path, require_writable
 from geosoil.io.output_paths import check_output_path
+from geosoil.io.provenance import provenance_tags, shown_name
 from geosoil.io.rasters.cog import CogSummary, write_cog
 from geosoil.io.rasters.reader import open_raster
-from geosoil.report.figure_style import read_shrunk, save_figure
-from geosoil.report.map_figures import terrain_figure
+from geosoil.report.figure_style import save_figure
+from geosoil.report.quicklooks import terrain_quicklook
 from geosoil.terrain.flow import Drainage, FlowMethod, drain
 from geosoil.terrain.stack import UNITS, terrain_stack
 from geosoil.terrain.streams import default_stream_area_m2, stream_cells, stream_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    import geopandas as gpd
     import xarray as xr
-    from matplotlib.figure import Figure
 
     from geosoil.terrain.cells import Degrees
     from geosoil.terrain.ls_factor import LSConvention, LSMethod
     from geosoil.terrain.slope import SlopeMethod
 
-QUICKLOOK_PIXELS = 700
 STREAMS_LAYER = "streams"
 
 
 @dataclass(frozen=True)
 class TerrainResult:
-    """What `map_terrain` wrote, and what it did on the way.
+    """What `map_terrain` wrote.
 
-    stream_count, stream_length_m: of the lines, in pieces and in metres, whether they were written or not.
+    Parameters
+    ----------
+    path, quicklook : Path
+        The COG of covariates, and its picture.
+    streams : Path or None
+        The GeoPackage of streams.
+    cog : CogSummary
+        Size and statistics of the COG.
+    stream_count : int
+        Number of lines, whether they were written or not.
+    stream_length_m : float
+        Length of all lines in metres.
+    notes : tuple of str
+        What was done to the DEM.
     """
 
     path: Path
@@ -55,7 +63,7 @@ class TerrainResult:
     notes: tuple[str, ...]
 
     def summary(self) -> str:
-        """Say in a few lines where the covariates are and what they hold."""
+        """Return a few lines on where the covariates are and what they hold."""
         _, height, width = self.cog.shape
         lines = [f"terrain    {self.path} ({height} x {width} cells)"]
         for band in self.cog.bands:
@@ -86,19 +94,41 @@ def map_terrain(
     threads: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> TerrainResult:
-    """Compute the terrain covariates of a DEM, to a cloud-optimized GeoTIFF with a quicklook beside it.
+    """Compute the terrain covariates of a DEM, to a cloud-optimized GeoTIFF with a picture beside it.
 
-    dem: a raster; band: the name of its band of heights, where it has several. output: `.tif`, the bands of
-    `terrain_stack`, where the other parameters are told. streams: a GeoPackage for the lines of the streams.
+    Parameters
+    ----------
+    dem : path-like
+        A raster of heights.
+    output : path-like
+        The COG, `.tif`, with the bands of `terrain_stack`.
+    band : str, optional
+        Name of the band of heights, if the raster has several bands.
+    slope_method, flow, ls, ls_convention, stream_area_m2, degrees, z_factor
+        As for `terrain_stack` and `drain`.
+    streams : path-like, optional
+        A GeoPackage for the lines of the streams.
+    threads : int, optional
+        Number of blocks computed at the same time; default: all cores.
+    progress : callable, optional
+        Called as `progress(what, done, total)`, with "flow" and "covariates".
 
-    Raises the GeosoilError that says what does not fit; nothing half-written is left then.
+    Returns
+    -------
+    TerrainResult
+        The files, statistics and notes.
+
+    Raises
+    ------
+    GeosoilError
+        The DEM or an output does not fit; no unfinished file is left.
     """
     path = check_output_path(output, (".tif", ".tiff"), "TERRAIN.tif", inputs=[dem], beside=[".png"])
     lines_path = None if streams is None else check_output_path(streams, (".gpkg",), "STREAMS.gpkg", inputs=[dem])
     report = progress or (lambda what, done, total: None)
     picture = path.with_suffix(".png")
     with ExitStack() as places:
-        # All places are asked for before anything is computed, and none is left where another fails.
+        # All outputs are checked before anything is computed, and none is left if another one fails.
         require_writable(path)
         temporary_picture = places.enter_context(atomic_path(picture))
         temporary_lines = None if lines_path is None else places.enter_context(atomic_path(lines_path))
@@ -119,27 +149,23 @@ def map_terrain(
             )
         notes = _notes(drainage, least_m2, streams_there=bool((cells.values == 1).any()), n_lines=len(lines))
         settings = {
-            "GEOSOIL_DEM": Path(dem).name,
-            "GEOSOIL_SLOPE": slope_method,
-            "GEOSOIL_FLOW": flow,
-            "GEOSOIL_LS": f"{ls} ({ls_convention})" if ls == "desmet_govers" else ls,
-            "GEOSOIL_STREAM_AREA_M2": f"{least_m2:g}",
-            "GEOSOIL_Z_FACTOR": f"{z_factor:g}",
-            "GEOSOIL_NOTES": "; ".join(notes),
-            "GEOSOIL_VERSION": __version__,
-            "GEOSOIL_CREATED": datetime.now(UTC).isoformat(timespec="seconds"),
-            "TIFFTAG_SOFTWARE": f"geosoil {__version__}",
+            "dem": shown_name(dem),
+            "slope": slope_method,
+            "flow": flow,
+            "ls": f"{ls} ({ls_convention})" if ls == "desmet_govers" else ls,
+            "stream_area_m2": f"{least_m2:g}",
+            "z_factor": f"{z_factor:g}",
         }
         cog = write_cog(
             stack,
             path,
-            tags=settings,
+            tags=provenance_tags(settings, notes=notes),
             band_units=list(UNITS.values()),
             overviews="nearest",  # the average of 359 and 1 degrees is not 180
             threads=threads or os.cpu_count() or 1,
             progress=lambda done, total: report("covariates", done, total),
         )
-        save_figure(_quicklook(path, lines), temporary_picture)
+        save_figure(terrain_quicklook(path, lines), temporary_picture)
     length_m = float(lines["length_m"].sum())
     return TerrainResult(path, lines_path, picture, cog, len(lines), length_m, tuple(notes))
 
@@ -165,15 +191,7 @@ def _notes(drainage: Drainage, least_m2: float, *, streams_there: bool, n_lines:
         f"sinks: {100 * drainage.filled_share:.3g} % of the cells were raised, "
         f"by {float(np.nanmax(drainage.filled_m - drainage.dem_m)):.3g} m at most"
     )
-    alone = ", which only outlets at the edge reach: no line" if streams_there else ", which no cell reaches"
-    found = "" if n_lines else alone
-    notes.append(f"a stream begins where {least_m2:.6g} m2 drain, by D8{found}")
+    reason = ", which only outlets at the edge reach: no line" if streams_there else ", which no cell reaches"
+    no_line = "" if n_lines else reason
+    notes.append(f"streams begin at a catchment area of {least_m2:.6g} m2, by D8{no_line}")
     return notes
-
-
-def _quicklook(path: Path, lines: gpd.GeoDataFrame) -> Figure:
-    with rasterio.open(path) as source:
-        values, extent = read_shrunk(source, QUICKLOOK_PIXELS)
-        bands = dict(zip(source.descriptions, values, strict=True))
-        unit = "degrees" if source.crs.is_geographic else source.crs.linear_units
-    return terrain_figure(bands, lines, extent=extent, title=path.stem, ground_unit={"metre": "m"}.get(unit, unit))

@@ -25,7 +25,7 @@ from geosoil.errors import OutputError
 from geosoil.io.remote.objects import open_store
 from geosoil.mapping import run as map_run
 from geosoil.mapping.lock import held
-from geosoil.workflows import map_files
+from geosoil.workflows import map as map_workflow
 from geosoil.workflows.map import map_cube
 from geosoil_cli import progress
 
@@ -179,7 +179,7 @@ def test_a_map_of_something_else_does_not_go_on(scene, geosoil, words, said):
 
 def test_a_map_by_another_version_of_geosoil_or_of_a_cube_that_changed_does_not_go_on(scene, geosoil, monkeypatch):
     stop(geosoil, *MAP, "-o", "map.tif", "--block", "8")
-    monkeypatch.setattr(map_files, "__version__", "99.0")
+    monkeypatch.setattr(map_workflow, "__version__", "99.0")
     code, said = geosoil(*MAP, "-o", "map.tif", "--resume")
     assert code == 2
     assert "whose version was '" in said
@@ -472,7 +472,7 @@ def test_a_map_in_a_bucket_keeps_its_blocks_until_it_is_there(scene, folder, geo
 
     with s3_server(monkeypatch) as client:
         with monkeypatch.context() as patch:
-            patch.setattr(map_files, "upload", refuse)
+            patch.setattr(map_workflow, "upload", refuse)
             code, said = geosoil(*MAP, "-o", "s3://sound/maps/map.tif", "--block", "16")
         assert code == 2
         assert in_one_line(said)

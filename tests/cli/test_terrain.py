@@ -67,7 +67,7 @@ def test_terrain_writes_bands_with_units_lines_and_a_quicklook(written):
 def test_terrain_says_what_it_did(folder):
     done = run(terrain, folder / "dem.tif", "-o", folder / "t.tif")
     assert "sinks: " in done.output
-    assert "a stream begins where" in done.output
+    assert "streams begin at a catchment area of" in done.output
     assert "twi" in done.output
 
 
@@ -179,12 +179,12 @@ def test_correlate_takes_zones_from_polygons_and_all_bands_but_aspect(written):
         (("--factor", "rsp"), RasterError, "no band rsp"),
         (("--band", "clay"), RasterError, "no band clay"),
         (("--zones", "none.gpkg"), SamplesError, "no such file"),
-        (("--streams", "none.gpkg"), SamplesError, "no file of lines"),
+        (("--streams", "none.gpkg"), SamplesError, "cannot be read as lines"),
         (("-o", "table.xlsx"), OutputError, "ending .xlsx"),
         (("--streams", "points.gpkg"), SamplesError, "points.gpkg: found Point among the lines"),
         (("--streams", "table.gpkg"), SamplesError, "table.gpkg: found a table without geometry"),
-        (("--zones", "halves", "--zone-column", "a"), SamplesError, "a column a of the halves of the image"),
-        (("--zone-column", "a"), SamplesError, "a column a of no zones"),
+        (("--zones", "halves", "--zone-column", "a"), SamplesError, "a column a for the halves of the image"),
+        (("--zone-column", "a"), SamplesError, "a column a for no zones"),
         (("--zones", "zones.csv", "-o", "zones.csv"), OutputError, "zones.csv: is also an input"),
         (("-o", "none/t.csv"), OutputError, "none/t.csv: the folder"),
     ],

@@ -20,7 +20,7 @@ from geosoil.models.store import save_model
 from geosoil.report.attribution_figures import mark_windows, window_figure
 from geosoil.training.transfer import fine_tune
 from geosoil.workflows.explain import explain_samples
-from geosoil.workflows.explained_map import explain_covariates_map, explain_map
+from geosoil.workflows.explain_map import explain_covariates_map, explain_map
 from geosoil_cli.explain import command
 
 NM = np.linspace(450, 2450, 100)
@@ -126,12 +126,12 @@ def test_spectra_of_another_range_or_quantity_are_refused(place, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_that_cannot_be_is_told_before_anything_is_computed(place, tmp_path, monkeypatch):
+def test_an_output_that_cannot_be_is_reported_before_anything_is_computed(place, tmp_path, monkeypatch):
     def computed(*_, **__):
         pytest.fail("the work was begun")
 
-    for module in ("explain", "explained_map"):
-        monkeypatch.setattr(f"geosoil.report.{module}.explain_rows", computed)
+    for module in ("explain", "explain_map"):
+        monkeypatch.setattr(f"geosoil.workflows.{module}.explain_rows", computed)
     (tmp_path / "file").write_text("")
     write_raster(tmp_path / "same.tif", np.ones((1, 2, 2), np.float32))
     (tmp_path / "pls_shap_samples.csv").write_text("sample_id\n")

@@ -1,6 +1,7 @@
 """A map of covariates on disk: bands by depth, any order and grid of the files, halos, masks, one quicklook for all."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from geosoil.io.rasters.stack import open_stack
 from geosoil.models.contract import Feature, Target
 from geosoil.raster.grid import Grid
 from geosoil.report.map_figures import map_panels_figure
-from geosoil.workflows import map_files
+from geosoil.workflows import map as map_workflow
 from geosoil.workflows.map import map_covariates, map_cube
 
 
@@ -42,6 +43,7 @@ class Layers:
     targets: tuple[Target, ...] = (Target("SOC 0-5 cm", "%"), Target("SOC 5-15 cm", "%"))
     halo: int = 1
     bytes_per_pixel: int = 0
+    gpu_support: ClassVar = {}
 
     def predict(self, block):
         height, width = block.shape[1] - 2, block.shape[2] - 2
@@ -68,7 +70,7 @@ def test_the_map_does_not_depend_on_the_order_of_files_blocks_or_threads(folder,
 
 
 def test_depths_are_bands_with_units_and_one_quicklook_and_halos_are_reflected(folder, paths, monkeypatch):
-    monkeypatch.setattr("geosoil.workflows.map.load_model", lambda _: Layers())
+    monkeypatch.setattr("geosoil.mapping.inputs.load_model", lambda *_: Layers())
     result = map_covariates([paths[1]], folder / "soc", folder / "depths.tif", like=paths[0], block=16)
     twi = np.pad(open_stack(paths[1], like=paths[0]).values[0], 1, mode="symmetric")
     mean = np.mean([twi[i : i + 60, j : j + 80] for i in range(3) for j in range(3)], axis=0)
@@ -88,7 +90,7 @@ def test_a_mask_of_another_grid_is_brought_to_the_maps(folder, paths):
     values = read(result.path)[0]
     assert np.isnan(values[:30, 40:]).all()
     assert np.isfinite(values[30:]).mean() > 0.99
-    assert "mask.tif: brought to the grid of the map by nearest" in result.notes
+    assert "mask.tif: resampled to the grid of the map by nearest" in result.notes
 
 
 def test_a_map_on_another_grid_than_at_training_says_so(folder, paths, tmp_path):
@@ -109,7 +111,7 @@ def test_gdals_cache_is_bounded_while_a_map_is_written_and_read_back(folder, pat
     def look(*_):
         seen.add(get_gdal_config("GDAL_CACHEMAX"))
 
-    for module, name in ((cog, "_statistics"), (cog, "_copy_to_cog"), (map_files, "_at_the_limits")):
+    for module, name in ((cog, "_statistics"), (cog, "_copy_to_cog"), (map_workflow, "_at_the_limits")):
         work = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, work=work, **k: (look(), work(*a, **k))[1])
     set_gdal_config("GDAL_CACHEMAX", own)
@@ -124,9 +126,9 @@ def test_gdals_cache_is_bounded_while_a_map_is_written_and_read_back(folder, pat
 def test_a_model_of_a_cube_and_one_of_covariates_are_not_mixed_up(folder, paths, tmp_path):
     save_trained_model(tmp_path / "share")
     write_cube(tmp_path / "cube.tif")
-    with pytest.raises(ModelFileError, match=r"share: found a model of reflectance; .*map it with --cube"):
+    with pytest.raises(ModelFileError, match=r"share: found a model of reflectance; .*give its input with --cube"):
         map_covariates(paths, tmp_path / "share", tmp_path / "x.tif")
-    with pytest.raises(ModelFileError, match=r"soc: found a model of covariates; .*map it with --covariates"):
+    with pytest.raises(ModelFileError, match=r"soc: found a model of covariates; .*give its input with --covariates"):
         map_cube(tmp_path / "cube.tif", folder / "soc", tmp_path / "x.tif")
     assert not (tmp_path / "x.tif").exists()
 

@@ -176,7 +176,7 @@ def test_where_every_scene_fails_the_first_error_is_said(model, tmp_path):
     (tmp_path / "scenes").mkdir()
     for name in "ab":
         (tmp_path / "scenes" / f"{name}.tif").write_text("no raster")
-    with pytest.raises(RasterError, match=r"no scene that could be mapped, of 2; the first, a, said: .*a\.tif"):
+    with pytest.raises(RasterError, match=r"2 scenes that all failed; the error of the first, a, is: .*a\.tif"):
         map_scenes(tmp_path / "scenes" / "*.tif", model, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -188,7 +188,7 @@ def test_a_folder_with_the_scenes_in_it_no_model_and_a_file_as_output_are_refuse
     with pytest.raises(ModelFileError):
         map_scenes(scenes / "*.tif", tmp_path, tmp_path / "out")
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="cannot be created"):
         map_scenes(scenes / "*.tif", model, tmp_path / "file")
     with pytest.raises(GeosoilError, match="no scene"):
         map_scenes(tmp_path / "none*.tif", model, tmp_path / "out")

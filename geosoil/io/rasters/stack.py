@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ from rasterio.enums import ColorInterp
 from rasterio.warp import transform_bounds
 from xarray.core import indexing
 
-from geosoil.errors import GridError, RasterError
+from geosoil.errors import GridError, RasterError, without_secrets
+from geosoil.io.provenance import shown_name
 from geosoil.io.rasters.class_bands import ClassTable, Unseen, class_table, one_hot
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp
 from geosoil.io.rasters.reader import open_raster
@@ -38,7 +39,7 @@ def open_stack(
     paths: PathLike | Sequence[PathLike],
     *,
     like: PathLike | Grid | xr.DataArray | None = None,
-    classes: Classes | None = None,
+    classes: Classes | Callable[[list[str]], Classes] | None = None,
     unseen: Unseen = "stop",
     names: Sequence[str] | None = None,
 ) -> xr.DataArray:
@@ -54,7 +55,7 @@ def open_stack(
         several files share becomes `file:name` for each of them.
     like : path-like, Grid or xarray.DataArray, optional
         The grid of the result, or a raster on it; default: the grid of the first file.
-    classes : mapping, optional
+    classes : mapping, or function of the names of all bands that returns one, optional
         For each band of class codes, a CSV file with a column `code`, or the codes; the band is replaced by one band
         of 0 and 1 for each class, named such as `landform=7`.
     unseen : {"stop", "nodata"}
@@ -93,7 +94,8 @@ def open_stack(
     opened = [open_raster(path) for path in paths]
     bands, notes = _band_names(paths, opened, names)
     band_names = [name for file_names in bands for name in file_names]
-    tables = {name: class_table(given, name) for name, given in (classes or {}).items()}
+    of_bands = classes(band_names) if callable(classes) else classes or {}
+    tables = {name: class_table(given, name) for name, given in of_bands.items()}
     for name in tables:
         if name not in band_names:
             raise RasterError(
@@ -121,17 +123,17 @@ def open_stack(
             stored_bytes += part.encoding.get(STORED_BYTES, 4.0) * members.size / len(band_names)
         numeric = [name for name, is_class in zip(file_names, painted, strict=True) if is_class and name not in tables]
         notes += [
-            f"{_file_name(path)}: {name} has a colour table, as classes have; read as numbers" for name in numeric
+            f"{shown_name(path)}: {name} has a colour table, as classes have; read as numbers" for name in numeric
         ]
         first += len(file_names)
     if like is None and any(not same_grid(grid, Grid.of(raster)) for raster in opened):
-        notes.insert(0, f"grid of {_file_name(paths[0])}: {describe_grid(grid)}, {grid.height} x {grid.width} pixels")
+        notes.insert(0, f"grid of {shown_name(paths[0])}: {describe_grid(grid)}, {grid.height} x {grid.width} pixels")
     stack = make_raster(
         indexing.LazilyIndexedArray(StackArray(tuple(parts), places, grid)),
         names=band_names,
         crs=grid.crs,
         transform=grid.transform,
-        source="; ".join(os.fspath(path) for path in paths),
+        source=without_secrets("; ".join(os.fspath(path) for path in paths)),
         preferred_chunks=chunks,
         stored_bytes=stored_bytes,
     )
@@ -239,9 +241,9 @@ def _warp_groups(
     groups = [(np.concatenate(members), warp_raster(path, grid, method)) for method, members in methods.items()]
     how = " and ".join(f"{method} (classes)" if method in CLASS_METHODS else method for method in methods)
     if is_shifted(source, grid):
-        notes.append(f"{_file_name(path)}: cropped to the grid, which has the same pixels")
+        notes.append(f"{shown_name(path)}: cropped to the grid, which has the same pixels")
     else:
-        notes.append(f"{_file_name(path)}: {describe_grid(source)} -> {describe_grid(grid)} by {how}")
+        notes.append(f"{shown_name(path)}: {describe_grid(source)} -> {describe_grid(grid)} by {how}")
     share = _covered_share(source, grid)
     if share == 0:
         raise GridError(
@@ -251,7 +253,7 @@ def _warp_groups(
             way_out="check its CRS and extent, or specify the grid with like= (--like)",
         )
     if share < MIN_COVERED_SHARE:
-        notes.append(f"{_file_name(path)}: covers about {100 * share:.0f} % of the grid; no data beyond")
+        notes.append(f"{shown_name(path)}: covers about {100 * share:.0f} % of the grid; no data beyond")
     return groups
 
 
@@ -283,7 +285,7 @@ def _band_names(
             )
         rest = iter(names)
         return [[str(next(rest)) for _ in file_names] for file_names in bands], []
-    stems = [PurePath(path).stem for path in paths]
+    stems = [PurePath(shown_name(path)).stem for path in paths]
     for stem, file_names in zip(stems, bands, strict=True):
         if len(file_names) > 1 and file_names == [f"band_{number}" for number in range(1, len(file_names) + 1)]:
             file_names[:] = [f"{stem}_{number}" for number in range(1, len(file_names) + 1)]
@@ -309,7 +311,3 @@ def _has_colour_table(path: PathLike, count: int) -> np.ndarray:
     name = absolute_path(path)
     with dataset(name, file_stamp(name)) as source:
         return np.array([meaning == ColorInterp.palette for meaning in source.colorinterp[:count]])
-
-
-def _file_name(path: PathLike) -> str:
-    return PurePath(path).name

@@ -102,6 +102,14 @@ def read_envi_library(path: str | Path) -> StoredSpectra:
     )
 
 
+def is_library_header(path: Path) -> bool:
+    """Return whether a file is the ENVI header of a library of spectra, and not that of a cube."""
+    try:
+        return "spectral library" in _header(path).get("file type", "").lower()
+    except (OSError, SamplesError):
+        return False
+
+
 def _find_files(path: Path) -> tuple[Path, Path]:
     """Return the header and the data file of a library from the path of either."""
     if path.suffix.lower() == ".hdr":

@@ -16,9 +16,9 @@ from geosoil.errors import SamplesError, UnitsError, WavelengthError
 from geosoil.io.atomic import atomic_path
 from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM, NM_PER_UNIT
 from geosoil.io.spectra.asd import read_asd
-from geosoil.io.spectra.envi_library import read_envi_library
+from geosoil.io.spectra.envi_library import is_library_header, read_envi_library
 from geosoil.io.spectra.stored import Quantity, StoredSpectra
-from geosoil.io.spectra.table import METADATA_KEY, SPECTRA_KINDS, read_spectra_table
+from geosoil.io.spectra.table import METADATA_KEY, PARQUET_ENDINGS, SPECTRA_KINDS, TEXT_ENDINGS, read_spectra_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,11 @@ WavelengthUnit = Literal["nm", "um"]
 # does. Percent is far above, and absorbance of dark soil just above.
 LARGEST_MEDIAN_REFLECTANCE = 1.2
 LEAST_REFLECTANCE = -1  # noise may be below 0; values below -1 are codes for no data
+
+
+# The only list of the endings of spectra.
+TABLE_ENDINGS, ENVI_ENDINGS, ASD_ENDING = (*TEXT_ENDINGS, *PARQUET_ENDINGS), (".sli", ".hdr"), ".asd"
+SPECTRA_ENDINGS = (*TABLE_ENDINGS, ASD_ENDING, *ENVI_ENDINGS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +84,22 @@ class Spectra:
                 expected=f"{expected}: one row per id, one column per wavelength",
                 way_out="select the same rows of all of them",
             )
+
+
+def is_spectra(path: str | Path) -> bool:
+    """Return whether `read_spectra` can read a path, judged by its ending; ENVI headers of cubes are told apart.
+
+    Examples
+    --------
+    >>> is_spectra("library.PQ"), is_spectra("cube.tif")
+    (True, False)
+    """
+    path = Path(path)
+    if path.is_dir():
+        return any(file.suffix.lower() == ASD_ENDING for file in path.iterdir())
+    if path.suffix.lower() == ".hdr":
+        return is_library_header(path)
+    return path.suffix.lower() in SPECTRA_ENDINGS
 
 
 def read_spectra(
@@ -143,17 +164,17 @@ def read_spectra(
     if scale is not None and not 0 < scale < np.inf:
         raise UnitsError(path, found=f"scale={scale}", expected="a number above 0", way_out="use 0.01 for percent")
     suffix = path.suffix.lower()
-    if path.is_dir() or suffix == ".asd":
+    if path.is_dir() or suffix == ASD_ENDING:
         stored = _read_asd_files(path)
-    elif suffix in (".sli", ".hdr"):
+    elif suffix in ENVI_ENDINGS:
         stored = read_envi_library(path)
-    elif suffix in (".csv", ".txt", ".tsv", ".parquet", ".pq"):
+    elif suffix in TABLE_ENDINGS:
         stored = read_spectra_table(path, id_column=id_column, quantity=quantity)
     else:
         raise SamplesError(
             path,
             found=f"a file named *{suffix}",
-            expected=".csv, .txt, .tsv, .parquet, .asd, .sli, .hdr or a folder of .asd",
+            expected=f"{', '.join(SPECTRA_ENDINGS)} or a folder of {ASD_ENDING}",
             way_out="convert it to one of these",
         )
     if stored.quantity and quantity and stored.quantity != quantity:
@@ -224,7 +245,7 @@ def _band_name(wavelength_nm: float) -> str:
 
 def _read_asd_files(path: Path) -> StoredSpectra:
     """Return the spectra of one ASD file or of all ASD files in a folder."""
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() == ".asd") if path.is_dir() else [path]
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() == ASD_ENDING) if path.is_dir() else [path]
     if not files:
         raise SamplesError(path, found="no .asd file", expected="a folder of .asd files", way_out="check the folder")
     read = [read_asd(file) for file in files]

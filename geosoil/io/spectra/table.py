@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from pathlib import Path
 
+PARQUET_ENDINGS, TEXT_ENDINGS = (".parquet", ".pq"), (".csv", ".txt", ".tsv")
 METADATA_KEY = b"geosoil"
 SPECTRA_KINDS: dict[str, Quantity] = {
     "reflectance_fraction": "reflectance",
@@ -64,7 +65,7 @@ def read_spectra_table(
     ...     read_spectra_table(path).wavelength
     array([500., 400.])
     """
-    if path.suffix.lower() in (".parquet", ".pq"):
+    if path.suffix.lower() in PARQUET_ENDINGS:
         frame, stored_quantity = _read_parquet(path, quantity)
     else:
         frame, stored_quantity = _read_csv(path, id_column), None

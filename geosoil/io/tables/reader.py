@@ -112,7 +112,7 @@ def read_table(path: Path, layer: str | None = None) -> pd.DataFrame:
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
             # As text: an id 007 must not become 7, and a message quotes an invalid number as it is in the file.
             return pd.read_csv(path, sep=separator, dtype=str, skipinitialspace=True, encoding="utf-8-sig")
-        if path.suffix.lower() == ".parquet":
+        if path.suffix.lower() in (".parquet", ".pq"):
             import pyarrow.parquet
 
             with_geometry = b"geo" in (pyarrow.parquet.read_schema(path).metadata or {})

@@ -33,7 +33,7 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
     recipe, data = loaded.recipe, loaded.recipe.data
     cube = open_cube(
         loaded.path(data.cube),
-        bands=loaded.path(data.bands) if data.bands else None,
+        band_table=loaded.path(data.bands) if data.bands else None,
         scale=data.scale,
         nodata=data.nodata,
         overlap=data.overlap,

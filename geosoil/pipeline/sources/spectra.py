@@ -107,7 +107,7 @@ def _sensor_bands(loaded: LoadedRecipe) -> Sensor | None:
     """Return centres and widths in nm of the bands that the recipe names, or None."""
     data = loaded.recipe.data
     if data.cube is not None:
-        cube = open_cube(loaded.path(data.cube), bands=loaded.path(data.bands) if data.bands else None)
+        cube = open_cube(loaded.path(data.cube), band_table=loaded.path(data.bands) if data.bands else None)
         if "wavelength_nm" not in cube.coords:
             raise WavelengthError(
                 data.cube, found="no wavelengths", expected="one for each band", way_out="give them by data.bands"

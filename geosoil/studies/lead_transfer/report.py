@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.evaluate.metrics import regression_metrics
+from geosoil.explain.tables import check_line, window_table
 from geosoil.report.attribution_figures import mark_windows, window_figure
 from geosoil.report.page import Section
 from geosoil.report.training_figures import learning_curves_figure, loss_figure
@@ -14,7 +15,6 @@ from geosoil.report.validation_figures import predicted_measured_figure, rounds_
 from geosoil.studies.lead_transfer.candidates import model_names
 from geosoil.studies.lead_transfer.tables import by_round, comparison_table, paired_differences, rpd_class, scales
 from geosoil.studies.report_parts import RETRANSFORMATION, statistics_table
-from geosoil.workflows.explain import check_line, window_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

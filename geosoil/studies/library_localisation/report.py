@@ -17,11 +17,11 @@ from geosoil.studies.report_parts import statistics_table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from geosoil.report.point_map import PointMap
     from geosoil.studies.library_localisation.candidates import Trainer
     from geosoil.studies.library_localisation.protocols import Outcome
     from geosoil.studies.library_localisation.training_data import TrainingData
     from geosoil.studies.recipe import TargetColumn
+    from geosoil.workflows.point_map import PointMap
 
 PROTOCOLS = {
     "kennard_stone": "'kennard_stone': the n rows are those that Kennard-Stone takes from the spectra of the whole "

@@ -15,7 +15,6 @@ from geosoil.models.card import TrainingCard
 from geosoil.models.contract import Target
 from geosoil.models.store import save_model
 from geosoil.report.page import write_report
-from geosoil.report.point_map import PointMap, write_point_map
 from geosoil.studies.library_localisation import report
 from geosoil.studies.library_localisation.candidates import MODELS, Fitted, Trainer, possible_models, train_bases
 from geosoil.studies.library_localisation.protocols import (
@@ -37,6 +36,7 @@ from geosoil.studies.results import (
     table_path,
     write_comparison,
 )
+from geosoil.workflows.point_map import PointMap, write_point_map
 
 if TYPE_CHECKING:
     from pathlib import Path

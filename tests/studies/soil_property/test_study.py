@@ -18,7 +18,7 @@ from geosoil.studies.registry import compare, recipe_template
 from geosoil.studies.soil_property.candidates import MODELS, fit_model
 from geosoil.studies.soil_property.protocols import validate
 from geosoil.studies.soil_property.recipe import read_recipe
-from geosoil.workflows.explained_map import explain_covariates_map
+from geosoil.workflows.explain_map import explain_covariates_map
 from geosoil.workflows.map import map_covariates
 
 SIDE, N_POINTS = 24, 70

@@ -1,4 +1,4 @@
-"""A map of points: predicted contents at a site's samples, as a GeoPackage and a figure beside it."""
+"""Write predictions at points: a GeoPackage, and a picture beside it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PointMap:
-    """The files of a map of points, and its figure."""
+    """The GeoPackage, its figure, and the number of points."""
 
     path: Path
     figure_path: Path
@@ -43,10 +43,36 @@ def write_point_map(
     title: str,
     unit: str,
 ) -> PointMap:
-    """Write points with what was predicted there as PATH (GeoPackage), and draw them beside it (PNG).
+    """Write points with predictions to a GeoPackage, and a picture of them beside it.
 
-    xy `(n, 2)` in crs; ids `(n,)`; predicted `(n,)` in `unit`; learned `(n,)` True for rows that the model learned
-    from; columns: further attributes `(n,)` by name. Raises OutputError where the place cannot be written.
+    Parameters
+    ----------
+    path : Path
+        The GeoPackage; the picture is a PNG file of the same name.
+    xy : ndarray, (point, 2)
+        Coordinates in `crs`.
+    crs : pyproj.CRS
+        CRS of the coordinates.
+    columns : dict of str to ndarray, (point,)
+        Further attributes by name.
+    ids : ndarray, (point,)
+        Names of the points.
+    predicted : ndarray, (point,)
+        Predictions in `unit`.
+    learned : ndarray of bool, (point,)
+        Which points the model was trained on.
+    title, unit : str
+        For the picture.
+
+    Returns
+    -------
+    PointMap
+        The files and the figure.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
     """
     import geopandas as gpd
 

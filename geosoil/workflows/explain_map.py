@@ -1,0 +1,221 @@
+"""Explain a model on a regular sub-grid of its input: a COG with one band per spectral region or covariate."""
+
+from __future__ import annotations
+
+from math import ceil, sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from affine import Affine
+
+from geosoil.errors import RasterError
+from geosoil.explain.explanation import SAMPLED_BACKGROUND, explain_rows
+from geosoil.explain.tables import check_line
+from geosoil.explain.windows import region_windows
+from geosoil.io.atomic import require_writable
+from geosoil.io.output_paths import check_output_path
+from geosoil.io.provenance import provenance_tags
+from geosoil.io.rasters.cog import write_cog
+from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput
+from geosoil.raster.blocks import choose_block
+from geosoil.raster.grid import Grid
+from geosoil.raster.layout import make_raster
+from geosoil.report.figure_style import save_figure
+from geosoil.report.quicklooks import attribution_quicklook
+from geosoil.workflows.explain import ExplainResult, load_pixel_model
+from geosoil.workflows.map import prepare_input
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    import xarray as xr
+
+    from geosoil.io.rasters.class_bands import Unseen
+    from geosoil.mapping.job import MapJob
+    from geosoil.spectra.bare_soil import BareSoil
+
+    PathLike = str | os.PathLike[str]
+
+PIXELS = 2000
+COVARIATE_PIXELS, COVARIATE_BACKGROUND = 500, 50  # forests and cascades are slow to sample
+
+
+def explain_map(
+    model: PathLike,
+    cube: PathLike,
+    output: PathLike,
+    *,
+    n_pixels: int = PIXELS,
+    n_background: int = SAMPLED_BACKGROUND,
+    seed: int = 0,
+    mask: PathLike | None = None,
+    bare_soil: BareSoil | bool = False,
+    **cube_options: Any,
+) -> ExplainResult:
+    """Explain a model on a regular sub-grid of a cube: a COG with one band per spectral region.
+
+    Parameters
+    ----------
+    model : path-like
+        A model folder, or the name of a known model.
+    cube : path-like
+        A file, an address or the folder of a product, as `open_cube` takes it.
+    output : path-like
+        The COG; a picture is written beside it. Its last band, `prediction`, is the sum of the other bands and the
+        baseline in the tags.
+    n_pixels : int
+        About this number of pixels is explained: the middle pixels of square cells of an odd number of pixels a side.
+        These cells are the pixels of the COG.
+    n_background : int
+        Number of pixels of the sub-grid, drawn at random, whose mean prediction is the baseline of the attributions.
+    seed : int
+        Random seed for drawing the background.
+    mask, bare_soil, **cube_options
+        Pixels that are left out, and options of the cube, as for `map_cube`.
+
+    Returns
+    -------
+    ExplainResult
+        The files, and lines of text.
+
+    Raises
+    ------
+    GeosoilError
+        The cube, the model or the output does not fit.
+    """
+    source = CubeInput(cube, **cube_options)
+    return _explain(source, model, output, n_pixels, n_background, seed, mask, bare_soil)
+
+
+def explain_covariates_map(
+    model: PathLike,
+    covariates: PathLike | Sequence[PathLike],
+    output: PathLike,
+    *,
+    like: PathLike | None = None,
+    unseen: Unseen = "nodata",
+    mask: PathLike | None = None,
+    n_pixels: int = COVARIATE_PIXELS,
+    n_background: int = COVARIATE_BACKGROUND,
+    seed: int = 0,
+) -> ExplainResult:
+    """Explain a model on a regular sub-grid of covariate rasters: a COG with one band per covariate.
+
+    The columns of one band of classes are one covariate. A model without an exact method (an ensemble, a cascade) is
+    sampled, which predicts pixels x background x 8 x covariates rows; the defaults keep this to minutes. A cascade is
+    explained by the rasters that it reads, so that what its first property adds is part of theirs.
+
+    Parameters
+    ----------
+    model, output, n_pixels, n_background, seed
+        As for `explain_map`.
+    covariates, like, unseen, mask
+        As for `map_covariates`.
+
+    Returns
+    -------
+    ExplainResult
+        The files, and lines of text.
+
+    Raises
+    ------
+    GeosoilError
+        The covariates, the model or the output do not fit.
+    """
+    source = CovariateInput(covariates, like, unseen)
+    return _explain(source, model, output, n_pixels, n_background, seed, mask)
+
+
+def _explain(
+    source: CubeInput | CovariateInput,
+    model: PathLike,
+    output: PathLike,
+    n_pixels: int,
+    n_background: int,
+    seed: int,
+    mask: PathLike | None,
+    bare_soil: BareSoil | bool = False,
+) -> ExplainResult:
+    """Explain the middle pixels of cells of the input, and write the COG and its picture."""
+    files = source.files if mask is None else (*source.files, mask)
+    path = check_output_path(output, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=[".png"])
+    picture = path.with_suffix(".png")
+    for place in (path, picture):
+        require_writable(place)
+    opened = ModelInput.find(model)
+    load_pixel_model(opened)
+    prepared = prepare_input(source, opened, path, mask=mask, bare_soil=bare_soil)
+    job = prepared.mapping
+    fitted: Any = job.predict.model
+    side = cell_side(job.source.sizes["y"], job.source.sizes["x"], n_pixels)
+    rows, shape = _sub_grid(job, side)
+    valid = np.isfinite(rows).all(axis=1)
+    if not valid.any():
+        raise RasterError(
+            job.source.attrs.get("source") or "raster",
+            found=f"no data in all {len(rows)} pixels of the sub-grid",
+            expected="values in all bands that the model reads",
+            way_out="allow more pixels, leave out fewer, or choose another area",
+        )
+    X = rows[valid]
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(X))[:n_background])
+    windows = region_windows(fitted.features)
+    explanation = explain_rows(
+        fitted, X, X[chosen], windows=windows, n_background=n_background, budget=1 << 62, seed=seed
+    )
+    names = [*windows.names, "prediction"]
+    values = np.full((len(names), len(rows)), np.nan, np.float32)
+    values[:, valid] = np.vstack([explanation.values.T, explanation.predicted])
+    fine = Grid.of(job.source).transform
+    raster = make_raster(
+        values.reshape(-1, *shape),
+        names=names,
+        crs=job.source.rio.crs,
+        transform=Affine(side * fine.a, side * fine.b, fine.c, side * fine.d, side * fine.e, fine.f),
+        units=explanation.what,
+    )
+    explained = (
+        f"{valid.sum()} pixels explained, the middle of cells of {side} x {side} pixels; background: {len(chosen)} of "
+        f"them; explained quantity: {explanation.what}"
+    )
+    lines = [*prepared.notes, explained, check_line(explanation)]
+    settings = {**prepared.settings, "baseline": f"{explanation.baseline:.9g}", "seed": seed}
+    write_cog(raster, path, tags=provenance_tags(settings, model=opened.identity, notes=lines), overviews="nearest")
+    save_figure(attribution_quicklook(raster, int(np.argmax(explanation.importance)), explanation.what), picture)
+    order = np.argsort(-explanation.importance)
+    shares = explanation.importance / (explanation.importance.sum() or 1.0)
+    lines.append("highest: " + ", ".join(f"{windows.names[i]} {shares[i]:.0%}" for i in order[:6]))
+    return ExplainResult((path, picture), tuple(lines))
+
+
+def cell_side(height: int, width: int, n_pixels: int) -> int:
+    """Return the odd side of square cells, in pixels, of which at most about `n_pixels` fit into a raster.
+
+    Examples
+    --------
+    >>> cell_side(100, 100, 2000), cell_side(2083, 2008, 2000)
+    (3, 47)
+    """
+    side = max(1, ceil(sqrt(height * width / n_pixels)))
+    return side if side % 2 else side + 1
+
+
+def _sub_grid(job: MapJob, side: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return the features `(pixel, feature)` of the middle pixels of all cells, NaN where left out, and the shape."""
+    source: xr.DataArray = job.source
+    height, width = source.sizes["y"], source.sizes["x"]
+    y, x = np.arange(side // 2, height, side), np.arange(side // 2, width, side)
+    values = np.full((source.sizes["band"], len(y), len(x)), np.nan, np.float32)
+    block_rows, block_columns = choose_block(source)
+    for top in range(0, height, block_rows):
+        rows = np.flatnonzero((y >= top) & (y < top + block_rows))
+        for left in range(0, width, block_columns):
+            columns = np.flatnonzero((x >= left) & (x < left + block_columns))
+            if not len(rows) or not len(columns):
+                continue
+            block = source[:, top : top + block_rows, left : left + block_columns].values
+            values[:, rows[:, None], columns] = block[:, (y[rows] - top)[:, None], x[columns] - left]
+    features = values[: job.predict.n_features]
+    features[:, job.predict.left_out(values)] = np.nan
+    return features.reshape(len(features), -1).T, (len(y), len(x))
