@@ -1,87 +1,87 @@
-"""`geosoil explain`: what a model's predictions rest on, for samples, for a cube or for covariates."""
+"""`geosoil explain`: which wavelengths or covariates the predictions of a model depend on."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from geosoil_cli.many import ManyCommand
+from geosoil_cli.options import (
+    BARE_SOIL_OPTIONS,
+    COVARIATE_OPTIONS,
+    CUBE_OPTIONS,
+    MASK_OPTIONS,
+    OF_A_CUBE,
+    bare_soil_of,
+    given,
+    require_kind,
+    with_options,
+)
+
+OF_RASTERS = ("n_pixels", *MASK_OPTIONS)
+ALLOWED = {
+    "--samples": ("source_model", "source_samples", "budget"),
+    "--cube": (*OF_A_CUBE, *OF_RASTERS),
+    "--covariates": (*COVARIATE_OPTIONS, *OF_RASTERS),
+}
 
 
 @click.command(cls=ManyCommand)
-@click.option("--model", required=True, metavar="NAME_OR_DIR", help="Model: a folder, or a name (see `geosoil info`).")
-@click.option("--samples", type=Path, metavar="TABLE", help="Samples to explain: spectra, or a column a covariate.")
-@click.option("--cube", metavar="CUBE", help="Cube to explain instead, on a regular sub-grid.")
-@click.option("--covariates", multiple=True, metavar="A.tif B.tif ...", help="Or rasters of covariates, likewise.")
-@click.option("-o", "--output", required=True, type=Path, metavar="DIR", help="Folder; of rasters the map SHAP.tif.")
-@click.option("--source-model", metavar="NAME_OR_DIR", help="The model it was fine-tuned from, to draw above it.")
-@click.option("--source-samples", type=Path, metavar="TABLE", help="Samples for the source; default the same.")
-@click.option("--background", type=click.IntRange(1), help="Rows that stand for 'absent'; default all, up to 1000.")
-@click.option("--budget", type=click.IntRange(1), help="Rows predicted at most, for each model; default 500000.")
-@click.option("--pixels", type=click.IntRange(1), help="Pixels to explain at most; default 2000, of covariates 500.")
-@click.option("--like", metavar="GRID.tif", help="Grid of covariates; default that of the first.")
-@click.option("--bands", metavar="CSV", help="Wavelengths of a cube that has none.")
-@click.option("--scale", type=float, help="Reflectance = stored value x SCALE, where the file does not say so.")
+@click.option("--model", required=True, metavar="NAME_OR_DIR", help="Model folder, or the name of a known model.")
+@click.option("--samples", type=Path, metavar="TABLE", help="Samples to explain: spectra, or one column per covariate.")
+@click.option("--cube", metavar="CUBE", help="Cube to explain on a regular sub-grid.")
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn: background, samples."
+    "--covariates", multiple=True, metavar="A.tif B.tif ...", help="Covariates to explain on a regular sub-grid."
+)
+@click.option(
+    "-o", "--output", required=True, type=Path, metavar="PATH", help="Folder for samples, or file SHAP.tif for rasters."
+)
+@click.option("--source-model", metavar="NAME_OR_DIR", help="Model that it was fine-tuned from, to draw above it.")
+@click.option("--source-samples", type=Path, metavar="TABLE", help="Samples for the source model; default: --samples.")
+@click.option(
+    "--background",
+    "n_background",
+    type=click.IntRange(1),
+    help="Number of rows that represent an absent feature; default: all, up to 1000.",
+)
+@click.option("--budget", type=click.IntRange(1), help="Largest number of rows to predict per model; default: 500000.")
+@click.option(
+    "--pixels",
+    "n_pixels",
+    type=click.IntRange(1),
+    help="Largest number of pixels to explain; default: 2000 of a cube, 500 of covariates.",
+)
+@with_options(CUBE_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Random seed for drawing background rows and samples.",
 )
 def command(
-    model: str,
-    samples: Path | None,
-    cube: str | None,
-    covariates: tuple[str, ...],
-    output: Path,
-    source_model: str | None,
-    source_samples: Path | None,
-    background: int | None,
-    budget: int | None,
-    pixels: int | None,
-    like: str | None,
-    bands: str | None,
-    scale: float | None,
-    seed: int,
+    model: str, samples: Path | None, cube: str | None, covariates: tuple[str, ...], output: Path, **options: Any
 ) -> None:
-    """Explain a model: which wavelengths or covariates its predictions rest on (SHAP), with sums checked."""
-    given = {"--samples": samples is not None, "--cube": cube is not None, "--covariates": bool(covariates)}
-    if sum(given.values()) != 1:
+    """Explain which wavelengths or covariates the predictions of a model depend on (SHAP)."""
+    inputs = {"--samples": samples, "--cube": cube, "--covariates": covariates or None}
+    kinds = [flag for flag, value in inputs.items() if value is not None]
+    if len(kinds) != 1:
         raise click.UsageError("give --samples or --cube or --covariates, one of them")
-    kind = next(name for name, is_given in given.items() if is_given)
-    options = {
-        "--source-model": (source_model, ["--samples"]),
-        "--source-samples": (source_samples, ["--samples"]),
-        "--budget": (budget, ["--samples"]),
-        "--pixels": (pixels, ["--cube", "--covariates"]),
-        "--like": (like, ["--covariates"]),
-        "--bands": (bands, ["--cube"]),
-        "--scale": (scale, ["--cube"]),
-    }
-    for name, (value, goes_with) in options.items():
-        if value is not None and kind not in goes_with:
-            raise click.UsageError(f"{name} goes with {' or '.join(goes_with)}")
-    sizes = {
-        name: value for name, value in {"n_pixels": pixels, "n_background": background}.items() if value is not None
-    }
-    if cube is not None:
-        from geosoil.workflows.explain_map import explain_map
-
-        result = explain_map(model, cube, output, band_table=bands, scale=scale, seed=seed, **sizes)
-    elif covariates:
-        from geosoil.workflows.explain_map import explain_covariates_map
-
-        result = explain_covariates_map(model, covariates, output, like=like, seed=seed, **sizes)
-    else:
+    options = given(options)
+    require_kind(options, ALLOWED, kinds[0])
+    options = bare_soil_of(options)
+    if samples is not None:
         from geosoil.workflows.explain import explain_samples
 
-        assert samples is not None
-        result = explain_samples(
-            model,
-            samples,
-            output,
-            source_model=source_model,
-            source_samples=source_samples,
-            n_background=background,
-            seed=seed,
-            **({} if budget is None else {"budget": budget}),
-        )
+        result = explain_samples(model, samples, output, **options)
+    elif cube is not None:
+        from geosoil.workflows.explain_map import explain_map
+
+        result = explain_map(model, cube, output, **options)
+    else:
+        from geosoil.workflows.explain_map import explain_covariates_map
+
+        result = explain_covariates_map(model, covariates, output, **options)
     click.echo(result.summary())

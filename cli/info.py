@@ -1,15 +1,19 @@
-"""`geosoil info`: what a cube, a table of spectra or a model holds."""
+"""`geosoil info`: describe a cube, a table of spectra, or a model."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
+
+from geosoil_cli.options import CUBE_OPTIONS, with_options
 
 
 @click.command()
 @click.argument("path")
-@click.option("--bands", metavar="CSV", help="Wavelengths of a cube that has none.")
-def command(path: str, bands: str | None) -> None:
-    """Tell what a cube, a table of spectra or a model holds."""
+@with_options(CUBE_OPTIONS)
+def command(path: str, **cube_options: Any) -> None:
+    """Describe a cube, a table of spectra, or a model."""
     from geosoil.workflows.info import describe_path
 
-    click.echo(describe_path(path, band_table=bands))
+    click.echo(describe_path(path, **cube_options))

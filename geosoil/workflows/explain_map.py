@@ -173,16 +173,16 @@ def _explain(
         names=names,
         crs=job.source.rio.crs,
         transform=Affine(side * fine.a, side * fine.b, fine.c, side * fine.d, side * fine.e, fine.f),
-        units=explanation.what,
+        units=explanation.quantity,
     )
     explained = (
         f"{valid.sum()} pixels explained, the middle of cells of {side} x {side} pixels; background: {len(chosen)} of "
-        f"them; explained quantity: {explanation.what}"
+        f"them; explained quantity: {explanation.quantity}"
     )
     lines = [*prepared.notes, explained, check_line(explanation)]
     settings = {**prepared.settings, "baseline": f"{explanation.baseline:.9g}", "seed": seed}
     write_cog(raster, path, tags=provenance_tags(settings, model=opened.identity, notes=lines), overviews="nearest")
-    save_figure(attribution_quicklook(raster, int(np.argmax(explanation.importance)), explanation.what), picture)
+    save_figure(attribution_quicklook(raster, int(np.argmax(explanation.importance)), explanation.quantity), picture)
     order = np.argsort(-explanation.importance)
     shares = explanation.importance / (explanation.importance.sum() or 1.0)
     lines.append("highest: " + ", ".join(f"{windows.names[i]} {shares[i]:.0%}" for i in order[:6]))

@@ -18,7 +18,7 @@ from geosoil.io.journal import Identity, resumed_note
 from geosoil.io.output_paths import check_output_path
 from geosoil.io.provenance import provenance_tags, shown_name
 from geosoil.io.rasters.dataset_cache import limit_gdal_cache
-from geosoil.io.remote.objects import is_object, upload
+from geosoil.io.remote.objects import is_object_url, upload
 from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput, open_mask
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.run import RunOptions, run_map
@@ -272,7 +272,7 @@ class PreparedMap:
 
         A map is moved to its place when it is finished, with its identity in the tags.
         """
-        if is_object(self.output) or not Path(self.output).is_file():
+        if is_object_url(self.output) or not Path(self.output).is_file():
             return False
         try:
             with rasterio.open(self.output) as written:
@@ -283,7 +283,7 @@ class PreparedMap:
 
     def write(self, run_options: RunOptions, progress: Progress | None = None) -> MapResult:
         """Compute the map and write it with its tags, its style and its picture."""
-        if not is_object(self.output):
+        if not is_object_url(self.output):
             return self._write(Path(self.output), run_options, progress)
         with TemporaryDirectory() as folder:
             return self._write(Path(folder) / PurePath(self.output).name, run_options, progress)
@@ -323,7 +323,7 @@ class PreparedMap:
                 save_figure(map_quicklook(path, made.cog.bands, self.model.card.name), quicklook)
             unread = tuple(block.error or "" for block in made.unread)
             result = MapResult(path, style, quicklook, made.cog, tuple(notes), unread)
-            return _uploaded(result, self.output) if is_object(self.output) else result
+            return _uploaded(result, self.output) if is_object_url(self.output) else result
 
 
 def _uploaded(made: MapResult, output: str) -> MapResult:

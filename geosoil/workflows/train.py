@@ -132,7 +132,7 @@ def write_points(fitted: FittedPipeline, folder: Path) -> Section | None:
     """Write a point map of the samples where there is no raster to map: a table of spectra with places."""
     from geosoil.pipeline.regressors import predict_rows
     from geosoil.report.page import Section
-    from geosoil.report.point_map import write_point_map
+    from geosoil.workflows.point_map import write_point_map
 
     rows, recipe = fitted.rows, fitted.loaded.recipe
     if recipe.data.kind != "spectra" or rows.xy is None or rows.crs is None or recipe.data.cube is not None:

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from small_cube import save_trained_model, write_cube
 from written_rasters import write_raster
 
+from geosoil.io.spectra.reader import read_spectra, write_spectra
 from geosoil_cli.main import VERBS, group
 
 
@@ -96,6 +97,30 @@ def test_info_tells_what_a_cube_a_model_and_a_table_of_spectra_hold(folder, monk
     assert "share_pct" in geosoil("info", "share").out
     (folder / "spectra.csv").write_text("sample_id,400,500,600\na,0.1,0.2,0.3\nb,0.2,0.3,0.4\n")
     assert "2 x 3 bands of reflectance" in geosoil("info", "spectra.csv").out
+
+
+def test_info_reads_every_ending_of_spectra_and_the_options_of_a_cube(folder, monkeypatch, geosoil):
+    monkeypatch.chdir(folder)
+    spectra = read_spectra(folder / "spectra.csv") if (folder / "spectra.csv").exists() else None
+    if spectra is None:
+        (folder / "spectra.csv").write_text("sample_id,400,500,600\na,0.1,0.2,0.3\nb,0.2,0.3,0.4\n")
+        spectra = read_spectra(folder / "spectra.csv")
+    write_spectra(spectra, folder / "spectra.parquet")
+    (folder / "spectra.parquet").rename(folder / "spectra.pq")
+    assert "2 x 3 bands of reflectance" in geosoil("info", "spectra.pq").out
+    np.array([[0.1, 0.2, 0.3]], "<f4").tofile(folder / "library.sli")
+    (folder / "library.hdr").write_text(
+        "ENVI\nfile type = ENVI Spectral Library\nsamples = 3\nlines = 1\nbands = 1\ndata type = 4\n"
+        "byte order = 0\ninterleave = bsq\nheader offset = 0\nwavelength units = Nanometers\n"
+        "wavelength = {400, 500, 600}\n"
+    )
+    for name in ("library.sli", "library.hdr"):
+        assert "1 x 3 bands of reflectance" in geosoil("info", name).out
+    write_raster(folder / "plain2.tif", np.full((2, 4, 4), 500, np.int16))
+    (folder / "bands.csv").write_text("wavelength_nm\n450\n550\n")
+    told = geosoil("info", "plain2.tif", "--bands", "bands.csv", "--scale", "0.001", "--offset", "-0.1").out
+    assert "450.0 to 550.0 nm" in told
+    assert "median 0.4 in the middle" in told
 
 
 def test_init_prints_a_recipe_that_is_one(tmp_path, geosoil):

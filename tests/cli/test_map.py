@@ -75,10 +75,10 @@ def test_unseen_classes_can_be_left_out(folder, monkeypatch):
     [
         ((*ALL, "--cube", "cube.tif", "--model", "soc"), "give either --cube CUBE or --covariates"),
         (("--model", "soc"), "give either --cube CUBE or --covariates"),
-        ((*ALL, "--model", "soc", "--scale", "0.1"), "--scale goes with --cube"),
+        ((*ALL, "--model", "soc", "--scale", "0.1"), "--scale requires --cube"),
         (
             ("--cube", "c.tif", "--model", "share", "--unseen-classes", "stop"),
-            "--unseen-classes goes with --covariates",
+            "--unseen-classes requires --covariates",
         ),
         (("--cube", "c.tif", "--model", "share", "stray"), "unexpected extra argument"),
     ],

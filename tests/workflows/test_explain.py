@@ -92,6 +92,19 @@ def test_a_map_adds_up_to_its_prediction_on_the_middle_pixels_of_its_cells(place
     assert "the middle of cells of 3 x 3 pixels" in told.summary()
 
 
+def test_a_map_leaves_out_masked_pixels_and_takes_the_options_of_a_cube(place, tmp_path):
+    mask = np.ones((1, 40, 30), "uint8")
+    mask[0, :20] = 0
+    write_raster(tmp_path / "mask.tif", mask)
+    options = {"n_pixels": 150, "mask": tmp_path / "mask.tif", "nodata": -1, "scale": 1.0, "offset": 0.01}
+    explain_map(place / "pls", place / "cube.tif", tmp_path / "shap.tif", **options)
+    with rasterio.open(tmp_path / "shap.tif") as source:
+        values, tags = source.read(), source.tags()
+    assert np.isnan(values[:, :6]).all()
+    assert np.isfinite(values[:, 8:]).all()
+    assert [tags[f"GEOSOIL_{name}"] for name in ("MASK", "OFFSET", "NODATA")] == ["mask.tif", "0.01", "-1"]
+
+
 def test_covariates_are_explained_by_name(tmp_path):
     table = pd.DataFrame({"sample_id": list("abcdefghijkl"), "dist_m": np.arange(12.0), "elev_m": RNG.normal(size=12)})
     forest = Forest(n_trees=50, max_features=1.0).fit(table[["dist_m", "elev_m"]].to_numpy(), 10 - np.arange(12.0))
@@ -150,7 +163,7 @@ def test_the_command_line_says_what_is_missing_and_writes_what_is_asked(place, t
     model = ["--model", str(place / "pls")]
     assert "give --samples or --cube" in run(command, [*model, "-o", str(tmp_path)]).output
     wrong = run(command, [*model, "--cube", "c.tif", "--source-model", "x", "-o", "o.tif"])
-    assert (wrong.exit_code, "--source-model goes with --samples" in wrong.output) == (2, True)
+    assert (wrong.exit_code, "--source-model requires --samples" in wrong.output) == (2, True)
     right = run(command, [*model, "--samples", str(place / "s.parquet"), "-o", str(tmp_path / "out")])
     assert right.exit_code == 0, right.output
     assert (tmp_path / "out" / "shap.png").stat().st_size > 5000

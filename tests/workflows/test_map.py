@@ -8,6 +8,8 @@ from small_cube import save_trained_model, write_cube
 from written_rasters import corrupt_block, write_raster
 
 from geosoil.errors import GeosoilError, ModelFileError, OutputError, RasterError
+from geosoil.mapping import inputs
+from geosoil.mapping.run import RunOptions
 from geosoil.models.store import load_model, model_sha256
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.bare_soil import BareSoil
@@ -93,6 +95,30 @@ def test_the_pixels_never_depend_on_block_or_threads(folder, result, tmp_path, b
     other = map_cube(folder / "cube.tif", folder / "share", tmp_path / "m.tif", block=block, threads=threads)
     with rasterio.open(other.path) as a, rasterio.open(result.path) as b:
         np.testing.assert_array_equal(a.read(), b.read())
+
+
+def test_an_additive_offset_beside_the_scale_gives_the_same_map(folder, result, tmp_path):
+    with rasterio.open(folder / "cube.tif") as cube:
+        values, valid = cube.read(), cube.read() != -9999
+    shifted = np.where(valid, values + 1000, -9999).astype(np.int16)
+    write_cube(tmp_path / "c.tif", values=shifted, shape=(103, 151), scales=(1.0,) * 100)
+    made = map_cube(tmp_path / "c.tif", folder / "share", tmp_path / "m.tif", scale=1e-4, offset=-0.1)
+    with rasterio.open(made.path) as a, rasterio.open(result.path) as b:
+        np.testing.assert_allclose(a.read(), b.read(), atol=1e-3)
+        assert (a.tags()["GEOSOIL_SCALE"], a.tags()["GEOSOIL_OFFSET"]) == ("0.0001", "-0.1")
+
+
+def test_the_model_folder_and_the_cube_are_opened_once(folder, tmp_path, monkeypatch):
+    calls = []
+    for name in ("open_cube", "read_card", "find_model"):
+        work = getattr(inputs, name)
+        monkeypatch.setattr(inputs, name, lambda *a, work=work, name=name, **k: (calls.append(name), work(*a, **k))[1])
+    map_cube(folder / "cube.tif", folder / "share", tmp_path / "m.tif", threads=1)
+    assert sorted(calls) == ["find_model", "open_cube", "read_card"]
+
+
+def test_the_device_is_the_same_in_python_and_on_the_command_line():
+    assert RunOptions().device == "auto"
 
 
 def left_behind(folder):

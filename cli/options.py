@@ -1,0 +1,132 @@
+"""Options that several verbs share: one list for each kind of input, and one for how a map is computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Decorator = Any  # of a function or a command, by click.option
+
+
+def _bytes(ctx: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    """Return the number of bytes of a text such as `4GB` or `500MiB`."""
+    from dask.utils import parse_bytes
+
+    try:
+        number = parse_bytes(text) if text is not None else None
+    except ValueError as error:
+        raise click.BadParameter(f"{text}: expected a number of bytes such as 4GB or 500MiB", ctx, option) from error
+    if number is not None and number <= 0:
+        raise click.BadParameter(f"{text}: expected more than 0 bytes", ctx, option)
+    return number
+
+
+# name of the parameter in Python -> option
+CUBE_OPTIONS: dict[str, Decorator] = {
+    "band_table": click.option(
+        "--bands", "band_table", metavar="CSV", help="Table of wavelengths, with a column wavelength_nm [, fwhm_nm]."
+    ),
+    "scale": click.option(
+        "--scale", type=float, help="Reflectance = stored value x SCALE + OFFSET; default: as the file states."
+    ),
+    "offset": click.option("--offset", type=float, help="See --scale; default: as the file states, or 0."),
+    "nodata": click.option(
+        "--nodata", type=float, help="The stored value that means nodata; default: as the file states."
+    ),
+}
+BARE_SOIL_OPTIONS: dict[str, Decorator] = {
+    "bare_soil": click.option(
+        "--bare-soil", is_flag=True, help="Leave out vegetation, crop residue and water, by NDVI and NBR2."
+    ),
+    "ndvi_max": click.option("--ndvi-max", type=float, help="Threshold of --bare-soil; default: 0.27."),
+    "nbr2_max": click.option(
+        "--nbr2-max", type=float, help="Threshold of --bare-soil; default: 0.3; use a lower value for dry soils."
+    ),
+}
+COVARIATE_OPTIONS: dict[str, Decorator] = {
+    "like": click.option("--like", metavar="GRID.tif", help="Raster whose grid is used; default: the first covariate."),
+    "unseen": click.option(
+        "--unseen-classes",
+        "unseen",
+        type=click.Choice(["stop", "nodata"]),
+        help="If a class has no training samples: stop, or write nodata there.",
+    ),
+}
+MASK_OPTIONS: dict[str, Decorator] = {
+    "mask": click.option("--mask", metavar="MASK.tif", help="Leave out pixels where this raster is 0 or nodata."),
+}
+RUN_OPTIONS: dict[str, Decorator] = {
+    "block": click.option("--block", type=click.IntRange(1), help="Block size in pixels; the values do not change."),
+    "threads": click.option("--threads", type=click.IntRange(1), help="Number of threads; default: all cores."),
+    "workers": click.option(
+        "--workers", type=click.IntRange(1), metavar="N", help="Number of processes to use instead of threads."
+    ),
+    "cluster": click.option(
+        "--cluster", metavar="ADDRESS", help="Dask scheduler to use instead: tcp://HOST:PORT, or its scheduler file."
+    ),
+    "memory_bytes": click.option(
+        "--memory",
+        "memory_bytes",
+        callback=_bytes,
+        metavar="4GB",
+        help="Memory limit; default: half of the free memory.",
+    ),
+    "mode": lambda command: click.option("--resume", "mode", flag_value="resume", help="Resume an unfinished map.")(
+        click.option("--restart", "mode", flag_value="restart", help="Discard the unfinished map and start over.")(
+            command
+        )
+    ),
+    "on_error": click.option(
+        "--on-error",
+        type=click.Choice(["stop", "nodata"]),
+        help="If part of the input cannot be read: stop (default), or write nodata there.",
+    ),
+    "device": click.option(
+        "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device that runs the model; default: auto."
+    ),
+}
+OF_A_CUBE = (*CUBE_OPTIONS, *BARE_SOIL_OPTIONS)
+
+
+def with_options(*groups: dict[str, Decorator]) -> Callable[[Any], Any]:
+    """Return a decorator that adds groups of options to a command, in their order."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed([option for group in groups for option in group.values()]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def flag_of(name: str) -> str:
+    """Return the flag of a parameter: `--unseen-classes` for `unseen`."""
+    return {"unseen": "--unseen-classes", "band_table": "--bands"}.get(name, f"--{name.replace('_', '-')}")
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given on the command line."""
+    return {name: value for name, value in options.items() if value is not None and value is not False}
+
+
+def require_kind(options: dict[str, Any], allowed: dict[str, tuple[str, ...]], kind: str) -> None:
+    """Raise UsageError for options of another kind of input; allowed: the options of each kind, by its flag."""
+    for name in options:
+        kinds = [flag for flag, names in allowed.items() if name in names]
+        if kinds and kind not in kinds:
+            raise click.UsageError(f"{flag_of(name)} requires {' or '.join(kinds)}")
+
+
+def bare_soil_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with --bare-soil and its thresholds as one `BareSoil`."""
+    from geosoil.spectra.bare_soil import BareSoil
+
+    thresholds = {name: options[name] for name in ("ndvi_max", "nbr2_max") if name in options}
+    rest = {name: value for name, value in options.items() if name not in thresholds}
+    if thresholds and not options.get("bare_soil"):
+        raise click.UsageError("--ndvi-max and --nbr2-max require --bare-soil")
+    return rest | ({"bare_soil": BareSoil(**thresholds)} if thresholds else {})
