@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,9 @@ def server(folder):
     command = [sys.executable, str(Path(__file__).parents[1] / "range_server.py"), str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+            address = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+            threading.Thread(target=process.stdout.read, daemon=True).start()
+            yield address
         finally:
             process.kill()
 
@@ -44,7 +47,7 @@ def signed(server, name):
     ("words", "names", "tag", "shown"),
     [
         (("map", "--model", "share"), ("--cube", "cube.tif"), "GEOSOIL_CUBE", "cube.tif"),
-        (("explain", "--model", "share"), ("--cube", "cube.tif"), "GEOSOIL_CUBE", "cube.tif"),
+        (("explain", "--model", "share", "--pixels", "9", "--background", "4"), ("--cube", "cube.tif"), "GEOSOIL_CUBE", "cube.tif"),
         (("map", "--model", "soc"), ("--covariates", "slope.tif", "twi.tif", "landform.tif"), "GEOSOIL_COVARIATES",
          "slope.tif; twi.tif; landform.tif"),
         (("terrain",), ("", "dem.tif"), "GEOSOIL_DEM", "dem.tif"),
