@@ -47,7 +47,8 @@ def signed(server, name):
     ("words", "names", "tag", "shown"),
     [
         (("map", "--model", "share"), ("--cube", "cube.tif"), "GEOSOIL_CUBE", "cube.tif"),
-        (("explain", "--model", "share", "--pixels", "9", "--background", "4"), ("--cube", "cube.tif"), "GEOSOIL_CUBE", "cube.tif"),
+        (("explain", "--model", "share", "--pixels", "9", "--background", "4"), ("--cube", "cube.tif"), "GEOSOIL_CUBE",
+         "cube.tif"),
         (("map", "--model", "soc"), ("--covariates", "slope.tif", "twi.tif", "landform.tif"), "GEOSOIL_COVARIATES",
          "slope.tif; twi.tif; landform.tif"),
         (("terrain",), ("", "dem.tif"), "GEOSOIL_DEM", "dem.tif"),
