@@ -13,7 +13,7 @@ from geosoil.pipeline.task import Candidate, FitTask
 
 N, N_LIBRARY, N_BANDS = 48, 90, 30
 NM = np.linspace(400, 2400, N_BANDS)
-SNV_OF_ABSORBANCE = {"preprocessing": [{"step": "absorbance"}, {"step": "snv"}]}
+ABSORBANCE = {"preprocessing": [{"step": "absorbance"}]}
 
 
 def spectra(rng, n):
