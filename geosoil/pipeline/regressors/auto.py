@@ -16,7 +16,7 @@ from geosoil.samples.splits import split_k_fold
 
 if TYPE_CHECKING:
     from geosoil.models.contract import Model
-    from geosoil.pipeline.regressors.settings import Auto
+    from geosoil.pipeline.regressors.table import Auto
     from geosoil.pipeline.task import FitTask
 
 

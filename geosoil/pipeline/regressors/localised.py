@@ -22,7 +22,7 @@ from geosoil.pipeline.regressors.steps import fit_steps, fitted_target, known_ro
 from geosoil.samples.rs_local import RSLocalResult, rs_local
 
 if TYPE_CHECKING:
-    from geosoil.pipeline.regressors import settings as of
+    from geosoil.pipeline.regressors import table as of
     from geosoil.pipeline.regressors.steps import Steps
     from geosoil.pipeline.task import FitTask
 

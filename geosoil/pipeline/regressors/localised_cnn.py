@@ -22,7 +22,7 @@ from geosoil.training.tuning import tune
 
 if TYPE_CHECKING:
     from geosoil.models.pixel import PixelModel
-    from geosoil.pipeline.regressors import settings as of
+    from geosoil.pipeline.regressors import table as of
     from geosoil.pipeline.task import FitTask
 
 _NETWORK = ("n_folds", "final", "epochs", "patience")

@@ -24,8 +24,8 @@ from geosoil.training.transfer import fine_tune
 
 if TYPE_CHECKING:
     from geosoil.models.pixel import PixelModel
-    from geosoil.pipeline.regressors.settings import Cascade as CascadeSettings
-    from geosoil.pipeline.regressors.settings import TransferMLP
+    from geosoil.pipeline.regressors.table import Cascade as CascadeSettings
+    from geosoil.pipeline.regressors.table import TransferMLP
     from geosoil.pipeline.task import FitTask
 
 

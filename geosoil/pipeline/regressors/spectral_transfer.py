@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from geosoil.pipeline.regressors.settings import LibraryScores, RandomResNet, TransferResNet
+    from geosoil.pipeline.regressors.table import LibraryScores, RandomResNet, TransferResNet
     from geosoil.pipeline.task import FitTask
 
 LEAST_LIBRARY_ROWS = 40

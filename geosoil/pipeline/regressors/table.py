@@ -1,11 +1,17 @@
-"""The settings of every regressor: the schemas of the recipe's tables `[model.NAME]`.
+"""All models that a recipe can ask for: one table, and the settings of each, the recipe's tables `[model.NAME]`.
 
-The upper limits are far above what is useful; they keep a recipe from taking all memory or running for ever.
+A plain regressor is a scikit-learn estimator class whose constructor takes the settings and `random_state`; it is
+fitted behind the steps of the recipe's `[features]`. A method (a transfer, a localisation, a patch network) is a
+function `fit(task, settings) -> Model` that makes its model itself.
+
+The upper limits of settings are far above what is useful; they keep a recipe from taking all memory or running for
+ever.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -200,3 +206,104 @@ class Auto(Part):
         ["pls", "svr", "forest"], min_length=2, max_length=50, description="regressors to choose from"
     )
     n_folds: Folds = Field(5, description="folds of the cross-validation inside the training rows")
+
+
+ALL_FEATURES = frozenset({"preprocessing", "laboratory", "fusion", "cars", "screen"})
+_LIBRARY = frozenset({"library", "library_target"})
+_SOURCE = frozenset({"library", "auxiliary"})
+_COUNTRY = _LIBRARY | {"country"}
+_AUXILIARY = frozenset({"auxiliary"})
+_PATCHES = frozenset({"patches"})
+_SELECTED = ("preprocessing", "cars", "screen")
+_HERE = "geosoil.pipeline.regressors"
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """One entry of `REGRESSORS`.
+
+    Parameters
+    ----------
+    title : str
+        Name in tables and reports.
+    settings : type of Part
+        Schema of the recipe's table `[model.NAME]`.
+    estimator : str
+        `module:Class` of a plain regressor, or "".
+    fit : str
+        `module:function` of a method, or "".
+    scaled : bool
+        Whether a plain regressor sees standardised features.
+    needs : frozenset of str
+        What the rows must have: "library", "library_target", "auxiliary", "patches", "country". The auxiliary property
+        is in the library if there is one, otherwise in the samples.
+    multi_target : bool
+        Whether all targets are fitted by one model (depth networks); other regressors are fitted once per target.
+    uses : frozenset of str
+        Which parts of the section `[features]` the regressor can use, of `ALL_FEATURES`.
+    saved : bool
+        Whether a model can be written to a folder; others take part in comparisons only.
+    """
+
+    title: str
+    settings: type[Part]
+    estimator: str = ""
+    fit: str = ""
+    scaled: bool = False
+    needs: frozenset[str] = frozenset()
+    multi_target: bool = False
+    uses: frozenset[str] = ALL_FEATURES
+    saved: bool = True
+
+
+def _method(title: str, settings: type[Part], place: str, needs: frozenset[str], *uses: str, **more: Any) -> Regressor:
+    return Regressor(title, settings, fit=f"{_HERE}.{place}", needs=needs, uses=frozenset(uses), **more)
+
+
+def _localised(
+    title: str, settings: type[Part], place: str, needs: frozenset[str] = _LIBRARY, *, saved: bool = True
+) -> Regressor:
+    return _method(title, settings, place, needs, "preprocessing", saved=saved)
+
+
+REGRESSORS: dict[str, Regressor] = {
+    "pls": Regressor("PLSR", PLS, estimator="geosoil.estimators.pls:PartialLeastSquares"),
+    "svr": Regressor("SVR", SVR, estimator="geosoil.estimators.support_vectors:SupportVectors", scaled=True),
+    "forest": Regressor("Forest", Forest, estimator="geosoil.estimators.forest:Forest"),
+    "mlp": Regressor("MLP", MLP, estimator="geosoil.estimators.dense_net:DenseNet", scaled=True),
+    "resnet": Regressor("ResNet", ResNet, estimator="geosoil.estimators.resnet:ResNet1D"),
+    "cnn": _method("CNN", PatchCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
+    "multitask_cnn": _method("Multi-task CNN", PatchCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
+    "transfer_cnn": _method("Transfer CNN", TransferCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
+    "transfer_mlp": _method("Transfer MLP", TransferMLP, "property_transfer:fit_transfer_mlp", _AUXILIARY, *_SELECTED),
+    "cascade": _method("Cascade", Cascade, "property_transfer:fit_cascade_of_forests", _AUXILIARY, *_SELECTED),
+    "transfer_resnet": _method(
+        "Transfer ResNet", TransferResNet, "spectral_transfer:fit_transfer", _SOURCE, "preprocessing"
+    ),
+    "random_resnet": _method(
+        "ResNet, random layers", RandomResNet, "spectral_transfer:fit_random", _SOURCE, "preprocessing"
+    ),
+    "source_pls_scores": _method(
+        "PLS scores of the library", LibraryScores, "spectral_transfer:fit_scores", _SOURCE, "preprocessing"
+    ),
+    "library_pca_scores": _method(
+        "PCA scores of the library", LibraryScores, "spectral_transfer:fit_scores", _SOURCE, "preprocessing"
+    ),
+    "library_pls": _localised("Library PLSR", LibraryPLS, "localised:fit_library_pls"),
+    "spiked_pls": _localised("Spiked PLSR", SpikedPLS, "localised:fit_spiked_pls"),
+    "mbl": _localised("MBL", MemoryBased, "localised:fit_memory_based"),
+    "boosted_trees": _localised("Boosted trees", BoostedTrees, "localised:fit_boosted_trees", saved=False),
+    "rs_local_pls": _localised("RS-LOCAL + PLSR", RSLocalPLS, "localised:fit_rs_local_pls"),
+    "rs_local_pls_ln": _localised("RS-LOCAL + PLSR, ln", RSLocalPLS, "localised:fit_rs_local_pls"),
+    "spectral_cnn": _method("1D-CNN", SpectralCNN, "localised_cnn:fit_samples", frozenset(), "preprocessing"),
+    "library_cnn": _localised("Library CNN", LibraryCNN, "localised_cnn:fit_library"),
+    "dtl_i": _localised("DTL-I, library", DTLI, "localised_cnn:fit_instances"),
+    "dtl_r": _localised("DTL-R, library", DTLR, "localised_cnn:fit_representations"),
+    "dtl_ir": _localised("DTL-IR, library", DTLIR, "localised_cnn:fit_representations"),
+    "country_cnn": _localised("Country CNN", LibraryCNN, "localised_cnn:fit_library", _COUNTRY),
+    "dtl_i_country": _localised("DTL-I, country", DTLI, "localised_cnn:fit_instances", _COUNTRY),
+    "dtl_r_country": _localised("DTL-R, country", DTLR, "localised_cnn:fit_representations", _COUNTRY),
+    "dtl_ir_country": _localised("DTL-IR, country", DTLIR, "localised_cnn:fit_representations", _COUNTRY),
+    "auto": _method("Best in cross-validation", Auto, "auto:fit", frozenset(), *ALL_FEATURES),
+}
+"""The regressors that `model.kind` and `model.compare` can name."""
