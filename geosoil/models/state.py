@@ -27,6 +27,7 @@ TYPES: dict[str, str] = {
     "SpectralVAE": "geosoil.estimators.fusion.vae:SpectralVAE",
     "PartialLeastSquares": "geosoil.estimators.pls:PartialLeastSquares",
     "SpikedPLS": "geosoil.estimators.spiked_pls:SpikedPLS",
+    "Ridge": "geosoil.estimators.ridge:Ridge",
     "ScoreRidge": "geosoil.estimators.score_ridge:ScoreRidge",
     "MemoryBased": "geosoil.estimators.memory_based:MemoryBased",
     "SupportVectors": "geosoil.estimators.support_vectors:SupportVectors",

@@ -32,6 +32,14 @@ class PLS(Part):
     n_folds: Folds = Field(5, description="folds of the cross-validation inside the training rows")
 
 
+class Ridge(Part):
+    """Ridge regression; the penalty is chosen by leave-one-out cross-validation."""
+
+    lowest_penalty: float = Field(1e-3, gt=0, le=1e12, description="smallest penalty that is tried")
+    highest_penalty: float = Field(1e4, gt=0, le=1e12, description="largest penalty that is tried")
+    n_penalties: int = Field(22, ge=2, le=1000, description="number of penalties, evenly spaced on a logarithmic scale")
+
+
 class SVR(Part):
     """Support vector regression; C, gamma and epsilon are chosen by cross-validation."""
 
@@ -268,6 +276,7 @@ def _localised(
 
 REGRESSORS: dict[str, Regressor] = {
     "pls": Regressor("PLSR", PLS, estimator="geosoil.estimators.pls:PartialLeastSquares"),
+    "ridge": Regressor("Ridge", Ridge, estimator="geosoil.estimators.ridge:Ridge", scaled=True),
     "svr": Regressor("SVR", SVR, estimator="geosoil.estimators.support_vectors:SupportVectors", scaled=True),
     "forest": Regressor("Forest", Forest, estimator="geosoil.estimators.forest:Forest"),
     "mlp": Regressor("MLP", MLP, estimator="geosoil.estimators.dense_net:DenseNet", scaled=True),
