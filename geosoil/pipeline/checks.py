@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geosoil.pipeline.regressors import REGRESSORS
 from geosoil.pipeline.splits import SPLITS
@@ -27,12 +27,21 @@ def problems(recipe: Recipe) -> Iterator[str]:
             "features.use = 'laboratory' gives a model that no cube can be mapped with: use it in an entry of "
             "model.compare, and another in [features]"
         )
+    kind = recipe.model.kind
+    yield from _problems_of_kind("model.kind", kind, recipe.features, recipe)
+    if not REGRESSORS[kind].saved:
+        yield f"model.kind = '{kind}' cannot be saved: name it in model.compare only, and choose another kind"
     for number, entry in enumerate(recipe.model.compare):
-        if entry.features is not None:
-            yield from _problems_of_features(f"model.compare.{number}.features", entry.features, recipe)
-    yield from _problems_of_kind("model.kind", recipe.model.kind, recipe)
-    for entry in recipe.model.compare:
-        yield from _problems_of_kind("model.compare", entry.kind, recipe)
+        features = entry.changed(recipe.features)
+        yield from _problems_of_features(f"model.compare.{number}.features", features, recipe)
+        yield from _problems_of_kind(f"model.compare.{number}", entry.kind, features, recipe)
+    if "auto" in {kind, *(entry.kind for entry in recipe.model.compare)}:
+        models: Any = recipe.model  # its tables of settings are made from REGRESSORS
+        for candidate in models.auto.candidates:
+            if candidate not in REGRESSORS or candidate == "auto":
+                yield f"model.auto.candidates names {candidate!r}, which is not one of {', '.join(REGRESSORS)}"
+            else:
+                yield from _problems_of_kind("model.auto.candidates", candidate, recipe.features, recipe)
     yield from _problems_of_splits(recipe)
 
 
@@ -72,9 +81,9 @@ def _problems_of_features(key: str, features: FeatureSettings, recipe: Recipe) -
         yield f"{key}.preprocessing is for spectra, and data.kind is '{data.kind}': remove it"
 
 
-def _problems_of_kind(key: str, kind: str, recipe: Recipe) -> Iterator[str]:
-    """Yield what a regressor needs that the section [data] does not name."""
-    data = recipe.data
+def _problems_of_kind(key: str, kind: str, features: FeatureSettings, recipe: Recipe) -> Iterator[str]:
+    """Yield what a regressor needs that [data] does not name, and parts of [features] that it cannot use."""
+    data, entry = recipe.data, REGRESSORS[kind]
     library, country = getattr(data, "library", None), getattr(data, "country", None)
     keys = {
         "library": ("data.library", library),
@@ -83,10 +92,23 @@ def _problems_of_kind(key: str, kind: str, recipe: Recipe) -> Iterator[str]:
         "patches": ("data.patch", getattr(data, "patch", None)),
         "country": ("data.country", country),
     }
-    for need in sorted(REGRESSORS[kind].needs):
+    for need in sorted(entry.needs):
         name, value = keys[need]
         if value is None:
             yield f"{key} = '{kind}' needs {name}: add it, or choose another model"
+    parts = {
+        "preprocessing": ("preprocessing", bool(features.preprocessing)),
+        "laboratory": ("use = 'laboratory'", features.use == "laboratory"),
+        "fusion": (f"use = '{features.use}'", features.use in ("generated", "mix")),
+        "cars": ("selection.method = 'cars'", features.selection.method == "cars"),
+        "screen": ("selection.method = 'screen'", features.selection.method == "screen"),
+    }
+    for part, (name, is_asked) in parts.items():
+        if is_asked and part not in entry.uses:
+            yield (
+                f"{key} = '{kind}' cannot use features.{name}: remove it, or give this model features of its own in "
+                "model.compare"
+            )
 
 
 def _problems_of_splits(recipe: Recipe) -> Iterator[str]:

@@ -56,6 +56,12 @@ class CompareEntry(Part):
     def _accept_name(cls, entry: Any) -> Any:
         return {"kind": entry} if isinstance(entry, str) else entry
 
+    def changed(self, features: FeatureSettings) -> FeatureSettings:
+        """Return the recipe's features with the keys that this entry changes."""
+        if self.features is None:
+            return features
+        return features.model_copy(update={key: getattr(self.features, key) for key in self.features.model_fields_set})
+
 
 class _ModelBase(Part):
     """Which model is trained, which are compared, and the settings of each kind."""
@@ -112,9 +118,7 @@ class Recipe(Part):
         for entry in self.model.compare or [CompareEntry(kind=self.model.kind)]:
             settings = _changed(getattr(self.model, entry.kind), entry)
             title = entry.title or REGRESSORS[entry.kind].title
-            given = entry.features or FeatureSettings()
-            changes = {key: getattr(given, key) for key in given.model_fields_set}
-            candidates.append(Candidate(title, entry.kind, settings, self.features.model_copy(update=changes)))
+            candidates.append(Candidate(title, entry.kind, settings, entry.changed(self.features)))
         names = [candidate.name for candidate in candidates]
         if len(set(names)) < len(names):
             msg = f"two models of compare have the name {max(names, key=names.count)!r}; give one of them a title"

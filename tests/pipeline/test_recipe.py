@@ -19,6 +19,11 @@ BY_NAME = {
 AUXILIARY = 'auxiliary = { column = "ph", title = "pH" }'
 
 
+def model(kind):
+    """Return the change of a recipe that trains a kind of model."""
+    return "[validation]", f'[model]\nkind = "{kind}"\n[validation]'
+
+
 def refusal(path):
     with pytest.raises(RecipeError) as caught:
         read_recipe(path)
@@ -131,6 +136,28 @@ def test_an_invalid_recipe_of_a_cube_is_refused_by_its_key(tmp_path, changes, me
             "features.preprocessing is for spectra",
         ),
         ("table", [('columns = ["depth_cm", "colour"]', "columns = []")], "data.columns: "),
+        ("table", [model("cnn")], "model.kind = 'cnn' needs data.patch"),
+        ("table", [model("transfer_mlp")], "model.kind = 'transfer_mlp' needs data.auxiliary"),
+        ("table", [model("rs_local_pls")], "model.kind = 'rs_local_pls' needs data.library"),
+        ("library", [model("country_cnn"), ('country = "here"\n', "")], "'country_cnn' needs data.country"),
+        ("library", [model("boosted_trees")], "model.kind = 'boosted_trees' cannot be saved"),
+        ("library", [model("transfer_resnet")], "model.kind = 'transfer_resnet' needs data.auxiliary"),
+        (
+            "library",
+            [("[validation]", '[model]\nkind = "auto"\nauto = { candidates = ["pls", "plsr"] }\n[validation]')],
+            "model.auto.candidates names 'plsr', which is not one of pls, ",
+        ),
+        (
+            "library",
+            [("[validation]", '[model]\nkind = "auto"\nauto = { candidates = ["pls", "cnn"] }\n[validation]')],
+            "model.auto.candidates = 'cnn' needs data.patch",
+        ),
+        ("cube", [model("spectral_cnn")], "model.kind = 'spectral_cnn' cannot use features.use = 'mix'"),
+        (
+            "cube",
+            [("[validation]", '[model]\ncompare = ["pls", "spectral_cnn"]\n[validation]')],
+            "model.compare.1 = 'spectral_cnn' cannot use features.use = 'mix'",
+        ),
         ("table", [("[target]", "[[target]]"), ("[validation]", '[[target]]\ncolumn = "clay_pct"\n[validation]')],
          "two targets have the column clay_pct"),
     ],
