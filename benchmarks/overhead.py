@@ -31,9 +31,7 @@ def main() -> None:
     def with_journal() -> None:
         mapping = prepare_cube(scene, scene_model("svr"), output).mapping
         identity = Identity.of({}, files={"cube": scene})
-        with run_map(
-            mapping, output, output=str(output), identity=identity, tags={}, units=["mg/kg"], run_options=running
-        ):
+        with run_map(mapping, output, output=str(output), identity=identity, tags={}, run_options=running):
             pass
 
     def without() -> None:

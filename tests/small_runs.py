@@ -16,7 +16,7 @@ from geosoil.io.journal import Identity
 from geosoil.io.rasters.reader import open_raster
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.run import RunOptions, run_map
-from geosoil.models.contract import Feature, Target
+from geosoil.models.contract import Feature, Target, predictions_of
 
 SHAPE = (40, 56)
 IDENTITY = {"model": "sum", "version": "1"}
@@ -37,13 +37,14 @@ class SumModel:
     names: tuple[str, ...] = ("a", "b", "c")
     bytes_per_pixel: int = 64
     targets = (Target("sum", "%"),)
+    outputs = predictions_of(targets)
     gpu_support: ClassVar = {}
 
     @property
     def features(self):
         return tuple(Feature(name) for name in self.names)
 
-    def predict(self, block):
+    def predict(self, block, outputs=None):
         time.sleep(self.seconds)
         if self.mishap and block.shape[1] < 32 and np.nanmin(block[0]) == 0:
             if isinstance(self.mishap, BaseException):
@@ -55,6 +56,13 @@ class SumModel:
         side = 2 * self.halo + 1
         windows = np.lib.stride_tricks.sliding_window_view(block.sum(axis=0), (side, side))
         return windows.sum(axis=(2, 3), dtype=np.float32)[None]
+
+
+class BoundedSum(SumModel):
+    """The sum of three bands, of which values from 4 to 5 are valid."""
+
+    targets = (Target("sum", "%", (4.0, 5.0)),)
+    outputs = predictions_of(targets)
 
 
 def patch_model():
@@ -86,7 +94,6 @@ def make_map(source, path, model=None, *, identity=IDENTITY, progress=None, **ru
         output=str(path),
         identity=Identity(identity),
         tags={},
-        units=["%"] * len(mapping.predict.model.targets),
         run_options=RunOptions(**options),
         progress=progress,
     ) as made:

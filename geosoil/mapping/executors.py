@@ -55,9 +55,10 @@ class BlockTask:
                 raise
             return self.store.write(place, np.full(self.blocks.shape(*place), np.nan, np.float32), str(error))
         with gate or nullcontext():
-            result = self.blocks.apply(values, *place)
+            clipped = np.zeros((len(self.blocks.names), 2), np.int64)
+            result = self.blocks.apply(values, *place, clipped=clipped)
         del values
-        return self.store.write(place, result)
+        return self.store.write(place, result, clipped=clipped.tolist())
 
 
 class Executor(Protocol):

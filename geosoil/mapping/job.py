@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.io.rasters.stack import join_bands
+from geosoil.models.contract import PREDICTION, clip_to_range, select_outputs
 from geosoil.raster.blocks import Blocks, choose_block, cut_blocks, lazy_raster
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import STORED_BYTES
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from geosoil.models.contract import Block, Model
+    from geosoil.models.contract import Block, Model, Output
     from geosoil.spectra.bare_soil import BareSoil
 
 BATCH_BYTES = 24 * 2**20  # of the layers of a net for one batch of pixels
@@ -37,6 +38,11 @@ class MapJob:
     source: xr.DataArray
     predict: PredictBlock
 
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The bands of the map."""
+        return self.predict.outputs
+
     def on(self, device: str) -> MapJob:
         """Return the same with its model on "cpu" or "cuda"."""
         model = self.predict.model
@@ -46,13 +52,13 @@ class MapJob:
         """Return the most that one block whose window is (y, x) pixels, halo included, holds in memory at a time."""
         model = self.predict.model
         # Values as stored, as float32, and those with a halo added; a result, and its bytes on the way to the store.
-        each = 12 * self.source.sizes["band"] + 12 * len(model.targets) + model.bytes_per_pixel
+        each = 12 * self.source.sizes["band"] + 12 * len(self.outputs) + model.bytes_per_pixel
         return each * window[0] * window[1] + (DENSE_BYTES if model.halo else BATCH_BYTES)
 
     @property
     def writing_bytes(self) -> int:
         """The most that statistics, the copy to a COG and the quicklook hold in memory at a time."""
-        return WRITING_BYTES + min(len(self.predict.model.targets), MOST_BANDS_WRITTEN) * WRITING_BYTES_A_BAND
+        return WRITING_BYTES + min(len(self.outputs), MOST_BANDS_WRITTEN) * WRITING_BYTES_A_BAND
 
     @property
     def stored_bytes_a_pixel(self) -> float:
@@ -65,10 +71,10 @@ class MapJob:
         return cut_blocks(
             self.predict,
             self.source,
-            names=[target.name for target in model.targets],
+            names=[output.name for output in self.outputs],
             halo=model.halo,
             block=choose_block(self.source, halo=model.halo) if block is None else block,
-            units=model.targets[0].unit,
+            units=self.outputs[0].unit,
             edge="reflect" if model.halo else "nan",
         )
 
@@ -78,19 +84,21 @@ def map_model(
     raster: xr.DataArray,
     *,
     bands: Sequence[str] | None = None,
+    outputs: Sequence[str] = (PREDICTION,),
     bare_soil: BareSoil | None = None,
     mask: xr.DataArray | None = None,
     block: int | None = None,
 ) -> xr.DataArray:
-    """Map a model over a raster, lazily: `(target, y, x)` float32 on the raster's own grid, NaN = no data.
+    """Map a model over a raster, lazily: `(output, y, x)` float32 on the raster's own grid, NaN = no data.
 
     raster `(band, y, x)`; `bands` are those that the model reads, in its order (as `match_bands` finds them), by
-    default its features' names. A pixel with no data in any of them, left out by `bare_soil`, or where
-    `mask` `(1, y, x)` is 0 or no data, is no data. The values do not depend on `block`, the side of a block in pixels.
+    default its features' names. `outputs` are the kinds of the bands of the map. A pixel with no data in any of the
+    bands read, left out by `bare_soil`, or where `mask` `(1, y, x)` is 0 or no data, is no data. The values do not
+    depend on `block`, the side of a block in pixels.
 
-    Raises GridError where the mask lies on another grid.
+    Raises GridError where the mask lies on another grid, ModelFileError for outputs that the model does not have.
     """
-    job = prepare_map(model, raster, bands=bands, bare_soil=bare_soil, mask=mask)
+    job = prepare_map(model, raster, bands=bands, outputs=outputs, bare_soil=bare_soil, mask=mask)
     return lazy_raster(job.blocks(block), job.source)
 
 
@@ -99,6 +107,7 @@ def prepare_map(
     raster: xr.DataArray,
     *,
     bands: Sequence[str] | None = None,
+    outputs: Sequence[str] = (PREDICTION,),
     bare_soil: BareSoil | None = None,
     mask: xr.DataArray | None = None,
 ) -> MapJob:
@@ -111,7 +120,8 @@ def prepare_map(
     if mask is not None:
         Grid.of(mask).require_same(Grid.of(raster), where=mask.attrs.get("source", "mask"), than="the cube")
         source = join_bands([source, mask.isel(band=[0])])
-    return MapJob(source, PredictBlock(model, len(names), bare_soil, places, masked=mask is not None))
+    selected = select_outputs(model, outputs)
+    return MapJob(source, PredictBlock(model, len(names), selected, bare_soil, places, masked=mask is not None))
 
 
 @dataclass(frozen=True)
@@ -120,15 +130,23 @@ class PredictBlock:
 
     model: Model
     n_features: int
+    outputs: tuple[Output, ...]
     bare_soil: BareSoil | None = None
     bare_soil_bands: tuple[int, ...] = ()
     masked: bool = False  # by the last band
 
-    def __call__(self, block: Block) -> Block:
+    def __call__(self, block: Block, clipped: np.ndarray | None = None) -> Block:
+        """Return the outputs of a block within their valid ranges.
+
+        clipped: `(output, 2)`, to which the numbers of pixels that were below and above the valid range are added.
+        """
         halo = self.model.halo
         inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]
-        predicted = self.model.predict(block[: self.n_features])
+        predicted = self.model.predict(block[: self.n_features], self.outputs)
         predicted[:, self.left_out(inner)] = np.nan
+        counts = clip_to_range(predicted, self.outputs)
+        if clipped is not None:
+            clipped += counts
         return predicted
 
     def left_out(self, block: Block) -> np.ndarray:

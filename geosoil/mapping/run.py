@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from geosoil.io.journal import Identity
     from geosoil.mapping.job import MapJob
+    from geosoil.models.contract import Output
 
     Progress = Callable[[str, int, int], None]
 
@@ -148,7 +149,7 @@ class RunResult:
     resumed, damaged : int
         The number of blocks that were already finished, and of those that were damaged.
     notes : tuple of str
-        The notes of the plan.
+        The notes of the plan, and of values that were set to a limit of their valid range.
     """
 
     cog: CogSummary
@@ -166,7 +167,6 @@ def run_map(
     output: str,
     identity: Identity,
     tags: Mapping[str, str],
-    units: Sequence[str],
     run_options: RunOptions,
     progress: Progress | None = None,
 ) -> Iterator[RunResult]:
@@ -186,8 +186,6 @@ def run_map(
         Everything that decides the pixels; a run with another identity is not resumed.
     tags : mapping of str to str
         Tags of the COG.
-    units : sequence of str
-        Units of the bands.
     run_options : RunOptions
     progress : callable, optional
         Called as `progress("map", pixels done, pixels in all)`.
@@ -203,26 +201,31 @@ def run_map(
         plan = run_options.plan(job, output)
         scratch = open_scratch(store, identity, plan.blocks, mode=run_options.mode)
         try:
-            unread = tuple(_compute(plan, scratch, run_options, progress))
+            computed = tuple(_compute(plan, scratch, run_options, progress))
         except BaseException:
             scratch.leave()
             raise
+        unread = tuple(block for block in computed if block.error is not None)
+        clipped = _clipped(job.outputs, [*scratch.done, *computed])
         windows = [_window_text(plan, block.place) for block in unread]
         if unread:
             tags = {**tags, "GEOSOIL_UNREAD_WINDOWS": "; ".join(windows)}
+        if clipped:
+            tags = {**tags, "GEOSOIL_CLIPPED": "; ".join(clipped)}
         _require_some(plan, unread, output)
         grid, names = Grid.of(job.source), plan.blocks.names
+        units = [output.unit for output in job.outputs]
         source = job.source.attrs.get("source", "")
         with cog_writer(path, grid, names, units, tags=tags, threads=plan.threads, source=source) as writer:
             for y0, x0, values in scratch.finished():
                 writer.put(y0, x0, values)
-        yield RunResult(writer.summary, unread, len(scratch.done), scratch.damaged, plan.notes)
+        yield RunResult(writer.summary, unread, len(scratch.done), scratch.damaged, (*plan.notes, *clipped))
         if not unread:  # otherwise a run with --resume tries these windows again
             scratch.remove()
 
 
 def _compute(plan: Plan, scratch: Scratch, run_options: RunOptions, progress: Progress | None) -> Iterator[Done]:
-    """Compute the unfinished blocks; yield those whose input could not be read."""
+    """Compute the unfinished blocks, and yield them."""
     blocks = plan.blocks
     finished = {block.place for block in scratch.done}
 
@@ -243,8 +246,22 @@ def _compute(plan: Plan, scratch: Scratch, run_options: RunOptions, progress: Pr
             pixels += pixels_of(*block.place)
             if progress is not None:
                 progress("map", pixels, total)
-            if block.error is not None:
-                yield block
+            yield block
+
+
+def _clipped(outputs: Sequence[Output], blocks: Sequence[Done]) -> list[str]:
+    """Return one line per output with values that were set to a limit of its valid range."""
+    lines = []
+    for k, output in enumerate(outputs):
+        counts = [sum(block.clipped[k][side] for block in blocks if block.clipped) for side in (0, 1)]
+        parts = [
+            f"{count} pixels were predicted {word} {limit:g}"
+            for count, word, limit in zip(counts, ("below", "above"), output.valid_range, strict=True)
+            if count
+        ]
+        if parts:
+            lines.append(f"{output.name}: {' and '.join(parts)}, and set to this limit")
+    return lines
 
 
 def _require_some(plan: Plan, unread: Sequence[Done], output: str) -> None:

@@ -29,7 +29,7 @@ from geosoil.io.remote.objects import Store, open_store
 from geosoil.mapping.lock import held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from geosoil.raster.blocks import Block, Blocks
 
@@ -42,10 +42,20 @@ _BLOCK = re.compile(r"blocks-[0-9a-f]{8}/\d{6,}_\d{6,}")
 
 @dataclass(frozen=True)
 class Done:
-    """A finished block. `error` is the reason why it holds no data, if its input could not be read."""
+    """A finished block.
+
+    Parameters
+    ----------
+    place : (int, int)
+    error : str, optional
+        Why it holds no data, if its input could not be read.
+    clipped : list of (int, int)
+        For every band, how many pixels were below and above the valid range, and set to its limits.
+    """
 
     place: Place
     error: str | None = None
+    clipped: Sequence[Sequence[int]] = ()
 
 
 @dataclass(frozen=True)
@@ -67,18 +77,21 @@ class BlockStore:
         """The name under which the blocks are kept."""
         return f"blocks-{self.run[:8]}"
 
-    def write(self, place: Place, values: Block, error: str | None = None) -> Done:
+    def write(
+        self, place: Place, values: Block, error: str | None = None, clipped: Sequence[Sequence[int]] = ()
+    ) -> Done:
         """Write a finished block `(band, y, x)` float32 atomically."""
         content = np.ascontiguousarray(values, "<f4").tobytes()
         name = self.name(place)
-        self.store.write(name, seal(content, self.run, name, shape=values.shape, error=error))
-        return Done(place, error)
+        self.store.write(name, seal(content, self.run, name, shape=values.shape, error=error, clipped=clipped))
+        return Done(place, error, clipped)
 
-    def read(self, place: Place) -> tuple[Block, str | None]:
-        """Return a block and its error; raises FileNotFoundError if it is missing, ValueError if it is damaged."""
+    def read(self, place: Place) -> tuple[Block, Done]:
+        """Return a block and its record; raises FileNotFoundError if it is missing, ValueError if it is damaged."""
         name = self.name(place)
         facts, content = unseal(self.store.read(name), self.run, name)
-        return np.frombuffer(content, "<f4").astype(np.float32, copy=False).reshape(facts["shape"]), facts["error"]
+        done = Done(place, facts["error"], facts["clipped"])
+        return np.frombuffer(content, "<f4").astype(np.float32, copy=False).reshape(facts["shape"]), done
 
     def name(self, place: Place) -> str:
         """Return the name of a block.
@@ -232,12 +245,12 @@ def _with_done(scratch: Scratch, blocks: Blocks) -> Scratch:
         if name not in names:
             continue
         try:
-            values, error = scratch.blocks.read(place)
+            values, block = scratch.blocks.read(place)
             is_whole = values.shape == blocks.shape(*place)
         except ValueError:
-            error, is_whole = None, False
-        if is_whole and error is None:
-            done.append(Done(place))
+            is_whole = False
+        if is_whole and block.error is None:
+            done.append(block)
             continue
         damaged += not is_whole
         scratch.store.delete(name)  # an input that could not be read is tried again

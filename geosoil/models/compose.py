@@ -19,14 +19,15 @@ import numpy as np
 from sklearn.base import clone
 
 from geosoil.estimators.base import require_samples
-from geosoil.models.contract import with_training_range
+from geosoil.models.contract import PREDICTION, clip_to_range, pick_outputs, predictions_of, with_training_range
 from geosoil.models.pixel import PixelModel
+from geosoil.models.resampled import ResampledModel
 from geosoil.samples.splits import split_k_fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geosoil.models.contract import Block, Feature, Target
+    from geosoil.models.contract import Block, Feature, Output, Target
 
 
 class CompositeModel(ABC):
@@ -84,11 +85,20 @@ class CompositeModel(ABC):
     @property
     def bytes_per_pixel(self) -> int:
         """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
-        return sum(4 * len(m.features) + 8 * len(m.targets) + m.bytes_per_pixel for m in self.members)
+        return sum(4 * len(m.features) + 12 * len(m.outputs) + m.bytes_per_pixel for m in self.members)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The bands that it can write, its predictions first."""
+        return predictions_of(self.targets)
+
+    def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> ResampledModel:
+        """Return the same model for the bands of another sensor: matrix `(n_features of this model, n_features)`."""
+        return ResampledModel(self, features, np.asarray(matrix, np.float64))
 
     @abstractmethod
-    def predict(self, block: Block) -> Block:
-        """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x); NaN in any feature gives NaN."""
+    def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
+        """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x); NaN in any feature gives NaN."""
 
     def predict_rows(self, rows: np.ndarray) -> np.ndarray:
         """Predict as the map does, `(sample, target)` in the targets' units.
@@ -97,8 +107,11 @@ class CompositeModel(ABC):
         """
         rows = np.asarray(rows, np.float32)
         if not self.halo:
-            return self.predict(np.ascontiguousarray(rows.T)[:, None])[:, 0].T
-        return np.array([self.predict(patch)[:, 0, 0] for patch in rows]).reshape(len(rows), len(self.targets))
+            predicted = self.predict(np.ascontiguousarray(rows.T)[:, None])[:, 0].T
+        else:
+            predicted = np.array([self.predict(patch)[:, 0, 0] for patch in rows]).reshape(-1, len(self.targets))
+        clip_to_range(predicted.T, self.targets)
+        return predicted
 
     def _block_of(self, member: Any, bands: dict[str, np.ndarray], halo: int) -> Block:
         """Return what a member reads of bands `(y, x)` that carry `halo` pixels of context: its own, and no more."""
@@ -150,11 +163,22 @@ class Ensemble(CompositeModel):
         """Return the same ensemble with its members on "cpu" or "cuda"."""
         return replace(self, models=tuple(model.on(device) for model in self.models))
 
-    def predict(self, block: Block) -> Block:
-        """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x) float32; NaN in any feature gives NaN."""
+    def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
+        """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any feature gives NaN.
+
+        The mean is that of the members' values within the valid range. It lies outside only if all members do.
+        """
         bands = self._bands(block)
-        each = [model.predict(self._block_of(model, bands, self.halo)) for model in self.models]
-        return np.asarray(np.mean(each, axis=0, dtype=np.float32))
+        each = np.stack([model.predict(self._block_of(model, bands, self.halo)) for model in self.models])
+        unclipped = each.mean(axis=0)
+        outside = np.stack([_all_outside(each[:, k], target) for k, target in enumerate(self.targets)])
+        for values in each:
+            clip_to_range(values, self.targets)
+        mean = np.where(outside, unclipped, each.mean(axis=0))
+        return pick_outputs(mean, self.outputs, outputs)
+
+
+...
 
 
 @dataclass(frozen=True)
@@ -209,11 +233,24 @@ class MultiTargetModel(CompositeModel):
         """Return the same model with its members on "cpu" or "cuda"."""
         return replace(self, models=tuple(model.on(device) for model in self.models))
 
-    def predict(self, block: Block) -> Block:
-        """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x) float32; NaN in any feature gives NaN."""
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The bands that its members can write, the predictions first."""
+        outputs = [output for model in self.models for output in model.outputs]
+        return tuple(sorted(outputs, key=lambda output: output.kind != PREDICTION))
+
+    def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
+        """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any feature gives NaN."""
+        asked = predictions_of(self.targets) if outputs is None else outputs
         bands = self._bands(block)
-        out = np.concatenate([model.predict(self._block_of(model, bands, self.halo)) for model in self.models])
-        out[:, np.isnan(out).any(axis=0)] = np.nan
+        found: dict[Output, np.ndarray] = {}
+        for model in self.models:
+            of_model = [output for output in asked if output in model.outputs]
+            if of_model:
+                predicted = model.predict(self._block_of(model, bands, self.halo), of_model)
+                found |= dict(zip(of_model, predicted, strict=True))
+        out = np.stack([found[output] for output in asked])
+        out[:, ~np.isfinite(_inner(np.add.reduce(block, axis=0), self.halo))] = np.nan
         return out
 
 
@@ -270,13 +307,20 @@ class Cascade(CompositeModel):
         """Return the same cascade with its members on "cpu" or "cuda"."""
         return replace(self, first=self.first.on(device), second=self.second.on(device))
 
-    def predict(self, block: Block) -> Block:
-        """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x) float32; NaN in any feature gives NaN."""
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The bands that the second model can write."""
+        outputs: tuple[Output, ...] = self.second.outputs
+        return outputs
+
+    def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
+        """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any feature gives NaN."""
         bands = self._bands(block)
         own = {name: _inner(band, self.first.halo) for name, band in bands.items()}
         predicted = self.first.predict(self._block_of(self.first, bands, self.first.halo))
+        clip_to_range(predicted, self.first.targets)
         own |= dict(zip(self.intermediate_targets, predicted, strict=True))
-        return self.second.predict(self._block_of(self.second, own, self.second.halo))
+        return self.second.predict(self._block_of(self.second, own, self.second.halo), outputs)
 
 
 def fit_cascade(
@@ -357,6 +401,13 @@ def _known_to_both(one: Feature, other: Feature) -> Feature:
     lows = [feature.training_low for feature in (one, other) if feature.training_low is not None]
     highs = [feature.training_high for feature in (one, other) if feature.training_high is not None]
     return replace(one, training_low=max(lows, default=None), training_high=min(highs, default=None))
+
+
+def _all_outside(values: np.ndarray, target: Target) -> np.ndarray:
+    """Return where all members' values `(member, y, x)` lie on the same side of the valid range."""
+    low, high = target.valid_range
+    below = values.max(axis=0) < (-np.inf if low is None else low)
+    return np.asarray(below | (values.min(axis=0) > (np.inf if high is None else high)))
 
 
 def _inner(band: np.ndarray, cut: int) -> np.ndarray:

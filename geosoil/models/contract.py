@@ -1,22 +1,37 @@
-"""What a model of a raster is: it reads named bands of a block and writes named targets."""
+"""The contract of a model: it reads named bands of a raster block and returns the outputs that are asked for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
+
+from geosoil.errors import ModelFileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 Block = np.ndarray  # float32 (band, y, x); NaN = no data
+ValidRange = tuple[float | None, float | None]
+OutputKind = Literal["prediction"]
+PREDICTION: OutputKind = "prediction"
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A band that a model reads: its wavelength and width where it has one, and its range at training."""
+    """A band that a model reads.
+
+    Parameters
+    ----------
+    name : str
+        The name of the band or covariate.
+    wavelength_nm, fwhm_nm : float, optional
+        The centre and the width of a spectral band.
+    training_low, training_high : float, optional
+        The range of its values in the training rows.
+    """
 
     name: str
     wavelength_nm: float | None = None
@@ -27,11 +42,94 @@ class Feature:
 
 @dataclass(frozen=True)
 class Target:
-    """A band that a model writes; predictions outside `valid_range` are set to its ends, and counted by the mapper."""
+    """A soil property that a model predicts.
+
+    Parameters
+    ----------
+    name, unit : str
+        The name of the property and the unit of its values.
+    valid_range : (float or None, float or None)
+        The lowest and the highest value that is possible. Predictions beyond are set to this limit.
+    """
 
     name: str
     unit: str
-    valid_range: tuple[float | None, float | None] = (None, None)
+    valid_range: ValidRange = (None, None)
+
+
+@dataclass(frozen=True)
+class Output:
+    """A band that a model can write.
+
+    Parameters
+    ----------
+    name, unit : str
+        The name of the band and the unit of its values.
+    kind : {"prediction"}
+        What the values are. The predictions of a model have the names and units of its targets.
+    valid_range : (float or None, float or None)
+        The mapper sets values beyond to this limit, and counts them.
+    """
+
+    name: str
+    unit: str
+    kind: OutputKind = PREDICTION
+    valid_range: ValidRange = (None, None)
+
+
+class Model(Protocol):
+    """What the mapper, the explanations and the validation need of a model."""
+
+    @property
+    def training_columns(self) -> tuple[Feature, ...]:
+        """The columns that the model was fitted on."""
+
+    @property
+    def used_columns(self) -> np.ndarray:
+        """Indices of the training columns that the predictions depend on, `(n_used,)`."""
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The bands that the model reads, in this order."""
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The properties that it predicts, in this order."""
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The bands that it can write, its predictions first."""
+
+    @property
+    def halo(self) -> int:
+        """The pixels of context that it needs on every side; 0 if a pixel is predicted from itself alone."""
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """The memory that `predict` needs per pixel of a block, without the block and the result."""
+
+    @property
+    def gpu_support(self) -> dict[str, bool]:
+        """Whether a GPU can run its estimators, by their kinds."""
+
+    def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
+        """Return the outputs asked for, in this order; default: the predictions.
+
+        block: `(feature, y + 2 halo, x + 2 halo)`. Returns `(output, y, x)` float32; NaN in any feature of a pixel
+        gives NaN. Values may lie outside the valid range: the mapper sets them to its limits and counts them.
+        """
+
+    def predict_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return the predictions of samples within the valid range, `(sample, target)`.
+
+        rows: `(sample, feature)`; patches `(sample, feature, 2 halo + 1, 2 halo + 1)` for a model with a halo.
+        """
+
+    def on(self, device: str) -> Model:
+        """Return the same model that computes on "cpu" or "cuda"."""
+
+    def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> Model:
+        """Return the same model for the bands of another sensor: matrix `(n_features of this model, n_features)`."""
 
 
 def with_training_range(features: Sequence[Feature], X: np.ndarray) -> tuple[Feature, ...]:
@@ -47,45 +145,71 @@ def with_training_range(features: Sequence[Feature], X: np.ndarray) -> tuple[Fea
     )
 
 
-class Model(Protocol):
-    """Whatever the mapper can run: three attributes and one method."""
+def predictions_of(targets: Sequence[Target]) -> tuple[Output, ...]:
+    """Return the outputs that hold the predictions of targets.
 
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """The bands it reads, in this order."""
-
-    @property
-    def targets(self) -> tuple[Target, ...]:
-        """The bands it writes, in this order."""
-
-    @property
-    def halo(self) -> int:
-        """Pixels of context that it needs on every side; 0 for a pixel model."""
-
-    @property
-    def bytes_per_pixel(self) -> int:
-        """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
-
-    def predict(self, block: Block) -> Block:
-        """Turn (feature, y + 2 halo, x + 2 halo) into (target, y, x); NaN in any feature gives NaN."""
-
-    def on(self, device: str) -> Model:
-        """Return the same model, computing on the "cpu", or on the GPUs of the machine, "cuda", what can."""
-
-    @property
-    def gpu_support(self) -> dict[str, bool]:
-        """Kinds of the estimators in it, and whether a GPU can run them."""
-
-
-def set_to_range(values: np.ndarray, targets: Sequence[Target], *, axis: int) -> np.ndarray:
-    """Set predictions outside the valid ranges to their ends, in place; `axis` (0 or 1) runs over the targets.
-
-    >>> set_to_range(np.array([[-1.0], [5.0]]), [Target("som_g_kg", "g/kg", (0.0, None))], axis=1).tolist()
-    [[0.0], [5.0]]
+    >>> predictions_of([Target("ph", "")])
+    (Output(name='ph', unit='', kind='prediction', valid_range=(None, None)),)
     """
-    for i, target in enumerate(targets):
-        low, high = target.valid_range
-        if low is not None or high is not None:
-            column = values[:, i] if axis else values[i]
-            np.clip(column, low, high, out=column)
-    return values
+    return tuple(Output(target.name, target.unit, PREDICTION, target.valid_range) for target in targets)
+
+
+def select_outputs(model: Model, kinds: Sequence[str], where: object = "model") -> tuple[Output, ...]:
+    """Return the outputs of a model of the kinds asked for, kind by kind.
+
+    Raises
+    ------
+    ModelFileError
+        If the model has no output of a kind. `where` names the model in the message.
+
+    Examples
+    --------
+    >>> from geosoil.models.pixel import PixelModel
+    >>> model = PixelModel(None, (Feature("twi"),), (Target("ph", ""), Target("soc", "%")))
+    >>> [output.name for output in select_outputs(model, ["prediction"])]
+    ['ph', 'soc']
+    """
+    known = list(dict.fromkeys(output.kind for output in model.outputs))
+    for kind in kinds:
+        if kind not in known:
+            raise ModelFileError(
+                where, found=f"no output {kind}", expected=f"one of {', '.join(known)}", way_out="ask for these outputs"
+            )
+    return tuple(output for kind in dict.fromkeys(kinds) for output in model.outputs if output.kind == kind)
+
+
+def pick_outputs(values: Block, names: Sequence[Output], outputs: Sequence[Output] | None) -> Block:
+    """Return the bands of `values` that are asked for; `names` are those of its bands. None: all bands."""
+    return values if outputs is None else values[[list(names).index(output) for output in outputs]]
+
+
+def clip_to_range(values: np.ndarray, outputs: Sequence[Output | Target]) -> np.ndarray:
+    """Set values outside the valid ranges to their limits, in place, and return how many were below and above.
+
+    Parameters
+    ----------
+    values : ndarray of shape (output, ...)
+        NaN stays NaN.
+    outputs : sequence of Output or Target
+        What the values of the first axis are.
+
+    Returns
+    -------
+    ndarray of shape (output, 2)
+        Counts of values below and above the range. A value equal to a limit is not counted.
+
+    Examples
+    --------
+    >>> clip_to_range(np.array([[-1.0, 0.0, 5.0]]), [Target("som_g_kg", "g/kg", (0.0, 4.0))]).tolist()
+    [[1, 1]]
+    """
+    counts = np.zeros((len(outputs), 2), np.int64)
+    for band, output, count in zip(values, outputs, counts, strict=True):
+        low, high = output.valid_range
+        if low is not None:
+            count[0] = np.count_nonzero(band < low)
+        if high is not None:
+            count[1] = np.count_nonzero(band > high)
+        if count.any():
+            np.clip(band, low, high, out=band)
+    return counts

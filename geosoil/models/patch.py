@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.models.contract import set_to_range
+from geosoil.models.contract import clip_to_range, pick_outputs, predictions_of
+from geosoil.models.resampled import ResampledModel
 
 if TYPE_CHECKING:
-    from geosoil.models.contract import Block, Feature, Target
+    from collections.abc import Sequence
+
+    from geosoil.models.contract import Block, Feature, Output, Target
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,18 @@ class PatchModel:
         """Indices of the training columns that it reads, `(n_used,)`."""
         return np.arange(len(self.training_columns)) if self.reads is None else np.array(self.reads)
 
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The bands it can write: its predictions."""
+        return predictions_of(self.targets)
+
     def on(self, device: str) -> PatchModel:
         """Return the same model, whose networks run on "cpu" or "cuda"."""
         return replace(self, device=device)
+
+    def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> ResampledModel:
+        """Return the same model for the bands of another sensor: matrix `(n_used, n_features)`."""
+        return ResampledModel(self, features, np.asarray(matrix, np.float64))
 
     @property
     def gpu_support(self) -> dict[str, bool]:
@@ -73,11 +85,13 @@ class PatchModel:
 
     def predict_rows(self, rows: np.ndarray) -> np.ndarray:
         """Predict patch by patch: `(sample, covariate, size, size)` -> `(sample, target)` in the targets' units."""
-        return set_to_range(np.asarray(self.estimator.predict(rows)), self.targets, axis=1)
+        predicted = np.array(self.estimator.predict(rows))
+        clip_to_range(predicted.T, self.targets)
+        return predicted
 
-    def predict(self, block: Block) -> Block:
-        """Turn (covariate, y + 2 halo, x + 2 halo) into (target, y, x) float32; NaN in any covariate gives NaN."""
+    def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
+        """Turn (covariate, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any covariate gives NaN."""
         halo = self.halo
         inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]
         wanted = np.isfinite(np.add.reduce(inner, axis=0))
-        return set_to_range(self.estimator.predict_block(block, wanted, self.device), self.targets, axis=0)
+        return pick_outputs(self.estimator.predict_block(block, wanted, self.device), self.outputs, outputs)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.models.contract import set_to_range
+from geosoil.models.contract import clip_to_range, pick_outputs, predictions_of
 
 if TYPE_CHECKING:
-    from geosoil.models.contract import Block, Feature, Target
+    from collections.abc import Sequence
+
+    from geosoil.models.contract import Block, Feature, Output, Target
     from geosoil.program.lower import LoweredProgram
 
 
@@ -73,6 +75,11 @@ class PixelModel:
         return tuple(self.training_columns[i] for i in self.used_columns)
 
     @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The bands it can write: its predictions."""
+        return predictions_of(self.targets)
+
+    @property
     def is_lowered(self) -> bool:
         """Whether blocks run as one float32 program instead of the estimator's own `predict`."""
         return self._lowered is not None
@@ -101,8 +108,12 @@ class PixelModel:
 
     def predict_rows(self, rows: np.ndarray) -> np.ndarray:
         """Predict by the estimator itself: rows `(sample, feature)` -> `(sample, target)` in the targets' units."""
-        predicted = np.asarray(self.estimator.predict(self.estimator_rows(rows))).reshape(len(rows), -1)
-        return set_to_range(predicted, self.targets, axis=1)
+        predicted = self._predict_unclipped(rows)
+        clip_to_range(predicted.T, self.targets)
+        return predicted
+
+    def _predict_unclipped(self, rows: np.ndarray) -> np.ndarray:
+        return np.array(self.estimator.predict(self.estimator_rows(rows))).reshape(len(rows), -1)
 
     def estimator_rows(self, rows: np.ndarray) -> np.ndarray:
         """Return rows `(sample, feature)` as the estimator takes them: resampled, `(sample, input)` float32."""
@@ -114,8 +125,8 @@ class PixelModel:
         full[:, self.used_columns] = rows
         return full
 
-    def predict(self, block: Block) -> Block:
-        """Turn (feature, y, x) float32 into (target, y, x) float32; a pixel with NaN in any feature gives NaN."""
+    def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
+        """Turn (feature, y, x) float32 into (output, y, x) float32; a pixel with NaN in any feature gives NaN."""
         n_features, height, width = block.shape
         flat = block.reshape(n_features, -1)
         # One pass that needs no temporary: a sum is finite only where every band is (reflectance cannot overflow it).
@@ -124,7 +135,6 @@ class PixelModel:
         if valid.any():
             if self._lowered is not None:
                 out[:] = self._lowered(flat)
-                set_to_range(out, self.targets, axis=0)
                 out[:, ~valid] = np.nan
             else:
                 pixels = np.flatnonzero(valid)
@@ -132,5 +142,5 @@ class PixelModel:
                 at_once = max(ROWS_BYTES // (4 * len(flat) + 20 * len(self.training_columns)), 1024)
                 for start in range(0, len(pixels), at_once):
                     here = pixels[start : start + at_once]
-                    out[:, here] = self.predict_rows(flat[:, here].T).T
-        return out.reshape(-1, height, width)
+                    out[:, here] = self._predict_unclipped(flat[:, here].T).T
+        return pick_outputs(out.reshape(-1, height, width), self.outputs, outputs)

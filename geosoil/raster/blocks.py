@@ -56,7 +56,7 @@ class Blocks:
         Content of a halo beyond the raster.
     """
 
-    function: Callable[[Block], Block]
+    function: Callable[..., Block]
     source: xr.Variable | None
     rows: tuple[int, ...]
     cols: tuple[int, ...]
@@ -99,8 +99,8 @@ class Blocks:
         # A window of a file is a new array; a window of a raster in memory is a view of the caller's array.
         return values.copy() if self.source._in_memory else values
 
-    def apply(self, values: Block, i: int, j: int) -> Block:
-        """Run the function on the window of block (i, j), which may be modified.
+    def apply(self, values: Block, i: int, j: int, **options: Any) -> Block:
+        """Run the function on the window of block (i, j), which may be modified; options are passed to the function.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Blocks:
             if self.edge == "nan":
                 padding = {"mode": "constant", "constant_values": np.nan}
             values = np.pad(values, missing, **padding)
-        result = np.asarray(self.function(values), dtype=np.float32)
+        result = np.asarray(self.function(values, **options), dtype=np.float32)
         expected = self.shape(i, j)
         if result.shape != expected:
             raise ValueError(

@@ -9,7 +9,6 @@ from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import rasterio
 from rasterio.errors import RasterioError
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from geosoil.io.rasters.cog import CogSummary
     from geosoil.mapping.job import MapJob
     from geosoil.mapping.plan import Plan
-    from geosoil.models.contract import Target
 
     Progress = Callable[[str, int, int], None]
     PathLike = str | os.PathLike[str]
@@ -298,7 +296,6 @@ class PreparedMap:
 
     @limit_gdal_cache()
     def _write(self, path: Path, run_options: RunOptions, progress: Progress | None) -> MapResult:
-        targets = self.mapping.predict.model.targets
         settings = {**self.settings, "identity": self.identity.sha256}
         with run_map(
             self.mapping,
@@ -306,11 +303,10 @@ class PreparedMap:
             output=self.output,
             identity=self.identity,
             tags=provenance_tags(settings, model=self.model.identity, notes=self.notes),
-            units=[target.unit for target in targets],
             run_options=run_options,
             progress=progress,
         ) as made:
-            notes = [*self.notes, *made.notes, *_at_the_limits(path, targets)]
+            notes = [*self.notes, *made.notes]
             if made.resumed:
                 notes.append(resumed_note(made.resumed, "blocks"))
             if made.damaged:
@@ -335,19 +331,3 @@ def _uploaded(made: MapResult, output: str) -> MapResult:
             placed[name] = f"{output.rpartition('/')[0]}/{file.name}"
             upload(file, placed[name])
     return replace(made, **placed)
-
-
-def _at_the_limits(path: Path, targets: tuple[Target, ...]) -> list[str]:
-    """Count the pixels that were set to an end of the valid range."""
-    notes = []
-    with rasterio.open(path) as source:
-        for number, target in enumerate(targets, start=1):
-            limits = [limit for limit in target.valid_range if limit is not None]
-            ends_of = np.array(limits, np.float32)
-            count = 0
-            for _, window in source.block_windows(number):
-                count += int(np.count_nonzero(np.isin(source.read(number, window=window), ends_of)))
-            if count:
-                ends = " or ".join(f"{limit:g}" for limit in limits)
-                notes.append(f"{target.name}: {count} pixels were predicted outside the valid range and set to {ends}")
-    return notes

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from distributed import Client, LocalCluster
 from distributed.utils import LoopRunner
-from small_runs import SumModel, blocks_of, make_map, patch_model, pixels_of, write_small
+from small_runs import BoundedSum, SumModel, blocks_of, make_map, patch_model, pixels_of, write_small
 from written_rasters import corrupt_block
 
 from geosoil.errors import ClusterError, OutputError, RasterError
@@ -78,6 +78,9 @@ def test_the_map_depends_on_neither_processes_nor_threads(tmp_path, source, whol
         assert pixels_of(tmp_path / "map.tif") == patches
     make_map(source, tmp_path / "map.tif", block=5, workers=2)
     assert pixels_of(tmp_path / "map.tif") == whole
+    by_threads = make_map(source, tmp_path / "map.tif", BoundedSum()).notes
+    assert "predicted below 4" in by_threads[-1]
+    assert make_map(source, tmp_path / "map.tif", BoundedSum(), block=9, cluster=here).notes[-1] == by_threads[-1]
 
 
 def task_of(source, folder, model):

@@ -37,7 +37,7 @@ class Watched(SumModel):
 
     now, most, lock = 0, 0, threading.Lock()
 
-    def predict(self, block):
+    def predict(self, block, outputs=None):
         with Watched.lock:
             Watched.now += 1
             Watched.most = max(Watched.most, Watched.now)
@@ -111,7 +111,7 @@ def test_a_full_disk_is_one_line_and_once_there_is_room_the_map_goes_on(tmp_path
     written = []
     write = BlockStore.write
 
-    def full(self, place, values, error=None):
+    def full(self, place, values, error=None, **_facts):
         written.append(place)
         if len(written) > 7:
             raise write_error(self.store.where, OSError(errno.ENOSPC, "No space left on device"))

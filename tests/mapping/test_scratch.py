@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import rasterio
-from small_runs import IDENTITY, SHAPE, SumModel, blocks_of, make_map, pixels_of, store_of, write_small
+from small_runs import IDENTITY, SHAPE, BoundedSum, SumModel, blocks_of, make_map, pixels_of, store_of, write_small
 from written_rasters import corrupt_block
 
 from geosoil.errors import OutputError, RasterError
@@ -15,7 +15,7 @@ from geosoil.io.journal import Identity, seal
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.remote.objects import open_store
 from geosoil.mapping.job import prepare_map
-from geosoil.mapping.scratch import BlockStore, open_scratch
+from geosoil.mapping.scratch import BlockStore, Done, open_scratch
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +36,24 @@ def stopped(tmp_path, source):
     return stop(source, tmp_path / "map.tif")
 
 
-def stop(source, path, **options):
+def stop(source, path, model=None, **options):
     def half(_what, done, total):
         if done > total / 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_map(source, path, progress=half, **options)
+        make_map(source, path, model, progress=half, **options)
     return path
 
 
 def test_a_block_is_read_as_it_was_written(tmp_path):
     values = np.array([[[1.5, np.nan], [-np.inf, 3e38]]], np.float32)
     blocks = BlockStore(open_store(tmp_path), "0123456789")
-    blocks.write((2, 3), values, "found nothing\nat all")
-    back, error = blocks.read((2, 3))
+    written = blocks.write((2, 3), values, "found nothing\nat all", [[4, 0]])
+    back, record = blocks.read((2, 3))
     np.testing.assert_array_equal(back, values)
     assert back.dtype == np.float32
-    assert error == "found nothing\nat all"
+    assert record == written == Done((2, 3), "found nothing\nat all", [[4, 0]])
 
 
 def swap(first, second):
@@ -71,6 +71,21 @@ def test_a_map_goes_on_behind_its_finished_blocks(source, whole, stopped):
     assert [path.name for path in stopped.parent.iterdir()] == ["map.tif"]
 
 
+def test_the_counts_of_clipped_values_depend_on_neither_the_blocks_nor_a_resumed_run(source, tmp_path):
+    with rasterio.open(source) as opened:
+        sums = opened.read().sum(axis=0)
+    n_below, n_above = int((sums < 4).sum()), int((sums > 5).sum())
+    note = f"sum: {n_below} pixels were predicted below 4 and {n_above} pixels were predicted above 5"
+    assert min(n_below, n_above) > 100
+    for block in (3, 16, 100):
+        made = make_map(source, tmp_path / "map.tif", BoundedSum(), block=block)
+        assert [line for line in made.notes if "predicted" in line] == [f"{note}, and set to this limit"]
+    stopped = stop(source, tmp_path / "stopped.tif", BoundedSum())
+    made = make_map(source, stopped, BoundedSum(), mode="resume")
+    assert made.resumed > 15
+    assert f"{note}, and set to this limit" in made.notes
+
+
 @pytest.mark.parametrize(
     ("how", "n_damaged"),
     [
@@ -80,7 +95,9 @@ def test_a_map_goes_on_behind_its_finished_blocks(source, whole, stopped):
         (swap, 2),
         (lambda block, other: block.write_bytes(other.read_bytes()), 1),  # in the wrong place
         (
-            lambda block, _: block.write_bytes(seal(bytes(256), "other", block.name, shape=[1, 8, 8], error=None)),
+            lambda block, _: block.write_bytes(
+                seal(bytes(256), "other", block.name, shape=[1, 8, 8], error=None, clipped=[])
+            ),
             1,
         ),
         (lambda block, _: block.unlink(), 0),

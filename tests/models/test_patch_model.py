@@ -53,7 +53,8 @@ def test_a_map_is_what_every_cells_own_patch_gives_and_does_not_depend_on_the_bl
 def test_predictions_stay_within_the_valid_range_in_both_ways():
     model = model_of(random_net(size=SIZE), valid_range=(2.0, 2.1))
     block = random_block(3, 20, 20, share_of_gaps=0)
-    for values in (model.predict(block), model.predict_rows(cut_patches(block, SIZE))):
+    mapped = map_model(model, raster_of(block)).values
+    for values in (mapped, model.predict_rows(cut_patches(block, SIZE))):
         assert values.min() == pytest.approx(2.0) and values.max() == pytest.approx(2.1)
 
 

@@ -1,0 +1,91 @@
+"""Any model for the bands of another sensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geosoil.models.contract import Block, Feature, Model, Output, Target
+
+
+@dataclass(frozen=True)
+class ResampledModel:
+    """A model whose features are interpolated from the bands of another sensor.
+
+    Parameters
+    ----------
+    model : Model
+        The model of the first sensor.
+    features : tuple of Feature
+        The bands of the other sensor.
+    matrix : ndarray of shape (n_features of `model`, n_features)
+        The weights of the bands.
+    """
+
+    model: Model
+    features: tuple[Feature, ...]
+    matrix: np.ndarray
+
+    @property
+    def training_columns(self) -> tuple[Feature, ...]:
+        """The columns that the model was fitted on."""
+        return self.model.training_columns
+
+    @property
+    def used_columns(self) -> np.ndarray:
+        """Indices of the training columns that the predictions depend on."""
+        return self.model.used_columns
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The properties that it predicts."""
+        return self.model.targets
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The bands that it can write."""
+        return self.model.outputs
+
+    @property
+    def halo(self) -> int:
+        """The pixels of context that it needs on every side."""
+        return self.model.halo
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """The memory that `predict` needs per pixel of a block: a copy in the bands of the model."""
+        return 4 * len(self.matrix) + 16 + self.model.bytes_per_pixel
+
+    @property
+    def gpu_support(self) -> dict[str, bool]:
+        """Whether a GPU can run its estimators."""
+        return self.model.gpu_support
+
+    def on(self, device: str) -> ResampledModel:
+        """Return the same model that computes on "cpu" or "cuda"."""
+        return replace(self, model=self.model.on(device))
+
+    def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> ResampledModel:
+        """Return the same model for the bands of yet another sensor."""
+        return replace(self, features=features, matrix=self.matrix @ matrix)
+
+    def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
+        """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x); NaN in any feature gives NaN."""
+        return self.model.predict(self._resample(block), outputs)
+
+    def predict_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return the predictions of samples `(sample, feature, ...)` within the valid range, `(sample, target)`."""
+        return self.model.predict_rows(np.moveaxis(self._resample(np.moveaxis(np.asarray(rows), 1, 0)), 0, 1))
+
+    def _resample(self, values: np.ndarray) -> np.ndarray:
+        # Band by band, as the rounding of a matrix product would depend on the size of the block.
+        resampled = np.empty((len(self.matrix), *values.shape[1:]), np.float32)
+        for band, weights in zip(resampled, self.matrix, strict=True):
+            band[...] = sum(weights[i] * values[i] for i in np.flatnonzero(weights))
+        resampled[:, ~np.isfinite(np.add.reduce(values, axis=0))] = np.nan
+        return resampled
