@@ -59,7 +59,7 @@ def test_map_by_the_name_of_a_model_writes_the_map_and_is_quiet_in_a_pipe(folder
         (("map", "--cube", "cube.tif", "--model", "share", "-o", "no/where.tif"), "no"),
         (("map", "--cube", "cube.tif", "--model", "share", "--mask", "small.tif"), "small.tif: found"),
         (("train", "none.toml"), "none.toml: found"),
-        (("train", "bad.toml"), "bad.toml: found unknown key dta"),
+        (("train", "bad.toml"), "bad.toml: unknown key dta"),
         (("info", "none.tif"), "none.tif: found no such file"),
     ],
 )
@@ -124,7 +124,7 @@ def test_info_reads_every_ending_of_spectra_and_the_options_of_a_cube(folder, mo
 
 
 def test_init_prints_a_recipe_that_is_one(tmp_path, geosoil):
-    from geosoil.studies.gf5_inversion.recipe import read_recipe
+    from geosoil.pipeline.recipe import read_recipe
 
     (tmp_path / "recipe.toml").write_text(geosoil("init", "gf5").out)
     assert read_recipe(tmp_path / "recipe.toml").recipe.name == "as_svr"
