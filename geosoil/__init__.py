@@ -104,9 +104,9 @@ _HOME = {
     "terrain_stack": "geosoil.terrain.stack",
     "map_terrain": "geosoil.workflows.terrain",
     "correlate_map": "geosoil.workflows.correlate",
-    # whole studies
-    "train": "geosoil.studies.registry",
-    "compare": "geosoil.studies.registry",
+    # recipes
+    "train": "geosoil.workflows.train",
+    "compare": "geosoil.workflows.compare",
     # errors
     "GeosoilError": "geosoil.errors",
 }

@@ -10,7 +10,10 @@ from geosoil.pipeline.sources import read_rows
 class RecipeOnDisk:
     """A recipe with its files in a folder, valid until a test breaks one part of it."""
 
-    text: str  # and `folder`, which the subclass sets
+    text: str
+
+    def __init__(self, folder):
+        self.folder = folder
 
     def recipe(self, *changes):
         """Write the recipe with some of its text replaced."""

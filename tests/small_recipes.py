@@ -5,16 +5,16 @@ import numpy as np
 import pandas as pd
 import rasterio
 from recipe_on_disk import RecipeOnDisk
-from small_depth_study import DepthStudy
-from small_lead_study import LeadStudy
-from small_library_study import LibraryStudy
-from small_study import Study
+from small_cube_data import CubeData
+from small_lead_data import LeadData
+from small_library_data import LibraryData
+from small_profile_data import ProfileData
 from written_rasters import TRANSFORM, UTM, write_raster
 
 SIDE, N_POINTS = 24, 70
 
 
-class CubeRecipe(RecipeOnDisk, Study):
+class CubeRecipe(CubeData):
     """Copper of 30 samples on a cube of 40 bands, with laboratory spectra."""
 
     text = """
@@ -37,7 +37,7 @@ processes = 1
 """
 
 
-class SpectraRecipe(RecipeOnDisk, LeadStudy):
+class SpectraRecipe(LeadData):
     """Lead of 48 samples with places and sites, and a library that has pH."""
 
     text = """
@@ -64,7 +64,7 @@ processes = 1
 """
 
 
-class LibraryRecipe(RecipeOnDisk, LibraryStudy):
+class LibraryRecipe(LibraryData):
     """SOC of 40 samples of a site, and a library of 120 rows that has SOC too."""
 
     text = """
@@ -90,7 +90,7 @@ processes = 1
 """
 
 
-class ProfileRecipe(RecipeOnDisk, DepthStudy):
+class ProfileRecipe(ProfileData):
     """SOC of 60 profiles at three depths, and patches of covariates around them."""
 
     text = """

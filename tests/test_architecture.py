@@ -24,7 +24,6 @@ LAYERS = [
     {"pipeline"},
     {"report"},
     {"workflows"},
-    {"studies"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

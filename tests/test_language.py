@@ -18,7 +18,6 @@ PENDING = {
     "geosoil/models",
     "geosoil/pipeline",
     "geosoil/samples",
-    "geosoil/studies",
     "geosoil/workflows",
     "tests",
     "tests/cli",
@@ -27,7 +26,6 @@ PENDING = {
     "tests/models",
     "tests/sample_data",
     "tests/samples",
-    "tests/studies",
     "tests/workflows",
 }
 

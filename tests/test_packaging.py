@@ -62,7 +62,7 @@ def unpacked(wheel):
     "name",
     [
         "geosoil/py.typed",
-        "geosoil/studies/gf5_inversion/recipe.toml",
+        "geosoil/pipeline/recipes/gf5.toml",
         "geosoil_cli/main.py",
         "geosoil_sample_data/gf5/as_svr.toml",
         "geosoil_sample_data/gf5/gf5.tif",

@@ -14,7 +14,7 @@ COMMANDS = [
     line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines() if line.strip()
 ]
 # These install or run everything else: CI runs `make test`, tests/test_packaging.py builds and installs, and
-# tests/studies/test_demo.py runs what `make demo` runs.
+# tests/workflows/test_demo.py runs what `make demo` runs.
 ELSEWHERE = {"make demo", "pip install ."}
 
 

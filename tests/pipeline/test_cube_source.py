@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+from small_cube_data import N_SAMPLES, NODATA, WAVELENGTH_NM
 from small_recipes import CubeRecipe
-from small_study import N_SAMPLES, NODATA, WAVELENGTH_NM
 from written_rasters import UTM
 
 from geosoil.errors import RasterError, SamplesError, UnitsError, WavelengthError

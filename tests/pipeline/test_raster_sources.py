@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import rasterio
 from shapely.geometry import box
-from small_depth_study import N_PROFILES
-from small_depth_study import SIDE as PROFILE_SIDE
+from small_profile_data import N_PROFILES
+from small_profile_data import SIDE as PROFILE_SIDE
 from small_recipes import N_POINTS, CovariateRecipe, ProfileRecipe, TableRecipe
 from written_rasters import TRANSFORM
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_lead_study import NM, N, write_spectra_table
-from small_library_study import N_SITE
-from small_library_study import NM as SITE_NM
+from small_lead_data import NM, N, write_spectra_table
+from small_library_data import N_SITE
+from small_library_data import NM as SITE_NM
 from small_recipes import LibraryRecipe, SpectraRecipe
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError

@@ -6,37 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from study_on_disk import StudyOnDisk
+from recipe_on_disk import RecipeOnDisk
 
 NM = np.arange(400.0, 2400.0, 40.0)
 N, N_LIBRARY = 48, 90
-RECIPE = """
-study = "lead_transfer"
-name = "pb"
-[data]
-spectra = "spectra.parquet"
-samples = "samples.csv"
-x = "x_m"
-y = "y_m"
-crs = "EPSG:32648"
-group = "site"
-library = "library.parquet"
-[target]
-column = "pb_mg_kg"
-unit = "mg/kg"
-title = "Pb"
-log = "smearing"
-[network]
-epochs = 6
-patience = 3
-[search]
-svm_trials = 3
-[validation]
-n_rounds = 2
-n_folds = 3
-block_m = 300.0
-processes = 1
-"""
 
 
 def write_spectra_table(path, columns, R, nm=NM):
@@ -46,10 +19,8 @@ def write_spectra_table(path, columns, R, nm=NM):
     pq.write_table(table.replace_schema_metadata({"geosoil": said}), path)
 
 
-class LeadStudy(StudyOnDisk):
+class LeadData(RecipeOnDisk):
     """pH bends the spectrum about 2200 nm; ln Pb follows pH, and a second feature that the library has too."""
-
-    package, text = "lead_transfer", RECIPE
 
     def __init__(self, folder):
         super().__init__(folder)

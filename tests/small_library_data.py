@@ -5,55 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from study_on_disk import StudyOnDisk
+from recipe_on_disk import RecipeOnDisk
 
 from geosoil.io.spectra.reader import Spectra, write_spectra
 
 NM = np.arange(400.0, 1000.0, 20.0)
 N_LIBRARY, N_SITE = 120, 40
-RECIPE = """
-study = "library_localisation"
-name = "farm"
-[data]
-library = "library.parquet"
-site = "site.parquet"
-country = "here"
-x = "x_m"
-y = "y_m"
-crs = "EPSG:32633"
-[target]
-column = "soc_pct"
-unit = "%"
-title = "SOC"
-[local]
-n = 12
-[rs_local]
-k = 20
-b = 40
-r = 0.1
-n_components = 3
-[regression]
-max_components = 5
-neighbours = [20]
-[network]
-n_trials = 1
-n_library_trials = 1
-n_folds = 2
-epochs = 4
-patience = 2
-[model]
-kind = "rs_local_plsr"
-[validation]
-n_repeats = 2
-n_folds = 3
-processes = 1
-"""
 
 
-class LibraryStudy(StudyOnDisk):
+class LibraryData(RecipeOnDisk):
     """SOC darkens one half of the library, as at the site, and brightens the other half; two more things vary."""
-
-    package, text = "library_localisation", RECIPE
 
     def __init__(self, folder):
         super().__init__(folder)

@@ -3,49 +3,16 @@
 import numpy as np
 import pandas as pd
 import rasterio
-from study_on_disk import StudyOnDisk
+from recipe_on_disk import RecipeOnDisk
 from written_rasters import TRANSFORM, write_raster
 
 SIDE = 30
 N_PROFILES = 60
 LIMITS = [0, 10, 30, 60]
-RECIPE = """
-study = "soc_by_depth"
-name = "soc"
-[data]
-horizons = "horizons.csv"
-x = "x_m"
-y = "y_m"
-crs = "EPSG:32633"
-covariates = ["covariates/*.tif"]
-classes = { landuse = "landuse_classes.csv" }
-layers_cm = [0, 10, 30, 60]
-[target]
-column = "soc_g_kg"
-unit = "g/kg"
-title = "SOC"
-[network]
-patch = 5
-filters = [4, 4]
-epochs = 2
-fine_tuning_epochs = 1
-n_frozen = 1
-[forest]
-n_trees = 10
-search = false
-[model]
-kind = "transfer"
-[validation]
-n_folds = 3
-block_m = 150.0
-processes = 1
-"""
 
 
-class DepthStudy(StudyOnDisk):
+class ProfileData(RecipeOnDisk):
     """SOC declines with depth; it grows with `wet`, whose neighbourhood counts, and is higher under one land use."""
-
-    package, text = "soc_by_depth", RECIPE
 
     def __init__(self, folder):
         super().__init__(folder)

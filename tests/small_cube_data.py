@@ -4,7 +4,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import rasterio
-from study_on_disk import StudyOnDisk
+from recipe_on_disk import RecipeOnDisk
 from written_rasters import TRANSFORM, UTM, write_raster
 
 from geosoil.io.spectra.reader import Spectra, write_spectra
@@ -13,39 +13,10 @@ SIDE = 20
 N_SAMPLES = 30
 WAVELENGTH_NM = np.linspace(500, 2400, 40)
 NODATA = -9999
-RECIPE = """
-study = "gf5_inversion"
-name = "cu"
-[data]
-cube = "cube.tif"
-samples = "samples.gpkg"
-laboratory = "lab.parquet"
-[target]
-column = "cu_mg_kg"
-unit = "mg/kg"
-[features]
-use = "mix"
-[fusion]
-hidden = [8, 4]
-latent = 2
-epochs = 2
-n_members = 1
-[selection]
-n_runs = 5
-n_components = 3
-[regression]
-kind = "plsr"
-[validation]
-n_folds = 3
-n_repeats = 1
-published_seeds = 0
-"""
 
 
-class Study(StudyOnDisk):
+class CubeData(RecipeOnDisk):
     """A small study in a folder, sound until a test breaks one part of it and writes that part again."""
-
-    package, text = "gf5_inversion", RECIPE
 
     def __init__(self, folder):
         super().__init__(folder)
