@@ -38,7 +38,7 @@ def test_the_command_line_offers_every_demo():
 @pytest.mark.parametrize("place", ["/proc/x", "file", "file/x"])
 def test_a_demo_that_could_not_be_written_is_refused_at_once(name, place, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="expected a (writable folder|folder to write)"):
+    with pytest.raises(OutputError, match="expected a writable folder"):
         run_demo(name, tmp_path / place)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
