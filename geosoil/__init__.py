@@ -60,7 +60,7 @@ _HOME = {
     "PatchModel": "geosoil.models.patch",
     "Ensemble": "geosoil.models.compose",
     "Cascade": "geosoil.models.compose",
-    "fit_cascade": "geosoil.models.compose",
+    "fit_cascade": "geosoil.models.fitting",
     "load_model": "geosoil.models.store",
     "save_model": "geosoil.models.store",
     # validate

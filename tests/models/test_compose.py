@@ -17,8 +17,9 @@ from geosoil.estimators.log_target import LogTarget
 from geosoil.estimators.pls import PartialLeastSquares
 from geosoil.io.rasters.stack import open_stack
 from geosoil.mapping.job import map_model
-from geosoil.models.compose import Cascade, Ensemble, fit_cascade, fit_pixel_model
+from geosoil.models.compose import Cascade, Ensemble
 from geosoil.models.contract import Feature, Target
+from geosoil.models.fitting import fit_cascade, fit_pixel_model
 from geosoil.models.patch import PatchModel
 from geosoil.models.pixel import PixelModel
 from geosoil.models.store import load_model, model_sha256

@@ -16,8 +16,9 @@ from geosoil.estimators.base import FEWEST_SAMPLES
 from geosoil.estimators.dense_net import DenseNet
 from geosoil.estimators.forest import Forest
 from geosoil.estimators.log_target import LogTarget
-from geosoil.models.compose import Cascade, Ensemble, fit_cascade, fit_pixel_model
+from geosoil.models.compose import Cascade, Ensemble
 from geosoil.models.contract import Target
+from geosoil.models.fitting import fit_cascade, fit_pixel_model
 from geosoil.models.state import regressor_of
 from geosoil.pipeline.regressors.steps import known_rows, preprocessing_steps, selector
 from geosoil.training.transfer import fine_tune
