@@ -1,7 +1,9 @@
-"""The wheel: it holds what the toolkit needs, and runs from where it was unpacked."""
+"""Packages that are imported are declared; the wheel holds what the toolkit needs and runs where it was unpacked."""
 
+import ast
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +13,53 @@ from pathlib import Path
 
 import pytest
 
+import geosoil
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+FILES = [*(ROOT / "geosoil").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
+# Import names that are not the name of the distribution.
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+# Packages that only an extra of geosoil installs.
+OF_EXTRAS = {"boto3": "s3", "botocore": "s3"}
+
+
+def names_of(requirements):
+    return {re.match(r"[\w.-]+", requirement).group().lower() for requirement in requirements}
+
+
+def imported_packages():
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            yield from (module.partition(".")[0] for module in modules)
+
+
+OUTSIDE = sorted(set(imported_packages()) - set(sys.stdlib_module_names) - {"geosoil", "geosoil_cli"})
+
+
+@pytest.mark.parametrize("package", OUTSIDE)
+def test_an_imported_package_is_declared(package):
+    project = PYPROJECT["project"]
+    extra = OF_EXTRAS.get(package)
+    declared = names_of(project["optional-dependencies"][extra] if extra else project["dependencies"])
+    assert DISTRIBUTIONS.get(package, package) in declared
+
+
+def test_a_declared_dependency_is_imported_and_has_a_lower_bound():
+    requirements = PYPROJECT["project"]["dependencies"]
+    assert names_of(requirements) == {DISTRIBUTIONS.get(name, name) for name in OUTSIDE if name not in OF_EXTRAS}
+    assert [requirement for requirement in requirements if ">=" not in requirement] == []
+
+
+def test_the_version_is_written_in_one_place():
+    assert "version" in PYPROJECT["project"]["dynamic"] and "version" not in PYPROJECT["project"]
+    assert PYPROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "geosoil.__version__"}
+    sources = "".join(file.read_text("utf-8") for file in FILES)
+    assert sources.count(f'"{geosoil.__version__}"') == 1
 
 
 def run(*command, cwd, **environment):
@@ -95,6 +141,7 @@ def test_the_wheel_holds_nothing_else_and_is_small(wheel, unpacked):
 def test_the_wheel_installs_the_command(unpacked):
     [entries] = unpacked.glob("*.dist-info/entry_points.txt")
     assert "geosoil = geosoil_cli.main:main" in entries.read_text()
+    assert entries.parent.name == f"geosoil-{geosoil.__version__}.dist-info"
     assert [path.name for path in unpacked.glob("*.dist-info/licenses/*")] == ["LICENSE"]
 
 
@@ -109,6 +156,6 @@ def test_the_unpacked_wheel_answers_without_the_checkout(unpacked, tmp_path):
     assert "as_mg_kg" in from_wheel("-m", "geosoil_cli.main", "info", "as_svr")
 
 
-def test_the_unpacked_wheel_begins_a_recipe(unpacked, tmp_path):
-    said = run("-P", "-m", "geosoil_cli.main", "init", "gf5", cwd=tmp_path, PYTHONPATH=str(unpacked))
-    assert tomllib.loads(said)["study"] == "gf5_inversion"
+def test_the_unpacked_wheel_prints_a_recipe(unpacked, tmp_path):
+    recipe = run("-P", "-m", "geosoil_cli.main", "init", "gf5", cwd=tmp_path, PYTHONPATH=str(unpacked))
+    assert tomllib.loads(recipe)["name"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
+from geosoil import __version__
 from geosoil.errors import GeosoilError, ModelFileError, OutputError
 from geosoil.estimators.forest_files import read_forests, write_forests
 from geosoil.estimators.patch_regressor import PatchRegressor
@@ -116,7 +117,7 @@ def _write(path: Path, content: bytes) -> None:
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    return {package: version(package) for package in ("geosoil", "numpy", "scikit-learn", "torch")}
+    return {"geosoil": __version__} | {package: version(package) for package in ("numpy", "scikit-learn", "torch")}
 
 
 def read_card(folder: Path) -> ModelCard:
