@@ -1,1 +1,1 @@
-"""The command line, one verb a file; installs as geosoil_cli."""
+"""The command line, one file per verb; it installs as geosoil_cli."""

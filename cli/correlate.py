@@ -1,4 +1,4 @@
-"""`geosoil correlate`: a soil map and the terrain in, the table of their correlations out."""
+"""`geosoil correlate`: correlations of a soil map with terrain."""
 
 from __future__ import annotations
 
@@ -8,21 +8,29 @@ import click
 
 
 @click.command()
-@click.option("--map", "soil_map", required=True, metavar="SOM.tif", help="The map of a property.")
+@click.option("--map", "soil_map", required=True, metavar="SOM.tif", help="Map of a soil property.")
 @click.option(
-    "--terrain", required=True, multiple=True, metavar="TERRAIN.tif", help="Of `geosoil terrain`; repeatable."
+    "--terrain", required=True, multiple=True, metavar="TERRAIN.tif", help="Output of geosoil terrain; repeatable."
 )
 @click.option(
-    "-o", "--output", required=True, metavar="TABLE.csv", help="The table; the map with streams goes beside it."
+    "-o", "--output", required=True, metavar="TABLE.csv", help="Output table; a picture of the map goes beside it."
 )
-@click.option("--band", metavar="NAME", help="The band of the property; default: the first.")
+@click.option("--band", metavar="NAME", help="Band of the property (default: the first).")
 @click.option(
-    "--factor", "factors", multiple=True, metavar="NAME", help="Default: twi, slope_deg, ls_factor; repeatable."
+    "--factor",
+    "factors",
+    multiple=True,
+    metavar="NAME",
+    help="Band of the terrain; repeatable (default: twi, slope_deg, ls_factor).",
 )
-@click.option("--all-bands", is_flag=True, help="All bands of the terrain but aspect.")
-@click.option("--zones", metavar="ZONES.gpkg", help="Polygons, or `halves`: the left and right half of the image.")
-@click.option("--zone-column", metavar="NAME", help="The column of the zones' names; default zone, or name.")
-@click.option("--streams", metavar="STREAMS.gpkg", help="Lines to draw; default: the terrain's band `stream`.")
+@click.option("--all-bands", is_flag=True, help="Use all bands of the terrain except aspect.")
+@click.option(
+    "--zones", metavar="ZONES.gpkg", help="File of polygons, or halves: the left and right half of the image."
+)
+@click.option("--zone-column", metavar="NAME", help="Column of the names of zones (default: zone or name).")
+@click.option(
+    "--streams", metavar="STREAMS.gpkg", help="Stream lines to draw (default: the band stream of the terrain)."
+)
 def command(factors: tuple[str, ...], all_bands: bool, **options: Any) -> None:
     """Correlate a soil map with terrain, for the whole image and by zone, and draw the streams over it."""
     from geosoil.workflows.correlate import PAPER_FACTORS, correlate_map

@@ -1,4 +1,4 @@
-"""`geosoil localise`: a spectral library and a site in, the rows of the library that serve the site out."""
+"""`geosoil localise`: rows of a spectral library that represent a site."""
 
 from __future__ import annotations
 
@@ -11,22 +11,54 @@ import click
 @click.command()
 @click.argument("library", metavar="LIBRARY")
 @click.argument("site", metavar="SITE")
-@click.option("--target", required=True, metavar="COLUMN", help="The property, in both tables: soc_pct, clay_pct, ...")
-@click.option("-o", "--output", type=Path, default="rows.parquet", metavar="ROWS.parquet", help="Default rows.parquet.")
-@click.option("--id-column", metavar="COLUMN", help="Ids of both tables; default sample_id or id.")
-@click.option("--k", default=100, help="Rows to choose; default 100.")
-@click.option("--b", default=40, help="How often a row is tested in a pass; default 40.")
-@click.option("--r", default=0.05, help="Share of the rows that a pass drops; default 0.05.")
-@click.option("--components", "n_components", default=10, help="PLS components; default 10.")
-@click.option("--by", type=click.Choice(["response", "reconstruction"]), default="response", help="What errs.")
+@click.option("--target", required=True, metavar="COLUMN", help="Column of the property in both tables.")
 @click.option(
-    "--retention", type=click.Choice(["proportion", "probability"]), default="proportion", help="What leaves."
+    "-o",
+    "--output",
+    type=Path,
+    default="rows.parquet",
+    show_default=True,
+    metavar="ROWS.parquet",
+    help="Output table of the chosen rows.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="The same seed chooses the same rows.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="The rows do not depend on it.")
-@click.option("--resume", "journal", type=Path, metavar="JOURNAL.json", help="Kept pass by pass; a killed run goes on.")
+@click.option("--id-column", metavar="COLUMN", help="Column of ids in both tables (default: sample_id or id).")
+@click.option("--k", default=100, show_default=True, help="Number of rows to choose.")
+@click.option("--b", default=40, show_default=True, help="Number of times that a row is tested in a pass.")
+@click.option("--r", default=0.05, show_default=True, help="Share of the rows that a pass drops.")
+@click.option("--components", "n_components", default=10, show_default=True, help="Number of PLS components.")
+@click.option(
+    "--by",
+    type=click.Choice(["response", "reconstruction"]),
+    default="response",
+    show_default=True,
+    help="Score rows by prediction error or by reconstruction error.",
+)
+@click.option(
+    "--retention",
+    type=click.Choice(["proportion", "probability"]),
+    default="proportion",
+    show_default=True,
+    help="Drop a fixed share per pass, or drop rows at random by score.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed for drawing the subsets of rows."
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Device of the computation; the chosen rows are the same.",
+)
+@click.option(
+    "--resume",
+    "journal",
+    type=Path,
+    metavar="JOURNAL.json",
+    help="Record every pass in this file, and resume from it after an interruption.",
+)
 def command(library: str, site: str, output: Path, **settings: Any) -> None:
-    """Choose the rows of a spectral library that best serve one site (RS-LOCAL)."""
+    """Choose the rows of a spectral library that best represent one site (RS-LOCAL)."""
     from geosoil.workflows.localise import localise
     from geosoil_cli.progress import make_reporter
 

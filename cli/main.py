@@ -1,4 +1,4 @@
-"""`geosoil VERB`: reads the verb's file only when it is called, so that `geosoil --help` answers at once."""
+"""`geosoil VERB`: imports the file of a verb only when it is called, so that `geosoil --help` answers at once."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from importlib import import_module
 
 import click
 
-# verb -> what it does; the command itself is `command` in the file of that name.
+# What each verb does; the command itself is `command` in the file of that name.
 VERBS = {
-    "demo": "Run the whole chain on the sample data that ship with geosoil.",
-    "init": "Print a commented recipe to begin with.",
+    "demo": "Train and map on the sample data, and compare with the truth.",
+    "init": "Print a commented recipe.",
     "train": "Fit, validate and save the model of a recipe, with a report.",
-    "compare": "Make the comparison table of a recipe's study, both protocols.",
-    "map": "Map a cube or covariates with a model: a cloud-optimized GeoTIFF that opens right in QGIS.",
+    "compare": "Compare the models of a recipe on the same test rows.",
+    "map": "Map a cube or covariates with a model, as a cloud-optimized GeoTIFF.",
     "depths": "Bring soil horizons to the means of standard depths by equal-area splines.",
-    "terrain": "Compute slope, wetness, LS-factor, streams and more of a DEM.",
+    "terrain": "Compute slope, wetness index, LS-factor, streams and more of a DEM.",
     "correlate": "Correlate a soil map with terrain, for the whole image and by zone.",
-    "explain": "Tell which wavelengths or covariates a model's predictions rest on (SHAP).",
-    "localise": "Choose the rows of a spectral library that best serve one site (RS-LOCAL).",
-    "info": "Tell what a cube, a table of spectra or a model holds.",
+    "explain": "Explain which wavelengths or covariates the predictions of a model depend on (SHAP).",
+    "localise": "Choose the rows of a spectral library that best represent one site (RS-LOCAL).",
+    "info": "Describe a cube, a table of spectra, or a model.",
 }
 
 
 class Verbs(click.Group):
-    """A group whose commands are files."""
+    """A group of commands with one file per command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the verbs in the order of a session."""
+        """Return the verbs in the order of use."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Import a verb's file."""
+        """Import the file of a verb and return its command."""
         if name not in VERBS:
             return None
         return import_module(f"geosoil_cli.{name}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs from the table above, without importing any."""
+        """List the verbs from `VERBS`, without importing any."""
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
 
 
-def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
+def _version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:
+    if requested and not ctx.resilient_parsing:
         from geosoil import __version__
 
         click.echo(f"geosoil {__version__}")
@@ -52,7 +52,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 def report_failures(parts: tuple[str, ...]) -> None:
-    """Say which parts of a wish could not be met, and leave with 3: the rest is done."""
+    """Report the parts of the request that failed, if any, and exit with code 3."""
     if parts:
         for part in parts:
             click.echo(f"geosoil: {part}", err=True)
@@ -66,17 +66,21 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run, and leave with 0 (done), 2 (one line: the user can mend it), 3 (done in part) or 1 (a fault of ours)."""
+    """Run the command line and exit with a code.
+
+    0: everything was done. 1: a bug in geosoil, with a traceback. 2: an error that the user can correct, in one line.
+    3: only part was done; the rest is reported. 130: interrupted.
+    """
     from geosoil.errors import GeosoilError
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # of a queue, or of a machine that shuts down: as Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # sent by a queue or at shutdown; treated as Ctrl-C
     try:
         group(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; nothing half-written was left", err=True)
+        click.echo("stopped; no partial output was left", err=True)
         sys.exit(130)
     except GeosoilError as error:
         click.echo(f"geosoil: {error}", err=True)

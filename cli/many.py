@@ -14,7 +14,7 @@ class ManyCommand(click.Command):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Give each word its option, as click wants it."""
+        """Repeat the option before each of its words, as click expects."""
         many = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
         words: list[str] = []
         option = ""
@@ -26,7 +26,7 @@ class ManyCommand(click.Command):
                 elif value:
                     words += [option, value]
             elif option in many:
-                for path in sorted(glob.glob(word)) or [word]:  # noqa: PTH207 - a pattern as the shell would take it
+                for path in sorted(glob.glob(word)) or [word]:  # noqa: PTH207 - a pattern as a shell expands it
                     words += [option, path]
             else:
                 words.append(word)

@@ -1,4 +1,4 @@
-"""Progress on a terminal, silence in a pipe, lines of JSON for other programs."""
+"""Report progress as bars on a terminal, as lines of JSON for other programs, or not at all in a pipe."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEAST_SECONDS = 0.2  # between two JSON lines of one task
+LEAST_SECONDS = 0.2  # the shortest time between two JSON lines of one task
 
 
 class Reporter:
-    """What a verb reports to: `told(what, done, total)`, and lines for the reader by `say`."""
+    """Receiver of the progress and the messages of a verb; this one shows messages only."""
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Report how far `what` is."""
 
     def say(self, line: str, *, result: bool = False) -> None:
-        """Say a line: a result to standard output, anything else to standard error."""
+        """Print a result to standard output, or a message to standard error."""
         click.echo(line, err=not result)
 
     def report_failures(self, line: str) -> None:
-        """Say what could not be done."""
+        """Print what could not be done."""
         click.echo(f"geosoil: {line}", err=True)
 
 
 class BarReporter(Reporter):
-    """A bar for each `what`, with speed and time left."""
+    """Reporter that shows one bar for each `what`, with speed and time left."""
 
     def __init__(self, bars: Any) -> None:
         self.bars = bars
@@ -41,7 +41,7 @@ class BarReporter(Reporter):
     def __call__(self, what: str, done: int, total: int) -> None:
         """Report how far `what` is."""
         if what not in self.tasks or total != self.bars.tasks[self.tasks[what]].total:
-            if what in self.tasks:  # the next scene
+            if what in self.tasks:  # the next scene has begun
                 self.bars.remove_task(self.tasks[what])
             self.tasks[what] = self.bars.add_task(what, total=total, completed=done, start=True)
             return
@@ -49,14 +49,14 @@ class BarReporter(Reporter):
 
 
 class JsonLines(Reporter):
-    """One JSON object a line on standard error; what would be said goes into events too."""
+    """Reporter that writes one JSON object per line to standard error, messages included."""
 
     def __init__(self) -> None:
         self.begun: dict[str, tuple[float, int]] = {}
         self.last: dict[str, float] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Report how far `what` is: done, total, speed and time left, since this run began."""
+        """Report done, total, speed and time left of `what`, counted from the start of this run."""
         now = time.monotonic()
         if what not in self.begun or done < self.begun[what][1]:
             self.begun[what] = now, done
@@ -64,27 +64,27 @@ class JsonLines(Reporter):
         elif done < total and now - self.last.get(what, 0.0) < LEAST_SECONDS:
             return
         self.last[what] = now
-        seconds, own = now - self.begun[what][0], done - self.begun[what][1]
-        speed = own / seconds if own and seconds else None
+        seconds, n_new = now - self.begun[what][0], done - self.begun[what][1]
+        speed = n_new / seconds if n_new and seconds else None
         left = None if speed is None else round((total - done) / speed, 3)
         event = {"event": "progress", "what": what, "unit": "pixels" if what == "map" else "steps", "done": done}
-        self._tell(event | {"total": total, "per_second": speed and round(speed, 1), "seconds_left": left})
+        self._write(event | {"total": total, "per_second": speed and round(speed, 1), "seconds_left": left})
 
     def say(self, line: str, *, result: bool = False) -> None:
-        """Say a line as an event."""
-        self._tell({"event": "result" if result else "message", "text": line})
+        """Write a message as an event."""
+        self._write({"event": "result" if result else "message", "text": line})
 
     def report_failures(self, line: str) -> None:
-        """Say what could not be done as an event."""
-        self._tell({"event": "error", "text": line})
+        """Write a failure as an event."""
+        self._write({"event": "error", "text": line})
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def _write(self, event: dict[str, Any]) -> None:
         click.echo(json.dumps({"time": round(time.time(), 3)} | event), err=True)
 
 
 @contextmanager
 def make_reporter(how: str | None = None) -> Iterator[Reporter]:
-    """Yield what a verb reports to: "bar", "json" or "none"; by default bars on a terminal, and nothing elsewhere."""
+    """Yield the reporter of a style ("bar", "json" or "none"; default: "bar" on a terminal, else "none")."""
     if how == "json":
         yield JsonLines()
         return
@@ -107,7 +107,7 @@ def make_reporter(how: str | None = None) -> Iterator[Reporter]:
 
 
 def _done_column() -> Any:
-    """Return a column "3 of 20", in millions where there are many, with the speed of pixels."""
+    """Return a column such as "3/20"; large numbers are in millions, with the speed in pixels."""
     from rich.progress import ProgressColumn
     from rich.text import Text
 
@@ -115,7 +115,7 @@ def _done_column() -> Any:
         def render(self, task: Any) -> Text:
             if not task.total or task.total < 100_000:
                 return Text(f"{task.completed:.0f}/{task.total or 0:.0f}")
-            speed = f", {task.speed / 1e6:.2f} million a second" if task.speed else ""
+            speed = f", {task.speed / 1e6:.2f} million per second" if task.speed else ""
             return Text(f"{task.completed / 1e6:.1f}/{task.total / 1e6:.1f} million pixels{speed}")
 
     return Done()

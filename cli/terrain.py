@@ -1,4 +1,4 @@
-"""`geosoil terrain`: a DEM in, its covariates out."""
+"""`geosoil terrain`: covariates computed from a DEM."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import click
 
 @click.command()
 @click.argument("dem", metavar="DEM")
-@click.option("-o", "--output", required=True, metavar="TERRAIN.tif", help="The bands of covariates.")
-@click.option("--band", metavar="NAME", help="The band of heights, where the file has several.")
+@click.option(
+    "-o", "--output", required=True, metavar="TERRAIN.tif", help="Output raster, with one band per covariate."
+)
+@click.option("--band", metavar="NAME", help="Band of heights, if the file has several bands.")
 @click.option(
     "--slope-method",
     type=click.Choice(["horn", "zevenbergen_thorne"]),
     default="horn",
     show_default=True,
-    help="Horn as in GDAL and GRASS; Zevenbergen-Thorne as in SAGA.",
+    help="Method of the slope: Horn (as GDAL and GRASS) or Zevenbergen-Thorne (as SAGA).",
 )
 @click.option(
     "--flow",
     type=click.Choice(["mfd", "d8"]),
     default="mfd",
     show_default=True,
-    help="Shared among all lower neighbours, or all to the steepest.",
+    help="Flow goes to all lower neighbours (mfd) or to the steepest one (d8).",
 )
 @click.option(
     "--ls",
@@ -37,31 +39,31 @@ import click
     type=click.Choice(["paper", "saga"]),
     default="paper",
     show_default=True,
-    help="Desmet-Govers by its paper (area at the inlet) or as SAGA has it.",
+    help="Desmet-Govers as in the paper (area at the inlet) or as in SAGA.",
 )
 @click.option(
     "--stream-area-m2",
     type=click.FloatRange(0, min_open=True),
-    help="Where streams begin; default 1 km2, less on a small DEM.",
+    help="Catchment area at which streams begin (default: 1 km2, less on a small DEM).",
 )
-@click.option("--streams", metavar="STREAMS.gpkg", help="Also write the streams as lines, with their order and length.")
+@click.option("--streams", metavar="STREAMS.gpkg", help="Also write the streams as lines with order and length.")
 @click.option(
     "--degrees",
     type=click.Choice(["refuse", "scale"]),
     default="refuse",
     show_default=True,
-    help="Scale the cells of a DEM in degrees by latitude.",
+    help="If the DEM is in degrees: refuse it, or scale its cells by latitude.",
 )
 @click.option(
     "--z-factor",
     type=click.FloatRange(0, min_open=True),
     default=1.0,
     show_default=True,
-    help="Heights x this are metres.",
+    help="Factor that converts heights to metres.",
 )
-@click.option("--threads", type=click.IntRange(1), help="Blocks computed at once; default: all cores.")
+@click.option("--threads", type=click.IntRange(1), help="Number of threads (default: all cores).")
 def command(dem: str, output: str, **options: Any) -> None:
-    """Compute slope, aspect, curvatures, catchment area, TWI, LS-factor and streams of a DEM."""
+    """Compute slope, aspect, curvatures, catchment area, wetness index, LS-factor and streams of a DEM."""
     from geosoil.workflows.terrain import map_terrain
     from geosoil_cli.progress import make_reporter
 

@@ -1,6 +1,6 @@
-"""geosoil: spectra and rasters into maps of soil.
+"""geosoil: map soil properties from spectra and rasters.
 
-Every public name stands once in the table below, and loads on first use: importing geosoil is cheap.
+All public names are listed in the table below. A name is imported on first use, so that `import geosoil` is fast.
 
 >>> import geosoil
 >>> geosoil.spectral_angle_rad.__name__
@@ -15,22 +15,27 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    # read
+    # read and write data
     "open_cube": "geosoil.sensors.cube",
     "open_raster": "geosoil.io.rasters.reader",
     "open_stack": "geosoil.io.rasters.stack",
     "read_samples": "geosoil.io.tables.reader",
     "read_spectra": "geosoil.io.spectra.reader",
     "write_spectra": "geosoil.io.spectra.reader",
+    "write_cog": "geosoil.io.rasters.cog",
+    # samples
     "sample_raster": "geosoil.samples.extract",
     "extract_patches": "geosoil.samples.patches",
-    # horizons to standard depths
+    "select_covariates": "geosoil.samples.covariates",
+    "CovariateSelection": "geosoil.samples.covariates",
+    # horizons and standard depths
     "read_horizons": "geosoil.samples.horizons",
     "carbon_density": "geosoil.samples.depths",
     "harmonise": "geosoil.samples.depths",
     "layer_columns": "geosoil.samples.depths",
     "layer_means": "geosoil.numerics.depth_spline",
-    # spectra: rows in, rows out
+    "harmonise_table": "geosoil.workflows.depths",
+    # preprocessing of spectra
     "Absorbance": "geosoil.spectra.absorbance",
     "SNV": "geosoil.spectra.scatter",
     "MSC": "geosoil.spectra.scatter",
@@ -39,21 +44,38 @@ _HOME = {
     "ContinuumRemoval": "geosoil.spectra.continuum",
     "ResampleSpectra": "geosoil.spectra.resample",
     "CARS": "geosoil.spectra.cars",
+    "BareSoil": "geosoil.spectra.bare_soil",
     "SpectralVAE": "geosoil.estimators.fusion.vae",
     "spectral_angle_rad": "geosoil.numerics.angles",
-    # covariates
-    "select_covariates": "geosoil.samples.covariates",
-    "CovariateSelection": "geosoil.samples.covariates",
-    # models
+    # spectral libraries
+    "align_library": "geosoil.samples.libraries",
+    "kennard_stone": "geosoil.samples.kennard_stone",
+    "duplex": "geosoil.samples.kennard_stone",
+    "rs_local": "geosoil.samples.rs_local",
+    "localise": "geosoil.workflows.localise",
+    # regressors
     "PartialLeastSquares": "geosoil.estimators.pls",
+    "Ridge": "geosoil.estimators.ridge",
     "SupportVectors": "geosoil.estimators.support_vectors",
     "Forest": "geosoil.estimators.forest",
+    "MemoryBased": "geosoil.estimators.memory_based",
+    "SpikedPLS": "geosoil.estimators.spiked_pls",
     "DenseNet": "geosoil.estimators.dense_net",
-    "LogTarget": "geosoil.estimators.log_target",
+    "SpectralCNN": "geosoil.estimators.spectral_cnn",
+    "ResNet1D": "geosoil.estimators.resnet",
     "PlainCNN": "geosoil.estimators.depth_cnn",
     "MultiTaskCNN": "geosoil.estimators.depth_cnn",
     "TransferCNN": "geosoil.estimators.depth_cnn",
+    "LogTarget": "geosoil.estimators.log_target",
     "PerTarget": "geosoil.estimators.multi_target",
+    # training of networks
+    "TrainSettings": "geosoil.networks.loop",
+    "SearchSpace": "geosoil.training.search_space",
+    "tune": "geosoil.training.tuning",
+    "fine_tune": "geosoil.training.transfer",
+    "transfer_instances": "geosoil.training.site_transfer",
+    "transfer_representations": "geosoil.training.site_transfer",
+    # models
     "Feature": "geosoil.models.contract",
     "Target": "geosoil.models.contract",
     "PixelModel": "geosoil.models.pixel",
@@ -61,37 +83,34 @@ _HOME = {
     "Ensemble": "geosoil.models.compose",
     "Cascade": "geosoil.models.compose",
     "fit_cascade": "geosoil.models.fitting",
+    "TrainingCard": "geosoil.models.card",
     "load_model": "geosoil.models.store",
     "save_model": "geosoil.models.store",
-    # validate
+    # validation
     "regression_metrics": "geosoil.evaluate.metrics",
     "descriptive_statistics": "geosoil.evaluate.statistics",
     "split_by_rank": "geosoil.samples.splits",
     "split_k_fold": "geosoil.samples.splits",
     "split_groups": "geosoil.samples.splits",
     "split_spatial_blocks": "geosoil.samples.splits",
-    # spectral libraries
-    "kennard_stone": "geosoil.samples.kennard_stone",
-    "duplex": "geosoil.samples.kennard_stone",
-    "rs_local": "geosoil.samples.rs_local",
-    "align_library": "geosoil.samples.libraries",
-    "localise": "geosoil.workflows.localise",
-    "MemoryBased": "geosoil.estimators.memory_based",
-    "SpikedPLS": "geosoil.estimators.spiked_pls",
-    "SpectralCNN": "geosoil.estimators.spectral_cnn",
-    "SearchSpace": "geosoil.training.search_space",
-    "tune": "geosoil.training.tuning",
-    "transfer_instances": "geosoil.training.site_transfer",
-    "transfer_representations": "geosoil.training.site_transfer",
-    # map and write
-    "map_blocks": "geosoil.raster.blocks",
-    "map_model": "geosoil.mapping.job",
-    "match_bands": "geosoil.mapping.match",
-    "BareSoil": "geosoil.spectra.bare_soil",
-    "match_covariates": "geosoil.mapping.covariates",
+    "validate": "geosoil.pipeline.validation",
+    # recipes
+    "read_recipe": "geosoil.pipeline.recipe",
+    "train": "geosoil.workflows.train",
+    "compare": "geosoil.workflows.compare",
+    # maps
     "map_cube": "geosoil.workflows.map",
     "map_covariates": "geosoil.workflows.map",
-    "write_cog": "geosoil.io.rasters.cog",
+    "map_scenes": "geosoil.workflows.scenes",
+    "map_model": "geosoil.mapping.job",
+    "map_blocks": "geosoil.raster.blocks",
+    "match_bands": "geosoil.mapping.match",
+    "match_covariates": "geosoil.mapping.covariates",
+    "RunOptions": "geosoil.mapping.run",
+    # explanations
+    "explain_samples": "geosoil.workflows.explain",
+    "explain_map": "geosoil.workflows.explain_map",
+    "explain_covariates_map": "geosoil.workflows.explain_map",
     # terrain
     "slope": "geosoil.terrain.slope",
     "aspect": "geosoil.terrain.slope",
@@ -104,9 +123,6 @@ _HOME = {
     "terrain_stack": "geosoil.terrain.stack",
     "map_terrain": "geosoil.workflows.terrain",
     "correlate_map": "geosoil.workflows.correlate",
-    # recipes
-    "train": "geosoil.workflows.train",
-    "compare": "geosoil.workflows.compare",
     # errors
     "GeosoilError": "geosoil.errors",
 }

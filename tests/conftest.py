@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items):
 
 
 class Said(NamedTuple):
-    """What a command left with, and what it wrote to standard error and to standard output."""
+    """Exit code of a command, and what it wrote to standard error and to standard output."""
 
     code: int
     err: str
@@ -29,7 +29,7 @@ class Said(NamedTuple):
 
 @pytest.fixture
 def geosoil(monkeypatch, capsys):
-    """Run the command line as a pipe would see it, but here: to load its libraries anew takes seconds."""
+    """Run the command line in this process as in a pipe; a new process would need seconds for its imports."""
     from geosoil_cli.main import main
 
     before = signal.getsignal(signal.SIGTERM)
@@ -42,8 +42,8 @@ def geosoil(monkeypatch, capsys):
             main()
         except SystemExit as left:
             code = left.code
-        told = capsys.readouterr()
-        return Said(code, told.err, told.out)
+        streams = capsys.readouterr()
+        return Said(code, streams.err, streams.out)
 
     yield run
     signal.signal(signal.SIGTERM, before)

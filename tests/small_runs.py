@@ -101,7 +101,7 @@ def make_map(source, path, model=None, *, identity=IDENTITY, progress=None, **ru
 
 
 def make_slowly(source, path):
-    """Begin it or go on with it, in a process that is to be killed."""
+    """Start or resume a map slowly, in a process that the test kills."""
     make_map(source, path, SumModel(seconds=0.004), mode="resume")
 
 

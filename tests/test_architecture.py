@@ -1,4 +1,4 @@
-"""The house stands as docs/architecture.md draws it: imports point down, files are short, names are not doubled."""
+"""The architecture is that of docs/architecture.md: imports point down, files are short, names are unique."""
 
 import ast
 import re
@@ -110,8 +110,8 @@ def test_every_folder_of_the_package_is_installed():
 def test_make_bench_runs_every_benchmark_and_nothing_else():
     if shutil.which("make") is None:
         pytest.skip("no make here")
-    told = subprocess.run(["make", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    ran = set(re.findall(r"benchmarks/\w+\.py", told))
+    commands = subprocess.run(["make", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    ran = set(re.findall(r"benchmarks/\w+\.py", commands))
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "benchmarks").glob("*.py")}
     assert ran >= {path for path, text in texts.items() if re.search(r"^from measure import .*\breport\b", text, re.M)}
     assert not {path for path in ran if "__main__" not in texts[path]}

@@ -11,7 +11,7 @@ TRANSFORM = Affine(30, 0, 600_000, 0, -30, 5_800_000)
 
 
 def write_raster(path: Path, values: np.ndarray, *, tags=None, band_tags=(), descriptions=(), **profile) -> Path:
-    """Write `(band, y, x)` in its own dtype; band_tags is one dict a band."""
+    """Write `(band, y, x)` in its own dtype; band_tags has one dict per band."""
     count, height, width = values.shape
     profile = {"driver": "GTiff", "crs": UTM, "transform": TRANSFORM, **profile}
     scales, offsets = profile.pop("scales", None), profile.pop("offsets", None)

@@ -110,13 +110,27 @@ def half_zones(grid: Grid) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def read_polygons(path: str | os.PathLike[str], *, column: str | None = None) -> gpd.GeoDataFrame:
-    """Read zones from a file of polygons: one column `zone` of names, each once, its polygons joined.
+    """Read zones from a file of polygons, and join the polygons of each zone.
 
-    path: whatever pyogrio reads (GeoPackage, GeoJSON, Shapefile). column: of names; by default `zone`, else `name`,
-    else the zones are numbered.
+    Parameters
+    ----------
+    path : path
+        GeoPackage, GeoJSON, Shapefile or another file that pyogrio reads.
+    column : str, optional
+        Column of the names of zones, default: `zone`, else `name`; without either the zones are numbered.
 
-    Raises SamplesError where the file cannot be read, has no polygons, no CRS, or no such column.
+    Returns
+    -------
+    GeoDataFrame
+        One row per zone, with its name in the column `zone`.
 
+    Raises
+    ------
+    SamplesError
+        If the file cannot be read, or has no polygons, no CRS, or no such column.
+
+    Examples
+    --------
     >>> read_polygons("absent.gpkg")
     Traceback (most recent call last):
     geosoil.errors.SamplesError: absent.gpkg: found no such file; expected polygons of zones; check the path
@@ -133,15 +147,17 @@ def read_polygons(path: str | os.PathLike[str], *, column: str | None = None) ->
     try:
         table = gpd.read_file(path, engine="pyogrio")
     except (OSError, ValueError, RuntimeError) as error:  # pyogrio's are RuntimeErrors
-        raise refuse(f"no file of polygons ({str(error).splitlines()[0]})", "give a GeoPackage") from error
+        raise refuse(
+            f"a file that cannot be read as polygons ({str(error).splitlines()[0]})", "give a GeoPackage"
+        ) from error
     if not isinstance(table, gpd.GeoDataFrame) or not table.geom_type.isin(["Polygon", "MultiPolygon"]).any():
         raise refuse("no polygon", "give a file of areas")
     if table.crs is None:
         raise refuse("no CRS", "assign one")
     table = table[table.geom_type.isin(["Polygon", "MultiPolygon"])].reset_index(drop=True)
     if column is not None and column not in table:
-        there = ", ".join(str(name) for name in table.columns if name != "geometry") or "none"
-        raise refuse(f"no column {column}", f"choose one of {there}")
+        columns = ", ".join(str(name) for name in table.columns if name != "geometry") or "none"
+        raise refuse(f"no column {column}", f"choose one of {columns}")
     chosen = column or next((name for name in ("zone", "name") if name in table), None)
     names = [f"zone {k + 1}" for k in range(len(table))] if chosen is None else table[chosen].astype(str)
     zones = gpd.GeoDataFrame({"zone": list(names)}, geometry=table.geometry, crs=table.crs)
@@ -149,12 +165,26 @@ def read_polygons(path: str | os.PathLike[str], *, column: str | None = None) ->
 
 
 def polygon_zones(zones: gpd.GeoDataFrame, grid: Grid) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the zones of polygons as names and masks `(y, x)` on a grid: pixels whose centre lies inside.
+    """Yield the name of each zone and its mask of the pixels whose centre lies inside.
 
-    zones: of `read_polygons`; reprojected to the CRS of the grid where it differs.
+    Parameters
+    ----------
+    zones : GeoDataFrame
+        Result of `read_polygons`; reprojected to the CRS of the grid if it has another one.
+    grid : Grid
 
-    Raises GridError where the grid has no CRS, or a zone holds no pixel of it.
+    Yields
+    ------
+    name : str
+    mask : ndarray of bool, shape (y, x)
 
+    Raises
+    ------
+    GridError
+        If the grid has no CRS, or no pixel lies in a zone.
+
+    Examples
+    --------
     >>> import geopandas as gpd
     >>> from affine import Affine
     >>> from rasterio.crs import CRS
@@ -167,7 +197,7 @@ def polygon_zones(zones: gpd.GeoDataFrame, grid: Grid) -> Iterator[tuple[str, np
     from rasterio.features import geometry_mask
 
     if grid.crs is None:
-        raise GridError("map", found="no CRS", expected="one, to lay zones over it", way_out="assign it to the map")
+        raise GridError("map", found="no CRS", expected="a CRS, to place the zones", way_out="assign it to the map")
     placed = zones if zones.crs == grid.crs else zones.to_crs(grid.crs)
     for name, area in zip(placed["zone"], placed.geometry, strict=True):
         mask = geometry_mask([area], (grid.height, grid.width), grid.transform, invert=True)

@@ -84,9 +84,8 @@ def _columns(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     if absent:
         raise SamplesError(
             "table",
-            found=f"no column {', '.join(absent)}",
-            expected=f"columns {', '.join(columns)}",
-            way_out=f"choose among {', '.join(map(str, table.columns))}",
+            problem=f"the columns {', '.join(absent)} are missing (columns: {', '.join(map(str, table.columns))})",
+            way_out="choose others",
         )
     values = table[list(columns)]
     bad = [name for name in columns if not pd.api.types.is_numeric_dtype(values[name])]

@@ -198,7 +198,7 @@ def carbon_density(
     if carbon is None or bulk_density not in table:
         raise SamplesError(
             "carbon density",
-            found=f"no column {'soc_g_kg or soc_pct' if carbon is None else bulk_density} among the properties",
+            problem=f"the column {'soc_g_kg or soc_pct' if carbon is None else bulk_density} is missing",
             expected="measured carbon and measured bulk density: geosoil guesses none",
             way_out="read both with the horizons, or map the content instead of the density",
         )
@@ -216,7 +216,7 @@ def carbon_density(
         if coarse_fragments not in table or not table[coarse_fragments].dropna().between(0, 100).all():
             raise SamplesError(
                 "carbon density",
-                found=f"no column {coarse_fragments} of percents among the properties",
+                problem=f"the column {coarse_fragments} is missing or has values that are not percentages",
                 expected="the share of the volume, 0 to 100",
                 way_out="read it with the horizons, or leave it out",
             )

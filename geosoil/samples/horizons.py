@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NODATA_CODES = (-9999.0, -999.0, -99.0)
 _SHALLOW_CM = 3.0  # a table whose deepest horizon ends here holds metres
-_SAME_PLACE = 1e-5  # in the units of the CRS: the rows of a profile repeat its coordinates as they stand
+_SAME_PLACE = 1e-5  # in the units of the CRS: the rows of a profile repeat its coordinates up to rounding
 _PLACE_NAMES = frozenset({"x", "y", "lon", "lat", "longitude", "latitude", "easting", "northing", "geometry"})
 
 
@@ -70,21 +70,42 @@ def read_horizons(
     properties: Sequence[str] | None = None,
     on_error: Literal["stop", "drop"] = "stop",
 ) -> Horizons:
-    """Read a table of one row a horizon, and refuse what would be silently wrong.
+    """Read a table with one row per horizon, and check every profile.
 
-    path: `.csv`, `.parquet`, `.gpkg` or another that `read_samples` takes. profile_id: the column of ids, text.
-    x, y, crs: the columns of coordinates and their CRS; for a file with geometry x and y are not read.
-    top_cm, bottom_cm: the columns of depths, cm below the surface. properties: the columns of measured numbers, in
-        the units their names say; default every other column of numbers. An empty cell leaves that property out of
-        that horizon, and nothing else.
-    on_error: "drop" leaves out every profile with a fault, and notes it; "stop" names them all.
+    Faults are: text among numbers; a depth that is missing, negative or counted upward (organic layers); a horizon
+    that has no thickness, is inverted, occurs twice or overlaps another; a code for no data; and a profile with no
+    place or two places. A profile that begins below the surface is accepted and noted.
 
-    A fault is: text among numbers, a depth missing, negative or counted upward (organic layers), a horizon without
-    thickness, inverted, twice or overlapping another, a code for no data, no place, or two places. A profile that
-    begins below the surface is no fault, and noted.
-    Raises SamplesError for faults, a column that is absent, ids that are missing, no CRS, columns of depths that are
-    swapped, and depths in metres.
+    Parameters
+    ----------
+    path : path
+        `.csv`, `.parquet`, `.gpkg` or another file that `read_samples` reads.
+    profile_id : str
+        Column of ids.
+    x, y : str
+        Columns of coordinates; not read if the file has geometry.
+    crs : str, optional
+        CRS of the coordinates, for a file without geometry.
+    top_cm, bottom_cm : str
+        Columns of depths, cm below the surface.
+    properties : sequence of str, optional
+        Columns of measured numbers, default: all other columns of numbers. An empty cell leaves only this property
+        out of its horizon.
+    on_error : {"stop", "drop"}
+        Whether profiles with faults raise an error that lists them, or are left out and noted.
 
+    Returns
+    -------
+    Horizons
+
+    Raises
+    ------
+    SamplesError
+        If there are faults, a column, an id or the CRS is missing, the columns of depths are swapped, or the depths
+        are in metres.
+
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "horizons.csv"
@@ -138,8 +159,8 @@ def read_horizons(
     first = frame.groupby("profile")["top_cm"].min().to_numpy()
     if (first > 0).any():
         notes.append(
-            f"{(first > 0).sum()} of {len(profiles)} profiles begin below the surface, and nothing is said of the soil "
-            f"above: {list_ids(profiles[first > 0])}"
+            f"{(first > 0).sum()} of {len(profiles)} profiles begin below the surface; the soil above is unknown: "
+            f"{list_ids(profiles[first > 0])}"
         )
     import geopandas as gpd
 
@@ -164,7 +185,7 @@ def _number_columns(path: Path, table: pd.DataFrame, others: set[str], notes: li
     if not found:
         raise SamplesError(
             path,
-            found="no column of numbers beside ids, places and depths",
+            found="only ids, places, depths and text",
             expected="at least one measured property",
             way_out="name it with properties= (--property NAME)",
         )
@@ -238,7 +259,7 @@ def _depth_faults(ids: np.ndarray, top: np.ndarray, bottom: np.ndarray) -> list[
         Fault("an organic layer counted upward from 0", organic, downward),
         Fault("top below bottom", inverted & ~organic, "swap the two depths"),
         Fault("no thickness", ~missing & (top == bottom), "correct the depths or delete the row"),
-        Fault("a horizon twice", twice, "delete or average the doubled rows"),
+        Fault("a horizon twice", twice, "delete or average the duplicate rows"),
         Fault("horizons that overlap", overlaps, "correct the depths"),
     ]
 

@@ -189,7 +189,7 @@ def rs_local(
         passes.append(Pass(n_before, len(members), len(drawn), median, mean, len(dropped)))
         left.append(dropped)
         if record is not None:
-            finished = [[asdict(one) for one in passes], [rows.tolist() for rows in left], errors.tolist()]
+            finished = [[asdict(row) for row in passes], [rows.tolist() for rows in left], errors.tolist()]
             record.write(json.dumps(finished).encode())
         if progress is not None:
             progress("RS-LOCAL", n - len(members), n - k)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Split = tuple[np.ndarray, np.ndarray]
 
 
-def split_by_rank(y: np.ndarray, *, every: int = 3, offset: int = 1) -> list[Split]:
-    """Sort samples by content and test every `every`-th of them, starting with rank `offset`: one split.
+def split_by_rank(y: np.ndarray, *, step: int = 3, offset: int = 1) -> list[Split]:
+    """Sort samples by content and test one of each `step` of them, starting at rank `offset`: one split.
 
     The default offset keeps the smallest of each triple in training, so that the test range lies within that of
     training; 91 samples are split into 61 and 30. Training and test rows are similar by construction: a random split
@@ -31,8 +31,8 @@ def split_by_rank(y: np.ndarray, *, every: int = 3, offset: int = 1) -> list[Spl
     ----------
     y : ndarray of shape (n,)
         Contents; equal ones rank in the order of the input.
-    every, offset : int
-        Samples of the ranks offset, offset + every, ... are tested; rank 0 is the smallest content.
+    step, offset : int
+        Samples of the ranks offset, offset + step, ... are tested; rank 0 is the smallest content.
 
     Returns
     -------
@@ -41,9 +41,9 @@ def split_by_rank(y: np.ndarray, *, every: int = 3, offset: int = 1) -> list[Spl
     Raises
     ------
     SamplesError
-        If there is NaN, or fewer samples than `every`.
+        If there is NaN, or fewer samples than `step`.
     RecipeError
-        Unless 0 <= offset < every.
+        Unless 0 <= offset < step.
 
     Examples
     --------
@@ -52,16 +52,16 @@ def split_by_rank(y: np.ndarray, *, every: int = 3, offset: int = 1) -> list[Spl
     ([1, 2, 4, 5], [0, 3])
     """
     y = _finite(y, "y")
-    if every < 2 or not 0 <= offset < every:
+    if step < 2 or not 0 <= offset < step:
         raise RecipeError(
             "split by rank",
-            found=f"every={every}, offset={offset}",
-            expected="every of 2 or more, and an offset from 0 to every - 1",
+            found=f"step={step}, offset={offset}",
+            expected="a step of 2 or more, and an offset from 0 to step - 1",
             way_out="change these values",
         )
-    _check_count(len(y), every, "samples")
+    _check_count(len(y), step, "samples")
     tested = np.zeros(len(y), dtype=bool)
-    tested[np.argsort(y, kind="stable")[offset::every]] = True
+    tested[np.argsort(y, kind="stable")[offset::step]] = True
     return [(np.flatnonzero(~tested), np.flatnonzero(tested))]
 
 

@@ -219,7 +219,7 @@ def _covariate_rows(path: Path, names: list[str]) -> tuple[np.ndarray, list[str]
     if missing:
         raise SamplesError(
             path,
-            found=f"no column {', '.join(missing[:5])}",
+            problem=f"the columns {', '.join(missing[:5])} are missing",
             expected=f"one column for each of the model's {len(names)} covariates",
             way_out="extract the covariates at the samples first",
         )

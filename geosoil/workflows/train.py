@@ -129,7 +129,7 @@ def save_pipeline(fitted: FittedPipeline, folder: Path) -> None:
 
 
 def write_points(fitted: FittedPipeline, folder: Path) -> Section | None:
-    """Write a point map of the samples where there is no raster to map: a table of spectra with places."""
+    """Write a point map of the samples of a table of spectra with places, for which no cube is given."""
     from geosoil.pipeline.regressors import predict_rows
     from geosoil.report.page import Section
     from geosoil.workflows.point_map import write_point_map

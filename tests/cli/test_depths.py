@@ -1,4 +1,4 @@
-"""`geosoil depths`: a table in, a GeoPackage out, or one line and nothing written."""
+"""`geosoil depths`: the options become a GeoPackage, or one line and nothing written."""
 
 import geopandas as gpd
 import pytest
@@ -42,7 +42,7 @@ def test_bad_profiles_stop_or_are_dropped(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--property", "soc"), 'column "soc" is missing (columns: '),
         (("--top", "bottom_cm", "--bottom", "top_cm"), "the two columns are swapped"),
@@ -54,9 +54,9 @@ def test_bad_profiles_stop_or_are_dropped(tmp_path):
         (("--clip", "nan", "1"), "clip nan to 1"),
     ],
 )
-def test_what_the_user_can_mend_is_said_and_nothing_is_written(tmp_path, arguments, said):
+def test_an_error_of_the_user_is_reported_and_nothing_is_written(tmp_path, arguments, message):
     done = depths(tmp_path, HEADER + GOOD, *arguments)
-    assert isinstance(done.exception, GeosoilError) and said in str(done.exception)
+    assert isinstance(done.exception, GeosoilError) and message in str(done.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["h.csv"]
 
 
@@ -65,8 +65,8 @@ def test_density_without_a_measured_bulk_density_is_refused(tmp_path):
     named = depths(tmp_path, text, "--property", "soc_pct", "--density")
     assert 'column "bulk_density_g_cm3" is missing' in str(named.exception)
     assert "did you mean bulk_density?" in str(named.exception)
-    every = depths(tmp_path, text, "--density")
-    assert "expected measured carbon and measured bulk density: geosoil guesses none" in str(every.exception)
+    unnamed = depths(tmp_path, text, "--density")
+    assert "expected measured carbon and measured bulk density: geosoil guesses none" in str(unnamed.exception)
     assert not (tmp_path / "sites.gpkg").exists()
 
 
@@ -75,9 +75,13 @@ def test_options_that_do_not_fit_are_usage_errors(tmp_path, arguments):
     assert depths(tmp_path, HEADER + GOOD, *arguments).exit_code == 2
 
 
-def test_the_output_is_asked_for_before_the_horizons_are_read(tmp_path):
-    for output, said in (("h.gpkg", "is also an input"), ("nodir/s.gpkg", "does not exist"), ("s.csv", "ending .csv")):
-        (tmp_path / "h.gpkg").write_text("horizons, as they stand")
+def test_the_output_is_checked_before_the_horizons_are_read(tmp_path):
+    for output, message in (
+        ("h.gpkg", "is also an input"),
+        ("nodir/s.gpkg", "does not exist"),
+        ("s.csv", "ending .csv"),
+    ):
+        (tmp_path / "h.gpkg").write_text("horizons")
         done = CliRunner().invoke(command, [str(tmp_path / "h.gpkg"), "-o", str(tmp_path / output)])
-        assert said in str(done.exception)
+        assert message in str(done.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["h.gpkg"]

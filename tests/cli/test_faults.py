@@ -72,7 +72,7 @@ def stop(geosoil, *words, at=0.5):
     """Stop a map by Ctrl-C once a part of its pixels is done."""
     with pytest.MonkeyPatch.context() as patch:
 
-        def half(_told, what, done, total):
+        def half(_reports, what, done, total):
             if what == "map" and done > at * total:
                 raise KeyboardInterrupt
 
@@ -102,8 +102,8 @@ def test_a_line_that_goes_on_is_said_once_however_often_it_is_stopped(scene, geo
         assert "--restart" not in line
 
 
-def mend_and_begin_anew(sound, folder, geosoil):
-    """A cube that was mended is another one: refused on resume, mapped anew on request."""
+def replace_and_restart(sound, folder, geosoil):
+    """A corrected cube is another input: it is refused on resume, and mapped from the start on request."""
     Path("cube.tif").write_bytes(sound)
     code, said = geosoil(*MAP, "-o", "map.tif", "--resume")
     assert code == 2
@@ -112,7 +112,9 @@ def mend_and_begin_anew(sound, folder, geosoil):
     assert pixels_of("map.tif") == pixels_of(folder / "whole.tif")
 
 
-def test_a_corrupt_tile_stops_the_map_with_its_window_and_once_mended_it_begins_anew(scene, folder, geosoil):
+def test_a_corrupt_tile_stops_the_map_with_its_window_and_a_corrected_cube_is_mapped_from_the_start(
+    scene, folder, geosoil
+):
     sound = Path("cube.tif").read_bytes()
     Path("corrupt.tif").replace("cube.tif")
     code, said = geosoil(*MAP, "-o", "map.tif", "--block", "8")
@@ -121,7 +123,7 @@ def test_a_corrupt_tile_stops_the_map_with_its_window_and_once_mended_it_begins_
     assert "cube.tif: cannot read the window at row " in said
     assert blocks_of("map.tif")
     assert not Path("map.tif").exists()
-    mend_and_begin_anew(sound, folder, geosoil)
+    replace_and_restart(sound, folder, geosoil)
 
 
 def test_a_corrupt_tile_can_be_no_data_until_it_is_mended(scene, folder, geosoil):
@@ -137,7 +139,7 @@ def test_a_corrupt_tile_can_be_no_data_until_it_is_mended(scene, folder, geosoil
     assert np.isnan(made[0, 16:32, 32:48]).all()
     whole[0, 16:32, 32:48] = np.nan
     np.testing.assert_array_equal(made, whole)
-    mend_and_begin_anew(sound, folder, geosoil)
+    replace_and_restart(sound, folder, geosoil)
     assert not store_of("map.tif").exists()
 
 
@@ -193,7 +195,7 @@ def test_a_map_by_another_version_of_geosoil_or_of_a_cube_that_changed_does_not_
     assert "earlier run with another input 1, cube.tif" in said
 
 
-def test_two_inputs_of_one_name_are_told_apart(scene, geosoil):
+def test_two_inputs_of_one_name_are_reports_apart(scene, geosoil):
     (scene / "mask").mkdir()
     mask = scene / "mask" / "cube.tif"
     write_raster(mask, np.ones((1, 37, 53), "uint8"))
@@ -216,7 +218,7 @@ def test_the_second_run_on_an_output_is_refused_before_it_computes(scene, geosoi
 
 @pytest.fixture
 def small_disk(scene):
-    """A disk of its own of 400 kB; call it to mount it anew with other options."""
+    """A disk of 400 kB; a call of the fixture mounts it again with other options."""
     disk = scene / "disk"
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
@@ -288,12 +290,12 @@ def test_progress_in_json_is_one_object_a_line(scene, geosoil):
     code, said = geosoil(*MAP, "-o", "map.tif", "--block", "8", "--progress", "json")
     events = [json.loads(line) for line in said.splitlines()]
     assert code == 0
-    told = [event for event in events if event["event"] == "progress"]
+    reports = [event for event in events if event["event"] == "progress"]
     keys = {"time", "event", "what", "unit", "done", "total", "per_second", "seconds_left"}
-    assert all(set(event) == keys for event in told)
-    assert [event["done"] for event in told] == sorted(event["done"] for event in told)
-    assert (told[0]["done"], told[-1]["done"], told[-1]["total"]) == (0, 37 * 53, 37 * 53)
-    assert {event["unit"] for event in told} == {"pixels"}
+    assert all(set(event) == keys for event in reports)
+    assert [event["done"] for event in reports] == sorted(event["done"] for event in reports)
+    assert (reports[0]["done"], reports[-1]["done"], reports[-1]["total"]) == (0, 37 * 53, 37 * 53)
+    assert {event["unit"] for event in reports} == {"pixels"}
     others = [event for event in events if event["event"] != "progress"]
     assert others
     assert all(set(event) == {"time", "event", "text"} for event in others)
@@ -310,7 +312,7 @@ def test_in_json_a_refusal_and_a_stop_are_events_too(scene, geosoil):
     assert json.loads(said.splitlines()[-1])["event"] == "error"
 
 
-def test_a_pipe_is_told_nothing_and_a_terminal_draws_bars(scene, geosoil, monkeypatch):
+def test_a_pipe_is_reports_nothing_and_a_terminal_draws_bars(scene, geosoil, monkeypatch):
     code, said = geosoil(*MAP, "-o", "map.tif")
     assert (code, said) == (0, "")
     monkeypatch.setenv("FORCE_COLOR", "1")

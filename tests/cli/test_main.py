@@ -1,4 +1,4 @@
-"""The command line: verbs, exit codes, one clear line for what the user can mend."""
+"""The command line: verbs, exit codes, one clear line for an error that the user can correct."""
 
 import subprocess
 import sys
@@ -118,9 +118,9 @@ def test_info_reads_every_ending_of_spectra_and_the_options_of_a_cube(folder, mo
         assert "1 x 3 bands of reflectance" in geosoil("info", name).out
     write_raster(folder / "plain2.tif", np.full((2, 4, 4), 500, np.int16))
     (folder / "bands.csv").write_text("wavelength_nm\n450\n550\n")
-    told = geosoil("info", "plain2.tif", "--bands", "bands.csv", "--scale", "0.001", "--offset", "-0.1").out
-    assert "450.0 to 550.0 nm" in told
-    assert "median 0.4 in the middle" in told
+    description = geosoil("info", "plain2.tif", "--bands", "bands.csv", "--scale", "0.001", "--offset", "-0.1").out
+    assert "450.0 to 550.0 nm" in description
+    assert "median 0.4 in the middle" in description
 
 
 def test_init_prints_a_recipe_that_is_one(tmp_path, geosoil):

@@ -105,7 +105,7 @@ def test_what_is_no_file_of_zones_is_refused(tmp_path):
     for path, column, said in [
         (zones_file(tmp_path / "points.gpkg", points), None, "no polygon"),
         (zones_file(tmp_path / "areas.gpkg", areas), "zone", "no column zone; .*choose one of kind"),
-        (text, None, "no file of polygons"),
+        (text, None, "a file that cannot be read as polygons"),
     ]:
         with pytest.raises(SamplesError, match=said):
             read_polygons(path, column=column)

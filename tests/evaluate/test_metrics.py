@@ -116,7 +116,8 @@ def test_the_correlation_table_is_symmetric_and_knows_a_constant():
 
 
 @pytest.mark.parametrize(
-    ("columns", "message"), [(["soc"], "no column soc"), (["name"], "name"), (["hole"], "hole"), (["ph"], None)]
+    ("columns", "message"),
+    [(["soc"], "the columns soc are missing"), (["name"], "name"), (["hole"], "hole"), (["ph"], None)],
 )
 def test_a_column_without_numbers_is_refused(columns, message):
     soil = pd.DataFrame({"name": ["a", "b"], "hole": [1.0, math.nan], "ph": [5.0, 6.0]})

@@ -1,4 +1,4 @@
-"""Blocks on a dask cluster: the same map, whoever computes it and whoever dies meanwhile; nothing left behind."""
+"""Blocks on a dask cluster: the same map from any worker, also if workers die; nothing left behind."""
 
 import gc
 import os
@@ -170,7 +170,7 @@ def test_a_scheduler_that_is_not_there_is_one_line(tmp_path, monkeypatch, where)
 
 
 def test_a_client_left_behind_is_not_collected_while_another_starts(monkeypatch):
-    """It would close itself, and wait for the lock that its own thread holds: a run stood still for ever."""
+    """A collected client closes itself and waits for the lock that its own thread holds, so that a run never ends."""
     start, found_free = LoopRunner._start_unlocked, []
 
     class LeftBehind:

@@ -77,7 +77,7 @@ def test_a_class_not_in_the_table_or_without_samples_at_training_is_refused(mode
         match_covariates(model, [*paths[:2], other]).raster.values.sum()
     left_out = match_covariates(model, [*paths[:2], other], unseen="nodata").raster.sel(band="landform=2")
     assert np.isnan(left_out.values[50, 60])
-    # In the table of training stood a class 9, but no sample: nothing is known of it either.
+    # The training table has a class 9 without samples, so the model knows nothing about it.
     unseen = Feature("landform=9", training_low=0.0, training_high=0.0)
     known = PixelModel(None, (*model.training_columns, unseen), model.targets)
     known.__dict__["features"] = known.training_columns

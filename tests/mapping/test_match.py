@@ -1,4 +1,4 @@
-"""A cube is checked against the model before the first pixel, and what differs is said."""
+"""A cube is checked against the model before the first pixel, and the differences are reported."""
 
 import numpy as np
 import pytest

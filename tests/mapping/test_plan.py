@@ -32,7 +32,7 @@ from geosoil.raster.layout import STORED_BYTES, make_raster
 from geosoil.sensors.cube import open_cube
 from geosoil_cli.main import group
 
-HELD = 400 * 2**20  # what the process is said to hold
+HELD = 400 * 2**20  # memory that the process reports
 N_BANDS = 20
 
 
@@ -61,8 +61,8 @@ def mapping_of(height=4096, width=4096, source="a.tif"):
 @pytest.fixture(autouse=True)
 def held(monkeypatch):
     """A process that holds 400 MiB, cache included."""
-    told = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=HELD - 32 * 2**20))
-    monkeypatch.setattr(plan_module.psutil, "Process", lambda: told)
+    process = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=HELD - 32 * 2**20))
+    monkeypatch.setattr(plan_module.psutil, "Process", lambda: process)
     monkeypatch.delenv("GDAL_CACHEMAX", raising=False)
 
 
@@ -174,7 +174,7 @@ def test_the_time_is_that_of_all_blocks_over_the_threads(monkeypatch):
     assert "about 1e+03 s" in plan.summary()
 
 
-def test_what_is_read_is_told_as_it_is_stored(tmp_path):
+def test_what_is_read_is_process_as_it_is_stored(tmp_path):
     cube = open_cube(write_cube(tmp_path / "c.tif", shape=(40, 30)))
     match = match_bands(trained_model(), cube)
     mapping = prepare_map(match.model, cube, bands=match.bands)

@@ -250,7 +250,7 @@ def with_fingerprint(path):
 
 @pytest.fixture
 def broken(tmp_path):
-    """A raster with a corrupt tile, of a map that was told to go on; and what it was before."""
+    """A raster with a corrupt tile, whose map was to continue past it, and its sound content."""
     source = write_small(tmp_path / "a.tif")
     sound = source.read_bytes()
     corrupt_block(source, band=2, row=1, column=2)

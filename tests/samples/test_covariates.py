@@ -1,4 +1,4 @@
-"""Choosing covariates: weak, doubled and constant ones go, batches are judged, and only training rows are seen."""
+"""Choosing covariates: weak, duplicate and constant ones are dropped, by batches, from training rows only."""
 
 from dataclasses import replace
 

@@ -112,10 +112,15 @@ def test_carbon_density_is_measured_carbon_times_measured_density_of_the_fine_ea
 @pytest.mark.parametrize(
     ("properties", "values", "options", "said"),
     [
-        (("soc_pct",), (2.0,), {}, "no column bulk_density_g_cm3 .*measured bulk density: geosoil guesses none"),
-        (("bulk_density_g_cm3",), (1.2,), {}, "no column soc_g_kg or soc_pct"),
+        (
+            ("soc_pct",),
+            (2.0,),
+            {},
+            "the column bulk_density_g_cm3 is missing; .*measured bulk density: geosoil guesses none",
+        ),
+        (("bulk_density_g_cm3",), (1.2,), {}, "the column soc_g_kg or soc_pct is missing"),
         (("soc_pct", "bulk_density_g_cm3"), (2.0, 1200.0), {}, "bulk_density_g_cm3 from 1200 to 1200.*kg/m3 / 1000"),
-        (("soc_pct", "bulk_density_g_cm3"), (2.0, 1.2), {"coarse_fragments": "stones"}, "no column stones"),
+        (("soc_pct", "bulk_density_g_cm3"), (2.0, 1.2), {"coarse_fragments": "stones"}, "the column stones is missing"),
     ],
 )
 def test_carbon_density_is_never_guessed(properties, values, options, said):

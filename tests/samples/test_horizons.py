@@ -110,7 +110,7 @@ def test_an_empty_cell_leaves_out_that_property_and_nothing_else(tmp_path):
 def test_a_missing_surface_is_a_note(tmp_path):
     found = read_csv(tmp_path, HEADER + GOOD + "c,13,52,12,20,1,20\n")
     assert found.notes == [
-        "1 of 3 profiles begin below the surface, and nothing is said of the soil above: c",
+        "1 of 3 profiles begin below the surface; the soil above is unknown: c",
     ]
 
 
@@ -121,7 +121,7 @@ def test_without_names_every_column_of_numbers_is_a_property_and_the_rest_is_not
     # A column of numbers with a few words in it is a fault, not a column of text.
     with pytest.raises(SamplesError, match="no number in soc_pct"):
         read_csv(tmp_path, text + "c,13,52,13,0,10,5YR,1\nd,13,52,13,0,10,5YR,trace\n", properties=None)
-    with pytest.raises(SamplesError, match="no column of numbers"):
+    with pytest.raises(SamplesError, match="only ids, places, depths and text"):
         read_csv(tmp_path, "profile_id,x,y,top_cm,bottom_cm,colour\na,13,52,0,10,10YR\n", properties=None)
 
 

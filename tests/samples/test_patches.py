@@ -1,4 +1,4 @@
-"""Patches stand where their points are, continue beyond the edge as blocks of a map do, and count their gaps."""
+"""Patches are centred at their points, continue beyond the edge as blocks of a map do, and count their gaps."""
 
 import geopandas as gpd
 import numpy as np

@@ -39,7 +39,7 @@ def two_soils(n=120, m=12, seed=0):
 
 
 def recorded_subsets(n, k, b, r):
-    """Return subsets for every pass, and a run over them whatever the data: drawn afresh for what each pass leaves."""
+    """Return random subsets for every pass, drawn from the rows that the previous passes leave, and a run over them."""
     data, passes = two_soils(n), []
     while True:
         try:

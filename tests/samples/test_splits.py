@@ -24,11 +24,11 @@ def test_ninety_one_samples_by_rank_are_sixty_one_and_thirty():
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=5, max_size=60), st.integers(2, 5), st.data())
-def test_every_sample_stands_on_one_side_of_a_rank_split(y, every, data):
-    offset = data.draw(st.integers(0, every - 1))
-    [(train, test)] = split_by_rank(np.array(y), every=every, offset=offset)
+def test_every_sample_is_on_one_side_of_a_rank_split(y, step, data):
+    offset = data.draw(st.integers(0, step - 1))
+    [(train, test)] = split_by_rank(np.array(y), step=step, offset=offset)
     assert sorted([*train.tolist(), *test.tolist()]) == list(range(len(y)))
-    assert len(test) == len(range(offset, len(y), every))
+    assert len(test) == len(range(offset, len(y), step))
 
 
 @given(st.integers(2, 60), st.integers(2, 12), st.integers(1, 3), st.integers(0, 99))

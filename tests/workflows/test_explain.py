@@ -54,10 +54,10 @@ def place(tmp_path_factory):
 
 
 def test_source_and_transferred_model_stand_in_one_figure_with_a_csv_beside(place, tmp_path):
-    told = explain_samples(
+    result = explain_samples(
         place / "pb", place / "s.parquet", tmp_path, source_model=place / "ph", n_background=10, budget=2400
     )
-    assert sorted(path.name for path in told.paths) == [
+    assert sorted(path.name for path in result.paths) == [
         "pb_shap_samples.csv", "pb_shap_windows.csv", "ph_shap_samples.csv", "ph_shap_windows.csv", "shap.png",
     ]  # fmt: skip
     table = pd.read_csv(tmp_path / "pb_shap_windows.csv")
@@ -70,12 +70,12 @@ def test_source_and_transferred_model_stand_in_one_figure_with_a_csv_beside(plac
     rows = pd.read_csv(tmp_path / "pb_shap_samples.csv")
     total = rows.filter(like=" nm").sum(axis=1) + rows["baseline"] - rows["predicted"]
     assert np.abs(total).max() < 0.02 * rows["predicted"].std()
-    assert "path: sums of attributions are within" in told.summary()
-    assert "holds" in told.summary()
+    assert "path: sums of attributions are within" in result.summary()
+    assert "holds" in result.summary()
 
 
 def test_a_map_adds_up_to_its_prediction_on_the_middle_pixels_of_its_cells(place, tmp_path):
-    told = explain_map(place / "pls", place / "cube.tif", tmp_path / "shap.tif", n_pixels=150)
+    result = explain_map(place / "pls", place / "cube.tif", tmp_path / "shap.tif", n_pixels=150)
     with rasterio.open(tmp_path / "shap.tif") as source, rasterio.open(place / "cube.tif") as cube:
         *regions, prediction = source.read()
         assert source.descriptions == (
@@ -89,7 +89,7 @@ def test_a_map_adds_up_to_its_prediction_on_the_middle_pixels_of_its_cells(place
     line = PartialLeastSquares(n_components=2).fit(X, Y)
     assert prediction[2, 3] == pytest.approx(line.predict(spectrum[None])[0], abs=1e-4)
     assert np.isnan(prediction[1, 1])  # the pixel without data is the middle of its cell
-    assert "the middle of cells of 3 x 3 pixels" in told.summary()
+    assert "the middle of cells of 3 x 3 pixels" in result.summary()
 
 
 def test_a_map_leaves_out_masked_pixels_and_takes_the_options_of_a_cube(place, tmp_path):
@@ -114,16 +114,16 @@ def test_covariates_are_explained_by_name(tmp_path):
     gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(table.dist_m, table.elev_m), crs=32633).to_file(
         tmp_path / "t.gpkg", engine="pyogrio"
     )
-    told = explain_samples(tmp_path / "pb", tmp_path / "t.csv", tmp_path / "out")
-    assert "tree: sums" in told.summary()
-    assert "highest: dist_m, elev_m" in told.summary()
+    result = explain_samples(tmp_path / "pb", tmp_path / "t.csv", tmp_path / "out")
+    assert "tree: sums" in result.summary()
+    assert "highest: dist_m, elev_m" in result.summary()
     again = explain_samples(tmp_path / "pb", tmp_path / "t.gpkg", tmp_path / "again")
-    assert again.lines == told.lines
+    assert again.lines == result.lines
     table.assign(dist_m=["n.d.", *table.dist_m[1:]]).to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(SamplesError, match=r"'n.d.' in column dist_m, row 1 \(a\)"):
         explain_samples(tmp_path / "pb", tmp_path / "t.csv", tmp_path / "out")
     table.drop(columns="dist_m").to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(SamplesError, match="no column dist_m"):
+    with pytest.raises(SamplesError, match=r"the columns dist_m.* are missing"):
         explain_samples(tmp_path / "pb", tmp_path / "t.csv", tmp_path / "out")
 
 

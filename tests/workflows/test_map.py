@@ -159,7 +159,7 @@ def test_an_output_that_cannot_be_written_is_refused(folder, tmp_path, output, e
 def test_a_folder_that_is_no_model_and_a_file_that_is_no_raster_are_refused(folder, tmp_path):
     with pytest.raises(ModelFileError):
         map_cube(folder / "cube.tif", tmp_path, tmp_path / "m.tif")
-    (tmp_path / "c.tif").write_text("no raster")
+    (tmp_path / "c.tif").write_text("not a raster")
     with pytest.raises(GeosoilError, match=r"c\.tif"):
         map_cube(tmp_path / "c.tif", folder / "share", tmp_path / "m.tif")
 

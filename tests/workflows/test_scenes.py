@@ -175,7 +175,7 @@ def test_resume_maps_anew_what_is_of_another_model_or_cube_by_other_thresholds_o
 def test_where_every_scene_fails_the_first_error_is_said(model, tmp_path):
     (tmp_path / "scenes").mkdir()
     for name in "ab":
-        (tmp_path / "scenes" / f"{name}.tif").write_text("no raster")
+        (tmp_path / "scenes" / f"{name}.tif").write_text("not a raster")
     with pytest.raises(RasterError, match=r"2 scenes that all failed; the error of the first, a, is: .*a\.tif"):
         map_scenes(tmp_path / "scenes" / "*.tif", model, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []

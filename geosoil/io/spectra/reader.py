@@ -87,7 +87,7 @@ class Spectra:
 
 
 def is_spectra(path: str | Path) -> bool:
-    """Return whether `read_spectra` can read a path, judged by its ending; ENVI headers of cubes are told apart.
+    """Return whether `read_spectra` can read a path, judged by its ending and, for ENVI headers, its kind.
 
     Examples
     --------

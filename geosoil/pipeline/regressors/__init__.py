@@ -80,10 +80,10 @@ def rows_for(candidate: Candidate, rows: TrainingRows) -> np.ndarray:
 def prepare_shared(
     recipe: Recipe, rows: TrainingRows, candidates: Sequence[Candidate], progress: Progress | None = None
 ) -> dict[Any, Any]:
-    """Learn what all folds may share: networks and scores of library rows that are no spectra of tested samples.
+    """Learn what all folds may share: networks and scores of library rows without samples.
 
-    Nothing is learned here if the library holds spectra of the samples; every fold then learns without those that it
-    tests.
+    If the library holds spectra of the samples, nothing is shared: every fold then learns from the library without
+    the samples that it tests.
 
     Returns
     -------
@@ -108,14 +108,14 @@ def prepare_shared(
 
 def _check_features(candidate: Candidate, entry: Regressor) -> None:
     features = candidate.features
-    asked = {
+    needs = {
         "preprocessing": bool(features.preprocessing),
         "laboratory": features.use == "laboratory",
         "fusion": features.use in ("generated", "mix"),
         features.selection.method: features.selection.method != "none",
     }
-    for part, is_asked in asked.items():
-        if is_asked and part not in entry.uses:
+    for part, is_needed in needs.items():
+        if is_needed and part not in entry.uses:
             raise RecipeError(
                 f"model {candidate.name}",
                 found=f"features with {part}",
@@ -134,7 +134,7 @@ def _steps_in_words(candidate: Candidate, entry: Regressor) -> list[str]:
 
 
 def _add_details(details: dict[str, Any], of_target: dict[str, Any], name: str) -> None:
-    """Add the details of the model of one target to those of all: by its name, and what the card tells of all."""
+    """Add the details of the model of one target to those of all: by its name, and what the card states once."""
     details.setdefault("targets", {})[name] = of_target
     for key in ("notes", "card_notes"):
         if key in of_target:
@@ -142,7 +142,7 @@ def _add_details(details: dict[str, Any], of_target: dict[str, Any], name: str) 
     for key in ("n_features", "n_training_rows"):
         if key in of_target:
             details[key] = max(of_target[key], details.get(key, 0))
-    if "source_model" in of_target:  # all targets begin with the same network
+    if "source_model" in of_target:  # all targets start from the same network
         details["source_model"] = of_target["source_model"]
 
 

@@ -25,7 +25,7 @@ def fit(task: FitTask, settings: Part) -> PatchModel:
     Raises
     ------
     RecipeError
-        If the rows are no patches, a target is under a logarithm, or a transfer between depths has no depths.
+        If the rows are not patches, a target is under a logarithm, or a transfer between depths has no depths.
     SamplesError
         If a target has too few values among the training rows.
     """
@@ -34,7 +34,7 @@ def fit(task: FitTask, settings: Part) -> PatchModel:
     train = known_rows(task, task.train)
     kept = _kept_covariates(task)
     network = getattr(import_module("geosoil.estimators.depth_cnn"), _NETWORKS[task.candidate.kind])
-    # Targets that are no depths are told apart by their number only.
+    # Targets other than depths are distinguished by their number only.
     layers = rows.layers_cm or tuple((number, number + 1) for number in range(len(rows.targets)))
     options = settings.model_dump(exclude_none=True)
     estimator = network(layers_cm=layers, random_state=task.recipe.seed, **options)

@@ -84,7 +84,7 @@ def fit_representations(task: FitTask, settings: of.DTLR | of.DTLIR) -> PixelMod
 
 
 def learn_shared(task: FitTask, settings: of.SpectralCNN) -> None:
-    """Search and train the library's network, for `prepare_shared`, if the candidate begins with it."""
+    """Search and train the library's network, for `prepare_shared`, if the candidate starts from it."""
     if task.candidate.kind not in ("spectral_cnn", "dtl_i", "dtl_i_country"):
         _library_network(task, settings, _site(task))
 

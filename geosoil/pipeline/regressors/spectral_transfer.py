@@ -47,7 +47,7 @@ _NETWORK = ("output", "epochs", "patience", "batch_size", "learning_rate", "devi
 def fit_transfer(task: FitTask, settings: TransferResNet) -> PixelModel:
     """Fine-tune the network of the auxiliary property on the target.
 
-    `task.details["source_model"]` is the `SourceModel` that it began with.
+    `task.details["source_model"]` is the `SourceModel` that it started from.
     """
     source = _learned(task, settings, "network", _train_network)
     model = _fine_tune(task, settings, source.model, settings.fine_tuning_rate)

@@ -118,7 +118,7 @@ class TransferResNet(ResNet):
 
 
 class RandomResNet(ResNet):
-    """The control of transfer_resnet: the frozen layers keep the random weights that they began with."""
+    """The control of transfer_resnet: the frozen layers keep their random initial weights."""
 
     test_share: float = Field(0.25, gt=0, lt=1, description="share of the library that is left out, as in the transfer")
     freeze: list[str] | None = Field(None, description="layers that are kept; by default all but the dense head")

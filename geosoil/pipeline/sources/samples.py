@@ -206,7 +206,7 @@ def keep_known(samples: Samples, recipe: Recipe, notes: list[str]) -> Samples:
     return samples.take(known)
 
 
-def check_values(path: str, wanted: Property, ids: np.ndarray, values: Any) -> None:
+def check_values(path: str, target: Property, ids: np.ndarray, values: Any) -> None:
     """Refuse values (n,) that are constant, outside the valid range, or not positive under a logarithm; NaN is allowed.
 
     Raises
@@ -214,23 +214,23 @@ def check_values(path: str, wanted: Property, ids: np.ndarray, values: Any) -> N
     SamplesError
         With the table's path and the samples.
     """
-    if isinstance(wanted, TargetProperty):
-        check_positive(path, wanted, ids, values)
-    low, high = wanted.valid_range
+    if isinstance(target, TargetProperty):
+        check_positive(path, target, ids, values)
+    low, high = target.valid_range
     low, high = -np.inf if low is None else low, np.inf if high is None else high
     outside = (values < low) | (values > high)
     if outside.any():
         raise SamplesError(
             path,
-            found=f"{wanted.column} outside the valid range for {list_ids(ids[outside])}",
-            expected=f"{low:g} to {high:g} {wanted.unit}",
+            found=f"{target.column} outside the valid range for {list_ids(ids[outside])}",
+            expected=f"{low:g} to {high:g} {target.unit}",
             way_out="correct the values, or set valid_range in the recipe",
         )
     known = values[np.isfinite(values)]
     if len(known) and np.ptp(known) == 0:
         raise SamplesError(
             path,
-            found=f"the same {wanted.column} in all {len(known)} samples, {known[0]:g}",
+            found=f"the same {target.column} in all {len(known)} samples, {known[0]:g}",
             expected="values that differ",
             way_out="check the column",
         )
