@@ -68,7 +68,8 @@ def _files() -> list[Path]:
     files = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     for folder in ("geosoil", "cli", "tests"):
         files += [file for suffix in ("py", "toml") for file in (ROOT / folder).rglob(f"*.{suffix}")]
-    return [file for file in files if file != Path(__file__)]
+    # The legacy recipes are input of a test, in the words of their time.
+    return [file for file in files if file != Path(__file__) and "legacy_recipes" not in file.parts]
 
 
 PLACES = sorted({_place(file) for file in _files()})
