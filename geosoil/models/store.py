@@ -30,8 +30,10 @@ from geosoil.models.state import describe, rebuild, regressor_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from geosoil.models.contract import Model
     from geosoil.raster.grid import Grid
 
+SCHEMA_VERSION = 1  # the newest `ModelCard.schema_version` that can be read
 MOST_JSON_BYTES = 20 * 1024**2
 CARD, WEIGHTS, FOREST = "model.json", "weights.safetensors", "forest.skops"
 _WAY_OUT = "name a folder that `geosoil train` wrote"
@@ -40,7 +42,7 @@ _COMPOSITES: dict[str, Any] = {"ensemble": Ensemble, "cascade": Cascade, "multi_
 
 
 def save_model(
-    model: AnyModel,
+    model: Model,
     folder: Path,
     *,
     name: str,
@@ -90,7 +92,7 @@ def save_model(
     return card
 
 
-def _member_card(model: AnyModel, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> MemberCard:
+def _member_card(model: Model, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> MemberCard:
     """Say what a model is; put its arrays and forests under names that begin with `path`."""
     used = set(model.used_columns.tolist())
     features = [FeatureCard(**vars(feature), used=i in used) for i, feature in enumerate(model.training_columns)]
@@ -99,6 +101,9 @@ def _member_card(model: AnyModel, arrays: dict[str, np.ndarray], forests: dict[s
         members = [_member_card(one, arrays, forests, f"{path}{i}/") for i, one in enumerate(model.members)]
         kind: Any = next(kind for kind, composite in _COMPOSITES.items() if isinstance(model, composite))
         return MemberCard(kind=kind, features=features, targets=targets, members=members)
+    if not isinstance(model, PixelModel | PatchModel):
+        msg = f"a {type(model).__name__} cannot be saved; save the model that it was made from"
+        raise TypeError(msg)
     return MemberCard(
         kind="patch" if isinstance(model, PatchModel) else "pixel",
         patch_size=model.patch_size if isinstance(model, PatchModel) else None,
@@ -129,7 +134,16 @@ def read_card(folder: Path) -> ModelCard:
     if path.stat().st_size > MOST_JSON_BYTES:
         raise ModelFileError(path, found="a file of over 20 MB", expected="a model card", way_out=_WAY_OUT)
     try:
-        return ModelCard.model_validate(json.loads(path.read_bytes()))
+        content = json.loads(path.read_bytes())
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise ModelFileError(
+                path,
+                found=f"a model card of schema_version {version}",
+                expected=f"at most {SCHEMA_VERSION}, the newest that geosoil {__version__} reads",
+                way_out="update geosoil",
+            )
+        return ModelCard.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"

@@ -60,7 +60,7 @@ def predict_rows(model: Model, candidate: Candidate, rows: TrainingRows, indices
     the laboratory spectra.
     """
     X = rows.X if model.halo else rows_for(candidate, rows)
-    return np.asarray(model.predict_rows(X[indices][:, model.used_columns]))  # type: ignore[attr-defined]
+    return np.asarray(model.predict_rows(X[indices][:, model.used_columns]))
 
 
 def rows_for(candidate: Candidate, rows: TrainingRows) -> np.ndarray:
