@@ -15,6 +15,7 @@ from geosoil_cli.options import (
     CUBE_OPTIONS,
     MASK_OPTIONS,
     OF_A_CUBE,
+    OUTPUT_OPTIONS,
     RUN_OPTIONS,
     bare_soil_of,
     given,
@@ -30,7 +31,7 @@ ALLOWED = {"--cube": OF_A_CUBE, "--covariates": tuple(COVARIATE_OPTIONS)}
 @click.option("--covariates", multiple=True, metavar="A.tif B.tif ...", help="Rasters of any grid, instead of a cube.")
 @click.option("--model", required=True, metavar="NAME_OR_DIR", help="Model folder, or the name of a known model.")
 @click.option("-o", "--output", metavar="OUT.tif", help="The map; default: CUBE_MODEL.tif. For many cubes: a folder.")
-@with_options(CUBE_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS, RUN_OPTIONS)
+@with_options(CUBE_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS, OUTPUT_OPTIONS, RUN_OPTIONS)
 @click.option("--plan", is_flag=True, help="Print blocks, memory and time of the map, and exit.")
 @click.option(
     "--progress",

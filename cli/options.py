@@ -25,6 +25,11 @@ def _bytes(ctx: click.Context, option: click.Parameter, text: str | None) -> int
     return number
 
 
+def _kinds(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    """Return the words of a text such as `prediction,spread`."""
+    return None if text is None else tuple(word.strip() for word in text.split(","))
+
+
 # name of the parameter in Python -> option
 CUBE_OPTIONS: dict[str, Decorator] = {
     "band_table": click.option(
@@ -58,6 +63,11 @@ COVARIATE_OPTIONS: dict[str, Decorator] = {
 }
 MASK_OPTIONS: dict[str, Decorator] = {
     "mask": click.option("--mask", metavar="MASK.tif", help="Leave out pixels where this raster is 0 or nodata."),
+}
+OUTPUT_OPTIONS: dict[str, Decorator] = {
+    "outputs": click.option(
+        "--outputs", callback=_kinds, metavar="KIND,...", help="Kinds of bands to write; default: prediction."
+    ),
 }
 RUN_OPTIONS: dict[str, Decorator] = {
     "block": click.option("--block", type=click.IntRange(1), help="Block size in pixels; the values do not change."),

@@ -173,7 +173,10 @@ def select_outputs(model: Model, kinds: Sequence[str], where: object = "model") 
     for kind in kinds:
         if kind not in known:
             raise ModelFileError(
-                where, found=f"no output {kind}", expected=f"one of {', '.join(known)}", way_out="ask for these outputs"
+                where,
+                found=f'no output "{kind}"',
+                expected=f"one of {', '.join(known)}",
+                way_out="choose outputs of this list",
             )
     return tuple(output for kind in dict.fromkeys(kinds) for output in model.outputs if output.kind == kind)
 

@@ -21,6 +21,7 @@ from geosoil.io.remote.objects import is_object_url, upload
 from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput, open_mask
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.run import RunOptions, run_map
+from geosoil.models.contract import PREDICTION, select_outputs
 from geosoil.raster.grid import Grid
 from geosoil.report.figure_style import save_figure
 from geosoil.report.qgis import write_qml
@@ -93,6 +94,7 @@ def map_cube(
     nodata: float | None = None,
     mask: PathLike | None = None,
     bare_soil: BareSoil | bool = False,
+    outputs: Sequence[str] = (PREDICTION,),
     progress: Progress | None = None,
     **run_options: Any,
 ) -> MapResult:
@@ -116,6 +118,8 @@ def map_cube(
         A raster on the grid of the cube; pixels where it is 0 or nodata are left out.
     bare_soil : BareSoil or bool
         Leave out vegetation, crop residue and water, by the default thresholds or those of a `BareSoil`.
+    outputs : sequence of str
+        Kinds of the bands of the map, such as "prediction"; those that a model has are in its `outputs`.
     progress : callable, optional
         Called as `progress("map", pixels done, all pixels)`.
     **run_options
@@ -133,9 +137,8 @@ def map_cube(
         interrupted are kept in OUTPUT.unfinished, for `mode="resume"`.
     """
     source = CubeInput(cube, band_table, scale, offset, nodata)
-    return prepare_input(source, model, output, mask=mask, bare_soil=bare_soil).write(
-        RunOptions(**run_options), progress
-    )
+    prepared = prepare_input(source, model, output, mask=mask, bare_soil=bare_soil, outputs=outputs)
+    return prepared.write(RunOptions(**run_options), progress)
 
 
 def map_covariates(
@@ -146,16 +149,17 @@ def map_covariates(
     like: PathLike | None = None,
     unseen: Unseen = "stop",
     mask: PathLike | None = None,
+    outputs: Sequence[str] = (PREDICTION,),
     progress: Progress | None = None,
     **run_options: Any,
 ) -> MapResult:
-    """Map covariate rasters with a model, to a cloud-optimized GeoTIFF with one band per target of the model.
+    """Map covariate rasters with a model, to a cloud-optimized GeoTIFF with one band per output.
 
     Parameters
     ----------
     covariates : path-like or sequence of path-like
         Rasters of any grids, in any order; the model finds its bands by their names.
-    model, output, progress, **run_options
+    model, output, outputs, progress, **run_options
         As for `map_cube`.
     like : path-like, optional
         A raster whose grid the map takes; default: the first covariate.
@@ -175,7 +179,8 @@ def map_covariates(
         As `map_cube` does.
     """
     source = CovariateInput(covariates, like, unseen)
-    return prepare_input(source, model, output, mask=mask).write(RunOptions(**run_options), progress)
+    prepared = prepare_input(source, model, output, mask=mask, outputs=outputs)
+    return prepared.write(RunOptions(**run_options), progress)
 
 
 def prepare_cube(
@@ -185,10 +190,12 @@ def prepare_cube(
     *,
     mask: PathLike | None = None,
     bare_soil: BareSoil | bool = False,
+    outputs: Sequence[str] = (PREDICTION,),
     **cube_options: Any,
 ) -> PreparedMap:
     """Check that a cube and a model fit and return the map to be written; parameters as for `map_cube`."""
-    return prepare_input(CubeInput(cube, **cube_options), model, output, mask=mask, bare_soil=bare_soil)
+    source = CubeInput(cube, **cube_options)
+    return prepare_input(source, model, output, mask=mask, bare_soil=bare_soil, outputs=outputs)
 
 
 def prepare_covariates(
@@ -199,9 +206,11 @@ def prepare_covariates(
     like: PathLike | None = None,
     unseen: Unseen = "stop",
     mask: PathLike | None = None,
+    outputs: Sequence[str] = (PREDICTION,),
 ) -> PreparedMap:
     """Check that covariates and a model fit and return the map to be written; parameters as for `map_covariates`."""
-    return prepare_input(CovariateInput(covariates, like, unseen), model, output, mask=mask)
+    source = CovariateInput(covariates, like, unseen)
+    return prepare_input(source, model, output, mask=mask, outputs=outputs)
 
 
 def prepare_input(
@@ -211,6 +220,7 @@ def prepare_input(
     *,
     mask: PathLike | None = None,
     bare_soil: BareSoil | bool = False,
+    outputs: Sequence[str] = (PREDICTION,),
 ) -> PreparedMap:
     """Check that an input and a model fit and return the map to be written; parameters as for `map_cube`."""
     opened = ModelInput.find(model)
@@ -223,13 +233,15 @@ def prepare_input(
     soil = BareSoil() if bare_soil is True else bare_soil or None
     if soil is not None:
         notes += (f"bare soil only: {soil}",)
-    job = prepare_map(matched.model, matched.raster, bands=matched.bands, bare_soil=soil, mask=masked)
+    select_outputs(matched.model, outputs, where=opened.folder)  # names the model where it lacks an output
+    job = prepare_map(matched.model, matched.raster, bands=matched.bands, outputs=outputs, bare_soil=soil, mask=masked)
     files = source.files if mask is None else (*source.files, mask)
     path = output if output is not None else f"{PurePath(shown_name(files[0])).stem}_{opened.card.name}.tif"
     check_output_path(path, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=(".qml", ".png"))
     settings = source.settings | {
         "bare_soil": soil,
         "mask": None if mask is None else shown_name(mask),
+        "outputs": None if tuple(outputs) == (PREDICTION,) else ",".join(outputs),
     }
     return PreparedMap(os.fspath(path), job, opened, settings, notes, files)
 

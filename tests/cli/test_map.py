@@ -1,5 +1,7 @@
 """`geosoil map --covariates`: several paths up to the next option, one clear line for what does not fit."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
@@ -127,3 +129,13 @@ def test_a_scale_of_0_and_an_empty_path_are_refused(folder, monkeypatch, argumen
     done = run(folder, monkeypatch, *arguments, "--model", "share", "-o", "x.tif")
     assert isinstance(done.exception, RasterError)
     assert said in str(done.exception)
+
+
+def test_an_output_that_the_model_does_not_have_is_one_line_with_those_it_has(tmp_path, geosoil):
+    data = Path(__file__).parents[2] / "sample_data"
+    arguments = ("map", "--cube", data / "gf5" / "gf5.tif", "--model", data / "models" / "as_svr")
+    done = geosoil(*map(str, arguments), "--outputs", "prediction,spread", "-o", str(tmp_path / "as.tif"))
+    assert done.code == 2
+    assert 'as_svr: found no output "spread"; expected one of prediction' in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())

@@ -36,7 +36,7 @@ def test_the_outputs_asked_for_are_returned_in_the_order_asked(model):
 
 
 def test_an_output_that_the_model_does_not_have_is_refused():
-    with pytest.raises(ModelFileError, match="m: found no output spread; expected one of prediction"):
+    with pytest.raises(ModelFileError, match='m: found no output "spread"; expected one of prediction'):
         select_outputs(line(1.0), ["prediction", "spread"], "m")
     with pytest.raises(ValueError, match="not in list"):
         line(1.0).predict(BLOCK, [Output("other", "%")])

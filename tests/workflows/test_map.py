@@ -179,3 +179,10 @@ def test_a_map_and_its_quicklook_overwrite_no_input(folder, tmp_path):
         with pytest.raises(OutputError, match="is also an input"):
             map_cube(cube, folder / "share", tmp_path / name)
     assert cube.read_bytes() == before
+
+
+def test_the_default_outputs_are_the_predictions(folder, result):
+    asked = map_cube(folder / "cube.tif", folder / "share", folder / "asked.tif", outputs=["prediction"])
+    with rasterio.open(result.path) as default, rasterio.open(asked.path) as source:
+        np.testing.assert_array_equal(source.read(), default.read())
+        assert source.tags()["GEOSOIL_IDENTITY"] == default.tags()["GEOSOIL_IDENTITY"]
