@@ -218,5 +218,5 @@ def test_a_folder_that_is_no_model_says_so(tmp_path):
 def test_a_card_of_a_newer_geosoil_asks_for_an_update(tmp_path):
     saved(tmp_path / "m", "plsr")
     edit_card(tmp_path / "m", lambda card: card.update(schema_version=2, something_new=True))
-    with pytest.raises(ModelFileError, match="schema_version 2; expected at most 1.*; update geosoil$"):
+    with pytest.raises(ModelFileError, match=r"schema_version 2; expected at most 1.*; update geosoil$"):
         load_model(tmp_path / "m")
