@@ -37,6 +37,7 @@ ESTIMATORS = {
     "plsr": lambda: make_pipeline(SavitzkyGolay(derivative=1), PartialLeastSquares()),
     "forest": lambda: make_pipeline(SavitzkyGolay(window_bands=5, derivative=1), Forest(n_trees=5)),
     "log": lambda: LogTarget(make_pipeline(StandardScaler(), PartialLeastSquares()), retransform="smearing"),
+    "passthrough": lambda: make_pipeline("passthrough", StandardScaler(), PartialLeastSquares()),
     "dnn": lambda: make_pipeline(StandardScaler(), DenseNet(epochs=3)),
 }
 

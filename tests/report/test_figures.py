@@ -7,11 +7,12 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from shared_material import shared
 
+from geosoil.report.depth_figures import density_figure
 from geosoil.report.figure_style import NAMED_COLOURS, save_figure
 from geosoil.report.map_figures import map_figure
 from geosoil.report.spectra_figures import break_at_gaps, loss_variants_figure, selected_bands_figure, spectra_figure
 from geosoil.report.training_figures import loss_figure
-from geosoil.report.validation_figures import predicted_measured_figure
+from geosoil.report.validation_figures import predicted_measured_figure, rmse_change_figure
 
 RNG = np.random.default_rng(0)
 
@@ -147,3 +148,19 @@ def test_figures_leave_nothing_behind_in_pyplot():
     figure = map_figure(np.eye(2), title="a", unit="%", low=0, high=1)
     assert isinstance(figure, Figure)
     assert plt.get_fignums() == []
+
+
+def test_the_axis_of_rmse_changes_holds_every_repeat_down_to_minus_100_percent():
+    for repeats in ([5.0, 60.0], [-60.0, 3.0], [-900.0, 20.0]):
+        axes = rmse_change_figure({"MBL": repeats}, reference="PLSR").axes[0]
+        low, high = axes.get_xlim()
+        assert low < max(min(repeats), -99) and high > max(repeats)
+        assert low >= -100
+
+
+def test_curves_of_density_extend_beyond_the_values_on_both_sides():
+    values = np.linspace(1, 9, 30)
+    line = drawn_lines(density_figure(values, {}, unit="%", levels=1).axes[0])["measured"]
+    x, density = line.get_data()
+    assert x[0] == pytest.approx(1 - 0.2 * 8) and x[-1] == pytest.approx(9 + 0.2 * 8)
+    assert density.argmax() not in (0, len(x) - 1)

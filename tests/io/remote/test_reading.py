@@ -225,3 +225,12 @@ def test_a_cube_in_a_bucket_is_the_cube_on_disk(folder, monkeypatch):
             open_raster("s3://sound/absent.tif")
     np.testing.assert_array_equal(values, open_raster(folder / "bands.tif").values)
     assert "attempts" not in str(absent.value)
+
+
+def test_a_short_read_is_an_error_also_if_warnings_are_not_logged(caplog):
+    caplog.set_level(logging.ERROR, logger="rasterio._env")
+    with (
+        pytest.raises(rasterio.errors.RasterioError, match="IO error during reading"),
+        remote.short_reads_as_errors("https://example.org/a.tif"),
+    ):
+        logging.getLogger("rasterio._env").warning("CPLE_AppDefined: IO error during reading of a tile")
