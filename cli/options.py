@@ -66,7 +66,10 @@ MASK_OPTIONS: dict[str, Decorator] = {
 }
 OUTPUT_OPTIONS: dict[str, Decorator] = {
     "outputs": click.option(
-        "--outputs", callback=_kinds, metavar="KIND,...", help="Kinds of bands to write; default: prediction."
+        "--outputs",
+        callback=_kinds,
+        metavar="KIND,...",
+        help="Kinds of bands: prediction (default), spread (of an ensemble).",
     ),
 }
 RUN_OPTIONS: dict[str, Decorator] = {

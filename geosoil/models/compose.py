@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.models.contract import PREDICTION, clip_to_range, pick_outputs, predictions_of
+from geosoil.models.contract import PREDICTION, SPREAD, Output, clip_to_range, pick_outputs, predictions_of
 from geosoil.models.resampled import ResampledModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geosoil.models.contract import Block, Feature, Output, Target
+    from geosoil.models.contract import Block, Feature, Target
 
 
 class CompositeModel(ABC):
@@ -160,10 +160,17 @@ class Ensemble(CompositeModel):
         """Return the same ensemble with its members on "cpu" or "cuda"."""
         return replace(self, models=tuple(model.on(device) for model in self.models))
 
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The predictions, then the spread of each: the standard deviation of its members' predictions."""
+        spreads = tuple(Output(f"{target.name} spread", target.unit, SPREAD) for target in self.targets)
+        return predictions_of(self.targets) + spreads
+
     def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any feature gives NaN.
 
         The mean is that of the members' values within the valid range. It lies outside only if all members do.
+        The spread is the standard deviation of the same values (n members as the divisor).
         """
         bands = self._bands(block)
         each = np.stack([model.predict(self._block_of(model, bands, self.halo)) for model in self.models])
@@ -172,7 +179,9 @@ class Ensemble(CompositeModel):
         for values in each:
             clip_to_range(values, self.targets)
         mean = np.where(outside, unclipped, each.mean(axis=0))
-        return pick_outputs(mean, self.outputs, outputs)
+        if outputs is None:
+            return mean
+        return pick_outputs(np.concatenate([mean, each.std(axis=0)]), self.outputs, outputs)
 
 
 ...

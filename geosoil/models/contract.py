@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 Block = np.ndarray  # float32 (band, y, x); NaN = no data
 ValidRange = tuple[float | None, float | None]
-OutputKind = Literal["prediction"]
+OutputKind = Literal["prediction", "spread"]
 PREDICTION: OutputKind = "prediction"
+SPREAD: OutputKind = "spread"  # the standard deviation between the members of an ensemble
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ class Output:
     ----------
     name, unit : str
         The name of the band and the unit of its values.
-    kind : {"prediction"}
-        What the values are. The predictions of a model have the names and units of its targets.
+    kind : {"prediction", "spread"}
+        What the values are. The predictions of a model have the names and units of its targets; the spread of an
+        ensemble is the standard deviation of its members' predictions.
     valid_range : (float or None, float or None)
         The mapper sets values beyond to this limit, and counts them.
     """

@@ -1,5 +1,6 @@
 """`geosoil map --covariates`: several paths up to the next option, one clear line for what does not fit."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from small_stack import read, save_covariate_model, trained_on, write_covariates
 from written_rasters import write_raster
 
 from geosoil.errors import GeosoilError, RasterError
+from geosoil.estimators.log_target import LogTarget
+from geosoil.models.compose import Ensemble
 from geosoil_cli.main import group
 
 
@@ -139,3 +142,24 @@ def test_an_output_that_the_model_does_not_have_is_one_line_with_those_it_has(tm
     assert 'as_svr: found no output "spread"; expected one of prediction' in done.err
     assert len(done.err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_spread_of_an_ensemble_is_a_second_band_with_its_unit(folder, tmp_path, geosoil):
+    model = trained_on([folder / f"{name}.tif" for name in ("slope", "twi", "landform")])
+    scaled = replace(model, estimator=LogTarget(model.estimator, retransform="naive").fit(*some_rows(model)))
+    save_covariate_model(tmp_path / "both", Ensemble((model, scaled)))
+    paths = [folder / name for name in ALL[1:]]
+    done = geosoil("map", "--covariates", *paths, "--model", tmp_path / "both", "--outputs", "prediction,spread",
+                   "-o", tmp_path / "map.tif")  # fmt: skip
+    assert done.code == 0, done.err
+    with rasterio.open(tmp_path / "map.tif") as source:
+        assert source.descriptions == ("soc_pct", "soc_pct spread")
+        assert source.units == ("%", "%")
+        assert source.tags()["GEOSOIL_OUTPUTS"] == "prediction,spread"
+        assert np.nanmax(source.read(2)) > 0
+
+
+def some_rows(model):
+    rng = np.random.default_rng(1)
+    X = rng.uniform(1, 10, (40, len(model.training_columns))).astype("float32")
+    return X, X.mean(axis=1)

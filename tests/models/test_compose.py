@@ -115,6 +115,18 @@ def test_the_map_is_the_models_prediction_of_every_cell_whatever_the_blocks(name
         np.testing.assert_array_equal(mapped.reshape(len(mapped), -1).T, of_rows)
 
 
+def test_the_map_of_the_spread_is_that_of_the_members_maps_whatever_the_blocks():
+    model, source = ensemble_of_nets(), raster()
+    mapped = map_model(model, source, outputs=["prediction", "spread"], block=16)
+    assert list(mapped["band"].values) == ["pb", "pb spread"]
+    members = np.stack([map_model(member, source).values[0] for member in model.members])
+    np.testing.assert_allclose(mapped.values[1], members.std(axis=0), rtol=1e-5, atol=1e-6)
+    assert np.nanmax(mapped.values[1]) > 0
+    np.testing.assert_array_equal(
+        mapped.values, map_model(model, source, outputs=["prediction", "spread"], block=45).values
+    )
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_gap_in_a_covariate_of_any_member_is_a_gap_of_the_map(name):
     model, source = MODELS[name](), raster()

@@ -61,6 +61,19 @@ def test_an_ensemble_is_the_mean_of_values_within_the_range_and_outside_only_if_
     np.testing.assert_allclose(model.predict(block)[0, 0], [-2.0, 2.0, 3.0, 10.0], atol=1e-5)
 
 
+def test_the_spread_of_an_ensemble_is_the_standard_deviation_of_its_members_values_within_the_range():
+    model = Ensemble((line(1.0), line(3.0), line(0.5)))
+    prediction, spread = model.outputs
+    assert spread == Output("soc spread", "%", "spread")
+    block = np.array([[[-1.0, 1.0, 2.0, 9.0, np.nan]]], np.float32)
+    members = np.clip(np.stack([[k * value for value in block[0, 0]] for k in (1.0, 3.0, 0.5)]), 0.0, 4.0)
+    np.testing.assert_allclose(model.predict(block, [spread])[0, 0], members.std(axis=0), atol=1e-5)
+    both = model.predict(block, [spread, prediction])
+    np.testing.assert_array_equal(both[1], model.predict(block)[0])
+    np.testing.assert_array_equal(both[0], model.predict(block, [spread])[0])
+    assert len(model.predict(block)) == 1
+
+
 def test_the_second_model_of_a_cascade_reads_predictions_within_the_range():
     model = Cascade(line(1.0), line(2.0, PH, feature="soc"))
     assert model.outputs == (Output("ph", "", "prediction", (3.0, None)),)
