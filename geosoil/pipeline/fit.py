@@ -9,7 +9,7 @@ import numpy as np
 
 from geosoil.pipeline.regressors import fit_model, prepare_shared
 from geosoil.pipeline.sources import read_rows
-from geosoil.pipeline.splits import divide
+from geosoil.pipeline.splits import SPLITS, divide
 from geosoil.pipeline.task import FitTask
 from geosoil.pipeline.validation import no_progress, validate
 
@@ -38,7 +38,9 @@ class FittedPipeline:
 
 
 def fit_pipeline(loaded: LoadedRecipe, *, progress: Progress = no_progress) -> FittedPipeline:
-    """Read the rows of a recipe, validate its model by every split, and fit it to all rows.
+    """Read the rows of a recipe, validate its model by every honest split, and fit it to all rows.
+
+    Published protocols that leak are measured by `geosoil compare` only.
 
     Raises
     ------
@@ -52,6 +54,7 @@ def fit_pipeline(loaded: LoadedRecipe, *, progress: Progress = no_progress) -> F
     outcomes = tuple(
         validate(split, recipe, rows, [candidate], shared=shared, progress=progress)
         for split in recipe.validation.splits
+        if not SPLITS[split].leaks
     )
     progress("final model", 0, 1)
     learned = np.arange(len(rows))

@@ -50,8 +50,8 @@ class TrainResult:
 def train(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> TrainResult:
     """Fit, validate and save the model of a recipe, with a report in its folder.
 
-    The saved model is fitted to all rows; its accuracy comes from the splits of `[validation]`, where every choice is
-    made again inside the training rows.
+    The saved model is fitted to all rows; its accuracy comes from the honest splits of `[validation]`, where every
+    choice is made again inside the training rows. Published protocols that leak are measured by `compare` only.
 
     Parameters
     ----------

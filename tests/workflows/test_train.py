@@ -54,18 +54,17 @@ def test_only_the_model_that_is_asked_for_is_trained(tmp_path, monkeypatch):
     assert set(fitted) == {"pls"}
 
 
-def test_the_published_protocol_runs_only_where_it_is_asked_for_and_is_marked(tmp_path):
+def test_the_published_protocol_runs_in_comparisons_that_ask_for_it_and_is_marked(tmp_path):
     recipe = CubeRecipe(tmp_path)
-    honest = train(recipe.recipe(), tmp_path / "honest")
-    assert "leaks" not in honest.report.read_text()
-    both = train(
-        recipe.recipe(("n_folds = 3", 'n_folds = 3\nsplit = ["random", "published_rank"]\nn_seeds = 0')),
-        tmp_path / "both",
-    )
-    assert both.table.split.tolist() == ["random", "published_rank"]
-    assert "(leaks)" in both.report.read_text()
+    asked = recipe.recipe(("n_folds = 3", 'n_folds = 3\nsplit = ["random", "published_rank"]\nn_seeds = 0'))
+    trained = train(asked, tmp_path / "model")
+    assert trained.table.split.tolist() == ["random"]
+    assert "leaks" not in trained.report.read_text()
+    compared = compare(asked, tmp_path / "table.csv")
+    assert compared.table.split.tolist() == ["random", "published_rank"]
+    assert "(leaks)" in compared.report.read_text()
     with pytest.raises(RecipeError, match="published_rank"):
-        train(recipe.recipe(("n_folds = 3", 'n_folds = 3\nsplit = "published_rank"')), tmp_path / "model")
+        train(recipe.recipe(("n_folds = 3", 'n_folds = 3\nsplit = "published_rank"')), tmp_path / "other")
 
 
 def test_a_transfer_keeps_its_source_model_and_its_ancestry(tmp_path):
