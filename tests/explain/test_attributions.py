@@ -125,7 +125,7 @@ def test_a_linear_model_is_explained_by_its_coefficients():
 def test_a_model_of_the_logarithm_is_explained_there():
     fitted = LogTarget(PartialLeastSquares(n_components=2)).fit(X, np.exp(Y))
     explained = explain_rows(model(fitted), X)
-    assert (explained.method, explained.what) == ("linear", "ln(ph)")
+    assert (explained.method, explained.quantity) == ("linear", "ln(ph)")
     assert explained.additivity < 1e-4
 
 

@@ -182,7 +182,7 @@ def test_a_table_without_coordinates_is_refused_and_works_with_their_names(case)
 def test_ids_that_repeat_are_refused_by_name(case):
     case.points.loc[3, "sample_id"] = "S02"
     case.write_points()
-    assert "samples.gpkg: found sample_id more than once: S02" in case.refusal(SamplesError)
+    assert "samples.gpkg: sample_id is not unique: S02" in case.refusal(SamplesError)
 
 
 def test_an_empty_id_is_refused_by_its_row(case):

@@ -251,7 +251,7 @@ def test_a_library_with_the_property_in_another_unit_is_refused_by_the_units_nam
     site.change("site", table=site.site.table.assign(soc_g_kg=10 * site.site.table.soc_pct))
     line = site.refusal(SamplesError, ("soc_pct", "soc_g_kg"))
     assert "library.parquet" in line
-    assert "soc_pct, another unit" in line
+    assert "soc_pct has another unit" in line
 
 
 def test_percent_above_100_in_the_library_is_refused(site):

@@ -57,7 +57,7 @@ def test_the_command_leaves_with_2_and_one_line_where_the_property_is_absent(rea
     code, said, _ = geosoil("localise", *tables, "--target", "soc_g_kg", "-o", tmp_path / "rows.parquet")
     assert code == 2
     assert said.count("\n") == 1
-    assert "but soc_pct, another unit" in said
+    assert "soc_pct has another unit" in said
     assert not list(tmp_path.iterdir())
 
 

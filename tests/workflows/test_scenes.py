@@ -58,7 +58,7 @@ def test_a_corrupt_scene_among_three_is_named_and_the_others_are_mapped(done):
     assert all(one.path.exists() for one in result.maps)
     [(name, line)] = result.failed
     assert name == "b"
-    assert "b.tif: found a window that cannot be read" in line
+    assert "b.tif: cannot read the window at row 0" in line
     assert result.failures == (f"scene b: {line}",)
     assert [one[: one.index(":")] for one in said] == [f"scene {k} of 3, {name}" for k, name in enumerate("abc", 1)]
     assert "failed: " in said[1]

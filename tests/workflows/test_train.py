@@ -127,18 +127,15 @@ def test_covariates_give_a_model_whose_map_is_its_own_prediction(kind, tmp_path)
     settings = f'[model]\nkind = "{kind}"\n[model.{kind}]\nn_trees = 20\n[validation]'
     train(recipe.recipe(("[validation]", settings)), tmp_path / "model")
     paths = covariate_paths(recipe.loaded())
-    mapped = map_covariates(paths, tmp_path / "model", tmp_path / "map.tif")
+    (tmp_path / "maps").mkdir()  # the recipe's covariates are all rasters of its own folder
+    mapped = map_covariates(paths, tmp_path / "model", tmp_path / "maps" / "pb.tif")
     with rasterio.open(mapped.path) as source:
         values = source.read(1)
     model, rows = load_stored(tmp_path / "model"), recipe.read()
     expected = model.predict_rows(rows.X[:, model.used_columns])[:, 0]
-    columns, lines = ~mapped_transform(mapped.path) * (rows.xy[:, 0], rows.xy[:, 1])
-    np.testing.assert_allclose(values[lines.astype(int), columns.astype(int)], expected, rtol=1e-5)
-
-
-def mapped_transform(path):
-    with rasterio.open(path) as source:
-        return source.transform
+    with rasterio.open(mapped.path) as source:
+        cells = np.array([source.index(x, y) for x, y in rows.xy])
+    np.testing.assert_allclose(values[cells[:, 0], cells[:, 1]], expected, rtol=1e-5)
 
 
 def test_a_table_with_columns_of_its_own_trains_too(tmp_path):

@@ -103,6 +103,7 @@ def test_a_cascade_reads_the_predicted_property_and_never_the_measured_one():
     assert np.corrcoef(values[:, 0], rows.y[36:, 0])[0, 1] > 0.8
 
 
+@pytest.mark.filterwarnings("ignore:fine_tune")
 def test_a_transferred_mlp_learns_from_the_rows_that_have_only_the_auxiliary_property():
     rows = covariate_rows()
     y = rows.y.copy()
