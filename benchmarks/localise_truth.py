@@ -1,13 +1,13 @@
-"""What a library is worth at real sites: RS-LOCAL + PLSR or DTL-I, as cross-validation picks, against local PLSR.
+"""What a library is worth at real sites: the model that cross-validation chooses, against PLSR of the site alone.
 
     python benchmarks/localise_truth.py [--target soc_pct|clay_pct|ph] [--random SEED] [--quick] [--processes 2]
 
-Sites of `../shared/data/spectra/multisite_*`: each in turn is the farm, 30 of its samples (Kennard-Stone; --random: at
-random) are local, all others of it test, the other sites are the library. As kind = "auto" does: cross-validation in
-the 30, RS-LOCAL and training again in each fold, picks among RS-LOCAL + PLSR of y, of ln(y), and DTL-I; no test row
-takes part. The reference is the PLSR of the 30, of y, with its components by cross-validation. DTL-I searches two
-architectures (--quick: leaves it out); the paper's searched hundreds. Said beside it, not picked from: local PLSR of
-ln(y), spiking, memory-based learning, the library alone.
+Sites of `../shared/data/spectra/multisite_*`: each site in turn gives 30 samples to learn from (Kennard-Stone;
+--random: at random), its other samples are tested, and all other sites are the library. The model `auto` chooses among
+RS-LOCAL + PLSR of y, of ln(y), and DTL-I by cross-validation in the 30 samples, where RS-LOCAL and training are
+repeated in each fold; no test row takes part. The reference is PLSR of the 30 samples, whose components are chosen by
+cross-validation. DTL-I searches two architectures (--quick leaves it out); the paper searched hundreds. The other
+columns are models that are not chosen from: PLSR of ln(y), spiking, memory-based learning, and the library alone.
 """
 
 from __future__ import annotations
@@ -15,91 +15,85 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from measure import report, shared
 
-from geosoil.evaluate.metrics import regression_metrics
 from geosoil.io.spectra.reader import read_spectra
-from geosoil.numerics.threads import one_thread_each
-from geosoil.samples.libraries import contents_of, localisation_space
-from geosoil.studies.library_localisation.candidates import MODELS, Trainer
-from geosoil.studies.library_localisation.protocols import choose_local, cross_validated
-from geosoil.studies.library_localisation.recipe import Recipe
-from geosoil.studies.library_localisation.study import auto_models
-from geosoil.studies.library_localisation.training_data import Rows, TrainingData
+from geosoil.models.contract import Feature
+from geosoil.pipeline.recipe import Recipe
+from geosoil.pipeline.rows import Library, TrainingRows
+from geosoil.pipeline.validation import validate
+from geosoil.samples.libraries import contents_of
 
 FOLDER = shared("spectra")
 FILES = ("multisite_nir_1100_2390", "multisite_visnir_450_2450")
 LIMIT, WORST = 15.0, -5.0
-BESIDE = (
-    ("local_plsr", "naive"),
-    ("spiked_plsr", "none"),
-    ("spiked_plsr", "naive"),
-    ("mbl", "none"),
-    ("library_plsr", "none"),
-)
 
 
-def recipe(target: str, log: str, seed: int) -> Recipe:
-    """The study's recipe, with a small budget for nets."""
+def make_recipe(target: str, *, seed: int | None, quick: bool) -> Recipe:
+    """Return the recipe of a property, with a small budget for networks."""
+    network = {"n_trials": 2, "n_folds": 3, "epochs": 60, "patience": 10}
+    kinds = ["rs_local_pls", "rs_local_pls_ln", *([] if quick else ["dtl_i"])]
     return Recipe.model_validate(
         {
-            "study": "library_localisation",
             "name": "localise_truth",
-            "seed": seed,
-            "data": {"library": "", "site": ""},
-            "target": {"column": target, "unit": "", "log": log},
-            "network": {"n_trials": 2, "n_folds": 3, "epochs": 60, "patience": 10, "final": "folds"},
-            "validation": {"processes": 1},
+            "seed": seed or 0,
+            "data": {"kind": "spectra", "spectra": "-", "library": "-"},
+            "target": {"column": target},
+            "features": {"preprocessing": [{"step": "absorbance"}, {"step": "snv"}]},
+            "model": {
+                "kind": "auto",
+                "auto": {"candidates": kinds},
+                "compare": ["pls", "auto", *kinds, "spiked_pls", "mbl", "library_pls"],
+                "dtl_i": network,
+            },
+            "validation": {
+                "split": "kennard_stone" if seed is None else "holdout",
+                "n_train": 30,
+                "processes": 1,
+            },
         }
     )
 
 
-def sites(file: str, target: str) -> dict[str, TrainingData]:
-    """Each site as a farm, the others as its library."""
+def read_sites(file: str, recipe: Recipe) -> dict[str, TrainingRows]:
+    """Return the rows of each site, with all other sites as its library."""
     spectra = read_spectra(FOLDER / f"{file}.parquet", id_column=["library", "sample_id"])
-    known = np.flatnonzero(np.isfinite(contents_of(spectra, target)))
-    R, y = np.asarray(spectra.values, np.float64)[known], contents_of(spectra, target)[known]
-    X, ids = localisation_space(R), np.asarray(spectra.ids)[known]
-    place = spectra.table["library"].to_numpy()[known]
-    found = {}
-    for name in sorted(set(place)):
-        library, farm = (Rows(ids[rows], R[rows], X[rows], y[rows]) for rows in (place != name, place == name))
-        found[name] = TrainingData(spectra.wavelength_nm, library, farm, None, None, None, [], "")
-    return found
+    y = contents_of(spectra, recipe.target[0].column)
+    known = np.flatnonzero(np.isfinite(y))
+    X, y, ids = np.asarray(spectra.values, np.float32)[known], y[known, None], np.asarray(spectra.ids)[known]
+    site = spectra.table["library"].to_numpy()[known]
+    features = tuple(Feature(f"{nm:g}", float(nm)) for nm in spectra.wavelength_nm)
+    rows = {}
+    for name in sorted(set(site)):
+        here, other = site == name, site != name
+        library = Library(ids[other], X[other], y[other], None, np.full(other.sum(), -1))
+        rows[name] = TrainingRows(
+            ids[here], X[here], y[here], features, tuple(recipe.target), "reflectance", [], "", library=library
+        )
+    return rows
 
 
-def judge(name: str, data: TrainingData, target: str, seed: int | None, quick: bool) -> dict[str, object]:
-    """One site: what is picked, and the change in RMSE of everything."""
-    recipes = {log: recipe(target, log, seed or 0) for log in ("none", "naive")}
-    chosen = choose_local(recipes["none"], data, at_random=seed)
-    test = np.setdiff1d(np.arange(len(data.site.y)), chosen)
-    trainers = {log: Trainer(one, data, chosen, n_workers=1) for log, one in recipes.items()}
-
-    def rmse(kind: str, log: str) -> float:
-        return regression_metrics(data.site.y[test], trainers[log].fit(kind).predict(data.site.X[test]))["rmse"]
-
-    with one_thread_each(), warnings.catch_warnings(action="ignore", category=UserWarning):
-        offered = [kind for kind in auto_models(recipes["none"], data) if not (quick and kind == "dtl_i")]
-        picked = cross_validated(recipes["none"], data, offered, chosen).best
-        local = rmse("local_plsr", "none")
-        tried = [*((kind, "none") for kind in offered), *BESIDE]
-        change = {label(*one): 100 * (1 - rmse(*one) / local) for one in tried}
-    row: dict[str, object] = {
-        "site": name,
-        "n_test": len(test),
-        "sd": float(data.site.y[test].std()),
-        "local_rmse": local,
-    }
-    return row | {"picked": label(picked, "none"), "change": change[label(picked, "none")]} | change
-
-
-def label(kind: str, log: str) -> str:
-    """Name a model and its target."""
-    return MODELS[kind].removesuffix(", library") + (", ln" if log == "naive" else "")
+def judge(name: str, rows: TrainingRows, recipe: Recipe) -> dict[str, object]:
+    """Return what is chosen at one site, and the change in RMSE of every model."""
+    log_rows = replace(rows, targets=tuple(t.model_copy(update={"log": "naive"}) for t in rows.targets))
+    candidates = recipe.candidates()
+    log_candidates = [replace(recipe.candidate(k), name=f"{k}, ln") for k in ("pls", "spiked_pls")]
+    split = recipe.validation.splits[0]
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        outcome = validate(split, recipe, rows, candidates)
+        table = pd.concat([outcome.table(), validate(split, recipe, log_rows, log_candidates).table()])
+    rmse = table.set_index("model").test_rmse
+    change = 100 * (1 - rmse / rmse["PLSR"])
+    auto = recipe.candidate().name
+    choice = outcome.details[auto][0]["choice"]
+    row = {"site": name, "n_test": table.n.iloc[0], "local_rmse": rmse["PLSR"]}
+    row |= {"chosen": choice.model[choice.chosen].item(), "change": change[auto]}
+    return row | change.drop(["PLSR", auto]).to_dict()
 
 
 def main() -> bool:
@@ -109,17 +103,18 @@ def main() -> bool:
     parser.add_argument("--random", type=int, metavar="SEED")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--processes", type=int, default=2)
-    asked = parser.parse_args()
+    options = parser.parse_args()
+    recipe = make_recipe(options.target, seed=options.random, quick=options.quick)
     tasks = [
-        delayed(judge)(f"{file.split('_')[1]} {name}", data, asked.target, asked.random, asked.quick)
+        delayed(judge)(f"{file.split('_')[1]} {name}", rows, recipe)
         for file in FILES
-        for name, data in sites(file, asked.target).items()
+        for name, rows in read_sites(file, recipe).items()
     ]
-    table = pd.DataFrame(Parallel(n_jobs=asked.processes)(tasks))
-    table.loc[len(table)] = {"site": "mean"} | table.drop(columns=["site", "picked", "n_test"]).mean().to_dict()
+    table = pd.DataFrame(Parallel(n_jobs=options.processes)(tasks))
+    table.loc[len(table)] = {"site": "mean"} | table.drop(columns=["site", "chosen", "n_test"]).mean().to_dict()
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep=""))
     change = table.change.iloc[:-1]
-    print(f"{len(change)} sites, {asked.target}: change in RMSE against local PLSR in %, positive is better")
+    print(f"{len(change)} sites, {options.target}: change in RMSE against PLSR of the site in %, positive is better")
     worst = report("localise_truth_worst", float(change.min()), "%", WORST, at_most=False)
     return report("localise_truth", float(change.mean()), "%", LIMIT, at_most=False) and worst
 

@@ -3,14 +3,14 @@
 `python benchmarks/real_soc_by_depth.py [edgeroi|eberg] [--folds 5] [--variants] [-o FOLDER]`
 
 `--variants` tries, with the transfer network, what the field tries where a network loses to the forest: smaller
-patches and nets, rotations, ensembles; the forest stands beside them on the same folds.
+patches and networks, rotations and ensembles; the forest is compared on the same folds.
 
 edgeroi  359 profiles of New South Wales, covariates at 90 m, terrain from their elevation band; SOC, 200 m to 50 km
          between neighbours: spatial blocks of 10 km beside the random folds.
 eberg    3670 augers of Ebergoetzen, covariates at 25 m and 100 m with three class bands; clay. A seeded part of 400.
 
 Not a figure with a limit: it prints who wins at which depth, and writes report, model and map into FOLDER. Needs the
-reference material beside the checkout; says so where it is absent.
+reference material beside the checkout; a message says so where it is absent.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 SHARED = shared("rasters")
 N_EBERG = 400
 RECIPE = """
-study = "soc_by_depth"
 name = "{name}"
 [data]
+kind = "profiles"
 horizons = "{horizons}"
 x = "x"
 y = "y"
@@ -44,28 +44,36 @@ on_missing = "drop"
 layers_cm = {layers}
 covariates = {covariates}
 like = "{like}"
+patch = {patch}
 {classes}
 [target]
 column = "{column}"
 unit = "{unit}"
 title = "{title}"
-[network]
-{network}
+[features]
+selection = {{ method = "screen" }}
+[model]
+kind = "transfer_cnn"
+compare = {compare}
+forest = {{ search = true }}
+cnn = {{ {network} }}
+multitask_cnn = {{ {network} }}
+transfer_cnn = {{ {network} }}
 [validation]
-split = "spatial"
+split = ["spatial", "random"]
 n_folds = {folds}
 block_m = {block_m}
 """
 
 
+SMALL = "filters = [16, 32]"
 VARIANTS = {
-    "patch 9, 32-64": "patch = 9",
-    "patch 5, 16-32": "patch = 5\nfilters = [16, 32]",
-    "patch 3, 16-32": "patch = 3\nfilters = [16, 32]",
-    "patch 5, 16-32, rotated": "patch = 5\nfilters = [16, 32]\naugment = true",
-    "patch 5, 16-32, rotated, 3 members": "patch = 5\nfilters = [16, 32]\naugment = true\nn_members = 3",
-    "the same, dropout 0.5, 40 epochs": "patch = 5\nfilters = [16, 32]\naugment = true\nn_members = 3\n"
-    "dropout = 0.5\nepochs = 40",
+    "patch 9, 32-64": (9, ""),
+    "patch 5, 16-32": (5, SMALL),
+    "patch 3, 16-32": (3, SMALL),
+    "patch 5, 16-32, rotated": (5, f"{SMALL}, augment = true"),
+    "patch 5, 16-32, rotated, 3 members": (5, f"{SMALL}, augment = true, n_members = 3"),
+    "the same, dropout 0.5, 40 epochs": (5, f"{SMALL}, augment = true, n_members = 3, dropout = 0.5, epochs = 40"),
 }
 
 
@@ -136,31 +144,24 @@ def _recipe(path: Path, text: str) -> Path:
 
 
 def compare_variants(write: Writer, folder: Path, folds: int) -> None:
-    """Print R2 of each layer, by both honest protocols, of the transfer network as each variant, and of the forest."""
-    from geosoil.studies.soc_by_depth.protocols import nested, spatial
-    from geosoil.studies.soc_by_depth.recipe import read_recipe
-    from geosoil.studies.soc_by_depth.study import known_layers
-    from geosoil.studies.soc_by_depth.training_data import read_training_data
+    """Print the accuracy at each depth of every variant of the transfer network, and of the forest."""
+    from geosoil import compare
 
-    for name, lines in VARIANTS.items():
-        loaded = read_recipe(write(folder, {"folds": folds, "network": lines})[0])
-        recipe = loaded.recipe
-        data, _ = known_layers(read_training_data(loaded), recipe.target)
-        kinds = ["transfer", *(["forest"] if name == next(iter(VARIANTS)) else [])]
-        for protocol in (nested, spatial):
-            table = protocol(recipe, data, recipe.target, kinds).table
-            for model, rows in table.groupby("model", sort=False):
-                r2 = " ".join(f"{value:6.3f}" for value in rows.r2)
-                click.echo(f"{protocol.__name__:8s} {model:12s} {name if model != 'RF' else '':36s} R2 {r2}")
+    for number, (name, (patch, network)) in enumerate(VARIANTS.items()):
+        kinds = ["transfer_cnn", "forest"] if number == 0 else ["transfer_cnn"]
+        options = {"folds": folds, "patch": patch, "network": network, "compare": kinds}
+        result = compare(write(folder, options)[0], folder / f"variant_{number}.csv")
+        click.echo(f"{name}\n{result.summary()}")
 
 
 @click.command()
 @click.argument("places", nargs=-1, type=click.Choice(["edgeroi", "eberg"]))
 @click.option("--folds", default=5, show_default=True)
-@click.option("--network", default="patch = 9", show_default=True, help="Lines of the recipe's [network].")
+@click.option("--patch", default=9, show_default=True, help="Cells per side of a patch.")
+@click.option("--network", default="", help="Settings of the networks, as in `epochs = 40, augment = true`.")
 @click.option("--variants", is_flag=True, help="Networks of other sizes, rotations, ensembles, beside the forest.")
 @click.option("-o", "--output", type=Path, default=Path("real-soc"), show_default=True)
-def main(places: tuple[str, ...], folds: int, network: str, variants: bool, output: Path) -> None:
+def main(places: tuple[str, ...], folds: int, patch: int, network: str, variants: bool, output: Path) -> None:
     """Compare the four models on real profiles, train the transfer network and map it."""
     from geosoil import compare, map_covariates, train
 
@@ -171,7 +172,8 @@ def main(places: tuple[str, ...], folds: int, network: str, variants: bool, outp
         if variants:
             compare_variants(write, folder, folds)
             continue
-        recipe, covariates = write(folder, {"folds": folds, "network": network.replace("\\n", "\n")})
+        kinds = ["forest", "cnn", "multitask_cnn", "transfer_cnn"]
+        recipe, covariates = write(folder, {"folds": folds, "patch": patch, "network": network, "compare": kinds})
         click.echo(compare(recipe, folder / "comparison.csv").summary())
         trained = train(recipe, folder / "model")
         click.echo(trained.summary())

@@ -1,4 +1,4 @@
-"""Transfer from pH on real spectra: does a net taught pH beat PLS, SVM, the untaught net, and linear scores of pH?
+"""Transfer from pH on real spectra, against PLSR, SVR, the network without transfer, and linear scores of the library.
 
 `python benchmarks/real_transfer.py [yamsys_cu|yamsys_zn|nrw|multisite] [--rounds 10] [--labels 30] [-o FOLDER]`
 
@@ -31,26 +31,32 @@ CASES = {
     "multisite": ("multisite_visnir_450_2450", "ph", "soc_pct", "%", "SOC", ""),
 }
 RECIPE = """
-study = "lead_transfer"
 name = "{name}"
 [data]
+kind = "spectra"
 spectra = "spectra.parquet"
 library = "library.parquet"
 bands = "bands.csv"
 on_missing = "drop"
+auxiliary = {{ column = "{source}" }}
 {group}
-[source]
-column = "{source}"
 [target]
 column = "{target}"
 unit = "{unit}"
 title = "{title}"
 log = "smearing"
-[network]
-epochs = {epochs}
-patience = {patience}
+[features]
+preprocessing = [{{ step = "absorbance" }}]
+[model]
+kind = "transfer_resnet"
+compare = ["transfer_resnet", "pls", "svr", "resnet", "source_pls_scores", "library_pca_scores", "random_resnet"]
+svr = {{ search = "bayesian" }}
+resnet = {{ epochs = {epochs}, patience = {patience} }}
+transfer_resnet = {{ epochs = {epochs}, patience = {patience} }}
+random_resnet = {{ epochs = {epochs}, patience = {patience} }}
 [validation]
-n_rounds = {rounds}
+split = {splits}
+n_repeats = {rounds}
 {labels}
 """
 
@@ -78,6 +84,7 @@ def write_case(name: str, folder: Path, options: dict[str, object]) -> Path:
     labels = options.pop("n_labels")
     text = RECIPE.format(
         name=name,
+        splits=["holdout", "site_out"] if group else ["holdout"],
         group=f'group = "{group}"' if group else "",
         source=source,
         target=target,
@@ -100,27 +107,14 @@ def write_case(name: str, folder: Path, options: dict[str, object]) -> Path:
 @click.option("-o", "--output", type=Path, default=Path("real-transfer"), show_default=True)
 def main(cases: tuple[str, ...], rounds: int, labels: int, epochs: int, patience: int, output: Path) -> None:
     """Compare transfer with direct models and controls on real spectra."""
-    from geosoil.studies.lead_transfer.protocols import groups, nested
-    from geosoil.studies.lead_transfer.recipe import read_recipe
-    from geosoil.studies.lead_transfer.tables import comparison_table, paired_differences
-    from geosoil.studies.lead_transfer.training_data import read_training_data
-    from geosoil.studies.results import table_text
+    from geosoil import compare
 
     for name in cases or CASES:
         folder = output / name
         folder.mkdir(parents=True, exist_ok=True)
         options = {"rounds": rounds, "n_labels": labels, "epochs": epochs, "patience": patience}
-        loaded = read_recipe(write_case(name, folder, options))
-        data = read_training_data(loaded)
-        click.echo(f"\n{name}: {len(data.y)} samples, library of {len(data.y_library)}\n" + "\n".join(data.notes))
-        for protocol in (nested, groups) if data.groups is not None else (nested,):
-            outcome = protocol(loaded.recipe, data)
-            shown = ["model", "role", "n_train", "r2", "r2_sd", "rmse", "rpd", "ccc"]
-            table = comparison_table(outcome, loaded.recipe)
-            click.echo(f"{outcome.protocol}, ln scale\n{table_text(table[table.scale == 'ln'][shown])}")
-            differences = paired_differences(outcome, loaded.recipe).drop(columns=["protocol", "least", "most"])
-            click.echo(f"transfer minus\n{table_text(differences)}")
-            table.to_csv(folder / f"{outcome.protocol}.csv", index=False, float_format="%.6g")
+        result = compare(write_case(name, folder, options), folder / "comparison.csv")
+        click.echo(f"\n{name}\n{result.summary()}\nmodel minus transfer\n{result.differences.to_string(index=False)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What transfer gains on sample_data/lead: mean R2 of ln Pb in ten rounds, against the best of PLS, SVM and ResNet.
+"""What transfer gains on sample_data/lead: mean R2 of ln Pb in ten rounds, against the best of PLSR, SVR and ResNet.
 
 `python benchmarks/transfer_sample.py`
 
@@ -11,23 +11,22 @@ from __future__ import annotations
 
 import sys
 
-import click
 from measure import report
 
-from geosoil.studies.demo import sample_data
-from geosoil.studies.lead_transfer.candidates import DIRECT, TRANSFER
-from geosoil.studies.lead_transfer.protocols import nested
-from geosoil.studies.lead_transfer.recipe import read_recipe
-from geosoil.studies.lead_transfer.tables import comparison_table, paired_differences, transfer_gain
-from geosoil.studies.lead_transfer.training_data import read_training_data
-from geosoil.studies.results import table_text
+from geosoil.pipeline.recipe import read_recipe
+from geosoil.pipeline.regressors import prepare_shared
+from geosoil.pipeline.sources import read_rows
+from geosoil.pipeline.validation import validate
+from geosoil.workflows.demo import sample_data
 
 LIMIT = 0.1
 
 if __name__ == "__main__":
     loaded = read_recipe(sample_data("lead") / "pb_resnet.toml")
-    outcome = nested(loaded.recipe, read_training_data(loaded), (*DIRECT, TRANSFER))
-    click.echo(table_text(comparison_table(outcome, loaded.recipe)))
-    click.echo(table_text(paired_differences(outcome, loaded.recipe)))
-    gain = transfer_gain(outcome, loaded.recipe, DIRECT)
+    recipe, rows = loaded.recipe, read_rows(loaded)
+    candidates = [recipe.candidate(kind) for kind in ("transfer_resnet", "pls", "svr", "resnet")]
+    outcome = validate("holdout", recipe, rows, candidates, shared=prepare_shared(recipe, rows, candidates))
+    table = outcome.table()
+    print(table.to_string(index=False), outcome.differences().to_string(index=False), sep="\n")
+    gain = float(table.test_r2_ln[0] - table.test_r2_ln[1:].max())
     sys.exit(not report("transfer_sample", gain, "R2", LIMIT, at_most=False))

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from geosoil.models.store import CARD, FOREST, WEIGHTS
-from geosoil.studies.registry import train
+from geosoil.workflows.train import train
 
 HERE = Path(__file__).parent
 NAMES = ("as_svr", "som_svr", "cu_plsr")
