@@ -20,7 +20,6 @@ from geosoil.io.rasters.stack import as_grid, open_stack, same_grid
 from geosoil.io.rasters.warped import warp_raster
 from geosoil.mapping.covariates import compare_grids, match_covariates
 from geosoil.mapping.match import match_bands
-from geosoil.models.pixel import PixelModel
 from geosoil.models.store import find_model, load_model, model_sha256, read_card
 from geosoil.raster.grid import Grid
 from geosoil.sensors.cube import Overlap, open_cube
@@ -206,15 +205,7 @@ class CubeInput(RasterInput):
         """Find the bands that a model reads by wavelength; see `match_bands`."""
         _require_reader_of(model, covariates=False)
         cube = self.raster  # opened before the model, as loading a network may take seconds
-        loaded = model.model
-        if not isinstance(loaded, PixelModel):
-            raise ModelFileError(
-                model.folder,
-                found="a model of patches or of several models",
-                expected="a model of spectra",
-                way_out="map it with --covariates",
-            )
-        matched = match_bands(loaded, cube)
+        matched = match_bands(model.model, cube)
         return MatchedInput(matched.model, cube, matched.bands, matched.notes)
 
 

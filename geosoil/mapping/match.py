@@ -15,7 +15,7 @@ from geosoil.spectra.resample import resampling_matrix
 if TYPE_CHECKING:
     import xarray as xr
 
-    from geosoil.models.pixel import PixelModel
+    from geosoil.models.contract import Model
 
 # Two bands are the same within a quarter of their width; for GF-5, half of the width is already the next band.
 TOLERANCE_OF_FWHM = 0.25
@@ -32,7 +32,7 @@ class Match:
 
     Parameters
     ----------
-    model : PixelModel
+    model : Model
         The model, with a resampling step if the cube has other bands.
     bands : tuple of str
         The bands of the cube that the model reads, in its order.
@@ -40,12 +40,12 @@ class Match:
         What was done, for the user.
     """
 
-    model: PixelModel
+    model: Model
     bands: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def match_bands(model: PixelModel, cube: xr.DataArray) -> Match:
+def match_bands(model: Model, cube: xr.DataArray) -> Match:
     """Find the bands of a cube that a model reads by their wavelength, or resample the cube to them.
 
     Bands within a quarter of their width are used as they are, in the order of the model. A cube with other bands is
@@ -53,7 +53,7 @@ def match_bands(model: PixelModel, cube: xr.DataArray) -> Match:
 
     Parameters
     ----------
-    model : PixelModel
+    model : Model
     cube : DataArray of shape (band, y, x)
         Reflectance.
 
@@ -78,7 +78,7 @@ def match_bands(model: PixelModel, cube: xr.DataArray) -> Match:
             expected="a georeferenced cube",
             way_out="orthorectify it first (gdalwarp -rpc), or assign its CRS (gdal_edit.py -a_srs)",
         )
-    if model.features[0].wavelength_nm is None:
+    if any(feature.wavelength_nm is None for feature in model.features):
         matched = _by_name(model, cube, source)
     elif "wavelength_nm" not in cube.coords:
         raise WavelengthError(
@@ -90,7 +90,7 @@ def match_bands(model: PixelModel, cube: xr.DataArray) -> Match:
     return matched
 
 
-def _by_name(model: PixelModel, cube: xr.DataArray, source: str) -> Match:
+def _by_name(model: Model, cube: xr.DataArray, source: str) -> Match:
     names = [feature.name for feature in model.features]
     missing = [name for name in names if name not in set(cube["band"].values)]
     if missing:
@@ -103,7 +103,7 @@ def _by_name(model: PixelModel, cube: xr.DataArray, source: str) -> Match:
     return Match(model, tuple(names), ())
 
 
-def _by_wavelength(model: PixelModel, cube: xr.DataArray, source: str) -> Match | None:
+def _by_wavelength(model: Model, cube: xr.DataArray, source: str) -> Match | None:
     """Match every feature with a band of its own; None if a feature has none."""
     model_nm = np.array([feature.wavelength_nm for feature in model.features], np.float64)
     fwhm = np.array([feature.fwhm_nm or 0.0 for feature in model.features])
@@ -125,7 +125,7 @@ def _by_wavelength(model: PixelModel, cube: xr.DataArray, source: str) -> Match 
     return Match(model, tuple(str(name) for name in names[nearest]), tuple(notes))
 
 
-def _resampled(model: PixelModel, cube: xr.DataArray, source: str) -> Match:
+def _resampled(model: Model, cube: xr.DataArray, source: str) -> Match:
     """Interpolate the bands of the cube to those of the model."""
     model_nm = np.array([feature.wavelength_nm for feature in model.features], np.float64)
     order = np.argsort(cube["wavelength_nm"].values, kind="stable")

@@ -4,13 +4,20 @@ import numpy as np
 import pytest
 import rasterio
 from rio_cogeo.cogeo import cog_validate
-from small_cube import save_trained_model, write_cube
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from small_cube import WAVELENGTH_NM, save_trained_model, spectra, trained_model, write_cube
 from written_rasters import corrupt_block, write_raster
 
 from geosoil.errors import GeosoilError, ModelFileError, OutputError, RasterError
+from geosoil.estimators.pls import PartialLeastSquares
 from geosoil.mapping import inputs
 from geosoil.mapping.run import RunOptions
-from geosoil.models.store import load_model, model_sha256
+from geosoil.models.card import TrainingCard
+from geosoil.models.compose import Cascade, Ensemble
+from geosoil.models.contract import Feature, Target
+from geosoil.models.pixel import PixelModel
+from geosoil.models.store import load_model, model_sha256, save_model
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.bare_soil import BareSoil
 from geosoil.workflows.map import map_cube
@@ -186,3 +193,41 @@ def test_the_default_outputs_are_the_predictions(folder, result):
     with rasterio.open(result.path) as default, rasterio.open(asked.path) as source:
         np.testing.assert_array_equal(source.read(), default.read())
         assert source.tags()["GEOSOIL_IDENTITY"] == default.tags()["GEOSOIL_IDENTITY"]
+
+
+def ensemble_of_spectra():
+    net = trained_model(make_pipeline(StandardScaler(), PartialLeastSquares(max_components=2)))
+    return Ensemble((trained_model(), net))
+
+
+def cascade_of_spectra():
+    first = trained_model()
+    X, share = spectra((60,), seed=2)
+    names = (*first.training_columns[40:45], Feature("share_pct", training_low=0.0, training_high=100.0))
+    columns = np.column_stack([X[:, 40:45], 100 * share]).astype(np.float32)
+    second = PixelModel(
+        make_pipeline(StandardScaler(), PartialLeastSquares(max_components=2)).fit(columns, 2 + share),
+        names,
+        (Target("ph", "1"),),
+    )
+    return Cascade(first, second)
+
+
+@pytest.mark.parametrize("make", [ensemble_of_spectra, cascade_of_spectra])
+@pytest.mark.parametrize("shift_nm", [0.0, 7.0])
+def test_a_cube_is_mapped_by_a_model_of_spectral_models(tmp_path, make, shift_nm):
+    model = make()
+    training = TrainingCard(n_samples=60, recipe_sha256="-", table_sha256="-")
+    save_model(model, tmp_path / "m", name="m", study="test", preprocessing=[], training=training)
+    waves = np.append(WAVELENGTH_NM - shift_nm, 2405.0)
+    values = np.rint(spectra((9, 12))[0] * 1e4).astype(np.int16).transpose(2, 0, 1)
+    write_cube(tmp_path / "cube.tif", wavelength_nm=waves, values=np.concatenate([values, values[-1:]]))
+    result = map_cube(tmp_path / "cube.tif", tmp_path / "m", tmp_path / "map.tif", block=5)
+    cube = open_cube(tmp_path / "cube.tif")
+    rows = cube.values.reshape(len(waves), -1).T
+    valid = np.isfinite(rows).all(axis=1)
+    bands = [[np.interp(f.wavelength_nm, waves, row) for f in model.features] for row in rows[valid]]
+    expected = model.predict_rows(np.array(bands, np.float32))[:, 0]
+    with rasterio.open(result.path) as source:
+        assert source.descriptions == (model.targets[0].name,)
+        np.testing.assert_allclose(source.read(1).ravel()[valid], expected, atol=1e-3 * expected.std())
