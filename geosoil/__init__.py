@@ -84,7 +84,8 @@ _HOME = {
     "Cascade": "geosoil.models.compose",
     "fit_cascade": "geosoil.models.fitting",
     "TrainingCard": "geosoil.models.card",
-    "load_model": "geosoil.models.store",
+    "Predictor": "geosoil.workflows.predictor",
+    "load_model": "geosoil.workflows.predictor",
     "save_model": "geosoil.models.store",
     # validation
     "regression_metrics": "geosoil.evaluate.metrics",

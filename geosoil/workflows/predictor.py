@@ -1,0 +1,187 @@
+"""A loaded model as one object: what it reads and predicts, and how to predict, map and save with it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geosoil.mapping.covariates import match_covariates
+from geosoil.mapping.inputs import COVARIATES, ModelInput
+from geosoil.mapping.job import map_model
+from geosoil.mapping.match import match_bands
+from geosoil.models.card import TrainingCard
+from geosoil.models.contract import PREDICTION, with_training_range
+from geosoil.models.pixel import PixelModel
+from geosoil.models.store import save_model
+from geosoil.workflows.map import map_covariates, map_cube
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+
+    from geosoil.models.card import ModelCard
+    from geosoil.models.contract import Feature, Model, Target
+    from geosoil.workflows.map import MapResult, PathLike
+
+
+@dataclass(frozen=True, repr=False)
+class Predictor:
+    """A model that is ready to predict: loaded from a folder, or made of a fitted scikit-learn estimator.
+
+    Parameters
+    ----------
+    model : Model
+        The model as the mapper runs it.
+    source : ModelInput, optional
+        The folder that the model was loaded from.
+    n_samples : int
+        The number of training rows; 0 if it is not known.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from geosoil.models.contract import Feature, Target
+    >>> X, y = np.array([[0.0], [1.0]]), np.array([5.0, 7.0])
+    >>> Predictor.fit(LinearRegression(), X, y, features=[Feature("twi")], targets=[Target("som", "g/kg")])
+    Predictor of som (g/kg) from 1 covariate
+    """
+
+    model: Model
+    source: ModelInput | None = None
+    n_samples: int = 0
+
+    @classmethod
+    def load(cls, model: PathLike) -> Predictor:
+        """Load a model folder, or a known model by its name; raises ModelFileError where there is none."""
+        source = ModelInput.find(model)
+        return cls(source.model, source, source.card.training.n_samples)
+
+    @classmethod
+    def of(cls, fitted: Any, *, features: Sequence[Feature], targets: Sequence[Target]) -> Predictor:
+        """Return a predictor of a fitted scikit-learn estimator.
+
+        Parameters
+        ----------
+        fitted : estimator
+            Fitted on columns in the order of `features`.
+        features, targets : sequence of Feature, sequence of Target
+            What it reads and predicts.
+        """
+        return cls(PixelModel(fitted, tuple(features), tuple(targets)))
+
+    @classmethod
+    def fit(
+        cls, pipeline: Any, X: np.ndarray, y: np.ndarray, *, features: Sequence[Feature], targets: Sequence[Target]
+    ) -> Predictor:
+        """Fit a scikit-learn estimator to X `(sample, feature)` and y `(sample,)` or `(sample, target)`."""
+        X = np.asarray(X)
+        return cls(PixelModel(pipeline.fit(X, y), with_training_range(features, X), tuple(targets)), None, len(X))
+
+    def __repr__(self) -> str:
+        targets = ", ".join(f"{target.name} ({target.unit})" if target.unit else target.name for target in self.targets)
+        kind = "covariate" if self.quantity == COVARIATES else "band"
+        n_features = len(self.model.features)
+        parts = f"Predictor of {targets} from {n_features} {kind}{'s' if n_features > 1 else ''}"
+        if self.card is not None:
+            parts += f"; model {self.card.name}, {self.n_samples} training samples"
+        return parts
+
+    @property
+    def card(self) -> ModelCard | None:
+        """What the folder of the model states about it; None for a model that was not loaded."""
+        return None if self.source is None else self.source.card
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The properties that are predicted."""
+        return self.model.targets
+
+    @property
+    def quantity(self) -> str:
+        """What the features are: "covariates", or the quantity of a cube."""
+        if self.card is not None:
+            return self.card.quantity
+        is_cube = all(feature.wavelength_nm is not None for feature in self.model.features)
+        return "reflectance" if is_cube else COVARIATES
+
+    def predict(self, raster: xr.DataArray, outputs: Sequence[str] | None = None) -> xr.DataArray:
+        """Predict every pixel of a cube or a stack of covariates, lazily.
+
+        Parameters
+        ----------
+        raster : DataArray of shape (band, y, x)
+            A cube, whose bands are found by wavelength, or covariates, whose bands are found by name.
+        outputs : sequence of str, optional
+            Kinds of bands; default: the predictions.
+
+        Returns
+        -------
+        DataArray of shape (output, y, x)
+            float32; NaN where a band has no data.
+
+        Raises
+        ------
+        GeosoilError
+            If bands are missing, or their values have another unit than those at training.
+        """
+        kinds = (PREDICTION,) if outputs is None else tuple(outputs)
+        if self.quantity == COVARIATES:
+            return map_model(self.model, match_covariates(self.model, raster).raster, outputs=kinds)
+        matched = match_bands(self.model, raster)
+        return map_model(matched.model, raster, bands=matched.bands, outputs=kinds)
+
+    def map(self, path: PathLike | Sequence[PathLike], output: PathLike | None = None, **options: Any) -> MapResult:
+        """Map a cube or covariate rasters to a file, as `geosoil map` does.
+
+        Parameters
+        ----------
+        path : path-like or sequence of path-like
+            A cube, or covariate rasters.
+        output : path-like, optional
+            The map; default: CUBE_MODEL.tif in the working folder.
+        **options
+            All other options of `map_cube` or `map_covariates`.
+        """
+        if self.source is not None:
+            return self._map(path, self.source, output, options)
+        with TemporaryDirectory() as folder:
+            self.save(Path(folder) / "model")
+            return self._map(path, ModelInput.find(Path(folder) / "model"), output, options)
+
+    def _map(self, path: Any, source: ModelInput, output: PathLike | None, options: dict[str, Any]) -> MapResult:
+        mapper = map_covariates if self.quantity == COVARIATES else map_cube
+        return mapper(path, source, output, **options)
+
+    def save(self, folder: PathLike) -> None:
+        """Write the model to a folder, for `load_model` and `geosoil map`; the folder's name is that of the model."""
+        path, card = Path(os.fspath(folder)), self.card
+        estimator = getattr(self.model, "estimator", None)
+        steps = [type(step).__name__ for _, step in getattr(estimator, "steps", [("", estimator)])]
+        save_model(
+            self.model,
+            path,
+            name=path.name,
+            study="python" if card is None else card.study,
+            preprocessing=steps if card is None else card.preprocessing,
+            training=TrainingCard(n_samples=self.n_samples, recipe_sha256="", table_sha256="")
+            if card is None
+            else card.training,
+            metrics=None if card is None else card.metrics,
+            quantity=self.quantity,
+            grid=None if card is None or card.grid is None else card.grid.pixel(),
+        )
+
+
+def load_model(model: PathLike) -> Predictor:
+    """Load a model folder, or a known model by its name, as a `Predictor`.
+
+    >>> load_model("as_svr").targets[0].unit
+    'mg/kg'
+    """
+    return Predictor.load(model)
