@@ -111,8 +111,8 @@ class MemberCard(_Part):
 class ModelCard(MemberCard):
     """Everything about a model that is not a large array.
 
-    `metrics` holds the table of each protocol, by the protocol's name; `quantity` is what the features are;
-    `grid` that of the covariates at training, where it was told.
+    `metrics` holds the accuracy by split and target; `quantity` is what the features are; `grid` is the grid of the
+    covariates at training, if it is known.
     """
 
     schema_version: Literal[1] = 1

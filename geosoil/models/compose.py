@@ -199,7 +199,7 @@ class MultiTargetModel(CompositeModel):
     Raises
     ------
     ValueError
-        For fewer than two models, or two targets of one name.
+        For fewer than two models, or two targets with the same name.
 
     Examples
     --------
@@ -248,15 +248,15 @@ class MultiTargetModel(CompositeModel):
 
     def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any feature gives NaN."""
-        asked = predictions_of(self.targets) if outputs is None else outputs
+        chosen = predictions_of(self.targets) if outputs is None else outputs
         bands = self._bands(block)
         found: dict[Output, np.ndarray] = {}
         for model in self.models:
-            of_model = [output for output in asked if output in model.outputs]
+            of_model = [output for output in chosen if output in model.outputs]
             if of_model:
                 predicted = model.predict(self._block_of(model, bands, self.halo), of_model)
                 found |= dict(zip(of_model, predicted, strict=True))
-        out = np.stack([found[output] for output in asked])
+        out = np.stack([found[output] for output in chosen])
         out[:, ~np.isfinite(_inner(np.add.reduce(block, axis=0), self.halo))] = np.nan
         return out
 
@@ -324,21 +324,23 @@ class Cascade(CompositeModel):
     def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any feature gives NaN."""
         bands = self._bands(block)
-        own = {name: _inner(band, self.first.halo) for name, band in bands.items()}
+        inner = {name: _inner(band, self.first.halo) for name, band in bands.items()}
         predicted = self.first.predict(self._block_of(self.first, bands, self.first.halo))
         clip_to_range(predicted, self.first.targets)
-        own |= dict(zip(self.intermediate_targets, predicted, strict=True))
-        return self.second.predict(self._block_of(self.second, own, self.second.halo), outputs)
+        inner |= dict(zip(self.intermediate_targets, predicted, strict=True))
+        return self.second.predict(self._block_of(self.second, inner, self.second.halo), outputs)
 
 
-def _known_to_both(one: Feature, other: Feature) -> Feature:
+def _known_to_both(feature_a: Feature, feature_b: Feature) -> Feature:
     """Return a feature with the range that two models have seen: a class that one of them lacks is not known."""
-    if (one.wavelength_nm, one.fwhm_nm) != (other.wavelength_nm, other.fwhm_nm):
-        msg = f"{one.name} is {one.wavelength_nm} nm to one model and {other.wavelength_nm} nm to another"
+    if (feature_a.wavelength_nm, feature_a.fwhm_nm) != (feature_b.wavelength_nm, feature_b.fwhm_nm):
+        msg = (
+            f"{feature_a.name} is {feature_a.wavelength_nm} nm to one model and {feature_b.wavelength_nm} nm to another"
+        )
         raise ValueError(msg)
-    lows = [feature.training_low for feature in (one, other) if feature.training_low is not None]
-    highs = [feature.training_high for feature in (one, other) if feature.training_high is not None]
-    return replace(one, training_low=max(lows, default=None), training_high=min(highs, default=None))
+    lows = [feature.training_low for feature in (feature_a, feature_b) if feature.training_low is not None]
+    highs = [feature.training_high for feature in (feature_a, feature_b) if feature.training_high is not None]
+    return replace(feature_a, training_low=max(lows, default=None), training_high=min(highs, default=None))
 
 
 def _all_outside(values: np.ndarray, target: Target) -> np.ndarray:

@@ -93,5 +93,5 @@ class PatchModel:
         """Turn (covariate, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any covariate gives NaN."""
         halo = self.halo
         inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]
-        wanted = np.isfinite(np.add.reduce(inner, axis=0))
-        return pick_outputs(self.estimator.predict_block(block, wanted, self.device), self.outputs, outputs)
+        mask = np.isfinite(np.add.reduce(inner, axis=0))
+        return pick_outputs(self.estimator.predict_block(block, mask, self.device), self.outputs, outputs)

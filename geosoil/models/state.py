@@ -13,7 +13,7 @@ import numpy as np
 
 from geosoil.program.step import Stateful
 
-# name in the file -> where the class stands; the only classes that a model file can ask for.
+# Name in the file -> module and class; a model file can ask for no other classes.
 TYPES: dict[str, str] = {
     "Absorbance": "geosoil.spectra.absorbance:Absorbance",
     "SNV": "geosoil.spectra.scatter:SNV",
@@ -69,7 +69,7 @@ def regressor_of(estimator: Any) -> Any:
 
 
 def unwrapped(estimator: Any) -> Any:
-    """Return what stands inside a LogTarget: the Pipeline or regressor that sees the features."""
+    """Return the estimator inside a LogTarget: the Pipeline or regressor that sees the features."""
     while hasattr(estimator, "estimator_"):
         estimator = estimator.estimator_
     return estimator
@@ -171,7 +171,7 @@ def _unpack(value: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any]) 
     if kind == "estimator":
         return rebuild(content, arrays, forests)
     if kind == "estimators":
-        return [rebuild(one, arrays, forests) for one in content]
+        return [rebuild(tree, arrays, forests) for tree in content]
     if kind == "forest":
         return forests[content]
     msg = f"unknown state {kind!r}"

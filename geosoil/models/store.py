@@ -55,7 +55,7 @@ def save_model(
 ) -> ModelCard:
     """Write a model to a folder, whole files only; raises OutputError where the folder cannot be written.
 
-    grid: of the covariates that it was trained on, with a CRS; a map on another grid is told so.
+    The grid is that of the covariates at training, with a CRS; a map on another grid has a note about it.
     """
     from datetime import UTC, datetime
 
@@ -93,12 +93,12 @@ def save_model(
 
 
 def _member_card(model: Model, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> MemberCard:
-    """Say what a model is; put its arrays and forests under names that begin with `path`."""
+    """Return the card of a model, and put its arrays and forests under names with the prefix `path`."""
     used = set(model.used_columns.tolist())
     features = [FeatureCard(**vars(feature), used=i in used) for i, feature in enumerate(model.training_columns)]
     targets = [TargetCard(**vars(target)) for target in model.targets]
     if isinstance(model, CompositeModel):
-        members = [_member_card(one, arrays, forests, f"{path}{i}/") for i, one in enumerate(model.members)]
+        members = [_member_card(member, arrays, forests, f"{path}{i}/") for i, member in enumerate(model.members)]
         kind: Any = next(kind for kind, composite in _COMPOSITES.items() if isinstance(model, composite))
         return MemberCard(kind=kind, features=features, targets=targets, members=members)
     if not isinstance(model, PixelModel | PatchModel):
@@ -151,13 +151,15 @@ def read_card(folder: Path) -> ModelCard:
             path, found=f"{where}: {first['msg']}", expected="a model card of this version", way_out=_WAY_OUT
         ) from error
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(path, found=f"no JSON ({error})", expected="a model card", way_out=_WAY_OUT) from error
+        raise ModelFileError(
+            path, found=f"not valid JSON ({error})", expected="a model card", way_out=_WAY_OUT
+        ) from error
 
 
 def load_model(folder: str | Path, card: ModelCard | None = None) -> AnyModel:
     """Read a model by folder or by name (see `find_model`); executes nothing that the files say.
 
-    card: of `read_card`, where the caller has read it already.
+    The card is read if it is not given.
 
     Raises ModelFileError for a folder that is not a model, or one that has been tampered with.
     """
@@ -236,10 +238,10 @@ def _wrap_estimator(estimator: Any, card: MemberCard) -> PixelModel | PatchModel
     columns, targets = _columns(card)
     of_patches = isinstance(estimator, PatchRegressor)
     used = tuple(i for i, feature in enumerate(card.features) if feature.used)
-    said = (card.kind, card.patch_size, len(used))
+    stated = (card.kind, card.patch_size, len(used))
     known = ("patch", estimator.size_, estimator.n_channels_) if of_patches else ("pixel", None, len(used))
-    if said != known:
-        msg = f"(kind, patch size, bands) of the card are {said}, those of the estimator {known}"
+    if stated != known:
+        msg = f"(kind, patch size, bands) of the card are {stated}, those of the estimator {known}"
         raise ValueError(msg)
     return PatchModel(estimator, columns, targets, used) if of_patches else PixelModel(estimator, columns, targets)
 
