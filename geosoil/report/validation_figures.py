@@ -181,12 +181,14 @@ def folds_figure(xy: np.ndarray, folds: np.ndarray, *, title: str = "", ground_u
     colours = colormaps["tab20"]
     untested = folds < 0
     x, y = xy.T
-    axes.scatter(x[untested], y[untested], s=14, color="0.75", label="not tested")
+    if untested.any():
+        axes.scatter(x[untested], y[untested], s=14, color="0.75", label="not tested")
     for i, number in enumerate(numbers):
         members = folds == number
         label = f"fold {i + 1}" if len(numbers) <= 12 else None
         axes.scatter(x[members], y[members], s=16, color=colours(i % 20), label=label)
     axes.set_aspect("equal")
+    axes.ticklabel_format(style="plain", useOffset=False)
     style_axes(axes, title, f"x ({ground_unit})", f"y ({ground_unit})")
     if len(numbers) <= 12 or untested.any():
         axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)

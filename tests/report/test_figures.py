@@ -164,3 +164,12 @@ def test_curves_of_density_extend_beyond_the_values_on_both_sides():
     x, density = line.get_data()
     assert x[0] == pytest.approx(1 - 0.2 * 8) and x[-1] == pytest.approx(9 + 0.2 * 8)
     assert density.argmax() not in (0, len(x) - 1)
+
+
+def test_the_map_of_folds_names_untested_samples_only_where_there_are_some():
+    from geosoil.report.validation_figures import folds_figure
+
+    xy = np.array([[703000.0, 4785000.0], [703100.0, 4785100.0], [703200.0, 4785050.0]])
+    for folds, labels in (([0, 1, 1], ["fold 1", "fold 2"]), ([0, -1, 1], ["not tested", "fold 1", "fold 2"])):
+        (axes,) = folds_figure(xy, np.array(folds)).axes
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == labels
