@@ -30,14 +30,11 @@ class Metric:
         Takes observed and predicted, both of shape (n,), finite and in one unit, and returns a float.
     has_unit : bool
         Whether the value is in the unit of the target.
-    best : float
-        Value of a perfect prediction.
     """
 
     title: str
     function: Callable[[np.ndarray, np.ndarray], float]
     has_unit: bool
-    best: float
 
 
 def regression_metrics(observed: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
@@ -198,15 +195,15 @@ def _pairs(observed: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.
 
 
 METRICS: dict[str, Metric] = {
-    "r2": Metric("R²", _r2, False, 1.0),
-    "r": Metric("r", pearson_correlation, False, 1.0),
-    "rmse": Metric("RMSE", _rmse, True, 0.0),
-    "mae": Metric("MAE", _mae, True, 0.0),
-    "rpiq": Metric("RPIQ", _rpiq, False, math.inf),
-    "rpd": Metric("RPD", _rpd, False, math.inf),
-    "ccc": Metric("CCC", concordance_correlation, False, 1.0),
-    "bias": Metric("bias", _bias, True, 0.0),
-    "kge": Metric("KGE", kling_gupta_efficiency, False, 1.0),
+    "r2": Metric("R²", _r2, False),
+    "r": Metric("r", pearson_correlation, False),
+    "rmse": Metric("RMSE", _rmse, True),
+    "mae": Metric("MAE", _mae, True),
+    "rpiq": Metric("RPIQ", _rpiq, False),
+    "rpd": Metric("RPD", _rpd, False),
+    "ccc": Metric("CCC", concordance_correlation, False),
+    "bias": Metric("bias", _bias, True),
+    "kge": Metric("KGE", kling_gupta_efficiency, False),
 }
 """The metrics of every validation: R2 = 1 - SSE/SST; RPIQ = interquartile range of the observed (type 7) / RMSE
 (Bellon-Maurel et al. 2010); RPD = standard deviation of the observed / RMSE."""

@@ -6,11 +6,11 @@ from arrays. Forests, which are not plain arrays, go through skops with an exact
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from geosoil.numerics.imports import import_object
 from geosoil.program.step import Stateful
 
 # Name in the file -> module and class; a model file can ask for no other classes.
@@ -139,8 +139,7 @@ def rebuild(tree: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any]) -
     if tree["type"] not in TYPES:
         msg = f"unknown type {tree['type']!r}"
         raise ValueError(msg)
-    module, _, name = TYPES[tree["type"]].partition(":")
-    kind = getattr(import_module(module), name)
+    kind = import_object(TYPES[tree["type"]])
     state = {name: _unpack(value, arrays, forests) for name, value in tree["state"].items()}
     expected = kind.fitted if issubclass(kind, Stateful) else SKLEARN_STATE[tree["type"]]
     if set(state) != set(expected):

@@ -96,15 +96,8 @@ def _problems_of_kind(key: str, kind: str, features: FeatureSettings, recipe: Re
         name, value = keys[need]
         if value is None:
             yield f"{key} = '{kind}' needs {name}: add it, or choose another model"
-    parts = {
-        "preprocessing": ("preprocessing", bool(features.preprocessing)),
-        "laboratory": ("use = 'laboratory'", features.use == "laboratory"),
-        "fusion": (f"use = '{features.use}'", features.use in ("generated", "mix")),
-        "cars": ("selection.method = 'cars'", features.selection.method == "cars"),
-        "screen": ("selection.method = 'screen'", features.selection.method == "screen"),
-    }
-    for part, (name, is_asked) in parts.items():
-        if is_asked and part not in entry.uses:
+    for part, name in features.parts.items():
+        if part not in entry.uses:
             yield (
                 f"{key} = '{kind}' cannot use features.{name}: remove it, or give this model features of its own in "
                 "model.compare"
@@ -112,18 +105,20 @@ def _problems_of_kind(key: str, kind: str, features: FeatureSettings, recipe: Re
 
 
 def _problems_of_splits(recipe: Recipe) -> Iterator[str]:
-    data, splits = recipe.data, recipe.validation.splits
+    data, splits = recipe.data, recipe.validation.split
     if SPLITS[splits[0]].leaks:
         yield f"validation.split = '{splits[0]}' leaks: name an honest split before it"
     if len(set(splits)) < len(splits):
         yield "validation.split names a split twice: remove one of them"
+    has_places = data.kind != "spectra" or data.samples is not None or data.x is not None
+    keys = {
+        "group": ("data.group", data.group is not None),
+        "folds": ("data.folds", data.folds is not None),
+        "places": ("places: data.samples, or data.x, data.y and data.crs", has_places),
+        "buffer_m": ("validation.buffer_m", recipe.validation.buffer_m is not None),
+    }
     for name in splits:
-        if name in ("groups", "site_out") and data.group is None:
-            yield f"validation.split = '{name}' needs data.group: add it, or choose another split"
-        if name == "folds" and data.folds is None:
-            yield "validation.split = 'folds' needs data.folds: add it, or choose another split"
-        if name == "spatial" and data.kind == "spectra" and data.samples is None and data.x is None:
-            yield (
-                "validation.split = 'spatial' needs places: add data.samples, or data.x, data.y and data.crs, or "
-                "choose another split"
-            )
+        for need in sorted(SPLITS[name].needs):
+            key, is_given = keys[need]
+            if not is_given:
+                yield f"validation.split = '{name}' needs {key}: add it, or choose another split"

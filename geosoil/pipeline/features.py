@@ -67,3 +67,20 @@ class FeatureSettings(Part):
     preprocessing: list[Preprocessing] = Field(default_factory=list, max_length=20)
     fusion: Fusion = Fusion()
     selection: Selection = Selection()
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The parts of `[features]` that are in use, each with the key that asks for it."""
+        parts = {"preprocessing": "preprocessing"} if self.preprocessing else {}
+        if self.use == "laboratory":
+            parts["laboratory"] = "use = 'laboratory'"
+        if self.use in ("generated", "mix"):
+            parts["fusion"] = f"use = '{self.use}'"
+        if self.selection.method != "none":
+            parts[self.selection.method] = f"selection.method = '{self.selection.method}'"
+        return parts
+
+    @property
+    def step_names(self) -> list[str]:
+        """The names of the preprocessing steps, for people."""
+        return [setting.step.replace("_", " ") for setting in self.preprocessing]

@@ -53,13 +53,13 @@ def fit_pipeline(loaded: LoadedRecipe, *, progress: Progress = no_progress) -> F
     shared = prepare_shared(recipe, rows, [candidate], progress)
     outcomes = tuple(
         validate(split, recipe, rows, [candidate], shared=shared, progress=progress)
-        for split in recipe.validation.splits
+        for split in recipe.validation.split
         if not SPLITS[split].leaks
     )
     progress("final model", 0, 1)
     learned = np.arange(len(rows))
     if recipe.model.fit_to == "split":
-        learned = divide(recipe.validation.splits[0], rows, recipe.validation, recipe.seed)[0].train
+        learned = divide(recipe.validation.split[0], rows, recipe.validation, recipe.seed)[0].train
     task = FitTask(candidate, rows, learned, recipe, seed=recipe.seed, shared=shared)
     model = fit_model(task)
     progress("final model", 1, 1)

@@ -63,18 +63,29 @@ class ValidationSettings(Part):
                 raise ValueError(msg)
         return names
 
-    @property
-    def splits(self) -> list[str]:
-        """The names of the splits, the one of the model's card first."""
-        return self.split
-
 
 @dataclass(frozen=True)
 class SplitMethod:
-    """One entry of `SPLITS`: a title, what its figures mean, and how it divides the rows.
+    """One entry of `SPLITS`.
 
-    `leaks` marks a published protocol in which test rows take part in choices: "selection" of bands or settings, or
-    also the "stopping" of networks. `needs` names what the rows or the settings must have.
+    Parameters
+    ----------
+    title : str
+        Name in reports.
+    meaning : str
+        What its figures show, in one or two sentences.
+    divide : callable
+        Takes the rows, the settings and the seed, and returns the splits.
+    leaks : {"", "selection", "settings"}
+        In which choices the test rows take part, in a published protocol.
+    needs : frozenset of {"group", "folds", "places", "buffer_m"}
+        What the recipe must give.
+    makes_folds : bool
+        Whether the rows are divided into `validation.n_folds` folds.
+    keeps_groups : bool
+        Whether whole groups or blocks are tested together; confidence intervals then resample them together.
+    is_random : bool
+        Whether single rows are drawn at random, which flatters a map of clustered samples.
     """
 
     title: str
@@ -82,6 +93,9 @@ class SplitMethod:
     divide: Callable[[TrainingRows, ValidationSettings, int], list[Split]]
     leaks: str = ""
     needs: frozenset[str] = frozenset()
+    makes_folds: bool = False
+    keeps_groups: bool = False
+    is_random: bool = False
 
 
 def _repeated(
@@ -214,6 +228,8 @@ SPLITS: dict[str, SplitMethod] = {
         "random folds",
         "Rows are divided into folds at random: this shows what a model is worth between the samples.",
         _divide_randomly,
+        makes_folds=True,
+        is_random=True,
     ),
     "rank": SplitMethod(
         "folds by rank",
@@ -225,30 +241,43 @@ SPLITS: dict[str, SplitMethod] = {
         "folds of groups",
         "Whole groups are tested together: this shows what a model is worth at a place without samples.",
         _divide_groups,
+        needs=frozenset({"group"}),
+        makes_folds=True,
+        keeps_groups=True,
     ),
     "site_out": SplitMethod(
         "leave one site out",
         "Each group is tested once by models of all other groups.",
         _leave_sites_out,
+        needs=frozenset({"group"}),
+        keeps_groups=True,
     ),
     "folds": SplitMethod(
-        "folds of your own", "Rows are divided by the column of folds in the samples.", _divide_by_column
+        "folds of your own",
+        "Rows are divided by the column of folds in the samples.",
+        _divide_by_column,
+        needs=frozenset({"folds"}),
     ),
     "spatial": SplitMethod(
         "spatial blocks",
         "Square blocks of the map are tested together: this shows what a model is worth away from the samples.",
         _divide_blocks,
+        needs=frozenset({"places"}),
+        makes_folds=True,
+        keeps_groups=True,
     ),
     "buffer": SplitMethod(
         "leave one out with a buffer",
         "Each row is tested by models of all rows farther away than validation.buffer_m: this shows what a model "
         "is worth at that distance from the samples.",
         _leave_out_with_buffer,
+        needs=frozenset({"places", "buffer_m"}),
     ),
     "holdout": SplitMethod(
         "random holdout",
         "A random part of the rows is tested, repeatedly: this shows what a model is worth between the samples.",
         _hold_out,
+        is_random=True,
     ),
     "kennard_stone": SplitMethod(
         "Kennard-Stone",

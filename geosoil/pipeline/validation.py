@@ -49,7 +49,6 @@ class Outcome:
     split : str
         Name in `SPLITS`.
     targets : tuple of TargetProperty
-    target_names : tuple of str
     observed : ndarray, shape (n, n_targets)
         NaN where unknown.
     predicted : dict of str to ndarray, shape (n_repeats, n, n_targets)
@@ -65,7 +64,6 @@ class Outcome:
 
     split: str
     targets: tuple[TargetProperty, ...]
-    target_names: tuple[str, ...]
     observed: np.ndarray
     predicted: dict[str, np.ndarray]
     training: dict[str, list[dict[str, float]]]
@@ -75,6 +73,11 @@ class Outcome:
     has_depths: bool = False
 
     @property
+    def target_names(self) -> tuple[str, ...]:
+        """The names of the targets: those of the bands of the map."""
+        return tuple(target.column for target in self.targets)
+
+    @property
     def leaks(self) -> bool:
         """Whether test rows took part in choices: a published protocol."""
         return bool(SPLITS[self.split].leaks)
@@ -82,7 +85,7 @@ class Outcome:
     @property
     def is_clustered(self) -> bool:
         """Whether whole groups or blocks were tested together."""
-        return self.split in ("groups", "site_out", "spatial")
+        return SPLITS[self.split].keeps_groups
 
     @property
     def resampled_groups(self) -> np.ndarray | None:
@@ -290,10 +293,7 @@ def validate(
             predicted[name][division.repeat, division.test] = values
             training[name][number] = figures
             details[name][number] = notes
-    names = tuple(target.name for target in rows.map_targets)
-    return Outcome(
-        split, rows.targets, names, rows.y, predicted, training, folds, splits, details, rows.layers_cm is not None
-    )
+    return Outcome(split, rows.targets, rows.y, predicted, training, folds, splits, details, rows.layers_cm is not None)
 
 
 def _fit_split(

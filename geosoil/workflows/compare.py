@@ -79,7 +79,7 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
     shared = prepare_shared(loaded.recipe, rows, candidates, progress)
     outcomes = tuple(
         validate(split, loaded.recipe, rows, candidates, shared=shared, progress=progress)
-        for split in loaded.recipe.validation.splits
+        for split in loaded.recipe.validation.split
     )
     table = concatenate([outcome.table() for outcome in outcomes])
     differences = concatenate([outcome.differences() for outcome in outcomes])

@@ -146,7 +146,7 @@ def _explain(
     opened = ModelInput.find(model)
     load_pixel_model(opened)
     prepared = prepare_input(source, opened, path, mask=mask, bare_soil=bare_soil)
-    job = prepared.mapping
+    job = prepared.job
     fitted: Any = job.predict.model
     side = cell_side(job.source.sizes["y"], job.source.sizes["x"], n_pixels)
     rows, shape = _sub_grid(job, side)

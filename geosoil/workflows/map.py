@@ -254,7 +254,7 @@ class PreparedMap:
     ----------
     output : str
         Path or address of the map.
-    mapping : MapJob
+    job : MapJob
         The model and the bands it reads.
     model : ModelInput
         The folder and the card of the model.
@@ -267,7 +267,7 @@ class PreparedMap:
     """
 
     output: str
-    mapping: MapJob
+    job: MapJob
     model: ModelInput
     settings: Mapping[str, object]
     notes: tuple[str, ...]
@@ -275,7 +275,7 @@ class PreparedMap:
 
     def plan(self, run_options: RunOptions) -> Plan:
         """Return how the map would be computed; at most one block is computed for it."""
-        return run_options.plan(self.mapping, self.output, timed=True)
+        return run_options.plan(self.job, self.output, timed=True)
 
     def is_written(self) -> bool:
         """Return whether the output is a finished map of the same model, inputs and options.
@@ -310,7 +310,7 @@ class PreparedMap:
     def _write(self, path: Path, run_options: RunOptions, progress: Progress | None) -> MapResult:
         settings = {**self.settings, "identity": self.identity.sha256}
         with run_map(
-            self.mapping,
+            self.job,
             path,
             output=self.output,
             identity=self.identity,

@@ -138,7 +138,7 @@ def test_a_fold_without_known_values_has_no_rmse():
 
 
 def test_only_published_protocols_are_marked_as_leaking():
-    parts = {"targets": (), "target_names": (), "observed": np.empty((0, 0)), "predicted": {}, "training": {}}
+    parts = {"targets": (), "observed": np.empty((0, 0)), "predicted": {}, "training": {}}
     parts |= {"folds": np.empty((1, 0), int), "splits": [], "details": {}}
     assert Outcome("published_rank", **parts).leaks
     assert not Outcome("random", **parts).leaks

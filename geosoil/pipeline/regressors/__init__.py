@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.errors import RecipeError
+from geosoil.numerics.imports import import_object
 from geosoil.pipeline.regressors.table import REGRESSORS, Regressor
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def fit_model(task: FitTask) -> Model:
     """
     entry = REGRESSORS[task.candidate.kind]
     _check_features(task.candidate, entry)
-    fit = _function(entry.fit or f"{__name__}.plain:fit")
+    fit = import_object(entry.fit or f"{__name__}.plain:fit")
     together = entry.multi_target or (entry.estimator and task.rows.layers_cm is not None)
     task.details["steps"] = _steps_in_words(task.candidate, entry)
     if together or len(task.rows.targets) == 1:
@@ -107,18 +108,11 @@ def prepare_shared(
 
 
 def _check_features(candidate: Candidate, entry: Regressor) -> None:
-    features = candidate.features
-    needs = {
-        "preprocessing": bool(features.preprocessing),
-        "laboratory": features.use == "laboratory",
-        "fusion": features.use in ("generated", "mix"),
-        features.selection.method: features.selection.method != "none",
-    }
-    for part, is_needed in needs.items():
-        if is_needed and part not in entry.uses:
+    for part, name in candidate.features.parts.items():
+        if part not in entry.uses:
             raise RecipeError(
                 f"model {candidate.name}",
-                found=f"features with {part}",
+                found=f"features.{name}",
                 expected=f"only {', '.join(sorted(entry.uses)) or 'the features as they are'} for {candidate.kind}",
                 way_out="give this model its own features in model.compare, or change [features]",
             )
@@ -126,7 +120,7 @@ def _check_features(candidate: Candidate, entry: Regressor) -> None:
 
 def _steps_in_words(candidate: Candidate, entry: Regressor) -> list[str]:
     features = candidate.features
-    steps = [setting.step.replace("_", " ") for setting in features.preprocessing]
+    steps = list(features.step_names)
     if features.use in ("generated", "mix"):
         steps.append(f"spectral VAE ({features.use})")
     selection = {"none": [], "cars": ["selection of bands by CARS"], "screen": ["selection of covariates"]}
@@ -144,8 +138,3 @@ def _add_details(details: dict[str, Any], of_target: dict[str, Any], name: str) 
             details[key] = max(of_target[key], details.get(key, 0))
     if "source_model" in of_target:  # all targets start from the same network
         details["source_model"] = of_target["source_model"]
-
-
-def _function(place: str) -> Any:
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.models.contract import with_training_range
 from geosoil.models.patch import PatchModel
+from geosoil.numerics.imports import import_object
 from geosoil.pipeline.regressors.steps import known_rows, selector
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def fit(task: FitTask, settings: Part) -> PatchModel:
     _check(task)
     train = known_rows(task, task.train)
     kept = _kept_covariates(task)
-    network = getattr(import_module("geosoil.estimators.depth_cnn"), _NETWORKS[task.candidate.kind])
+    network = import_object(f"geosoil.estimators.depth_cnn:{_NETWORKS[task.candidate.kind]}")
     # Targets other than depths are distinguished by their number only.
     layers = rows.layers_cm or tuple((number, number + 1) for number in range(len(rows.targets)))
     options = settings.model_dump(exclude_none=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from geosoil.estimators.multi_target import PerTarget
 from geosoil.models.compose import Ensemble
 from geosoil.models.contract import with_training_range
 from geosoil.models.pixel import PixelModel
+from geosoil.numerics.imports import import_object
 from geosoil.pipeline.regressors import REGRESSORS, rows_for
 from geosoil.pipeline.regressors.steps import Prepared, describe_network, fitted_target, known_rows, prepare
 
@@ -40,8 +40,7 @@ def fit(task: FitTask, settings: Part) -> Model:
 
 def _fit_member(task: FitTask, prepared: Prepared, parameters: dict[str, Any], seed: int) -> PixelModel:
     entry = REGRESSORS[task.candidate.kind]
-    module, _, name = entry.estimator.partition(":")
-    regressor = getattr(import_module(module), name)(random_state=seed, **parameters)
+    regressor = import_object(entry.estimator)(random_state=seed, **parameters)
     rows = known_rows(task, task.train)
     inputs = rows_for(task.candidate, task.rows)[rows]
     if task.rows.layers_cm is not None:

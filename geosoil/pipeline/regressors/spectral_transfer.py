@@ -27,7 +27,6 @@ from geosoil.pipeline.regressors.steps import (
     describe_network,
     fit_steps,
     known_rows,
-    preprocessing_names,
     preprocessing_steps,
 )
 from geosoil.pipeline.task import SourceModel
@@ -158,7 +157,7 @@ def _train_network(task: FitTask, settings: TransferResNet) -> SourceModel:
     figures = {name: value for name, value in regression_metrics(*tested).items() if np.isfinite(value)}
     return SourceModel(
         PixelModel(estimator, features, (auxiliary_target(task),)),
-        [*preprocessing_names(task.candidate.features), f"ResNet of {auxiliary_name(task)}"],
+        [*task.candidate.features.step_names, f"ResNet of {auxiliary_name(task)}"],
         len(rows),
         figures,
         tested,

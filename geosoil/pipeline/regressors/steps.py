@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from copy import copy
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from geosoil.errors import RecipeError
 from geosoil.estimators.log_target import logarithm
+from geosoil.numerics.imports import import_object
 from geosoil.pipeline.regressors import rows_for
 from geosoil.spectra import STEPS
 
@@ -63,11 +63,6 @@ def preprocessing_steps(features: FeatureSettings, wavelength_nm: np.ndarray) ->
         (f"{number}_{setting.step}", _step(setting, wavelength_nm))
         for number, setting in enumerate(features.preprocessing)
     ]
-
-
-def preprocessing_names(features: FeatureSettings) -> list[str]:
-    """Return the names of a recipe's preprocessing steps, for people."""
-    return [setting.step.replace("_", " ") for setting in features.preprocessing]
 
 
 def fit_steps(steps: Steps, X: np.ndarray) -> np.ndarray:
@@ -177,7 +172,6 @@ def _columns(task: FitTask) -> tuple[str, ...]:
 
 def _step(setting: Preprocessing, wavelength_nm: np.ndarray) -> Any:
     """Return an unfitted step with the parameters that it has."""
-    module, _, name = STEPS[setting.step].partition(":")
     parameters: dict[str, dict[str, Any]] = {
         "savitzky_golay": {
             "window_bands": setting.window_bands,
@@ -187,4 +181,4 @@ def _step(setting: Preprocessing, wavelength_nm: np.ndarray) -> Any:
         "detrend": {"degree": setting.degree, "wavelength_nm": wavelength_nm.tolist()},
         "continuum_removal": {"wavelength_nm": wavelength_nm.tolist()},
     }
-    return getattr(import_module(module), name)(**parameters.get(setting.step, {}))
+    return import_object(STEPS[setting.step])(**parameters.get(setting.step, {}))

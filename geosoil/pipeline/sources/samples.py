@@ -24,6 +24,7 @@ from geosoil.io.tables.reader import (
 from geosoil.models.contract import Feature, with_training_range
 from geosoil.pipeline.part import TargetProperty
 from geosoil.pipeline.rows import TrainingRows
+from geosoil.pipeline.splits import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
     from geosoil.pipeline.part import Property
     from geosoil.pipeline.recipe import LoadedRecipe, Recipe
-
-FOLD_SPLITS = ("random", "groups", "spatial")  # splits that make validation.n_folds folds
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +251,7 @@ def check_count(samples: Samples, recipe: Recipe, notes: list[str], *, fewest: i
     selection, validation = recipe.features.selection, recipe.validation
     if selection.method == "cars":
         fewest = max(fewest, 2 * selection.n_folds)  # half of the samples must do inside a training fold
-    if set(validation.splits) & set(FOLD_SPLITS):
+    if any(SPLITS[name].makes_folds for name in validation.split):
         fewest = max(fewest, validation.n_folds)
     for target, values in zip(recipe.target, samples.y.T, strict=True):
         known = int(np.isfinite(values).sum())

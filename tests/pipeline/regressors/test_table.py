@@ -67,7 +67,7 @@ def test_settings_are_described_and_limited(kind):
     ("kind", "features", "word"),
     [
         ("rs_local_pls", {"selection": {"method": "cars"}}, "cars"),
-        ("transfer_resnet", {"use": "mix"}, "fusion"),
+        ("transfer_resnet", {"use": "mix"}, "use = 'mix'"),
         ("cnn", {"preprocessing": [{"step": "snv"}]}, "preprocessing"),
         ("dtl_i", {"use": "laboratory"}, "laboratory"),
     ],
