@@ -86,7 +86,7 @@ def judge(name: str, rows: TrainingRows, recipe: Recipe) -> dict[str, object]:
     split = recipe.validation.splits[0]
     with warnings.catch_warnings(action="ignore", category=UserWarning):
         outcome = validate(split, recipe, rows, candidates)
-        table = pd.concat([outcome.table(), validate(split, recipe, log_rows, log_candidates).table()])
+        table = pd.concat([outcome.table, validate(split, recipe, log_rows, log_candidates).table])
     rmse = table.set_index("model").test_rmse
     change = 100 * (1 - rmse / rmse["PLSR"])
     auto = recipe.candidate().name

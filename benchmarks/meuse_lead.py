@@ -125,7 +125,7 @@ def main() -> None:
             rows = read_rows(loaded)
             for split in splits:
                 outcome = validate(split, loaded.recipe, rows, [loaded.recipe.candidate()])
-                figures[split] = row = outcome.table().iloc[0]
+                figures[split] = row = outcome.table.iloc[0]
                 print(
                     f"geosoil, {split}, {name}: R2 of ln(Pb) {row.test_r2_ln:.3f}, of Pb in mg/kg {row.test_r2:.3f}, "
                     f"RMSE {row.test_rmse:.1f} mg/kg"
@@ -135,7 +135,7 @@ def main() -> None:
         print(f"scikit-learn, random: R2 of ln(Pb) {peer_ln:.3f}; in mg/kg {peer:.3f}")
         if options.all:
             recipe = read_recipe(write_recipe(folder, covariates, repeats=1, **pb)).recipe
-            tables = [validate(split, recipe, rows, recipe.candidates()).table() for split in ("random", "spatial")]
+            tables = [validate(split, recipe, rows, recipe.candidates()).table for split in ("random", "spatial")]
             print(pd.concat(tables).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
         if options.output:
             map_metal(folder, covariates, **pb)

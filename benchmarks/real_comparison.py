@@ -60,7 +60,7 @@ def main() -> None:
     rows, candidates = read_pairs(recipe), recipe.candidates()
     random = validate("random", recipe, rows, candidates)
     print(random.table().to_string(index=False), flush=True)
-    print(validate("published_rank", recipe, rows, candidates).table().to_string(index=False), flush=True)
+    print(validate("published_rank", recipe, rows, candidates).table.to_string(index=False), flush=True)
     for kind in ("pls", "svr"):
         differences = random.differences(f"satellite {kind}")
         print(differences[differences.model == f"mix {kind}"].to_string(index=False))

@@ -26,7 +26,7 @@ if __name__ == "__main__":
     recipe, rows = loaded.recipe, read_rows(loaded)
     candidates = [recipe.candidate(kind) for kind in ("transfer_resnet", "pls", "svr", "resnet")]
     outcome = validate("holdout", recipe, rows, candidates, shared=prepare_shared(recipe, rows, candidates))
-    table = outcome.table()
+    table = outcome.table
     print(table.to_string(index=False), outcome.differences().to_string(index=False), sep="\n")
     gain = float(table.test_r2_ln[0] - table.test_r2_ln[1:].max())
     sys.exit(not report("transfer_sample", gain, "R2", LIMIT, at_most=False))

@@ -7,9 +7,11 @@ third on, `FAULT@every3` each third. FAULT is `503`, `cut` (half of the body, th
 answer at all) or `stall` (half of the body, then silence). Requests are counted by CASE, side files included.
 """
 
+import subprocess
 import sys
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -73,6 +75,17 @@ class Ranges(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+@contextmanager
+def serving(folder):
+    """Serve a folder in another process; yield its address and the process, which prints the bytes of each answer."""
+    command = [sys.executable, __file__, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}", process
+        finally:
+            process.kill()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 from geosoil.errors import SamplesError
 from geosoil.evaluate.metrics import METRICS, regression_metrics
 from geosoil.evaluate.resampling import bootstrap_interval, mean_over_repeats, paired_difference
+from geosoil.evaluate.retransformation import retransformation_bias
 from geosoil.numerics.threads import one_thread_each
 from geosoil.pipeline.regressors import fit_model, predict_rows
 from geosoil.pipeline.splits import SPLITS, Split, divide
@@ -92,11 +93,13 @@ class Outcome:
         """What bootstrap resamples draw together: the folds of a split by groups or blocks, else single samples."""
         return self.folds[0] if self.is_clustered else None
 
+    @cached_property
     def table(self) -> pd.DataFrame:
-        """Return one row per candidate and target: metrics of the test rows first, with 95 % intervals.
+        """One row per candidate and target: metrics of the test rows first, with 95 % intervals.
 
         Metrics are means over repeats. `test_r2_sd` is the standard deviation over repeats, `test_rmse_sd` that over
-        splits. Under a logarithm, `test_r2_ln` compares ln(y) with ln(prediction), which one hot spot does not decide.
+        splits. Under a logarithm, `test_r2_ln` compares ln(y) with ln(prediction), which one hot spot does not decide,
+        and `test_bias_pct` is the bias in percent of the mean.
         """
         rows = []
         for name in self.predicted:
@@ -109,7 +112,10 @@ class Outcome:
         columns = slice(None) if k is None else slice(k, k + 1)
         observed, groups = _flat(self.observed[:, columns]), self.resampled_groups
         predicted = np.array([_flat(repeat[:, columns]) for repeat in self.predicted[name]])
-        groups = None if groups is None else np.repeat(groups, self.observed[:, columns].shape[1])
+        n_columns = self.observed[:, columns].shape[1]
+        if n_columns > 1 and groups is None:
+            groups = np.arange(len(self.observed))  # the values of one profile are drawn together
+        groups = None if groups is None else np.repeat(groups, n_columns)
         tested = np.isfinite(predicted).any(axis=0) & np.isfinite(observed)
         row: dict[str, object] = {
             "split": self.split,
@@ -133,6 +139,7 @@ class Outcome:
         if target.log != "none":
             positive = np.where(predicted > 0, predicted, np.nan)
             row["test_r2_ln"] = mean_over_repeats(METRICS["r2"].function, np.log(observed), np.log(positive))
+            row["test_bias_pct"] = mean_over_repeats(_bias_percent, observed, predicted)
         for metric in WITH_INTERVAL:
             key = metric if k is None else f"{metric} {k}"
             values = [figures[key] for figures in self.training[name] if key in figures]
@@ -141,16 +148,6 @@ class Outcome:
         if sizes:
             row["n_features"] = int(np.median(sizes))
         return row
-
-    def best(self) -> str:
-        """Return the candidate with the smallest mean RMSE over the targets, each in units of its spread."""
-        spread = np.nanstd(self.observed, axis=0)
-
-        def error(name: str) -> float:
-            squared = np.nanmean((self.predicted[name] - self.observed) ** 2, axis=(0, 1))
-            return float(np.nanmean(np.sqrt(squared) / spread))
-
-        return min(self.predicted, key=error)
 
     def differences(self, reference: str | None = None) -> pd.DataFrame:
         """Return how each candidate's RMSE and R2 differ from a reference on the same test rows, with 95 % intervals.
@@ -190,9 +187,14 @@ class Outcome:
                 rows.append(row)
         return pd.DataFrame(rows)
 
+    def rmse_by_repeat(self, name: str, k: int) -> np.ndarray:
+        """Return the RMSE of a candidate for target k in each repeat, shape (n_repeats,)."""
+        rmse = METRICS["rmse"].function
+        return np.array([mean_over_repeats(rmse, self.observed[:, k], r[None, :, k]) for r in self.predicted[name]])
+
     def card_metrics(self, name: str) -> dict[str, dict[str, float]]:
         """Return the figures of one candidate by target, for a model's card, without NaN."""
-        table = self.table()
+        table = self.table
         rows = table[table.model == name]
         return {
             str(row["target"]): {
@@ -202,6 +204,10 @@ class Outcome:
             }
             for _, row in rows.iterrows()
         }
+
+
+def _bias_percent(observed: np.ndarray, predicted: np.ndarray) -> float:
+    return retransformation_bias(observed, predicted)["bias_pct"]
 
 
 def _flat(values: np.ndarray) -> np.ndarray:

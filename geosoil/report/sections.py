@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 
 from geosoil.evaluate.statistics import correlation_table, descriptive_statistics, statistics_table
-from geosoil.pipeline.splits import SPLITS
-from geosoil.pipeline.validation import ALL_DEPTHS
-from geosoil.report.depth_figures import by_depth_figure
+from geosoil.pipeline.regressors.steps import fusion_variants
 from geosoil.report.page import Section
-from geosoil.report.spectra_figures import library_figure, selected_bands_figure, spectra_figure
+from geosoil.report.spectra_figures import (
+    library_figure,
+    loss_variants_figure,
+    selected_bands_figure,
+    spectra_figure,
+)
 from geosoil.report.training_figures import loss_figure
-from geosoil.report.validation_figures import batches_figure, folds_figure, predicted_measured_figure
-from geosoil.samples.clustering import is_clustered
+from geosoil.report.validation_figures import batches_figure, predicted_measured_figure
+from geosoil.report.validation_sections import validation_section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,14 +28,12 @@ if TYPE_CHECKING:
     from geosoil.pipeline.fit import FittedPipeline
     from geosoil.pipeline.rows import TrainingRows
     from geosoil.pipeline.task import FitTask
-    from geosoil.pipeline.validation import Outcome
 
 RETRANSFORMATION = {
     "none": "The target is learned in its own unit.",
     "naive": "Models learn ln(y) and return exp(prediction): the median of a log-normal distribution, below its mean.",
     "smearing": "Models learn ln(y) and return exp(prediction) times Duan's factor of the training rows: the mean.",
 }
-MOST_PANELS = 6  # of predicted against measured
 
 
 def training_sections(fitted: FittedPipeline) -> list[Section]:
@@ -63,9 +64,12 @@ def comparison_sections(fitted: Sequence[FittedPipeline], differences: pd.DataFr
             "gain; a 95 % interval that holds zero means that these samples do not tell the two models apart."
         ]
         sections.insert(1, Section("Paired differences", text, [], [("Differences by split and target", differences)]))
-    sections.append(data_section(first.rows))
+    with_fusion = next((pipeline for pipeline in fitted if "fusion" in pipeline.task.details), None)
+    sections += [data_section(first.rows), *spectra_sections((with_fusion or first).task)]
+    if with_fusion is not None:
+        sections.append(losses_of_fusion_section(with_fusion.task))
     for pipeline in fitted:
-        sections += [*spectra_sections(pipeline.task), *choice_sections(pipeline.task)]
+        sections += choice_sections(pipeline.task, name=pipeline.task.candidate.name)
     return sections
 
 
@@ -120,12 +124,26 @@ def spectra_sections(task: FitTask) -> list[Section]:
     return sections
 
 
-def choice_sections(task: FitTask) -> list[Section]:
-    """Show what the model chose for each target: bands, covariates, rows of a library, or a candidate."""
+def losses_of_fusion_section(task: FitTask) -> Section:
+    """Draw the spectra that the fusion generates with each of the losses of the paper's Fig. 11."""
+    rows = task.rows
+    assert rows.laboratory is not None
+    panels = {name: spectra[:, -len(rows.features) :] for name, spectra in fusion_variants(task).items()}
+    figure = loss_variants_figure(rows.wavelength_nm, panels, reference=("laboratory", rows.laboratory))
+    return Section("Losses of the fusion", [], [("Generated spectra by loss; trained on all samples.", figure)], [])
+
+
+def choice_sections(task: FitTask, name: str = "") -> list[Section]:
+    """Show what a model chose for each target: bands, covariates, rows of a library, or a candidate.
+
+    The name of the model is added to the titles where a report shows several.
+    """
+    suffix = f": {name}" if name else ""
     by_target = task.details.get("targets")
     if by_target is None:
-        return _choices(task, task.details, "")
-    return [section for name, details in by_target.items() for section in _choices(task, details, f": {name}")]
+        return _choices(task, task.details, suffix)
+    sections = [_choices(task, details, f"{suffix}: {target}") for target, details in by_target.items()]
+    return [section for of_target in sections for section in of_target]
 
 
 def _choices(task: FitTask, details: dict[str, Any], suffix: str) -> list[Section]:
@@ -213,91 +231,6 @@ def source_section(source: Any, auxiliary: Any) -> Section:
     return Section(f"Source: {name}", text, [("Library rows that the network has not seen.", scatter)], [])
 
 
-def validation_section(outcome: Outcome, rows: TrainingRows) -> Section:
-    """Show how accurate each candidate is by one split."""
-    method = SPLITS[outcome.split]
-    table = outcome.table()
-    text = [method.meaning, "Every choice is made again inside the training rows." if not method.leaks else ""]
-    text += ["Figures are means over repeats of the test rows; low and high are the ends of 95 % bootstrap intervals."]
-    xy_m = rows.xy_m
-    if method.is_random and xy_m is not None and is_clustered(xy_m):
-        text.insert(
-            0,
-            "The samples are clustered, so that random test rows have training rows close by: these figures flatter a "
-            "map. Add 'spatial' to validation.split to see what the map is worth away from the samples.",
-        )
-    if (table.target == ALL_DEPTHS).any():
-        text.append(
-            "'all depths' pools all layers: its R2 is high because values fall with depth, which any model learns; the "
-            "single layers show how well a model distinguishes places."
-        )
-    figures = _scatter_figures(outcome, table)
-    if outcome.has_depths and len(outcome.targets) > 1:
-        figures += _depth_figures(outcome, table)
-    if rows.xy is not None and outcome.folds.max() > 0:
-        unit = "m" if xy_m is not None else "degrees"
-        first = outcome.folds[0]
-        figures.append(
-            ("The fold that tests each sample (first repeat).", folds_figure(rows.xy, first, ground_unit=unit))
-        )
-    tables = [("Accuracy on test rows", table.drop(columns="split"))]
-    if rows.zones is not None:
-        tables.append(("Accuracy by zone", zone_table(outcome, rows.zones)))
-    title = f"Accuracy: {method.title}" + (" (leaks)" if method.leaks else "")
-    return Section(title, [line for line in text if line], figures, tables)
-
-
-def _scatter_figures(outcome: Outcome, table: pd.DataFrame) -> list[tuple[str, Figure]]:
-    figures = []
-    for k, target in enumerate(outcome.targets[:1] if outcome.has_depths else outcome.targets):
-        rows = table[table.target == (outcome.target_names[k])]
-        best = rows.sort_values("test_r2", ascending=False, kind="stable").model.head(MOST_PANELS).tolist()
-        panels, texts = {}, {}
-        for name in [name for name in outcome.predicted if name in best]:
-            predicted = outcome.predicted[name]
-            if outcome.has_depths:
-                mean, observed = _mean_of_repeats(predicted).ravel(), outcome.observed.ravel()
-            else:
-                mean, observed = _mean_of_repeats(predicted)[:, k], outcome.observed[:, k]
-            known = np.isfinite(mean) & np.isfinite(observed)
-            panels[name] = observed[known], mean[known]
-            label = ALL_DEPTHS if outcome.has_depths and len(outcome.targets) > 1 else outcome.target_names[k]
-            row = table[(table.model == name) & (table.target == label)].iloc[0]
-            texts[name] = f"R² {row.test_r2:.2f}  RMSE {row.test_rmse:.3g}"
-        caption = "Predicted against measured values of test rows, mean of the repeats."
-        name = "" if outcome.has_depths else target.name
-        figure = predicted_measured_figure(panels, unit=target.unit, texts=texts, name=name)
-        figures.append((caption, figure))
-    return figures
-
-
-def _depth_figures(outcome: Outcome, table: pd.DataFrame) -> list[tuple[str, Figure]]:
-    layers = list(outcome.target_names)
-    by_model = {name: rows.set_index("target").loc[layers] for name, rows in table.groupby("model", sort=False)}
-    figures = []
-    for metric, label in (("test_r2", "R²"), ("test_rmse", f"RMSE ({outcome.targets[0].unit})")):
-        curves = {str(name): rows[metric].to_numpy() for name, rows in by_model.items()}
-        figures.append((f"{label} by depth.", by_depth_figure(layers, curves, y_label=label)))
-    return figures
-
-
-def zone_table(outcome: Outcome, zones: np.ndarray) -> pd.DataFrame:
-    """Return the accuracy of each candidate in each zone with three test values or more, all targets together."""
-    from geosoil.evaluate.metrics import regression_metrics
-
-    rows = []
-    for zone in np.unique(zones):
-        for name, predicted in outcome.predicted.items():
-            mean = _mean_of_repeats(predicted)[zones == zone].ravel()
-            observed = outcome.observed[zones == zone].ravel()
-            known = np.isfinite(mean) & np.isfinite(observed)
-            if known.sum() >= 3:
-                figures = regression_metrics(observed[known], mean[known])
-                row = {"zone": zone, "model": name, "n": int(known.sum())}
-                rows.append(row | {f"test_{metric}": figures[metric] for metric in ("r2", "rmse", "bias")})
-    return pd.DataFrame(rows)
-
-
 def explanation_section(explained: dict[str, tuple[Any, np.ndarray]], *, seed: int) -> Section:
     """Draw which wavelengths carry the predictions of spectral models, by Shapley values of windows."""
     from geosoil.explain.explanation import explain_rows
@@ -316,13 +249,6 @@ def explanation_section(explained: dict[str, tuple[Any, np.ndarray]], *, seed: i
         text += [f"{name}: {line}" for line in explanation.notes]
     caption = "Mean |SHAP| of wavelength windows, with known absorption features above."
     return Section("Which wavelengths", text, [(caption, window_figure(panels))], [])
-
-
-def _mean_of_repeats(predicted: np.ndarray) -> np.ndarray:
-    """Return the mean over repeats, shape (n, n_targets), NaN where a row was never tested."""
-    count = np.isfinite(predicted).sum(axis=0)
-    total = np.nansum(predicted, axis=0)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def _correlations(spectra: np.ndarray, y: np.ndarray) -> np.ndarray:

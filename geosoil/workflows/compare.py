@@ -81,7 +81,7 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
         validate(split, loaded.recipe, rows, candidates, shared=shared, progress=progress)
         for split in loaded.recipe.validation.split
     )
-    table = concatenate([outcome.table() for outcome in outcomes])
+    table = concatenate([outcome.table for outcome in outcomes])
     differences = concatenate([outcome.differences() for outcome in outcomes])
     write_table(table, path)
     write_table(differences, path.with_name(f"{path.stem}_differences{path.suffix}"))

@@ -136,8 +136,10 @@ def map_cube(
         The cube, the model or the output does not fit. No unfinished file is left; finished blocks of a map that was
         interrupted are kept in OUTPUT.unfinished, for `mode="resume"`.
     """
-    source = CubeInput(cube, band_table, scale, offset, nodata)
-    prepared = prepare_input(source, model, output, mask=mask, bare_soil=bare_soil, outputs=outputs)
+    prepared = prepare_cube(
+        cube, model, output, band_table=band_table, scale=scale, offset=offset, nodata=nodata, mask=mask,
+        bare_soil=bare_soil, outputs=outputs,
+    )  # fmt: skip
     return prepared.write(RunOptions(**run_options), progress)
 
 
@@ -178,8 +180,9 @@ def map_covariates(
     GeosoilError
         As `map_cube` does.
     """
-    source = CovariateInput(covariates, like, unseen)
-    prepared = prepare_input(source, model, output, mask=mask, outputs=outputs)
+    prepared = prepare_covariates(
+        covariates, model, output, like=like, unseen=unseen, mask=mask, outputs=outputs
+    )  # fmt: skip
     return prepared.write(RunOptions(**run_options), progress)
 
 

@@ -83,7 +83,7 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     if points is not None:
         sections.append(points)
     report = write_report(folder / "report", title=fitted.title, sections=sections)
-    table = concatenate([outcome.table() for outcome in fitted.outcomes])
+    table = concatenate([outcome.table for outcome in fitted.outcomes])
     notes = [*loaded.notes, *fitted.rows.notes, *fitted.task.details.get("notes", [])]
     return TrainResult(
         folder, report, fitted.model, table, tuple(notes), fitted.title, sections, fitted.outcomes,

@@ -1,13 +1,11 @@
 """The secrets of a signed address never reach a file, standard output or standard error."""
 
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from range_server import serving
 from small_cube import save_trained_model, write_cube
 from small_stack import save_covariate_model, trained_on, write_covariates
 from written_rasters import write_raster
@@ -29,14 +27,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    command = [sys.executable, str(Path(__file__).parents[1] / "range_server.py"), str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            address = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            yield address
-        finally:
-            process.kill()
+    with serving(folder) as (address, process):
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield address
 
 
 def signed(server, name):

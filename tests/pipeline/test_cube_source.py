@@ -296,3 +296,12 @@ def test_an_empty_cell_of_the_laboratory_is_refused_by_its_sample(case):
 
 def test_an_absent_laboratory_is_refused_by_its_name(case):
     assert "labs.parquet: found no such file" in case.refusal(SamplesError, ("lab.parquet", "labs.parquet"))
+
+
+def test_scale_and_offset_of_the_recipe_are_applied_to_a_cube_that_states_none(tmp_path):
+    case = CubeRecipe(tmp_path)
+    expected = case.read()
+    case.cube = np.where(case.cube == NODATA, NODATA, case.cube + 1000).astype(np.int16)
+    case.write_cube(scales=None)
+    shifted = case.read(('cube = "cube.tif"', 'cube = "cube.tif"\nscale = 0.0001\noffset = -0.1'))
+    np.testing.assert_allclose(shifted.X, expected.X, atol=1e-6)

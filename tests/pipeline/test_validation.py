@@ -8,7 +8,8 @@ import pytest
 from small_rows import candidate, patch_rows, spectral_rows
 
 from geosoil.errors import SamplesError
-from geosoil.evaluate.metrics import regression_metrics
+from geosoil.evaluate.metrics import METRICS, regression_metrics
+from geosoil.evaluate.resampling import bootstrap_interval
 from geosoil.pipeline.part import TargetProperty
 from geosoil.pipeline.splits import ValidationSettings
 from geosoil.pipeline.validation import ALL_DEPTHS, Outcome, rmse_by_split, validate
@@ -38,7 +39,7 @@ def test_every_row_is_predicted_once_in_each_repeat(outcome):
 
 
 def test_the_table_has_the_mean_over_repeats_of_the_test_rows_metrics(outcome):
-    table = outcome.table().set_index("model")
+    table = outcome.table.set_index("model")
     by_repeat = [regression_metrics(outcome.observed[:, 0], repeat[:, 0]) for repeat in outcome.predicted["PLSR"]]
     for metric in ("r2", "rmse", "mae", "rpiq", "ccc", "bias"):
         expected = np.mean([figures[metric] for figures in by_repeat])
@@ -51,13 +52,13 @@ def test_the_table_has_the_mean_over_repeats_of_the_test_rows_metrics(outcome):
 
 
 def test_the_figures_of_test_rows_come_before_those_of_training_rows(outcome):
-    columns = list(outcome.table())
+    columns = list(outcome.table)
     assert columns.index("test_r2") < columns.index("train_r2")
 
 
 def test_differences_are_paired_and_against_the_first_model(outcome):
     (row,) = outcome.differences().to_dict("records")
-    table = outcome.table().set_index("model")
+    table = outcome.table.set_index("model")
     assert row["model"] == "one component"
     assert row["reference"] == "PLSR"
     expected = table.loc["one component", "test_rmse"] - table.loc["PLSR", "test_rmse"]
@@ -68,10 +69,6 @@ def test_differences_are_paired_and_against_the_first_model(outcome):
     (turned,) = outcome.differences("one component").to_dict("records")
     assert turned["rmse_difference"] == pytest.approx(-expected)
     assert turned["better"] == "6 of 6"
-
-
-def test_the_best_candidate_has_the_smallest_error(outcome):
-    assert outcome.best() == "PLSR"
 
 
 def test_figures_do_not_depend_on_the_number_of_processes():
@@ -94,14 +91,16 @@ def test_a_test_row_does_not_change_its_own_prediction():
 def test_a_logarithm_has_its_own_r2():
     rows = spectral_rows(targets=(TargetProperty(column="soc_pct", unit="%", log="naive"),))
     outcome = validate("random", recipe(), rows, [pls()])
-    (row,) = outcome.table().to_dict("records")
+    (row,) = outcome.table.to_dict("records")
     expected = regression_metrics(np.log(rows.y[:, 0]), np.log(outcome.predicted["PLSR"][0, :, 0]))["r2"]
     assert row["test_r2_ln"] == pytest.approx(expected)
+    bias = regression_metrics(rows.y[:, 0], outcome.predicted["PLSR"][0, :, 0])["bias"]
+    assert row["test_bias_pct"] == pytest.approx(100 * bias / rows.y.mean())
 
 
 def test_depths_have_a_row_each_and_one_for_all_together():
     outcome = validate("random", recipe(), patch_rows(), [candidate("forest")])
-    table = outcome.table().set_index("target")
+    table = outcome.table.set_index("target")
     layers = ["soc_g_kg 0-10 cm", "soc_g_kg 10-30 cm", "soc_g_kg 30-60 cm"]
     assert list(table.index) == [*layers, ALL_DEPTHS]
     assert table.n.tolist() == [48, 48, 40, 136]
@@ -110,12 +109,23 @@ def test_depths_have_a_row_each_and_one_for_all_together():
     assert all(np.isfinite(list(figures.values())).all() for figures in metrics.values())
 
 
+def test_the_values_of_one_profile_are_resampled_together():
+    outcome = validate("random", recipe(), patch_rows(), [candidate("forest")])
+    y, predicted = outcome.observed, outcome.predicted["Forest"]
+    profiles = np.repeat(np.arange(48), 3)
+    expected = bootstrap_interval(
+        METRICS["rmse"].function, y.ravel(), predicted.reshape(1, -1), groups=profiles, n_resamples=500
+    )
+    row = outcome.table.set_index("target").loc[ALL_DEPTHS]
+    assert (row.test_rmse_low, row.test_rmse_high) == (expected.low, expected.high)
+
+
 def test_several_targets_have_a_row_each_and_none_for_all_together():
     rows = spectral_rows()
     targets = (TargetProperty(column="soc_pct", unit="%"), TargetProperty(column="clay_pct", unit="%"))
     rows = replace(rows, y=np.column_stack([rows.y[:, 0], 100 - rows.y[:, 0]]), targets=targets, library=None)
     outcome = validate("random", recipe(), rows, [pls()])
-    assert outcome.table().target.tolist() == ["soc_pct", "clay_pct"]
+    assert outcome.table.target.tolist() == ["soc_pct", "clay_pct"]
 
 
 def test_too_few_training_rows_are_refused_before_anything_is_fitted():

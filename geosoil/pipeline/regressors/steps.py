@@ -135,8 +135,6 @@ def _prepare(task: FitTask) -> Prepared:
 
 def _fusion(task: FitTask, steps: Steps, train: np.ndarray) -> Any:
     """Return the spectral VAE of the training rows; the candidates of a fold share it."""
-    from geosoil.estimators.fusion.vae import SpectralVAE
-
     rows, features = task.rows, task.candidate.features
     if rows.laboratory is None or rows.neighbours is None:
         raise RecipeError(
@@ -151,19 +149,40 @@ def _fusion(task: FitTask, steps: Steps, train: np.ndarray) -> Any:
     shape = features.model_dump_json(include={"preprocessing", "fusion"})
     key = ("fusion", _columns(task), n_seeds, shape)
     if key not in task.fold_cache:
-        neighbours = rows.neighbours[train]
-        flat = transform(steps, neighbours.reshape(-1, neighbours.shape[-1]))
-        options = features.fusion.model_dump(exclude={"n_seeds"}, exclude_none=True)
-        vae = SpectralVAE(output="vae", random_state=task.recipe.seed, n_seeds=n_seeds, **options)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # `notes_` has it, and the report shows them
-            task.fold_cache[key] = vae.fit(
-                transform(steps, rows.centres[train]),
-                fitted_target(task, train),
-                laboratory=transform(steps, rows.laboratory[train]),
-                neighbours=flat.reshape(*neighbours.shape[:-1], flat.shape[-1]),
-            )
+        task.fold_cache[key] = _fit_fusion(task, steps, train, n_seeds=n_seeds)
     return task.fold_cache[key]
+
+
+def _fit_fusion(task: FitTask, steps: Steps, train: np.ndarray, **options: Any) -> Any:
+    """Fit a spectral VAE to the training rows; options take precedence over the recipe's."""
+    from geosoil.estimators.fusion.vae import SpectralVAE
+
+    rows = task.rows
+    assert rows.laboratory is not None
+    assert rows.neighbours is not None
+    neighbours = rows.neighbours[train]
+    flat = transform(steps, neighbours.reshape(-1, neighbours.shape[-1]))
+    settings = task.candidate.features.fusion.model_dump(exclude={"n_seeds"}, exclude_none=True)
+    vae = SpectralVAE(output="vae", random_state=task.recipe.seed, **(settings | options))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # `notes_` has it, and the report shows them
+        return vae.fit(
+            transform(steps, rows.centres[train]),
+            fitted_target(task, train),
+            laboratory=transform(steps, rows.laboratory[train]),
+            neighbours=flat.reshape(*neighbours.shape[:-1], flat.shape[-1]),
+        )
+
+
+def fusion_variants(task: FitTask) -> dict[str, np.ndarray]:
+    """Return the spectra that the fusion generates of all rows with each loss of `LOSS_VARIANTS`, for a comparison."""
+    from geosoil.estimators.fusion.settings import LOSS_VARIANTS
+
+    train = known_rows(task, task.train)
+    steps = preprocessing_steps(task.candidate.features, task.rows.wavelength_nm)
+    fit_steps(steps, task.rows.centres[train])
+    X = transform(steps, task.rows.centres)
+    return {loss: _fit_fusion(task, steps, train, n_seeds=0, loss=loss).transform(X) for loss in LOSS_VARIANTS}
 
 
 def _columns(task: FitTask) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ import numpy as np
 from geosoil.errors import SamplesError, UnitsError
 from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE, read_spectra
 from geosoil.io.tables.reader import list_ids
+from geosoil.mapping.inputs import CubeInput
 from geosoil.models.contract import Feature
 from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples
 from geosoil.samples.extract import sample_raster
-from geosoil.sensors.cube import open_cube
 from geosoil.spectra.resample import resampling_matrix
 
 if TYPE_CHECKING:
@@ -31,14 +31,15 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
         If a file is wrong; the message names the file and what to do.
     """
     recipe, data = loaded.recipe, loaded.recipe.data
-    cube = open_cube(
+    cube = CubeInput(
         loaded.path(data.cube),
         band_table=loaded.path(data.bands) if data.bands else None,
         scale=data.scale,
+        offset=data.offset,
         nodata=data.nodata,
         overlap=data.overlap,
         drop_nm=None if data.drop_nm is None else [(low, high) for low, high in data.drop_nm],
-    )
+    ).raster
     notes = list(cube.attrs.get("notes", []))
     samples = keep_known(read_samples(loaded, data.samples), recipe, notes)
     pixels = sample_raster(

@@ -57,8 +57,9 @@ class CubeData(_Data):
     laboratory_scale: float | None = Field(None, gt=0, description="0.01 if the laboratory gives percent")
     bands: str | None = Field(None, description="CSV with wavelength_nm [, fwhm_nm] for a cube without wavelengths")
     scale: float | None = Field(
-        None, gt=0, description="reflectance = value * scale, if the file does not state the scale"
+        None, gt=0, description="reflectance = value * scale + offset, if the file does not state them"
     )
+    offset: float | None = None
     nodata: Annotated[float, AllowInfNan(True)] | None = None
     overlap: Literal["detector", "wavelength", "vnir", "swir"] = Field(
         "detector", description="which bands are kept where two detectors overlap"

@@ -1,8 +1,6 @@
 import multiprocessing
 import os
 import pickle
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from range_server import serving
 from rasterio import Affine
 from written_rasters import TRANSFORM, UTM, corrupt_block, write_raster
 
@@ -223,17 +222,14 @@ def test_a_file_on_a_web_server_is_read_by_ranges(tmp_path):
     stored = np.random.default_rng(0).integers(0, 100, (4, 512, 512), dtype="int16")
     profile = {"tiled": True, "blockxsize": 64, "blockysize": 64, "interleave": "band", "nodata": 0}
     path = write_raster(tmp_path / "a.tif", stored, **profile)
-    command = [sys.executable, str(Path(__file__).parents[2] / "range_server.py"), str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            address = f"http://127.0.0.1:{server.stdout.readline().strip()}/a.tif"
-            raster = open_raster(address)
-            values = raster.isel(band=[3], y=slice(0, 60), x=slice(64, 128)).values
-            with pytest.raises(RasterError, match=r"absent\.tif"):
-                open_raster(address.replace("a.tif", "absent.tif"))
-        finally:
-            server.kill()
-        sent = sum(int(line) for line in server.stdout)
+    with serving(tmp_path) as (server, process):
+        address = f"{server}/a.tif"
+        raster = open_raster(address)
+        values = raster.isel(band=[3], y=slice(0, 60), x=slice(64, 128)).values
+        with pytest.raises(RasterError, match=r"absent\.tif"):
+            open_raster(f"{server}/absent.tif")
+        process.kill()
+        sent = sum(int(line) for line in process.stdout)
     np.testing.assert_array_equal(values, np.where(stored[3:, :60, 64:128] == 0, NAN, stored[3:, :60, 64:128]))
     assert raster.attrs["source"] == address
     assert 0 < sent < path.stat().st_size / 10

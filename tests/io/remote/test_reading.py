@@ -2,16 +2,14 @@
 
 import itertools
 import logging
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from range_server import serving
 from s3_server import s3_server
 from written_rasters import write_raster
 
@@ -51,14 +49,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    command = [sys.executable, str(Path(__file__).parents[2] / "range_server.py"), str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            address = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            yield address
-        finally:
-            process.kill()
+    with serving(folder) as (address, process):
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield address
 
 
 @pytest.fixture(autouse=True)

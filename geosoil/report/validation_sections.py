@@ -1,0 +1,171 @@
+"""The sections of a report on the accuracy of models, one for each split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from geosoil.evaluate.metrics import METRICS, regression_metrics
+from geosoil.evaluate.resampling import mean_over_repeats
+from geosoil.pipeline.splits import SPLITS
+from geosoil.pipeline.validation import ALL_DEPTHS, WITH_INTERVAL
+from geosoil.report.depth_figures import by_depth_figure, density_figure, relative_bias_figure
+from geosoil.report.page import Section
+from geosoil.report.training_figures import learning_curves_figure
+from geosoil.report.validation_figures import folds_figure, predicted_measured_figure, rmse_change_figure, rounds_figure
+from geosoil.samples.clustering import is_clustered
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from geosoil.pipeline.rows import TrainingRows
+    from geosoil.pipeline.validation import Outcome
+
+MOST_PANELS = 6  # of predicted against measured
+
+
+def validation_section(outcome: Outcome, rows: TrainingRows) -> Section:
+    """Show how accurate each candidate is by one split."""
+    method = SPLITS[outcome.split]
+    table = outcome.table
+    text = [method.meaning, "Every choice is made again inside the training rows." if not method.leaks else ""]
+    text += ["Figures are means over repeats of the test rows; low and high are the ends of 95 % bootstrap intervals."]
+    xy_m = rows.xy_m
+    if method.is_random and xy_m is not None and is_clustered(xy_m):
+        text.insert(
+            0,
+            "The samples are clustered, so that random test rows have training rows close by: these figures flatter a "
+            "map. Add 'spatial' to validation.split to see what the map is worth away from the samples.",
+        )
+    if (table.target == ALL_DEPTHS).any():
+        text.append(
+            "'all depths' pools all layers: its R2 is high because values fall with depth, which any model learns; the "
+            "single layers show how well a model distinguishes places."
+        )
+    figures = _scatter_figures(outcome, table)
+    if outcome.has_depths and len(outcome.targets) > 1:
+        figures += _depth_figures(outcome, table, rows)
+    else:
+        figures += _repeat_figures(outcome)
+    curves = _learning_curves(outcome)
+    if curves:
+        caption = "Losses by epoch, one line per split; in variances of the target."
+        figures.append((caption, learning_curves_figure(curves)))
+    if rows.xy is not None and outcome.folds.max() > 0:
+        unit = "m" if xy_m is not None else "degrees"
+        first = outcome.folds[0]
+        figures.append(
+            ("The fold that tests each sample (first repeat).", folds_figure(rows.xy, first, ground_unit=unit))
+        )
+    tables = [("Accuracy on test rows", table.drop(columns="split"))]
+    if rows.zones is not None:
+        tables.append(("Accuracy by zone", zone_table(outcome, rows.zones)))
+    title = f"Accuracy: {method.title}" + (" (leaks)" if method.leaks else "")
+    return Section(title, [line for line in text if line], figures, tables)
+
+
+def _scatter_figures(outcome: Outcome, table: pd.DataFrame) -> list[tuple[str, Figure]]:
+    figures = []
+    for k, target in enumerate(outcome.targets[:1] if outcome.has_depths else outcome.targets):
+        rows = table[table.target == (outcome.target_names[k])]
+        best = rows.sort_values("test_r2", ascending=False, kind="stable").model.head(MOST_PANELS).tolist()
+        panels, texts = {}, {}
+        for name in [name for name in outcome.predicted if name in best]:
+            predicted = outcome.predicted[name]
+            if outcome.has_depths:
+                mean, observed = _mean_of_repeats(predicted).ravel(), outcome.observed.ravel()
+            else:
+                mean, observed = _mean_of_repeats(predicted)[:, k], outcome.observed[:, k]
+            known = np.isfinite(mean) & np.isfinite(observed)
+            panels[name] = observed[known], mean[known]
+            label = ALL_DEPTHS if outcome.has_depths and len(outcome.targets) > 1 else outcome.target_names[k]
+            row = table[(table.model == name) & (table.target == label)].iloc[0]
+            texts[name] = f"R² {row.test_r2:.2f}  RMSE {row.test_rmse:.3g}"
+        caption = "Predicted against measured values of test rows, mean of the repeats."
+        name = "" if outcome.has_depths else target.name
+        figure = predicted_measured_figure(panels, unit=target.unit, texts=texts, name=name)
+        figures.append((caption, figure))
+    return figures
+
+
+def _repeat_figures(outcome: Outcome) -> list[tuple[str, Figure]]:
+    """Draw R2 of each repeat, and the RMSE of each model compared with the first one."""
+    first, *others = outcome.predicted
+    figures: list[tuple[str, Figure]] = []
+    if len(outcome.predicted[first]) > 2:
+        r2 = {name: _r2_by_repeat(outcome, name) for name in outcome.predicted}
+        figures.append(("R² of each repeat; the box has the middle half.", rounds_figure(r2, y_label="R²")))
+    if others:
+        reference = outcome.rmse_by_repeat(first, 0)
+        changes = {name: 100 * (reference - outcome.rmse_by_repeat(name, 0)) / reference for name in others}
+        caption = f"RMSE compared with {first}; points are repeats, lines their standard deviation."
+        figures.append((caption, rmse_change_figure(changes, reference=first)))
+    return figures
+
+
+def _r2_by_repeat(outcome: Outcome, name: str) -> np.ndarray:
+    observed, r2 = outcome.observed[:, 0], METRICS["r2"].function
+    return np.array([mean_over_repeats(r2, observed, repeat[None, :, 0]) for repeat in outcome.predicted[name]])
+
+
+def _learning_curves(outcome: Outcome) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
+    """Return training and stopping losses of the networks that have both, one pair per split."""
+    curves = {}
+    for name, details in outcome.details.items():
+        pairs = [(d["losses"], d["stopping_losses"]) for d in details if d.get("stopping_losses") is not None]
+        if pairs and all(np.ndim(losses) == 1 for pair in pairs for losses in pair):
+            curves[name] = pairs
+    return curves
+
+
+def _depth_figures(outcome: Outcome, table: pd.DataFrame, profiles: TrainingRows) -> list[tuple[str, Figure]]:
+    assert profiles.layers_cm is not None
+    layers = [f"{top:g}-{bottom:g} cm" for top, bottom in profiles.layers_cm]
+    name = outcome.targets[0].name.removesuffix(layers[0]).strip()
+    by_model = {
+        model: rows.set_index("target").loc[list(outcome.target_names)]
+        for model, rows in table.groupby("model", sort=False)
+    }
+    figures = []
+    for metric in WITH_INTERVAL:
+        label = METRICS[metric].title + (f" ({outcome.targets[0].unit})" if METRICS[metric].has_unit else "")
+        curves = {str(model): rows[f"test_{metric}"].to_numpy() for model, rows in by_model.items()}
+        figures.append((f"{label} by depth.", by_depth_figure(layers, curves, y_label=label)))
+    means = {model: _mean_of_repeats(predicted) for model, predicted in outcome.predicted.items()}
+    known = np.isfinite(outcome.observed) & np.all([np.isfinite(mean) for mean in means.values()], axis=0)
+    values = {model: mean[known] for model, mean in means.items()}
+    figure = density_figure(outcome.observed[known], values, unit=outcome.targets[0].unit, name=name)
+    figures.append(("Densities of measured and predicted values at three levels of the measured ones.", figure))
+    if profiles.xy is not None:
+        top = outcome.observed[:, 0]
+        safe = np.where(top > 0, top, np.nan)
+        bias = {model: 100 * (mean[:, 0] - top) / safe for model, mean in means.items()}
+        ground_unit = "degrees" if profiles.xy_m is None else "m"
+        x, y = profiles.xy.T
+        figure = relative_bias_figure(x, y, bias, ground_unit=ground_unit)
+        figures.append((f"Relative bias at {layers[0]}: (predicted - measured) / measured.", figure))
+    return figures
+
+
+def zone_table(outcome: Outcome, zones: np.ndarray) -> pd.DataFrame:
+    """Return the accuracy of each candidate in each zone with three test values or more, all targets together."""
+    rows = []
+    for zone in np.unique(zones):
+        for name, predicted in outcome.predicted.items():
+            mean = _mean_of_repeats(predicted)[zones == zone].ravel()
+            observed = outcome.observed[zones == zone].ravel()
+            known = np.isfinite(mean) & np.isfinite(observed)
+            if known.sum() >= 3:
+                figures = regression_metrics(observed[known], mean[known])
+                row = {"zone": zone, "model": name, "n": int(known.sum())}
+                rows.append(row | {f"test_{metric}": figures[metric] for metric in ("r2", "rmse", "bias")})
+    return pd.DataFrame(rows)
+
+
+def _mean_of_repeats(predicted: np.ndarray) -> np.ndarray:
+    """Return the mean over repeats, shape (n, n_targets), NaN where a row was never tested."""
+    count = np.isfinite(predicted).sum(axis=0)
+    total = np.nansum(predicted, axis=0)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
