@@ -55,9 +55,10 @@ def trained_model(estimator=None, valid_range=(0.0, 100.0)) -> PixelModel:
     return PixelModel(estimator.fit(X, 100 * share), features, (Target("share_pct", "%", valid_range),))
 
 
-def save_trained_model(folder: Path, **options) -> PixelModel:
+def save_trained_model(folder: Path, *, metrics=None, **options) -> PixelModel:
     """Write that model to a folder."""
     model = trained_model(**options)
     training = TrainingCard(n_samples=60, recipe_sha256="-", table_sha256="-")
-    save_model(model, folder, name="share", study="test", preprocessing=["cars", "svr"], training=training)
+    card = {"name": "share", "study": "test", "preprocessing": ["cars", "svr"], "metrics": metrics}
+    save_model(model, folder, training=training, **card)
     return model

@@ -250,6 +250,15 @@ def _recipe_error(path: Path, content: dict[str, Any], problem: Any) -> RecipeEr
         return RecipeError(
             path, problem="data.kind is missing", expected=f"one of {', '.join(SOURCES)}", way_out="add it"
         )
+    if problem["type"] == "literal_error":
+        known = [str(value).strip("'") for value in problem["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        near = get_close_matches(str(problem["input"]), known, n=1)
+        return RecipeError(
+            path,
+            problem=f"{where} = {problem['input']!r} is not known",
+            expected=f"one of {', '.join(known)}",
+            way_out=f"did you mean {near[0]}?" if near else f"correct {where}",
+        )
     if not where:  # a check across sections, whose message names the key to change
         return RecipeError(path, problem=_message(problem), way_out="correct the recipe")
     return RecipeError(path, problem=f"{where}: {_message(problem)}", way_out=f"correct {where}")
@@ -261,6 +270,8 @@ def _message(problem: Any) -> str:
         return "this key is required"
     if problem["type"] == "union_tag_invalid":
         return f"kind = '{problem['ctx']['tag']}' is not one of {', '.join(SOURCES)}"
+    if problem["type"] == "string_pattern_mismatch":
+        return "only letters, digits and the characters _ . - are allowed, with a letter or digit first"
     return str(problem["msg"]).removeprefix("Value error, ")
 
 

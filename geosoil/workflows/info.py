@@ -83,10 +83,22 @@ def _describe_model(folder: Path) -> Pairs:
         ("samples", str(card.training.n_samples)),
         ("created", f"{card.created} with geosoil {card.versions.get('geosoil', '?')}"),
     ]
-    for protocol, figures in card.metrics.items():
-        shown = ", ".join(f"{name} {value:.3g}" for name, value in figures.items() if isinstance(value, float))
-        pairs.append((protocol, shown))
+    for split, figures in card.metrics.items():
+        # A card of schema 1 has the figures of its one target without the target's name.
+        by_target = figures if all(isinstance(values, dict) for values in figures.values()) else {"": figures}
+        pairs += [(f"accuracy, {split}", f"{name}  {_accuracy(values)}".strip()) for name, values in by_target.items()]
     return pairs
+
+
+def _accuracy(figures: dict[str, Any]) -> str:
+    """Return the figures of test rows, with their 95 % intervals where they are known."""
+    texts = []
+    for name in ("r2", "rmse", "rpiq"):
+        value, low, high = (figures.get(f"test_{name}{end}") for end in ("", "_low", "_high"))
+        if value is not None:
+            interval = "" if low is None or high is None else f" [{low:.3g} to {high:.3g}]"
+            texts.append(f"test_{name} {value:.3g}{interval}")
+    return ", ".join(texts) or ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
 
 
 def _describe_spectra(path: str) -> Pairs:

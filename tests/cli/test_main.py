@@ -128,3 +128,15 @@ def test_init_prints_a_recipe_that_is_one(tmp_path, geosoil):
 
     (tmp_path / "recipe.toml").write_text(geosoil("init", "gf5").out)
     assert read_recipe(tmp_path / "recipe.toml").recipe.name == "as_svr"
+
+
+def test_info_of_a_model_has_its_accuracy_on_test_rows_with_the_interval(tmp_path, geosoil):
+    of_test_rows = {"r2": 0.71, "r2_low": 0.6, "r2_high": 0.8, "rmse": 9.0}
+    figures = {f"test_{name}": value for name, value in of_test_rows.items()} | {"train_r2": 0.99}
+    save_trained_model(tmp_path / "share", metrics={"random": {"share_pct": figures}})
+    out = geosoil("info", str(tmp_path / "share")).out
+    assert "accuracy, random" in out
+    assert "share_pct  test_r2 0.71 [0.6 to 0.8], test_rmse 9" in out
+    assert "0.99" not in out
+    assert "accuracy, nested" in geosoil("info", "as_svr").out
+    assert "test_r2 0.758, test_rmse 33.1" in geosoil("info", "as_svr").out

@@ -83,8 +83,8 @@ def test_a_recipe_of_a_soil_property_keeps_its_settings(tmp_path):
         ('study = "gf5_inversion"', "study = [1]", "study = [1]"),
         ("[fusion]", "[fusions]", "unknown key fusions"),
         ("n_runs = 50", "n_run = 50", "features.selection.n_run"),
-        ('kind = "svr"', 'kind = "svm2"', "model.kind: "),
-        ('kind = "svr"', "kind = [1]", "model.kind: "),
+        ('kind = "svr"', 'kind = "svm2"', "model.kind = "),
+        ('kind = "svr"', "kind = [1]", "model.kind = "),
         ('split = "kfold"', "split = [[1]]", "validation.split"),
     ],
 )

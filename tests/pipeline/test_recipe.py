@@ -76,7 +76,7 @@ def test_a_valid_recipe_of_each_kind_of_data_is_read(tmp_path, kind):
         (('use = "mix"', 'use = "laboratory"'), "features.use = 'laboratory' gives a model that no cube can be mapped"),
         (('use = "mix"', "use = mix"), "recipe.toml: not valid TOML"),
         (('cube = "cube.tif"', 'cube = "cube.tif"\ndrop_nm = [[1400, 1300]]'), "data.drop_nm"),
-        (("[features]", '[features]\npreprocessing = [{ step = "snf" }]'), "features.preprocessing.0.step: "),
+        (("[features]", '[features]\npreprocessing = [{ step = "snf" }]'), "features.preprocessing.0.step = "),
         (
             ("[features]", '[features]\npreprocessing = [{ step = "savitzky_golay", window_bands = 10 }]'),
             "window_bands must be odd",
@@ -90,7 +90,7 @@ def test_a_valid_recipe_of_each_kind_of_data_is_read(tmp_path, kind):
         (("[validation]", '[validation]\nsplit = "published_rank"'), "leaks: name an honest split before it"),
         (("[validation]", '[validation]\nsplit = ["random", "random"]'), "validation.split names a split twice"),
         (("[validation]", '[validation]\nsplit = "kfold"'), "'kfold' is not one of random, rank"),
-        (("[validation]", '[model]\ncompare = ["pls", "plsr"]\n[validation]'), "model.compare.1.kind: "),
+        (("[validation]", '[model]\ncompare = ["pls", "plsr"]\n[validation]'), "model.compare.1.kind = "),
         (("[validation]", '[model]\ncompare = ["pls", "pls"]\n[validation]'), "two models of compare have the name"),
         (
             ("[validation]", '[[model.compare]]\nkind = "pls"\nsettings = { n_folds = 1 }\n[validation]'),
@@ -224,3 +224,24 @@ def test_candidates_take_the_recipes_settings_and_change_them_by_entry():
     assert (plain.features.selection.method, own.features.selection.method) == ("cars", "none")
     assert plain.features.fusion == own.features.fusion == recipe.features.fusion
     assert recipe.candidate().kind == "pls"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ('kind = "table"', 'kind = "table"', None),
+        (
+            "[validation]",
+            '[model]\nkind = "plz"\n[validation]',
+            "model.kind = 'plz' is not known; expected one of pls, ",
+        ),
+        ("[validation]", '[model]\nkind = "plz"\n[validation]', "did you mean pls?"),
+        ('name = "clay"', 'name = "../x"', "only letters, digits and the characters _ . - are allowed"),
+    ],
+)
+def test_a_misspelt_choice_is_answered_with_the_nearest_one(old, new, line, tmp_path):
+    case = TableRecipe(tmp_path)
+    if line is None:
+        assert case.loaded((old, new)).recipe.name == "clay"
+    else:
+        assert line in case.refusal(RecipeError, (old, new))

@@ -144,7 +144,8 @@ def require_column(path: Path, table: pd.DataFrame, name: str) -> None:
     columns = [str(column) for column in table.columns if column != "geometry"]
     matches = get_close_matches(name.lower(), [column.lower() for column in columns], n=1, cutoff=0.5)
     nearest = next((column for column in columns if matches and column.lower() == matches[0]), None)
-    problem = f'column "{name}" is missing (columns: {", ".join(columns[:12])})'
+    more = ", ..." if len(columns) > 12 else ""
+    problem = f'column "{name}" is missing (columns: {", ".join(columns[:12])}{more})'
     raise SamplesError(
         path, problem=problem, way_out=f"did you mean {nearest}?" if nearest else "choose one of the columns"
     )

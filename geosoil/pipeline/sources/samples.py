@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import pandas as pd
 
 from geosoil.errors import SamplesError
 from geosoil.estimators.base import FEW_SAMPLES, FEWEST_SAMPLES
+from geosoil.io.journal import Identity
 from geosoil.io.tables.reader import (
     has_value,
     list_ids,
@@ -319,10 +319,8 @@ def _check_names(path: str, rows: TrainingRows, recipe: Recipe) -> None:
 
 def _hash(rows: TrainingRows) -> str:
     """Return the hash of all values that decide a model."""
-    digest = hashlib.sha256()
-    arrays = [rows.X, rows.y, rows.auxiliary, rows.laboratory, rows.neighbours]
+    names = ("X", "y", "auxiliary", "laboratory", "neighbours")
+    arrays = {name: getattr(rows, name) for name in names}
     if rows.library is not None:
-        arrays += [rows.library.X, rows.library.y, rows.library.auxiliary]
-    for array in arrays:
-        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+        arrays |= {f"library {name}": getattr(rows.library, name) for name in ("X", "y", "auxiliary")}
+    return Identity.of({}, arrays).sha256
