@@ -63,3 +63,23 @@ def test_what_is_hard_for_both_models_cancels_in_their_difference():
     assert difference.low < difference.estimate < difference.high < 0
     single = bootstrap_interval(RMSE, observed, better[None])
     assert difference.high - difference.low < 0.2 * (single.high - single.low)
+
+
+def test_the_ends_of_the_interval_are_quantiles_of_equal_tails():
+    rng = np.random.default_rng(4)
+    observed = np.zeros(300)
+    predicted = rng.exponential(1, 300)
+    interval = bootstrap_interval(BIAS, observed, predicted[None], n_resamples=4000, level=0.8)
+    error = predicted.std() / np.sqrt(300)
+    assert interval.high - predicted.mean() == pytest.approx(1.2816 * error, rel=0.1)
+    assert predicted.mean() - interval.low == pytest.approx(1.2816 * error, rel=0.1)
+
+
+def test_by_default_a_thousand_resamples_of_seed_0_give_95_percent():
+    rng = np.random.default_rng(5)
+    observed, predicted, other = rng.normal(size=20), rng.normal(size=(1, 20)), rng.normal(size=(1, 20))
+    settings = {"n_resamples": 1000, "level": 0.95, "seed": 0}
+    assert bootstrap_interval(RMSE, observed, predicted) == bootstrap_interval(RMSE, observed, predicted, **settings)
+    difference = paired_difference(RMSE, observed, predicted, other)
+    assert difference == paired_difference(RMSE, observed, predicted, other, **settings)
+    assert difference != paired_difference(RMSE, observed, predicted, other, n_resamples=1001)

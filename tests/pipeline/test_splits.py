@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from pyproj import CRS
 
 from geosoil.errors import RecipeError, SamplesError
@@ -141,3 +142,42 @@ def test_only_published_splits_leak_and_their_meaning_says_so():
     assert leaking == {name for name in SPLITS if name.startswith("published")}
     assert all("leaks" in SPLITS[name].meaning for name in leaking)
     assert {split.leaks for split in SPLITS.values()} == {"", "selection", "settings"}
+
+
+def test_the_defaults_are_those_of_the_documentation():
+    assert ValidationSettings().model_dump() == {
+        "split": ["random"], "n_folds": 10, "n_repeats": 1, "block_m": None, "buffer_m": None, "test_share": 0.25,
+        "n_train": None, "n_labels": None, "n_components": None, "mahalanobis": False, "n_seeds": 1999, "processes": 2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", [{"test_share": 1.0}, {"test_share": 0.0}, {"n_folds": 1}, {"n_repeats": 0}])
+def test_settings_that_test_nothing_or_everything_are_refused(settings):
+    with pytest.raises(ValidationError):
+        ValidationSettings(**settings)
+
+
+@pytest.mark.parametrize("name", ["rank", "site_out", "folds", "buffer", "kennard_stone", "published_rank"])
+def test_a_split_without_repeats_has_repeat_0(name, rows):
+    settings = ValidationSettings(n_folds=4, n_repeats=2, buffer_m=100.0, n_train=20)
+    assert {split.repeat for split in divide(name, rows, settings, seed=0)} == {0}
+
+
+def test_the_table_states_what_each_split_needs_and_how_its_figures_are_read():
+    def with_flag(flag):
+        return {name for name, split in SPLITS.items() if getattr(split, flag)}
+
+    assert with_flag("makes_folds") == {"random", "groups", "spatial"}
+    assert with_flag("keeps_groups") == {"groups", "site_out", "spatial"}
+    assert with_flag("is_random") == {"random", "holdout"}
+    needs = {name: set(split.needs) for name, split in SPLITS.items() if split.needs}
+    assert needs == {
+        "groups": {"group"}, "site_out": {"group"}, "folds": {"folds"}, "spatial": {"places"},
+        "buffer": {"places", "buffer_m"},
+    }  # fmt: skip
+
+
+def test_a_row_exactly_at_the_buffer_is_not_learned_from(rows):
+    line = replace(rows, xy=np.column_stack([np.arange(N) * 10.0, np.zeros(N)]))
+    first = divide("buffer", line, ValidationSettings(buffer_m=20.0), seed=0)[0]
+    assert first.train.tolist() == list(range(3, N))

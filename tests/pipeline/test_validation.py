@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pyproj import CRS
 from small_rows import candidate, patch_rows, spectral_rows
 
 from geosoil.errors import SamplesError
@@ -152,3 +153,44 @@ def test_only_published_protocols_are_marked_as_leaking():
     parts |= {"folds": np.empty((1, 0), int), "splits": [], "details": {}}
     assert Outcome("published_rank", **parts).leaks
     assert not Outcome("random", **parts).leaks
+
+
+def test_ten_training_rows_and_one_test_row_are_enough():
+    rows = spectral_rows()
+    few = validate("holdout", recipe(n_train=10), rows, [pls(max_components=2, n_folds=2)])
+    assert np.isfinite(few.predicted["PLSR"]).sum() == 38
+    xy, crs = np.column_stack([np.arange(48) * 1000.0, np.zeros(48)]), CRS.from_epsg(32633)
+    each = validate("buffer", recipe(buffer_m=1.0), replace(rows, xy=xy, crs=crs), [pls(max_components=2)])
+    assert {len(split.test) for split in each.splits} == {1}
+
+
+def test_rows_that_no_split_tests_have_no_fold_and_no_prediction():
+    outcome = validate("holdout", recipe(test_share=0.5), spectral_rows(), [pls()])
+    untested = outcome.folds[0] == -1
+    assert untested.sum() == 24
+    assert np.isnan(outcome.predicted["PLSR"][0, untested]).all()
+    assert outcome.table.n.item() == 24
+
+
+def test_the_spread_over_two_splits_is_known():
+    outcome = validate("random", recipe(n_folds=2), spectral_rows(), [pls()])
+    by_split = rmse_by_split(outcome.predicted["PLSR"], outcome.observed, outcome.folds)
+    assert len(by_split) == 2
+    assert outcome.table.test_rmse_sd.item() == pytest.approx(abs(by_split[0] - by_split[1]) / np.sqrt(2))
+
+
+def test_all_depths_of_a_logarithm_have_an_r2_of_ln_and_a_prediction_of_zero_has_none():
+    rows = patch_rows()
+    targets = tuple(target.model_copy(update={"log": "naive"}) for target in rows.targets)
+    outcome = validate("random", recipe(), replace(rows, targets=targets), [candidate("forest")])
+    assert np.isfinite(outcome.table.test_r2_ln).all()
+    outcome.predicted["Forest"][0, 0, 0] = 0.0
+    assert np.isfinite(replace(outcome).table.test_r2_ln).all()
+
+
+def test_single_values_are_resampled_for_one_target():
+    outcome = validate("random", recipe(), spectral_rows(), [pls()])
+    expected = bootstrap_interval(
+        METRICS["rmse"].function, outcome.observed[:, 0], outcome.predicted["PLSR"][:, :, 0], n_resamples=500
+    )
+    assert outcome.table.test_rmse_low.item() == expected.low

@@ -34,3 +34,14 @@ def test_few_samples_are_not_called_clustered():
     clusters = (rng.uniform(0, 10_000, (4, 1, 2)) + rng.normal(0, 10, (4, 5, 2))).reshape(-1, 2)
     assert is_clustered(clusters)
     assert not is_clustered(clusters[:19])
+
+
+def test_the_ratio_of_a_triangle_and_of_a_square_is_that_of_the_formula():
+    triangle, square = np.array([[0, 0], [1, 0], [0, 1]]), np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+    assert clark_evans_ratio(triangle) == pytest.approx(2 * np.sqrt(6))  # mean distance 1, 3 points on an area of 0.5
+    assert clark_evans_ratio(square) == pytest.approx(4)  # mean distance 1, 4 points on an area of 1
+
+
+def test_the_nearest_neighbour_counts_and_not_the_second():
+    pairs = np.array([[0, 0], [0, 1], [10, 0], [10, 1], [0, 10], [0, 11], [10, 10], [10, 11]], float)
+    assert clark_evans_ratio(pairs) == pytest.approx(1 / (0.5 / np.sqrt(8 / 110)))
