@@ -121,3 +121,9 @@ def test_a_resumed_run_reports_what_was_finished():
     assert resumed_note(12, "blocks") == "resumed: 12 blocks were already finished"
     assert resumed_note(1, "blocks") == "resumed: 1 block was already finished"
     assert json.loads(Identity({"seed": 1}).seal(b"").partition(b"\n")[0])["made_of"] == {"seed": 1}
+
+
+def test_the_order_of_settings_does_not_change_an_identity():
+    first = Identity.of({"seed": 1, "network": {"epochs": 5, "hidden": [8, 4]}})
+    assert first.sha256 == Identity.of({"network": {"hidden": [8, 4], "epochs": 5}, "seed": 1}).sha256
+    assert first.sha256 != Identity.of({"seed": 1, "network": {"epochs": 5, "hidden": [4, 8]}}).sha256

@@ -1,0 +1,116 @@
+"""The sections of a report say what the figures mean, and draw what the rows hold."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from pyproj import CRS
+from small_rows import candidate, patch_rows, spectral_rows
+
+from geosoil.pipeline.splits import ValidationSettings
+from geosoil.pipeline.validation import validate
+from geosoil.report.sections import data_section
+from geosoil.report.validation_sections import validation_section, zone_table
+
+UTM = CRS.from_epsg(32633)
+
+
+def validated(rows, split="random", kinds=("pls",), **settings):
+    validation = ValidationSettings(processes=1, **{"n_folds": 3} | settings)
+    recipe = SimpleNamespace(name="small", seed=0, validation=validation)
+    return validate(split, recipe, rows, [candidate(kind) for kind in kinds])
+
+
+def at_places(rows, xy):
+    return replace(rows, xy=xy, crs=UTM)
+
+
+def captions(section):
+    return " ".join(caption for caption, _ in section.figures)
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    rng = np.random.default_rng(0)
+    return (rng.uniform(0, 10_000, (6, 1, 2)) + rng.normal(0, 30, (6, 8, 2))).reshape(-1, 2)
+
+
+def test_random_folds_of_clustered_samples_are_warned_of_first(clusters):
+    rows = at_places(spectral_rows(), clusters)
+    section = validation_section(validated(rows), rows)
+    assert section.text[0].startswith("The samples are clustered")
+    assert "spatial" in section.text[0]
+
+
+def test_there_is_no_warning_where_samples_are_spread_or_blocks_are_tested(clusters):
+    spread = at_places(spectral_rows(), np.random.default_rng(1).uniform(0, 10_000, (48, 2)))
+    assert "clustered" not in " ".join(validation_section(validated(spread), spread).text)
+    rows = at_places(spectral_rows(), clusters)
+    blocks = validated(rows, "spatial", block_m=2000.0)
+    assert "clustered" not in " ".join(validation_section(blocks, rows).text)
+
+
+def test_a_published_protocol_is_marked_in_its_title_and_does_not_claim_to_be_honest():
+    rows = spectral_rows()
+    section = validation_section(validated(rows, "published_settings", n_repeats=1), rows)
+    assert section.title.endswith("(leaks)")
+    assert "made again inside the training rows" not in " ".join(section.text)
+    honest = validation_section(validated(rows), rows)
+    assert "leaks" not in honest.title
+    assert "made again inside the training rows" in " ".join(honest.text)
+
+
+def test_the_map_of_the_folds_is_drawn_where_places_are_known(clusters):
+    rows = at_places(spectral_rows(), clusters)
+    assert "The fold that tests each sample" in captions(validation_section(validated(rows), rows))
+    without = spectral_rows()
+    assert "The fold that tests each sample" not in captions(validation_section(validated(without), without))
+
+
+def test_repeats_and_a_second_model_are_drawn_only_where_there_are_some():
+    rows = spectral_rows()
+    one = captions(validation_section(validated(rows), rows))
+    assert "each repeat" not in one
+    assert "RMSE compared with" not in one
+    several = captions(validation_section(validated(rows, kinds=("pls", "ridge"), n_repeats=3), rows))
+    assert "R² of each repeat" in several
+    assert "RMSE compared with PLSR" in several
+
+
+def test_learning_curves_of_networks_have_a_pair_of_lines_for_each_split():
+    rows = spectral_rows()
+    section = validation_section(validated(rows, kinds=("resnet",)), rows)
+    (figure,) = [figure for caption, figure in section.figures if caption.startswith("Losses by epoch")]
+    assert len(figure.axes[0].lines) == 2 * 3
+
+
+def test_depths_are_drawn_by_layer_and_the_figure_of_all_depths_is_explained():
+    rows = at_places(patch_rows(), np.random.default_rng(1).uniform(0, 10_000, (48, 2)))
+    section = validation_section(validated(rows, kinds=("forest",)), rows)
+    assert "'all depths' pools all layers" in " ".join(section.text)
+    by_depth = next(figure for caption, figure in section.figures if caption == "R² by depth.")
+    assert [label.get_text() for label in by_depth.axes[0].get_xticklabels()] == ["0-10 cm", "10-30 cm", "30-60 cm"]
+    assert "Densities of measured and predicted values" in captions(section)
+    assert "Relative bias at 0-10 cm" in captions(section)
+
+
+def test_zones_have_their_own_figures_and_those_of_two_values_none():
+    rows = replace(spectral_rows(), zones=np.array(["north"] * 30 + ["south"] * 16 + ["isle"] * 2))
+    outcome = validated(rows)
+    table = zone_table(outcome, rows.zones).set_index("zone")
+    assert list(table.index) == ["north", "south"]
+    error = outcome.predicted["PLSR"][0, :30, 0] - outcome.observed[:30, 0]
+    assert table.loc["north", "test_rmse"] == pytest.approx(np.sqrt(np.mean(error**2)))
+    assert table.n.tolist() == [30, 16]
+
+
+def test_the_section_of_the_data_names_bands_patches_and_the_logarithm():
+    rows = spectral_rows()
+    log = replace(rows, targets=(rows.targets[0].model_copy(update={"log": "smearing"}),))
+    text = " ".join(data_section(log).text)
+    assert "48 samples at 30 bands from 400 to 2400 nm." in text
+    assert "Duan's factor" in text
+    assert "patch of 5 x 5 cells" in " ".join(data_section(patch_rows()).text)
+    (_, statistics), *_ = data_section(rows).tables
+    assert {"soc_pct (%)", "library", "library, auxiliary property"} <= set(statistics.index)
