@@ -29,10 +29,14 @@ WRITING_BYTES_A_BAND, MOST_BANDS_WRITTEN = 4 * 2**20, 16  # the tiles of a COG h
 
 @dataclass(frozen=True)
 class MapJob:
-    """What is to be mapped: a model, the bands it reads, and what it leaves out.
+    """A map that is to be computed: the bands that are read, and the prediction that runs on every block.
 
-    source `(band, y, x)`: the model's bands in its order, then those of the bare-soil test and of the mask that it does
-    not read itself; only these are ever asked of the file.
+    Parameters
+    ----------
+    source : DataArray of shape (band, y, x)
+        The bands of the model in its order, then the bands that only the bare-soil test or the mask needs. No other
+        band is read from the file.
+    predict : PredictBlock
     """
 
     source: xr.DataArray
@@ -44,12 +48,12 @@ class MapJob:
         return self.predict.outputs
 
     def on(self, device: str) -> MapJob:
-        """Return the same with its model on "cpu" or "cuda"."""
+        """Return the same job with its model on "cpu" or "cuda"."""
         model = self.predict.model
         return self if device == "cpu" else replace(self, predict=replace(self.predict, model=model.on(device)))
 
     def working_bytes(self, window: tuple[int, int]) -> int:
-        """Return the most that one block whose window is (y, x) pixels, halo included, holds in memory at a time."""
+        """Return the largest memory in bytes that one block needs; its window is (y, x) pixels, halo included."""
         model = self.predict.model
         # Values as stored, as float32, and those with a halo added; a result, and its bytes on the way to the store.
         each = 12 * self.source.sizes["band"] + 12 * len(self.outputs) + model.bytes_per_pixel
@@ -57,16 +61,16 @@ class MapJob:
 
     @property
     def writing_bytes(self) -> int:
-        """The most that statistics, the copy to a COG and the quicklook hold in memory at a time."""
+        """The largest memory in bytes that statistics, the copy to a COG and the quicklook need."""
         return WRITING_BYTES + min(len(self.outputs), MOST_BANDS_WRITTEN) * WRITING_BYTES_A_BAND
 
     @property
-    def stored_bytes_a_pixel(self) -> float:
-        """Bytes that the files store of the bands of a pixel, before compression; where they do not say, as float32."""
+    def stored_bytes_per_pixel(self) -> float:
+        """Bytes per pixel that the files store for these bands, before compression; float32 is assumed if unknown."""
         return float(self.source.encoding.get(STORED_BYTES, 4.0) * self.source.sizes["band"])
 
     def blocks(self, block: int | tuple[int, int] | None = None) -> Blocks:
-        """Cut it into blocks, in pixels a side or (y, x); by default as suits the file. No value depends on it."""
+        """Divide the map into blocks of a side in pixels, or (y, x); by default, a size that suits the file is chosen."""
         model = self.predict.model
         return cut_blocks(
             self.predict,
@@ -89,14 +93,34 @@ def map_model(
     mask: xr.DataArray | None = None,
     block: int | None = None,
 ) -> xr.DataArray:
-    """Map a model over a raster, lazily: `(output, y, x)` float32 on the raster's own grid, NaN = no data.
+    """Map a model over a raster, lazily.
 
-    raster `(band, y, x)`; `bands` are those that the model reads, in its order (as `match_bands` finds them), by
-    default its features' names. `outputs` are the kinds of the bands of the map. A pixel with no data in any of the
-    bands read, left out by `bare_soil`, or where `mask` `(1, y, x)` is 0 or no data, is no data. The values do not
-    depend on `block`, the side of a block in pixels.
+    Parameters
+    ----------
+    model : Model
+    raster : DataArray of shape (band, y, x)
+    bands : sequence of str, optional
+        The bands that the model reads, in its order, as `match_bands` finds them; default: its features.
+    outputs : sequence of str
+        Kinds of the bands of the map.
+    bare_soil : BareSoil, optional
+        Pixels that are not bare soil become nodata.
+    mask : DataArray of shape (1, y, x), optional
+        Pixels where it is 0 or nodata become nodata.
+    block : int, optional
+        Side of a block in pixels; the values do not depend on it.
 
-    Raises GridError where the mask lies on another grid, ModelFileError for outputs that the model does not have.
+    Returns
+    -------
+    DataArray of shape (output, y, x)
+        float32 on the grid of the raster; NaN where a band that is read has no data.
+
+    Raises
+    ------
+    GridError
+        If the mask is on another grid.
+    ModelFileError
+        If the model does not have one of the outputs.
     """
     job = prepare_map(model, raster, bands=bands, outputs=outputs, bare_soil=bare_soil, mask=mask)
     return lazy_raster(job.blocks(block), job.source)
@@ -111,7 +135,7 @@ def prepare_map(
     bare_soil: BareSoil | None = None,
     mask: xr.DataArray | None = None,
 ) -> MapJob:
-    """Bring together what `map_model` maps, arguments as there, without cutting it into blocks yet."""
+    """Return the job that `map_model` computes, before it is divided into blocks; the parameters are the same."""
     names = list(bands if bands is not None else [feature.name for feature in model.features])
     extra = list(bare_soil.bands(raster)) if bare_soil is not None else []
     read = [*names, *(name for name in dict.fromkeys(extra) if name not in names)]
@@ -126,7 +150,7 @@ def prepare_map(
 
 @dataclass(frozen=True)
 class PredictBlock:
-    """What runs on every block: the model on its bands; the bare-soil test and the mask on those behind them."""
+    """The prediction of one block: the model reads the first bands, bare-soil test and mask those after them."""
 
     model: Model
     n_features: int
@@ -138,7 +162,7 @@ class PredictBlock:
     def __call__(self, block: Block, clipped: np.ndarray | None = None) -> Block:
         """Return the outputs of a block within their valid ranges.
 
-        clipped: `(output, 2)`, to which the numbers of pixels that were below and above the valid range are added.
+        If `clipped`, shape (output, 2), is given, the numbers of pixels below and above the valid range are added to it.
         """
         halo = self.model.halo
         inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]

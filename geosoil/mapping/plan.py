@@ -178,7 +178,9 @@ def plan_map(
     n_pixels = sum((rows.stop - rows.start) * (cols.stop - cols.start) for rows, cols in _windows(blocks))
     seconds_per_pixel = _seconds_per_pixel(job, blocks) if timed and probe else None
     seconds = None if seconds_per_pixel is None else seconds_per_pixel * blocks.rows[-1] * blocks.cols[-1] / len(blocks)
-    return Plan(blocks, n_threads, n_blocks, limit, needed, int(job.stored_bytes_a_pixel * n_pixels), seconds, workers)
+    return Plan(
+        blocks, n_threads, n_blocks, limit, needed, int(job.stored_bytes_per_pixel * n_pixels), seconds, workers
+    )
 
 
 def _choices(threads: int, n_prefetch: int, workers: int) -> Iterator[tuple[int, int, int]]:
