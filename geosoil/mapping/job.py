@@ -70,7 +70,7 @@ class MapJob:
         return float(self.source.encoding.get(STORED_BYTES, 4.0) * self.source.sizes["band"])
 
     def blocks(self, block: int | tuple[int, int] | None = None) -> Blocks:
-        """Divide the map into blocks of a side in pixels, or (y, x); by default, a size that suits the file is chosen."""
+        """Divide the map into blocks of a side in pixels, or (y, x); the default suits the file."""
         model = self.predict.model
         return cut_blocks(
             self.predict,
@@ -162,7 +162,7 @@ class PredictBlock:
     def __call__(self, block: Block, clipped: np.ndarray | None = None) -> Block:
         """Return the outputs of a block within their valid ranges.
 
-        If `clipped`, shape (output, 2), is given, the numbers of pixels below and above the valid range are added to it.
+        The numbers of pixels below and above the valid range are added to `clipped`, shape (output, 2), if given.
         """
         halo = self.model.halo
         inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]
