@@ -16,7 +16,7 @@ class _Part(BaseModel):
 
 
 class FeatureCard(_Part):
-    """A band the model was fitted on; `used` says whether its predictions depend on it."""
+    """A column that the model was fitted on; `used` is whether its predictions depend on it."""
 
     name: str
     wavelength_nm: float | None = None
@@ -27,7 +27,7 @@ class FeatureCard(_Part):
 
 
 class TargetCard(_Part):
-    """A band the model writes."""
+    """A property that the model predicts."""
 
     name: str
     unit: str
@@ -35,7 +35,7 @@ class TargetCard(_Part):
 
 
 class TrainingCard(_Part):
-    """What the model learned from."""
+    """The data that the model was fitted to."""
 
     n_samples: int
     recipe_sha256: str
@@ -44,21 +44,21 @@ class TrainingCard(_Part):
 
 
 class GridCard(_Part):
-    """The grid of the covariates at training: CRS as "EPSG:32755" or WKT, sides of a pixel (x, y) in its unit."""
+    """The grid of the covariates at training: its CRS as "EPSG:32755" or WKT, and the sides (x, y) of a pixel."""
 
     crs: str
     resolution: tuple[float, float]
 
     @classmethod
     def of(cls, grid: Grid) -> GridCard:
-        """Describe a grid that has a CRS."""
+        """Return the card of a grid that has a CRS."""
         assert grid.crs is not None
         code, t = grid.crs.to_epsg(), grid.transform
         sides = (float((t.a**2 + t.d**2) ** 0.5), float((t.b**2 + t.e**2) ** 0.5))
         return cls(crs=f"EPSG:{code}" if code else grid.crs.to_wkt(), resolution=sides)
 
     def pixel(self) -> Grid:
-        """Return one pixel of such a grid, at the origin of its CRS."""
+        """Return a grid of one such pixel at the origin of the CRS."""
         return Grid(_crs(self.crs), Affine.scale(self.resolution[0], -self.resolution[1]), 1, 1)
 
     @field_validator("crs")
@@ -71,7 +71,7 @@ class GridCard(_Part):
     @classmethod
     def _positive(cls, sides: tuple[float, float]) -> tuple[float, float]:
         if min(sides) <= 0:
-            msg = "sides of a pixel are more than 0"
+            msg = "the sides of a pixel must be larger than 0"
             raise ValueError(msg)
         return sides
 
@@ -82,7 +82,7 @@ def _crs(text: str) -> CRS:
 
 
 class DescentCard(_Part):
-    """A model that this one was fine-tuned from: the hash of its files (or what they would hold), and what it knew."""
+    """A model that this one was fine-tuned from: the hash of its files, its target and its number of samples."""
 
     sha256: str
     name: str = ""
@@ -92,11 +92,11 @@ class DescentCard(_Part):
 
 
 class MemberCard(_Part):
-    """What a model is, apart from how it was made: alone, or inside a model of models.
+    """The part of a card that a model and each member of a composite model have.
 
-    `estimator` is the tree of types, parameters and names of arrays that `models/store.py` reads. `kind` says what
-    decides the value of a cell: its own pixel, or the patch of `patch_size` x `patch_size` pixels around it; or that
-    the model is made of `members`, as `models/compose.py` has it, and has no estimator of its own.
+    `estimator` is the tree of types, parameters and names of arrays that `models/store.py` reads. `kind` is "pixel" if
+    the value of a cell depends on its own pixel, "patch" if it depends on `patch_size` x `patch_size` pixels around it.
+    The other kinds are composite models (`models/compose.py`), which have `members` and no estimator.
     """
 
     kind: Literal["pixel", "patch", "ensemble", "cascade", "multi_target"] = "pixel"

@@ -1,4 +1,4 @@
-"""Models made of models: the mean of several, several targets, and a property that is a covariate of another.
+"""Composite models: the mean of several models, several targets, and a property that is a covariate of another.
 
 Ensemble   block ─┬─▶ member 1 ─┐
                   ├─▶ member 2 ─┼─▶ mean
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class CompositeModel(ABC):
-    """What models of models share: one list of features, which every member finds by their names."""
+    """The base of composite models: one list of features, in which every member finds its own by name."""
 
     @property
     @abstractmethod
     def members(self) -> tuple[Any, ...]:
-        """The models it is made of."""
+        """The models that it consists of."""
 
     @property
     @abstractmethod
@@ -51,7 +51,7 @@ class CompositeModel(ABC):
 
     @cached_property
     def training_columns(self) -> tuple[Feature, ...]:
-        """Every column that a member was fitted on; its range at training is the one that all members know."""
+        """All columns that a member was fitted on, with the range that all members have seen."""
         found: dict[str, Feature] = {}
         for feature in (feature for member in self.members for feature in member.training_columns):
             if feature.name not in self.intermediate_targets:
@@ -110,7 +110,7 @@ class CompositeModel(ABC):
         return predicted
 
     def _block_of(self, member: Any, bands: dict[str, np.ndarray], halo: int) -> Block:
-        """Return what a member reads of bands `(y, x)` that carry `halo` pixels of context: its own, and no more."""
+        """Return the bands that a member reads, with the halo that it needs instead of `halo` pixels."""
         cut = halo - member.halo
         return np.stack([_inner(bands[feature.name], cut) for feature in member.features])
 
@@ -120,9 +120,20 @@ class CompositeModel(ABC):
 
 @dataclass(frozen=True)
 class Ensemble(CompositeModel):
-    """The mean of models of the same targets: nets of several seeds, or a forest and a net.
+    """The mean of models with the same targets, for example networks of several seeds, or a forest and a network.
 
-    Raises ValueError for fewer than two models, or models of different targets.
+    Parameters
+    ----------
+    models : tuple of Model
+        Two or more.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two models, or their targets differ.
+
+    Examples
+    --------
 
     >>> from sklearn.linear_model import LinearRegression
     >>> from geosoil.models.contract import Feature, Target
@@ -142,7 +153,7 @@ class Ensemble(CompositeModel):
 
     @property
     def members(self) -> tuple[Any, ...]:
-        """The models whose mean it is."""
+        """The models that are averaged."""
         return self.models
 
     @property
@@ -169,8 +180,8 @@ class Ensemble(CompositeModel):
     def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any feature gives NaN.
 
-        The mean is that of the members' values within the valid range. It lies outside only if all members do.
-        The spread is the standard deviation of the same values (n members as the divisor).
+        The members' values are set to the valid range before they are averaged; the mean is outside only where all
+        members are. The spread is the standard deviation of the same values, with the number of members as divisor.
         """
         bands = self._bands(block)
         each = np.stack([model.predict(self._block_of(model, bands, self.halo)) for model in self.models])
@@ -189,7 +200,7 @@ class Ensemble(CompositeModel):
 
 @dataclass(frozen=True)
 class MultiTargetModel(CompositeModel):
-    """Models of different targets in one: a map of all of them takes one pass over the rasters.
+    """Models of different targets as one model, so that a map of all of them reads the rasters once.
 
     Parameters
     ----------
@@ -263,12 +274,19 @@ class MultiTargetModel(CompositeModel):
 
 @dataclass(frozen=True)
 class Cascade(CompositeModel):
-    """Predict a property first, and give it to a second model as a covariate: pH as a covariate of Pb.
+    """A model that predicts a property first and passes it to a second model as a covariate (pH for Pb).
 
-    The second model reads the first one's targets as features of their names, and covariates of its own.
-    Train it by `fit_cascade`: a second model taught on predictions that the first one made of its own training rows
-    would trust them more than the map can bear.
-    Raises ValueError where the second reads none of the first's targets, or a covariate has the name of one.
+    The second model reads the targets of the first one as features with their names, and covariates.
+    Train it with `fit_cascade`: a second model that learns from predictions which the first one made for its own
+    training rows would rely on them more than the accuracy of the map allows.
+
+    Raises
+    ------
+    ValueError
+        If the second model reads no target of the first one, or a covariate has the name of such a target.
+
+    Examples
+    --------
 
     >>> from sklearn.linear_model import LinearRegression
     >>> from geosoil.models.contract import Feature, Target
@@ -332,7 +350,7 @@ class Cascade(CompositeModel):
 
 
 def _known_to_both(feature_a: Feature, feature_b: Feature) -> Feature:
-    """Return a feature with the range that two models have seen: a class that one of them lacks is not known."""
+    """Return a feature with the range that both models have seen."""
     if (feature_a.wavelength_nm, feature_a.fwhm_nm) != (feature_b.wavelength_nm, feature_b.fwhm_nm):
         msg = (
             f"{feature_a.name} is {feature_a.wavelength_nm} nm to one model and {feature_b.wavelength_nm} nm to another"

@@ -18,14 +18,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PatchModel:
-    """Run a fitted `PatchRegressor` on every cell of a block: the patch around a cell decides its value.
+    """Run a fitted `PatchRegressor` on every cell of a block; the value of a cell depends on the patch around it.
 
-    A block is evaluated densely, with a halo of half a patch that the block engine brings. A cell with no data in any
-    covariate is no data; a gap elsewhere in its patch holds the covariate's training mean.
-    training_columns: the covariates of training. reads: the indices of those in the patches that the estimator was
-    fitted on, rising, as a stored model keeps no other order; None: all. targets: one for each depth that the estimator
-    predicts, in its order. device: where its networks run over blocks, "cpu" or "cuda".
-    Raises ValueError for `reads` that do not rise or are not those of the estimator.
+    Convolutions run over the whole block, with a halo of half a patch that the block engine adds. A cell with nodata in
+    any covariate is nodata; a gap elsewhere in its patch is filled with the training mean of the covariate.
+
+    Parameters
+    ----------
+    estimator : PatchRegressor
+        Fitted.
+    training_columns : tuple of Feature
+        All covariates at training.
+    targets : tuple of Target
+        One for each depth that the estimator predicts, in its order.
+    reads : tuple of int, optional
+        Rising indices of the covariates in the patches that the estimator was fitted on; default: all.
+    device : {"cpu", "cuda"}
+        Where the networks run over blocks.
+
+    Raises
+    ------
+    ValueError
+        If `reads` do not rise, or are not as many as the estimator reads.
     """
 
     estimator: Any

@@ -17,19 +17,34 @@ if TYPE_CHECKING:
     from geosoil.program.lower import LoweredProgram
 
 
-ROWS_BYTES = 24 * 2**20  # of the rows that an estimator predicts at once by itself
+ROWS_BYTES = 24 * 2**20  # bytes of rows that an estimator's own `predict` receives at once
 
 
 @dataclass(frozen=True)
 class PixelModel:
     """Run a fitted scikit-learn estimator on every pixel of a block.
 
-    Preprocessing lives inside the estimator's Pipeline, so training rows and map pixels cannot be treated
-    differently. Only the bands that the fitted estimator can be shown to use are `features`; where its
-    Pipeline cannot be lowered, all are.
+    Preprocessing is part of the estimator's Pipeline, so that training rows and map pixels are treated in the same way.
 
-    `training_columns` are all columns the estimator was fitted on; `resampling` `(used columns, features)` leads from
-    another sensor's bands to them (see `mapping.match`). device: where the lowered program runs, "cpu" or "cuda".
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted scikit-learn estimator or Pipeline.
+    training_columns : tuple of Feature
+        All columns that the estimator was fitted on. Only those that its predictions depend on are `features`; these
+        are all if the Pipeline cannot be lowered to a program.
+    targets : tuple of Target
+    resampling : ndarray of shape (n_used_columns, n_features), optional
+        The matrix from the bands of another sensor to the columns that are used (see `mapping.match`).
+    resampled_features : tuple of Feature
+        The bands of the other sensor.
+    halo : int
+        Always 0: a pixel is predicted from itself.
+    device : {"cpu", "cuda"}
+        Where the lowered program runs.
+
+    Examples
+    --------
 
     >>> from sklearn.linear_model import LinearRegression
     >>> from geosoil.models.contract import Feature, Target
@@ -48,7 +63,7 @@ class PixelModel:
     device: str = "cpu"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Travel to a worker without what can be made again."""
+        """Return the fields without cached values, so that a worker receives no more than it needs."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property

@@ -53,7 +53,7 @@ def save_model(
     quantity: str = "reflectance",
     grid: Grid | None = None,
 ) -> ModelCard:
-    """Write a model to a folder, whole files only; raises OutputError where the folder cannot be written.
+    """Write a model to a folder; raises OutputError if the folder cannot be written.
 
     The grid is that of the covariates at training, with a CRS; a map on another grid has a note about it.
     """
@@ -204,7 +204,7 @@ def _read_forests(path: Path) -> dict[str, Any]:
 
 
 def _build(card: MemberCard, arrays: dict[str, np.ndarray], forests: dict[str, Any]) -> AnyModel:
-    """Return the model that a card describes, once it is seen to be of that kind and to answer."""
+    """Return the model that a card describes, after checking its kind and running it once."""
     if card.members:
         members = tuple(_build(member, arrays, forests) for member in card.members)
         model = _composed(members, card)
@@ -234,7 +234,7 @@ def _columns(card: MemberCard) -> tuple[tuple[Feature, ...], tuple[Target, ...]]
 
 
 def _wrap_estimator(estimator: Any, card: MemberCard) -> PixelModel | PatchModel:
-    """Return the model of a card's kind, once its estimator is seen to be of that kind."""
+    """Return the model of a card's kind, after checking that its estimator is of that kind."""
     columns, targets = _columns(card)
     of_patches = isinstance(estimator, PatchRegressor)
     used = tuple(i for i, feature in enumerate(card.features) if feature.used)
@@ -247,7 +247,7 @@ def _wrap_estimator(estimator: Any, card: MemberCard) -> PixelModel | PatchModel
 
 
 def _smoke_test(model: AnyModel, card: MemberCard) -> None:
-    """Let the rebuilt model answer for the middle of its training range, by both its ways."""
+    """Run the loaded model once through predict_rows and predict as a check."""
     if [i for i, feature in enumerate(card.features) if feature.used] != model.used_columns.tolist():
         msg = "the bands marked as used are not those that the estimator reads"
         raise ValueError(msg)
