@@ -53,9 +53,9 @@ class CubeData(RecipeOnDisk):
         path.unlink(missing_ok=True)
         self.points.to_file(path, engine="pyogrio")
 
-    def write_laboratory(self):
+    def write_laboratory(self, quantity="reflectance", wavelength_nm=WAVELENGTH_NM):
         ids = [f"S{i:02d}" for i in range(len(self.laboratory))]
         values = self.laboratory.astype(np.float32)
         path = self.folder / "lab.parquet"
         table = pd.DataFrame({"depth_cm": np.full(len(ids), 20.0)})
-        write_spectra(Spectra(WAVELENGTH_NM, values, ids, table, "reflectance", path), path)
+        write_spectra(Spectra(wavelength_nm, values, ids, table, quantity, path), path)

@@ -305,3 +305,37 @@ def test_scale_and_offset_of_the_recipe_are_applied_to_a_cube_that_states_none(t
     case.write_cube(scales=None)
     shifted = case.read(('cube = "cube.tif"', 'cube = "cube.tif"\nscale = 0.0001\noffset = -0.1'))
     np.testing.assert_allclose(shifted.X, expected.X, atol=1e-6)
+
+
+def test_laboratory_absorbance_is_converted_to_reflectance(case):
+    expected = case.read().laboratory
+    case.laboratory = -np.log10(case.laboratory)
+    case.write_laboratory("absorbance")
+    rows = case.read()
+    np.testing.assert_allclose(rows.laboratory, expected, rtol=1e-5)
+    assert "laboratory absorbance converted to reflectance by R = 10^-A" in rows.notes
+
+
+def test_bands_outside_the_range_of_the_laboratory_are_left_out_and_named(case):
+    case.laboratory = case.laboratory[:, 5:]
+    case.write_laboratory(wavelength_nm=WAVELENGTH_NM[5:])
+    rows = case.read()
+    assert rows.X.shape == rows.laboratory.shape == (N_SAMPLES, 35)
+    (note,) = [note for note in rows.notes if "outside the laboratory's range" in note]
+    names = [f"{round(nm, 2)} nm" for nm in (WAVELENGTH_NM[0], WAVELENGTH_NM[4])]
+    assert note == f"5 bands left out, outside the laboratory's range: {names[0]} .. {names[1]}"
+    assert rows.features[0].wavelength_nm == pytest.approx(WAVELENGTH_NM[5], abs=0.01)
+
+
+def test_cells_of_the_laboratory_that_no_band_uses_may_be_empty(case):
+    wide = np.concatenate([WAVELENGTH_NM, [2600.0, 2700.0]])
+    case.laboratory = np.concatenate([case.laboratory, np.full((N_SAMPLES, 2), 0.5)], axis=1)
+    case.laboratory[3, -1] = np.nan
+    case.write_laboratory(wavelength_nm=wide)
+    assert np.isfinite(case.read().laboratory).all()
+
+
+def test_without_a_laboratory_all_bands_are_kept(case):
+    rows = case.read(('laboratory = "lab.parquet"\n', ""), ('use = "mix"', 'use = "satellite"'))
+    assert rows.laboratory is None
+    assert rows.X.shape == (N_SAMPLES, 40)
