@@ -116,7 +116,8 @@ def _laboratory_spectra(
         notes.append("laboratory absorbance converted to reflectance by R = 10^-A")
     matrix = resampling_matrix(spectra.wavelength_nm, wavelength_nm, method="linear")
     covered = ~np.isnan(matrix).any(axis=1)
-    empty = np.isnan(values[:, matrix[covered].any(axis=0)]).any(axis=1)
+    used = matrix[covered].any(axis=0)  # a laboratory band that no band of the sensor uses may have empty cells
+    empty = np.isnan(values[:, used]).any(axis=1)
     if empty.any():
         raise SamplesError(
             path,
@@ -125,7 +126,7 @@ def _laboratory_spectra(
             way_out="fill them in, or delete these samples",
         )
     resampled = np.full((len(ids), len(wavelength_nm)), np.nan, np.float32)
-    resampled[:, covered] = values @ matrix[covered].T
+    resampled[:, covered] = values[:, used] @ matrix[np.ix_(covered, used)].T
     return resampled
 
 
