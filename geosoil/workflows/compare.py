@@ -9,6 +9,7 @@ import numpy as np
 
 from geosoil.io.atomic import atomic_path, require_writable, require_writable_folder
 from geosoil.io.output_paths import check_not_an_input, check_output_path
+from geosoil.io.tables.writer import write_csv
 from geosoil.pipeline.fit import FittedPipeline
 from geosoil.pipeline.recipe import files_named_in, read_recipe
 from geosoil.pipeline.regressors import fit_model, prepare_shared
@@ -101,4 +102,4 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+        write_csv(table, temporary)

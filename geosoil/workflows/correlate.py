@@ -13,6 +13,7 @@ from geosoil.io.atomic import atomic_path
 from geosoil.io.output_paths import check_output_path
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.stack import open_stack
+from geosoil.io.tables.writer import write_csv
 from geosoil.raster.grid import Grid
 from geosoil.report.figure_style import save_figure
 from geosoil.report.quicklooks import streams_quicklook
@@ -118,7 +119,7 @@ def correlate_map(
         notes += [
             f"{row.zone}, {row.factor}: no correlation, as the {row.n} pixels do not vary" for row in empty.itertuples()
         ]
-        table.to_csv(temporary, index=False, float_format="%.6g")
+        write_csv(table, temporary)
         network = lines if lines is not None else _stream_cells(stack, names, notes)
         save_figure(streams_quicklook(values, network), temporary_picture)
     return CorrelationResult(table, path, path.with_suffix(".png"), (*notes, CAVEAT))

@@ -16,6 +16,7 @@ from geosoil.io.atomic import require_writable_folder
 from geosoil.io.output_paths import check_not_an_input
 from geosoil.io.spectra.reader import read_spectra
 from geosoil.io.tables.reader import read_ids, read_numbers, read_table
+from geosoil.io.tables.writer import write_csv
 from geosoil.mapping.inputs import ModelInput
 from geosoil.models.patch import PatchModel
 from geosoil.report.attribution_figures import covariate_figure, mark_windows, window_figure
@@ -126,7 +127,7 @@ def _write(folder: Path, explanations: dict[str, tuple[Explanation, list[str]]])
         sums["baseline"] = explanation.baseline
         for path, frame in zip(_tables(folder, name), (table, sums), strict=True):
             paths.append(path)
-            frame.to_csv(path, index=False, float_format="%.6g")
+            write_csv(frame, path)
         lines += [f"{name}: {line}" for line in (*explanation.notes, check_line(explanation), highest_line(table))]
     if len(parts) == 2 and not comparable:
         lines.append("the two models have different windows, so shared windows are not marked")

@@ -12,6 +12,7 @@ from geosoil.errors import SamplesError
 from geosoil.io.atomic import atomic_path, require_writable
 from geosoil.io.output_paths import check_output_path
 from geosoil.io.spectra.reader import read_spectra, write_spectra
+from geosoil.io.tables.writer import write_csv
 from geosoil.samples.libraries import align_library
 from geosoil.samples.rs_local import rs_local
 
@@ -123,7 +124,7 @@ def localise(
     _draw(aligned, result.rows, target, figure_path)
     with atomic_path(passes_path) as temporary:
         numbered = result.passes.set_axis(range(1, len(result.passes) + 1))
-        numbered.to_csv(temporary, index_label="pass")
+        write_csv(numbered, temporary, index_label="pass")
     write_spectra(rows, output)
     return LocalisedLibrary(
         output,
