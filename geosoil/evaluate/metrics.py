@@ -30,11 +30,14 @@ class Metric:
         Takes observed and predicted, both of shape (n,), finite and in one unit, and returns a float.
     has_unit : bool
         Whether the value is in the unit of the target.
+    meaning : str
+        What it measures, in a sentence.
     """
 
     title: str
     function: Callable[[np.ndarray, np.ndarray], float]
     has_unit: bool
+    meaning: str
 
 
 def regression_metrics(observed: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
@@ -195,15 +198,29 @@ def _pairs(observed: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.
 
 
 METRICS: dict[str, Metric] = {
-    "r2": Metric("R²", _r2, False),
-    "r": Metric("r", pearson_correlation, False),
-    "rmse": Metric("RMSE", _rmse, True),
-    "mae": Metric("MAE", _mae, True),
-    "rpiq": Metric("RPIQ", _rpiq, False),
-    "rpd": Metric("RPD", _rpd, False),
-    "ccc": Metric("CCC", concordance_correlation, False),
-    "bias": Metric("bias", _bias, True),
-    "kge": Metric("KGE", kling_gupta_efficiency, False),
+    "r2": Metric(
+        "R²",
+        _r2,
+        False,
+        "Coefficient of determination, 1 - SSE/SST: 1 is perfect, 0 is as good as predicting the mean.",
+    ),
+    "r": Metric("r", pearson_correlation, False, "Pearson's correlation of observed and predicted values."),
+    "rmse": Metric("RMSE", _rmse, True, "Root mean square error."),
+    "mae": Metric("MAE", _mae, True, "Mean absolute error."),
+    "rpiq": Metric(
+        "RPIQ",
+        _rpiq,
+        False,
+        "Interquartile range of the observed values (type 7) divided by the RMSE (Bellon-Maurel et al. 2010).",
+    ),
+    "rpd": Metric("RPD", _rpd, False, "Standard deviation of the observed values (n - 1) divided by the RMSE."),
+    "ccc": Metric("CCC", concordance_correlation, False, "Lin's concordance correlation: agreement with the 1:1 line."),
+    "bias": Metric("bias", _bias, True, "Mean of predicted minus observed values."),
+    "kge": Metric(
+        "KGE",
+        kling_gupta_efficiency,
+        False,
+        "Kling-Gupta efficiency: correlation, ratio of the standard deviations and ratio of the means in one number.",
+    ),
 }
-"""The metrics of every validation: R2 = 1 - SSE/SST; RPIQ = interquartile range of the observed (type 7) / RMSE
-(Bellon-Maurel et al. 2010); RPD = standard deviation of the observed / RMSE."""
+"""The metrics of every validation."""

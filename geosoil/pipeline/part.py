@@ -40,11 +40,12 @@ def _open_ends(ends: Any) -> Any:
 class Property(Part):
     """A soil property: its column in the samples, its unit, and the range that its values can have."""
 
-    column: Name
-    unit: Title = ""
-    title: Title = Field("", description="name in figures; by default the column")
+    column: Name = Field(description="Column of the measured values in the table of samples, or in the library.")
+    unit: Title = Field("", description="Unit of the values, which is written into the map.")
+    title: Title = Field("", description="Name in figures and reports; by default the column.")
     valid_range: Annotated[tuple[float | None, float | None], BeforeValidator(_open_ends)] = Field(
-        (0.0, None), description="predictions outside it are set to its ends; inf for no limit"
+        (0.0, None),
+        description="Lowest and highest possible value, or inf; predictions outside are set to the nearest end.",
     )
 
     @property
@@ -65,6 +66,6 @@ class TargetProperty(Property):
 
     log: Literal["none", "naive", "smearing"] = Field(
         "none",
-        description="fit ln(y) of skewed targets; 'naive' returns exp(prediction), the median; "
-        "'smearing' multiplies it by Duan's factor (1983), the mean",
+        description="Whether ln(y) is fitted, for skewed targets; naive returns exp of the prediction, which is the "
+        "median, and smearing multiplies it by the factor of Duan (1983), which gives the mean.",
     )

@@ -46,10 +46,12 @@ DataSettings: Any = Annotated[_Schemas, Field(discriminator="kind")]
 class CompareEntry(Part):
     """A model of `geosoil compare`: a kind, or a kind with a title and changes of features and settings."""
 
-    kind: Literal[tuple(REGRESSORS)]  # type: ignore[valid-type]
-    title: Title = ""
-    features: FeatureSettings | None = None
-    settings: dict[str, Any] = Field(default_factory=dict)
+    kind: Literal[tuple(REGRESSORS)] = Field(description="Name of a regressor.")  # type: ignore[valid-type]
+    title: Title = Field("", description="Name of the model in the comparison; by default the title of the regressor.")
+    features: FeatureSettings | None = Field(None, description="Keys of [features] that differ for this model.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Keys of the regressor's own table that differ for this model."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -66,12 +68,14 @@ class CompareEntry(Part):
 class _ModelBase(Part):
     """Which model is trained, which are compared, and the settings of each kind."""
 
-    kind: Literal[tuple(REGRESSORS)] = "pls"  # type: ignore[valid-type]
+    kind: Literal[tuple(REGRESSORS)] = Field("pls", description="Regressor that is trained.")  # type: ignore[valid-type]
     fit_to: Literal["all", "split"] = Field(
-        "all", description="rows that the saved model learns from: all, or the training rows of the first split"
+        "all", description="Rows that the saved model learns from: all, or the training rows of the first split."
     )
     compare: list[CompareEntry] = Field(
-        default_factory=list, max_length=100, description="models of `geosoil compare`: names, or tables"
+        default_factory=list,
+        max_length=100,
+        description="Models of `geosoil compare`: names of regressors, or tables with the keys below.",
     )
 
 
@@ -88,13 +92,15 @@ def _as_list(targets: Any) -> Any:
 class Recipe(Part):
     """Everything that decides a model: data, targets, features, regressor and validation."""
 
-    name: str = Field(pattern=NAME)
-    seed: int = Field(0, ge=0, lt=2**31)
-    data: DataSettings
-    target: Annotated[list[TargetProperty], BeforeValidator(_as_list), Field(min_length=1, max_length=100)]
-    features: FeatureSettings = FeatureSettings()
-    model: ModelSettings = ModelSettings()
-    validation: ValidationSettings = ValidationSettings()
+    name: str = Field(pattern=NAME, description="Name of the model, and of its folder.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Random seed; the same seed gives the same model.")
+    data: DataSettings = Field(description="Where the training rows come from.")
+    target: Annotated[list[TargetProperty], BeforeValidator(_as_list), Field(min_length=1, max_length=100)] = Field(
+        description="The soil property, or several of them, that the model predicts."
+    )
+    features: FeatureSettings = Field(FeatureSettings(), description="Which features the model sees.")
+    model: ModelSettings = Field(ModelSettings(), description="Which model is trained, and which are compared.")
+    validation: ValidationSettings = Field(ValidationSettings(), description="How the accuracy is measured.")
 
     @model_validator(mode="after")
     def _check_parts_fit(self) -> Recipe:

@@ -38,21 +38,39 @@ class ValidationSettings(Part):
     """How accuracy is measured. Everything is fitted again inside the training rows of every split."""
 
     split: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)] = Field(
-        ["random"], description="one or several names of SPLITS; the first is the figure of the model's card"
+        ["random"],
+        description="Split, or list of splits; the first one gives the accuracy that the model's card states.",
     )
-    n_folds: int = Field(10, ge=2, le=1000)
-    n_repeats: int = Field(1, ge=1, le=1000)
-    block_m: float | None = Field(None, gt=0, description="side of a spatial block in metres")
+    n_folds: int = Field(10, ge=2, le=1000, description="Number of folds.")
+    n_repeats: int = Field(1, ge=1, le=1000, description="Number of repeats with different folds or holdouts.")
+    block_m: float | None = Field(
+        None,
+        gt=0,
+        description="spatial: side of a block in metres; by default a tenth of the longer side of the samples' extent.",
+    )
     buffer_m: float | None = Field(
-        None, gt=0, description="buffer: training rows are farther away than this, in metres"
+        None, gt=0, description="buffer: distance in metres beyond which rows are learned from; required there."
     )
-    test_share: float = Field(0.25, gt=0, lt=1, description="holdout: share of the rows that is tested")
-    n_train: int | None = Field(None, ge=5, description="holdout, kennard_stone: number of rows that models learn from")
-    n_labels: int | None = Field(None, ge=10, description="learn from this many of the training rows only")
-    n_components: float | None = Field(None, gt=0, description="kennard_stone: distances on principal components")
-    mahalanobis: bool = Field(False, description="kennard_stone: components scaled to unit variance")
-    n_seeds: int = Field(1999, ge=0, le=19_999, description="published_rank: seeds of the fusion that are searched")
-    processes: int = Field(2, ge=1, le=256, description="folds that are computed at once")
+    test_share: float = Field(
+        0.25, gt=0, lt=1, description="holdout, published_settings, kennard_stone: share of the rows that is tested."
+    )
+    n_train: int | None = Field(
+        None,
+        ge=5,
+        description="holdout, published_settings, kennard_stone: number of training rows, instead of test_share.",
+    )
+    n_labels: int | None = Field(
+        None, ge=10, description="Largest number of training rows that are learned from, drawn at random in each split."
+    )
+    n_components: float | None = Field(
+        None,
+        gt=0,
+        description="kennard_stone: number of principal components on which distances are computed, or below 1 the "
+        "share of the variance that they explain.",
+    )
+    mahalanobis: bool = Field(False, description="kennard_stone: whether components are scaled to unit variance.")
+    n_seeds: int = Field(1999, ge=0, le=19_999, description="published_rank: number of seeds that the fusion searches.")
+    processes: int = Field(2, ge=1, le=256, description="Number of folds that are computed at the same time.")
 
     @field_validator("split")
     @classmethod

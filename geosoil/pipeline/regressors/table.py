@@ -4,8 +4,8 @@ A plain regressor is a scikit-learn estimator class whose constructor takes the 
 fitted behind the steps of the recipe's `[features]`. A method (a transfer, a localisation, a patch network) is a
 function `fit(task, settings) -> Model` that makes its model itself.
 
-The upper limits of settings are far above what is useful; they keep a recipe from taking all memory or running for
-ever.
+The upper limits of settings are far above what is useful; they prevent a recipe from using all memory or running
+without end.
 """
 
 from __future__ import annotations
@@ -28,107 +28,137 @@ Components = Annotated[int, Field(ge=1, le=1000)]
 class PLS(Part):
     """Partial least squares regression; the number of components is chosen by cross-validation."""
 
-    max_components: Components = Field(15, description="largest number of components that is tried")
-    n_folds: Folds = Field(5, description="folds of the cross-validation inside the training rows")
+    max_components: Components = Field(15, description="Largest number of components that is tried.")
+    n_folds: Folds = Field(5, description="Number of folds of the cross-validation inside the training rows.")
 
 
 class Ridge(Part):
     """Ridge regression; the penalty is chosen by leave-one-out cross-validation."""
 
-    lowest_penalty: float = Field(1e-3, gt=0, le=1e12, description="smallest penalty that is tried")
-    highest_penalty: float = Field(1e4, gt=0, le=1e12, description="largest penalty that is tried")
-    n_penalties: int = Field(22, ge=2, le=1000, description="number of penalties, evenly spaced on a logarithmic scale")
+    lowest_penalty: float = Field(1e-3, gt=0, le=1e12, description="Smallest penalty that is tried.")
+    highest_penalty: float = Field(1e4, gt=0, le=1e12, description="Largest penalty that is tried.")
+    n_penalties: int = Field(
+        22, ge=2, le=1000, description="Number of penalties, evenly spaced on a logarithmic scale."
+    )
 
 
 class SVR(Part):
     """Support vector regression; C, gamma and epsilon are chosen by cross-validation."""
 
-    search: Literal["random", "bayesian"] = Field("random", description="how settings are searched")
-    n_candidates: Trials = Field(40, description="settings that are tried")
-    n_folds: Folds = Field(5, description="folds of the cross-validation inside the training rows")
+    search: Literal["random", "bayesian"] = Field("random", description="How C, gamma and epsilon are searched.")
+    n_candidates: Trials = Field(40, description="Number of combinations that are tried.")
+    n_folds: Folds = Field(5, description="Number of folds of the cross-validation inside the training rows.")
 
 
 class Forest(Part):
     """Random forest."""
 
-    n_trees: int = Field(500, ge=1, le=20_000, description="number of trees")
-    max_features: float = Field(1 / 3, gt=0, le=1, description="share of the features that is tried at a split")
-    min_leaf: int = Field(2, ge=1, le=1_000_000, description="smallest number of rows in a leaf")
-    search: bool = Field(False, description="choose max_features and min_leaf by cross-validation")
+    n_trees: int = Field(500, ge=1, le=20_000, description="Number of trees.")
+    max_features: float = Field(1 / 3, gt=0, le=1, description="Share of the features that is tried at a split.")
+    min_leaf: int = Field(2, ge=1, le=1_000_000, description="Smallest number of rows in a leaf.")
+    search: bool = Field(False, description="Whether max_features and min_leaf are chosen by cross-validation.")
 
 
 class MLP(Part):
-    """Dense network on standardised features."""
+    """Dense neural network on standardised features."""
 
-    hidden: list[Width] = Field([64, 32], min_length=1, max_length=20, description="width of every hidden layer")
-    dropout: float = Field(0.2, ge=0, lt=1, description="share of the units that is dropped in training")
-    epochs: Epochs = Field(500, description="largest number of epochs")
-    patience: Epochs = Field(50, description="epochs without a smaller loss before training stops")
-    learning_rate: Rate = Field(1e-3, description="step size of Adam")
-    batch_size: int = Field(16, ge=1, le=65_536, description="rows of a batch")
-    n_members: int = Field(3, ge=1, le=100, description="networks of different seeds whose mean is taken")
+    hidden: list[Width] = Field([64, 32], min_length=1, max_length=20, description="Units of the hidden layers.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the units that is dropped in training.")
+    epochs: Epochs = Field(500, description="Largest number of epochs.")
+    patience: Epochs = Field(50, description="Number of epochs without a smaller loss after which training stops.")
+    learning_rate: Rate = Field(1e-3, description="Step size of Adam.")
+    batch_size: int = Field(16, ge=1, le=65_536, description="Number of rows in a batch.")
+    n_members: int = Field(3, ge=1, le=100, description="Number of networks with different seeds whose mean is taken.")
 
 
 class TransferMLP(MLP):
     """Dense network that learns the auxiliary property first and is fine-tuned on the target."""
 
-    freeze: list[str] | None = Field(None, description="layers that are kept; by default all but the last two")
+    freeze: list[str] | None = Field(
+        None, description="Names of the layers that keep their weights; by default all but the last two."
+    )
 
 
 class Cascade(Forest):
-    """Forest of the auxiliary property, whose prediction is a feature of the target's forest."""
+    """Random forest of the auxiliary property, whose prediction is a feature of the forest of the target."""
 
 
 class PatchCNN(Part):
-    """Network on patches; a key that is left out keeps the measured default of `geosoil.PlainCNN`."""
+    """One convolutional network on patches of covariates for each depth or target."""
 
-    filters: list[Width] | None = Field(None, min_length=2, max_length=20, description="filters of the convolutions")
-    hidden: list[Width] | None = Field(None, min_length=1, max_length=20, description="width of every dense layer")
-    dropout: float | None = Field(None, ge=0, lt=1, description="share of the units that is dropped in training")
-    epochs: Epochs | None = Field(None, description="number of epochs")
-    learning_rate: Rate | None = Field(None, description="step size of Adam")
-    n_members: int | None = Field(None, ge=1, le=100, description="networks of different seeds whose mean is taken")
-    augment: bool | None = Field(None, description="rotate and mirror patches; not if covariates have directions")
+    filters: list[Width] | None = Field(
+        None, min_length=2, max_length=20, description="Numbers of filters of the convolutions."
+    )
+    hidden: list[Width] | None = Field(None, min_length=1, max_length=20, description="Units of the dense layers.")
+    dropout: float | None = Field(None, ge=0, lt=1, description="Share of the units that is dropped in training.")
+    epochs: Epochs | None = Field(None, description="Number of epochs.")
+    learning_rate: Rate | None = Field(None, description="Step size of Adam.")
+    n_members: int | None = Field(
+        None, ge=1, le=100, description="Number of networks with different seeds whose mean is taken."
+    )
+    augment: bool | None = Field(
+        None,
+        description="Whether patches are rotated and mirrored; not for covariates with a direction, such as aspect.",
+    )
+
+
+class MultiTaskCNN(PatchCNN):
+    """One convolutional network on patches of covariates with a branch for each depth or target."""
 
 
 class TransferCNN(PatchCNN):
-    """Network on patches that is trained on all depths and fine-tuned for each."""
+    """Convolutional network on patches that is trained on all depths and fine-tuned for each."""
 
-    n_frozen: int = Field(2, ge=0, le=6, description="layers that are kept from the network of all depths")
-    fine_tuning_epochs: Epochs | None = Field(None, description="number of epochs for each depth")
+    n_frozen: int = Field(
+        2,
+        ge=0,
+        le=6,
+        description="Number of layers, from the input, that keep the weights of the network of all depths.",
+    )
+    fine_tuning_epochs: Epochs | None = Field(None, description="Number of epochs of the fine-tuning for each depth.")
 
 
 class ResNet(Part):
     """One-dimensional residual network on spectra (He et al. 2025)."""
 
-    output: Literal["linear", "relu"] = Field("linear", description="output unit; relu, as published, can die")
-    epochs: Epochs = Field(2000, description="largest number of epochs")
-    patience: Epochs = Field(120, description="epochs without a smaller loss before training stops")
-    batch_size: int = Field(16, ge=2, le=65_536, description="rows of a batch")
-    learning_rate: Rate = Field(1e-3, description="step size of Adam")
-    device: Literal["auto", "cpu", "cuda"] = Field("cpu", description="where the network is trained")
+    output: Literal["linear", "relu"] = Field(
+        "linear", description="Activation of the output; relu, as published, can remain zero for all samples."
+    )
+    epochs: Epochs = Field(2000, description="Largest number of epochs.")
+    patience: Epochs = Field(120, description="Number of epochs without a smaller loss after which training stops.")
+    batch_size: int = Field(16, ge=2, le=65_536, description="Number of rows in a batch.")
+    learning_rate: Rate = Field(1e-3, description="Step size of Adam.")
+    device: Literal["auto", "cpu", "cuda"] = Field("cpu", description="Device on which the network is trained.")
 
 
 class TransferResNet(ResNet):
-    """Residual network that learns the library's auxiliary property, and whose head is trained on the target."""
+    """Residual network that learns the auxiliary property from the library; its dense layers then learn the target."""
 
-    test_share: float = Field(0.25, gt=0, lt=1, description="share of the library that tests the source network")
-    fine_tuning_rate: Rate = Field(1e-4, description="step size of Adam on the target")
-    freeze: list[str] | None = Field(None, description="layers that are kept; by default all but the dense head")
+    test_share: float = Field(0.25, gt=0, lt=1, description="Share of the library that tests the source network.")
+    fine_tuning_rate: Rate = Field(1e-4, description="Step size of Adam in the fine-tuning on the target.")
+    freeze: list[str] | None = Field(
+        None, description="Names of the layers that keep their weights; by default all but the dense ones."
+    )
 
 
 class RandomResNet(ResNet):
-    """The control of transfer_resnet: the frozen layers keep their random initial weights."""
+    """Control of transfer_resnet: the frozen layers keep their random initial weights."""
 
-    test_share: float = Field(0.25, gt=0, lt=1, description="share of the library that is left out, as in the transfer")
-    freeze: list[str] | None = Field(None, description="layers that are kept; by default all but the dense head")
+    test_share: float = Field(
+        0.25, gt=0, lt=1, description="Share of the library that is left out, as in the transfer."
+    )
+    freeze: list[str] | None = Field(
+        None, description="Names of the layers that keep their weights; by default all but the dense ones."
+    )
 
 
 class LibraryScores(Part):
-    """The controls of transfer_resnet: ridge regression on linear scores that the library defines."""
+    """Control of transfer_resnet: ridge regression on PLS or PCA scores that the library defines."""
 
-    max_components: Components = Field(15, description="largest number of scores that is tried")
-    test_share: float = Field(0.25, gt=0, lt=1, description="share of the library that is left out, as in the transfer")
+    max_components: Components = Field(15, description="Largest number of scores that is tried.")
+    test_share: float = Field(
+        0.25, gt=0, lt=1, description="Share of the library that is left out, as in the transfer."
+    )
 
 
 class LibraryPLS(PLS):
@@ -139,81 +169,93 @@ class SpikedPLS(PLS):
     """Partial least squares regression on the library and weighted training rows."""
 
     weights: list[Annotated[int, Field(ge=1, le=100_000)]] = Field(
-        [1, 4, 16, 64], min_length=1, max_length=100, description="copies of a training row among the library's rows"
+        [1, 4, 16, 64],
+        min_length=1,
+        max_length=100,
+        description="Numbers of copies of each training row among the rows of the library; the models are averaged.",
     )
 
 
 class RSLocalPLS(SpikedPLS):
-    """RS-LOCAL chooses rows of the library; PLSR learns from them and from weighted training rows."""
+    """PLSR on rows of the library that RS-LOCAL chooses and on weighted training rows."""
 
-    k: int = Field(100, ge=5, le=1_000_000, description="rows of the library that remain")
-    b: int = Field(40, ge=1, le=10_000, description="how often a row is tested in a pass")
-    r: float = Field(0.05, gt=0, lt=1, description="share of the rows that a pass drops")
-    n_components: Components = Field(10, description="components of the models that judge the rows")
+    k: int = Field(100, ge=5, le=1_000_000, description="Number of rows of the library that remain.")
+    b: int = Field(40, ge=1, le=10_000, description="How often each row is tested in a pass.")
+    r: float = Field(0.05, gt=0, lt=1, description="Share of the rows that a pass drops.")
+    n_components: Components = Field(10, description="Number of components of the PLS models that evaluate the rows.")
 
 
 class MemoryBased(Part):
-    """Memory-based learning: a small model of the most similar rows for every prediction."""
+    """Memory-based learning: every row is predicted by a local model of the most similar rows."""
 
     neighbours: list[Annotated[int, Field(ge=4, le=1_000_000)]] = Field(
-        [50, 100, 200], min_length=1, max_length=100, description="numbers of neighbours that are tried"
+        [50, 100, 200], min_length=1, max_length=100, description="Numbers of neighbours that are tried."
     )
-    max_components: Components = Field(15, description="largest number of components of a local model")
+    max_components: Components = Field(15, description="Largest number of components of a local model.")
 
 
 class BoostedTrees(Part):
     """Histogram gradient boosting on principal components of the library and the training rows."""
 
-    n_trees: int = Field(200, ge=1, le=20_000, description="number of trees")
-    learning_rate: Rate = Field(0.05, description="weight of a tree")
-    min_leaf: int = Field(10, ge=1, le=1_000_000, description="smallest number of rows in a leaf")
-    n_components: Components = Field(20, description="principal components that the trees see")
+    n_trees: int = Field(200, ge=1, le=20_000, description="Number of trees.")
+    learning_rate: Rate = Field(0.05, description="Weight of each tree.")
+    min_leaf: int = Field(10, ge=1, le=1_000_000, description="Smallest number of rows in a leaf.")
+    n_components: Components = Field(
+        20, description="Number of principal components that are the features of the trees."
+    )
 
 
 class SpectralCNN(Part):
     """One-dimensional convolutional network whose architecture is searched (Shen et al. 2022)."""
 
-    n_trials: Trials = Field(20, description="architectures that are tried")
-    minutes: float | None = Field(None, gt=0, description="no trial begins after this time")
-    n_folds: Folds = Field(10, description="each fold gives a network; their mean predicts")
-    final: Literal["folds", "refit"] = Field("folds", description="the mean of the folds' networks, or one of all rows")
-    epochs: Epochs = Field(300, description="largest number of epochs")
-    patience: Epochs = Field(30, description="epochs without a smaller error before training stops")
-    max_parameters: int = Field(100_000, ge=1000, le=1_000_000_000, description="larger networks are not tried")
+    n_trials: Trials = Field(20, description="Number of architectures that are tried.")
+    minutes: float | None = Field(
+        None, gt=0, description="Time in minutes after which no further architecture is tried; by default no limit."
+    )
+    n_folds: Folds = Field(10, description="Number of folds inside the training rows, each of which gives a network.")
+    final: Literal["folds", "refit"] = Field(
+        "folds",
+        description="Final model: the mean of the networks of the folds, or one network that is refitted to all rows.",
+    )
+    epochs: Epochs = Field(300, description="Largest number of epochs.")
+    patience: Epochs = Field(30, description="Number of epochs without a smaller error after which training stops.")
+    max_parameters: int = Field(
+        100_000, ge=1000, le=1_000_000_000, description="Largest number of weights of a network."
+    )
 
 
 class LibraryCNN(SpectralCNN):
     """One-dimensional convolutional network of the library alone."""
 
-    n_trials: Trials = Field(5, description="architectures that are tried")
+    n_trials: Trials = Field(5, description="Number of architectures that are tried.")
 
 
 class DTLI(SpectralCNN):
-    """Transfer of instances: rows that RS-LOCAL chooses and the training rows train a network together."""
+    """Transfer of instances: a network is trained on rows that RS-LOCAL chooses and on the training rows."""
 
-    k: int = Field(100, ge=5, le=1_000_000, description="rows of the library that remain")
-    b: int = Field(40, ge=1, le=10_000, description="how often a row is tested in a pass")
-    r: float = Field(0.05, gt=0, lt=1, description="share of the rows that a pass drops")
-    n_components: Components = Field(10, description="components of the models that judge the rows")
+    k: int = Field(100, ge=5, le=1_000_000, description="Number of rows of the library that remain.")
+    b: int = Field(40, ge=1, le=10_000, description="How often each row is tested in a pass.")
+    r: float = Field(0.05, gt=0, lt=1, description="Share of the rows that a pass drops.")
+    n_components: Components = Field(10, description="Number of components of the PLS models that evaluate the rows.")
 
 
 class DTLR(LibraryCNN):
-    """Transfer of representations: the library's network is fine-tuned on the training rows."""
+    """Transfer of representations: the network of the library is fine-tuned on the training rows."""
 
 
 class DTLIR(DTLI):
-    """Both transfers: the library's network is fine-tuned on chosen rows and the training rows."""
+    """Both transfers: the network of the library is fine-tuned on rows of RS-LOCAL and on the training rows."""
 
-    n_trials: Trials = Field(5, description="architectures that are tried for the library's network")
+    n_trials: Trials = Field(5, description="Number of architectures that are tried for the network of the library.")
 
 
 class Auto(Part):
-    """The candidate with the smallest RMSE in cross-validation inside the training rows."""
+    """The regressor with the smallest RMSE in cross-validation inside the training rows."""
 
     candidates: list[str] = Field(
-        ["pls", "svr", "forest"], min_length=2, max_length=50, description="regressors to choose from"
+        ["pls", "svr", "forest"], min_length=2, max_length=50, description="Names of the regressors to choose from."
     )
-    n_folds: Folds = Field(5, description="folds of the cross-validation inside the training rows")
+    n_folds: Folds = Field(5, description="Number of folds of the cross-validation inside the training rows.")
 
 
 ALL_FEATURES = frozenset({"preprocessing", "laboratory", "fusion", "cars", "screen"})
@@ -282,7 +324,7 @@ REGRESSORS: dict[str, Regressor] = {
     "mlp": Regressor("MLP", MLP, estimator="geosoil.estimators.dense_net:DenseNet", scaled=True),
     "resnet": Regressor("ResNet", ResNet, estimator="geosoil.estimators.resnet:ResNet1D"),
     "cnn": _method("CNN", PatchCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
-    "multitask_cnn": _method("Multi-task CNN", PatchCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
+    "multitask_cnn": _method("Multi-task CNN", MultiTaskCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
     "transfer_cnn": _method("Transfer CNN", TransferCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
     "transfer_mlp": _method("Transfer MLP", TransferMLP, "property_transfer:fit_transfer_mlp", _AUXILIARY, *_SELECTED),
     "cascade": _method("Cascade", Cascade, "property_transfer:fit_cascade_of_forests", _AUXILIARY, *_SELECTED),

@@ -13,30 +13,47 @@ from geosoil.pipeline.part import Name, Part, Property, Window
 class _Data(Part):
     """The keys that every source has."""
 
-    sample_id: str = Field("sample_id", description="column with one name for each sample")
-    x: str | None = Field(None, description="columns of a table without geometry, with its crs")
-    y: str | None = None
-    crs: str | None = None
-    on_missing: Literal["stop", "drop"] = Field("stop", description="samples without a value or off the raster")
-    group: str | None = Field(None, description="column whose rows stay together in a split by groups (a site)")
-    folds: str | None = Field(None, description="column with folds of your own")
-    describe: list[Name] = Field(
-        default_factory=list, max_length=100, description="further columns for the table of statistics"
+    sample_id: str = Field("sample_id", description="Column with a different name for each sample.")
+    x: str | None = Field(None, description="Column of the x coordinates, for a table without geometry.")
+    y: str | None = Field(None, description="Column of the y coordinates, for a table without geometry.")
+    crs: str | None = Field(None, description="CRS of x and y, such as EPSG:4326.")
+    on_missing: Literal["stop", "drop"] = Field(
+        "stop", description="Whether samples without a value or outside the raster stop the run or are dropped."
     )
-    auxiliary: Property | None = Field(None, description="a property that transfers and cascades learn first")
+    group: str | None = Field(
+        None, description='Column whose rows are tested together, such as the site; split = "groups" and "site_out".'
+    )
+    folds: str | None = Field(None, description='Column with folds of your own; split = "folds".')
+    describe: list[Name] = Field(
+        default_factory=list, max_length=100, description="Further columns for the table of statistics in the report."
+    )
+    auxiliary: Property | None = Field(
+        None, description="Property that a transfer or a cascade learns first, as a table with the keys below."
+    )
 
 
 class _CovariateFiles(_Data):
     """Covariate rasters."""
 
-    covariates: list[str] = Field(min_length=1, max_length=1000, description="rasters; * matches many files")
-    like: str | None = Field(None, description="the raster whose grid all others take; by default the first")
-    classes: dict[Name, str | list[int]] = Field(
-        default_factory=dict, max_length=1000, description="class band -> CSV with its codes, or the codes"
+    covariates: list[str] = Field(
+        min_length=1, max_length=1000, description="Paths of the rasters; * in a path matches many files."
     )
-    patch: int | None = Field(None, ge=3, le=15, description="cells per side, odd: rows are patches around each place")
-    zones: str | None = Field(None, description="polygons or a class raster: figures are given for each zone too")
-    zone_column: str = "zone"
+    like: str | None = Field(None, description="Raster whose grid is used for all; by default the first covariate.")
+    classes: dict[Name, str | list[int]] = Field(
+        default_factory=dict,
+        max_length=1000,
+        description="Class bands, each with its codes or with the path of a CSV table of its codes.",
+    )
+    patch: int | None = Field(
+        None,
+        ge=3,
+        le=15,
+        description="Side of the patch around each place in cells, an odd number; without it only the cell is read.",
+    )
+    zones: str | None = Field(
+        None, description="Polygons or a class raster for whose zones the report gives the accuracy separately."
+    )
+    zone_column: str = Field("zone", description="Column with the names of the polygons of zones.")
 
     @field_validator("patch")
     @classmethod
@@ -50,59 +67,92 @@ class _CovariateFiles(_Data):
 class CubeData(_Data):
     """Sample points on a hyperspectral cube, with optional laboratory spectra of the same samples."""
 
-    kind: Literal["cube"]
-    cube: str
-    samples: str
-    laboratory: str | None = Field(None, description="laboratory spectra of the same samples")
-    laboratory_scale: float | None = Field(None, gt=0, description="0.01 if the laboratory gives percent")
-    bands: str | None = Field(None, description="CSV with wavelength_nm [, fwhm_nm] for a cube without wavelengths")
+    kind: Literal["cube"] = Field(description="Kind of the source.")
+    cube: str = Field(description="Path of the cube: a file, a URL or the folder of a product.")
+    samples: str = Field(description="Table of the sample points with the target.")
+    laboratory: str | None = Field(None, description="Table of laboratory spectra of the same samples.")
+    laboratory_scale: float | None = Field(
+        None, gt=0, description="Factor that converts laboratory values to reflectance, such as 0.01 for percent."
+    )
+    bands: str | None = Field(
+        None, description="CSV table of the wavelengths of the cube: wavelength_nm and, optionally, fwhm_nm."
+    )
     scale: float | None = Field(
-        None, gt=0, description="reflectance = value * scale + offset, if the file does not state them"
+        None, gt=0, description="Reflectance is the stored value x scale + offset; by default as the file states."
     )
-    offset: float | None = None
-    nodata: Annotated[float, AllowInfNan(True)] | None = None
+    offset: float | None = Field(None, description="See scale; by default as the file states, or 0.")
+    nodata: Annotated[float, AllowInfNan(True)] | None = Field(
+        None, description="Stored value that means no data; by default as the file states."
+    )
     overlap: Literal["detector", "wavelength", "vnir", "swir"] = Field(
-        "detector", description="which bands are kept where two detectors overlap"
+        "detector",
+        description="Bands where two detectors overlap: all in the order of the file, all sorted by wavelength, or "
+        "those of one detector only.",
     )
-    drop_nm: list[Window] | None = Field(None, max_length=100, description="bad bands; None leaves it to the sensor")
+    drop_nm: list[Window] | None = Field(
+        None,
+        max_length=100,
+        description="Windows of wavelengths in nm whose bands are left out; by default those of water vapour if the "
+        "sensor is known.",
+    )
 
 
 class SpectraData(_Data):
     """A table of spectra, with an optional library."""
 
-    kind: Literal["spectra"]
-    spectra: str = Field(description="table of spectra, with the target among its columns unless `samples` has it")
-    samples: str | None = Field(None, description="table with the target and the places of the samples")
-    library: str | None = Field(None, description="spectral library with the target or the auxiliary property")
-    library_id: str | None = Field(None, description="id column of the library; by default sample_id or id")
-    country: str | None = Field(None, description="the site's country, as the library's column names it")
-    country_column: str = "country"
-    cube: str | None = Field(None, description="spectra are resampled to its bands, so that it can be mapped")
-    bands: str | None = Field(None, description="CSV of such bands, or of a cube without wavelengths")
+    kind: Literal["spectra"] = Field(description="Kind of the source.")
+    sample_id: str = Field(
+        "sample_id",
+        description="Column with a different name for each sample; a table of spectra may also name it id.",
+    )
+    spectra: str = Field(description="Table of spectra, with the target among its columns unless samples is given.")
+    samples: str | None = Field(None, description="Another table with the target and the places of the samples.")
+    library: str | None = Field(None, description="Spectral library with the target or the auxiliary property.")
+    library_id: str | None = Field(
+        None, description="Column with the names of the rows of the library; by default sample_id or id."
+    )
+    country: str | None = Field(None, description="Country of the site, for models of its rows of the library.")
+    country_column: str = Field("country", description="Column of the library with the country.")
+    cube: str | None = Field(
+        None, description="Cube to whose bands the spectra are resampled, so that it can be mapped."
+    )
+    bands: str | None = Field(
+        None,
+        description="CSV table of the wavelengths of that cube, or of the bands to resample to if no cube is given.",
+    )
 
 
 class CovariateData(_CovariateFiles):
     """Sample points on covariate rasters, as pixels or as patches."""
 
-    kind: Literal["covariates"]
-    samples: str = Field(description="points with their measured properties; an empty cell is unknown")
+    kind: Literal["covariates"] = Field(description="Kind of the source.")
+    samples: str = Field(description="Table of the sample points with the target; an empty cell is an unknown value.")
 
 
 class ProfileData(_CovariateFiles):
     """Soil profiles, as horizons or as depth layers, on covariate rasters."""
 
-    kind: Literal["profiles"]
-    sample_id: str = Field("profile_id", description="column with one name for each profile")
-    horizons: str | None = Field(None, description="horizons, which are harmonised to the layers")
-    sites: str | None = Field(None, description="depth layers as `geosoil depths` writes them, instead of horizons")
-    top_cm: str = "top_cm"
-    bottom_cm: str = "bottom_cm"
-    on_error: Literal["stop", "drop"] = Field("stop", description="profiles with faulty horizons")
-    layers_cm: list[Annotated[float, Field(ge=0, le=10_000)]] = Field(
-        [0, 5, 15, 30, 60, 100, 200], min_length=2, max_length=50, description="limits of the layers"
+    kind: Literal["profiles"] = Field(description="Kind of the source.")
+    sample_id: str = Field("profile_id", description="Column with the name of the profile.")
+    horizons: str | None = Field(None, description="Table of horizons, which are harmonised to the layers by splines.")
+    sites: str | None = Field(
+        None, description="Table of depth layers as `geosoil depths` writes it, instead of horizons."
     )
-    smoothing: float = Field(0.1, gt=0, description="lambda of the spline")
-    min_coverage: float = Field(0.5, gt=0, le=1, description="share of a layer that horizons must cover")
+    top_cm: str = Field("top_cm", description="Column of the upper depth of a horizon in cm.")
+    bottom_cm: str = Field("bottom_cm", description="Column of the lower depth of a horizon in cm.")
+    on_error: Literal["stop", "drop"] = Field(
+        "stop", description="Whether profiles with invalid horizons stop the run or are dropped."
+    )
+    layers_cm: list[Annotated[float, Field(ge=0, le=10_000)]] = Field(
+        [0, 5, 15, 30, 60, 100, 200],
+        min_length=2,
+        max_length=50,
+        description="Limits of the layers in cm, from the surface downwards.",
+    )
+    smoothing: float = Field(0.1, gt=0, description="Smoothing parameter lambda of the spline.")
+    min_coverage: float = Field(
+        0.5, gt=0, le=1, description="Share of a layer that horizons must cover; otherwise its value is unknown."
+    )
 
     @field_validator("layers_cm")
     @classmethod
@@ -128,6 +178,6 @@ class ProfileData(_CovariateFiles):
 class TableData(_Data):
     """A table whose columns are the features."""
 
-    kind: Literal["table"]
-    table: str
-    columns: list[Name] = Field(min_length=1, max_length=10_000, description="columns that are features")
+    kind: Literal["table"] = Field(description="Kind of the source.")
+    table: str = Field(description="Table of the samples with the target and the features.")
+    columns: list[Name] = Field(min_length=1, max_length=10_000, description="Columns that are features.")
