@@ -18,6 +18,7 @@ import numpy as np
 
 from geosoil.errors import OutputError
 from geosoil.io.atomic import atomic_path
+from geosoil.io.input_paths import require_input
 
 if TYPE_CHECKING:
     import os
@@ -136,6 +137,7 @@ class Journal:
         """Return what was written last, or None without a file; raises OutputError as `Identity.unseal` does."""
         if not self.path.exists():
             return None
+        require_input(self.path, OutputError, "the journal of an earlier run")
         return self.identity.unseal(self.path.read_bytes(), self.path, WAY_OUT)
 
     def write(self, content: bytes) -> None:

@@ -20,6 +20,7 @@ from geosoil.errors import GeosoilError, ModelFileError, OutputError
 from geosoil.estimators.forest_files import read_forests, write_forests
 from geosoil.estimators.patch_regressor import PatchRegressor
 from geosoil.io.atomic import atomic_path
+from geosoil.io.input_paths import require_input
 from geosoil.models.card import DescentCard, FeatureCard, GridCard, MemberCard, ModelCard, TargetCard, TrainingCard
 from geosoil.models.compose import Cascade, CompositeModel, Ensemble, MultiTargetModel
 from geosoil.models.contract import Feature, Target
@@ -166,6 +167,8 @@ def load_model(folder: str | Path, card: ModelCard | None = None) -> AnyModel:
     folder = find_model(folder)
     card = card or read_card(folder)
     for file in (WEIGHTS, FOREST):
+        if (folder / file).exists():
+            require_input(folder / file, ModelFileError, "a file")
         if (folder / file).exists() and (folder / file).resolve().parent != folder.resolve():
             raise ModelFileError(
                 folder / file, found="a link out of the folder", expected="a file", way_out="copy the file there"

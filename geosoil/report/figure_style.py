@@ -10,8 +10,10 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter, LogFormatterMathtext, MaxNLocator
 from rasterio.enums import Resampling
 
 from geosoil.io.atomic import atomic_path
@@ -19,6 +21,7 @@ from geosoil.io.atomic import atomic_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     import numpy.typing as npt
     from matplotlib.axes import Axes
@@ -161,4 +164,16 @@ def ends_beyond(array: npt.ArrayLike, low: float, high: float) -> str:
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG; raises OutputError if the file cannot be written."""
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI)
+        write_png(figure, temporary)
+
+
+def write_png(figure: Figure, file: Path | BinaryIO) -> None:
+    """Write a figure as PNG with all texts as they are: names from files may contain the $ of mathematical notation."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+            axis.set_major_formatter(LogFormatter())
+            axis.set_minor_formatter(LogFormatter())
+    with rc_context({"text.parse_math": False}):
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)
+        figure.savefig(file, format="png", dpi=DPI)

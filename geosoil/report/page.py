@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from geosoil.io.atomic import atomic_path
-from geosoil.report.figure_style import DPI, save_figure
+from geosoil.report.figure_style import save_figure, write_png
 
 if TYPE_CHECKING:
     import os
@@ -138,7 +138,7 @@ def _section(number: int, section: Section) -> str:
 
 def _figure(caption: str, figure: Figure) -> str:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    write_png(figure, buffer)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     text = escape(caption)
     return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'

@@ -1,5 +1,7 @@
 """The look of figures: what is shared says what it should, once."""
 
+import html
+
 import numpy as np
 import pytest
 import rasterio
@@ -15,7 +17,8 @@ from geosoil.report.figure_style import (
     save_figure,
     style_panel,
 )
-from geosoil.report.training_figures import loss_figure
+from geosoil.report.page import Section, write_page
+from geosoil.report.training_figures import learning_curves_figure, loss_figure
 
 
 @pytest.mark.parametrize(
@@ -64,3 +67,14 @@ def test_a_quicklook_reads_a_raster_small_and_no_value_is_new(tmp_path):
     assert np.isin(small, values).all()
     assert extent == (100, 700, 500, 900)
     np.testing.assert_array_equal(second, values[1:])
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are(tmp_path):
+    for name in ("price $ per $ kg", "$\\frac$", "a$b"):
+        save_figure(learning_curves_figure({name: [([1.0, 0.5], [1.0, 0.7])]}), tmp_path / "curves.png")
+        figure = loss_figure({name: [200.0, 1.0], "other": [3.0, 2.0]})
+        page = write_page(tmp_path / "page.html", title=name, sections=[Section("losses", figures=[(name, figure)])])
+        assert html.escape(name) in page.read_text()
+        labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        assert "100" in labels
+        assert not any("$" in label for label in labels)

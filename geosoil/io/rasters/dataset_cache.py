@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import rasterio
 from rasterio._err import stack_errors  # the only access to GDAL's CPLErrorReset
 from rasterio.enums import ColorInterp
@@ -21,6 +22,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.session import DummySession
 
 from geosoil.errors import RasterError
+from geosoil.io.input_paths import require_input
 from geosoil.io.remote.reading import (
     WAY_OUT,
     UnreadError,
@@ -30,6 +32,7 @@ from geosoil.io.remote.reading import (
     require_side_files,
     short_reads_as_errors,
 )
+from geosoil.raster.grid import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 MAX_PER_THREAD = 32
+MAX_PIXELS_PER_SIDE = 10_000_000  # a global grid of 10 m has 4 million columns; every opened raster has coordinates
 
 # GDAL caches decoded blocks, in up to 5 % of the machine's memory; geosoil reads blocks once, so a small cache is
 # enough. A limit set in the environment takes precedence. rasterio takes the number in bytes.
@@ -175,8 +179,8 @@ def _is_local_file(path: str) -> bool:
 
 def _open(path: str) -> DatasetReader:
     local = _is_local_file(path)
-    if local and not Path(path).exists():
-        raise RasterError(path, found="no such file", expected="a raster", way_out="check the path")
+    if local:
+        require_input(path, RasterError, "a raster", folders=True)
     try:
         source = read_with_retries(path, lambda: _open_checked(path))
     except (UnreadError, ValueError) as error:
@@ -196,7 +200,33 @@ def _open(path: str) -> DatasetReader:
             expected="one raster",
             way_out=f"specify a subdataset: {', '.join(subdatasets[:3]) or 'there is none'}",
         )
+    try:
+        _check_grid(path, source)
+    except RasterError:
+        source.close()
+        raise
     return source
+
+
+def _check_grid(path: str, source: DatasetReader) -> None:
+    """Raise RasterError for a raster with more pixels than memory can hold coordinates of, or without a position."""
+    if max(source.shape) > MAX_PIXELS_PER_SIDE:
+        raise RasterError(
+            path,
+            found=f"{source.height} x {source.width} pixels",
+            expected=f"at most {MAX_PIXELS_PER_SIDE} pixels per side",
+            way_out="check the file, or cut it with gdal_translate -srcwin",
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        corners = Grid(None, source.transform, source.height, source.width).bounds
+    numbers = [*source.transform[:6], source.transform.determinant, *corners]
+    if not (np.isfinite(numbers).all() and source.transform.determinant):
+        raise RasterError(
+            path,
+            found=f"the geotransform {source.transform.to_gdal()}",
+            expected="finite numbers, and pixels with an area",
+            way_out="correct it with gdal_edit -a_ullr",
+        )
 
 
 def _open_checked(path: str) -> DatasetReader:

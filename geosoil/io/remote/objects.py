@@ -183,7 +183,11 @@ class _Folder(Store):
 
     def read(self, name: str) -> bytes:
         with self._place():
-            return self._path(name).read_bytes()
+            path = self._path(name)
+            if path.exists() and not path.is_file():  # reading a named pipe would wait without end
+                msg = f"{name} is not a regular file"
+                raise ValueError(msg)
+            return path.read_bytes()
 
     def exists(self, name: str) -> bool:
         return self._path(name).is_file()

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
 from geosoil.io.atomic import atomic_path
+from geosoil.io.input_paths import require_input
 from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM, NM_PER_UNIT
 from geosoil.io.spectra.asd import read_asd
 from geosoil.io.spectra.envi_library import is_library_header, read_envi_library
@@ -152,9 +153,7 @@ def read_spectra(
     >>> spectra.ids, spectra.wavelength_nm, spectra.values
     (['S1'], array([400., 500.]), array([[0.1, 0.2]], dtype=float32))
     """
-    path = Path(path)
-    if not path.exists():
-        raise SamplesError(path, found="no such file", expected="a file or folder of spectra", way_out="check the path")
+    path = require_input(path, SamplesError, "a file or folder of spectra", folders=True)
     if quantity is not None and quantity not in get_args(Quantity):
         raise UnitsError(
             path, found=f"quantity={quantity!r}", expected="reflectance or absorbance", way_out="choose one"

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from geosoil.errors import SamplesError
+from geosoil.io.input_paths import require_input
 
 if TYPE_CHECKING:
     import os
@@ -105,8 +106,7 @@ def read_table(path: Path, layer: str | None = None) -> pd.DataFrame:
     import geopandas as gpd
     import pyogrio
 
-    if not path.exists():
-        raise SamplesError(path, found="no such file", expected="a table", way_out="check the path")
+    require_input(path, SamplesError, "a table")
     try:
         if path.suffix.lower() in (".csv", ".tsv"):
             separator = "\t" if path.suffix.lower() == ".tsv" else ","

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.errors import RecipeError, SamplesError
+from geosoil.io.input_paths import require_input
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.stack import open_stack
 from geosoil.models.contract import Feature
@@ -117,8 +118,7 @@ def _zones(loaded: LoadedRecipe, points: gpd.GeoDataFrame) -> np.ndarray | None:
 def _zones_of_polygons(path: str, column: str, points: gpd.GeoDataFrame) -> np.ndarray:
     import geopandas as gpd
 
-    if not Path(path).exists():
-        raise SamplesError(path, found="no such file", expected="zones", way_out="correct data.zones")
+    require_input(path, SamplesError, "zones")
     zones = gpd.read_parquet(path) if path.endswith(".parquet") else gpd.read_file(path, engine="pyogrio")
     if column not in zones.columns or zones.crs is None:
         raise SamplesError(
