@@ -36,7 +36,11 @@ ALLOWED = {
     "--covariates", multiple=True, metavar="A.tif B.tif ...", help="Covariates to explain on a regular sub-grid."
 )
 @click.option(
-    "-o", "--output", required=True, type=Path, metavar="PATH", help="Folder for samples, or file SHAP.tif for rasters."
+    "-o",
+    "--output",
+    required=True,
+    metavar="PATH",
+    help="Folder for samples; file or s3:// address SHAP.tif for rasters.",
 )
 @click.option("--source-model", metavar="NAME_OR_DIR", help="Model that it was fine-tuned from, to draw above it.")
 @click.option("--source-samples", type=Path, metavar="TABLE", help="Samples for the source model; default: --samples.")
@@ -62,7 +66,7 @@ ALLOWED = {
     help="Random seed for drawing background rows and samples.",
 )
 def command(
-    model: str, samples: Path | None, cube: str | None, covariates: tuple[str, ...], output: Path, **options: Any
+    model: str, samples: Path | None, cube: str | None, covariates: tuple[str, ...], output: str, **options: Any
 ) -> None:
     """Explain which wavelengths or covariates the predictions of a model depend on (SHAP)."""
     inputs = {"--samples": samples, "--cube": cube, "--covariates": covariates or None}

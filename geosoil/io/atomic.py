@@ -94,7 +94,8 @@ def require_writable(final: str | os.PathLike[str]) -> Path:
 def require_writable_folder(folder: str | os.PathLike[str]) -> Path:
     """Check, before a long computation, that a folder can be written to or created, and return its path.
 
-    Raises OutputError if it is a file, or if the folder or its nearest existing parent cannot be written to.
+    Raises OutputError if it is an address or a file, or if the folder or its nearest existing parent cannot be written
+    to.
 
     Examples
     --------
@@ -102,6 +103,8 @@ def require_writable_folder(folder: str | os.PathLike[str]) -> Path:
     Traceback (most recent call last):
     geosoil.errors.OutputError: /dev/null: found a file; expected a writable folder; choose another with -o
     """
+    if "://" in str(folder):
+        raise OutputError(folder, found="an address", expected="a folder of this machine", way_out="give its path")
     folder = Path(folder)
     existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     if not existing.is_dir():

@@ -1,15 +1,18 @@
-"""Check the paths of output files: their endings, and that they do not overwrite an input."""
+"""Check the paths of output files, and bring finished files to an object store."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from geosoil.errors import OutputError
+from geosoil.io.remote.objects import is_object_url, upload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     PathLike = str | os.PathLike[str]
 
@@ -76,6 +79,42 @@ def check_not_an_input(outputs: Iterable[PathLike], inputs: Iterable[PathLike | 
     for output in outputs:
         if any(_is_same(os.fspath(output), path) for path in paths):
             raise OutputError(output, problem="is also an input", way_out="choose another output")
+
+
+@contextmanager
+def local_path(output: str) -> Iterator[Path]:
+    """Yield the path that an output is written to: its own, or one in a temporary folder for an object store.
+
+    Examples
+    --------
+    >>> with local_path("s3://bucket/maps/soc.tif") as path:
+    ...     path.name, path.parent.is_dir()
+    ('soc.tif', True)
+    """
+    if not is_object_url(output):
+        yield Path(output)
+        return
+    with TemporaryDirectory() as folder:
+        yield Path(folder) / PurePath(output).name
+
+
+def deliver(files: Sequence[Path], output: str) -> tuple[Path | str, ...]:
+    """Upload finished files beside an output in an object store, in their order, and return where they are.
+
+    Files of an output that is not in an object store are in their place already. The main file is given last, so that
+    all files are complete where it exists.
+
+    Examples
+    --------
+    >>> [str(place) for place in deliver([Path("soc.png"), Path("soc.tif")], "soc.tif")]
+    ['soc.png', 'soc.tif']
+    """
+    if not is_object_url(output):
+        return tuple(files)
+    places = tuple(f"{output.rpartition('/')[0]}/{file.name}" for file in files)
+    for file, place in zip(files, places, strict=True):
+        upload(file, place)
+    return places
 
 
 def _is_same(path: str, other: str) -> bool:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class ExplainResult:
     """Files that were written, and lines of text about them."""
 
-    paths: tuple[Path, ...]
+    paths: tuple[Path | str, ...]
     lines: tuple[str, ...]
 
     def summary(self) -> str:
@@ -45,7 +45,7 @@ class ExplainResult:
 
 
 def explain_samples(
-    model: PathLike,
+    model: PathLike | ModelInput,
     samples: PathLike,
     folder: PathLike,
     *,

@@ -1,7 +1,13 @@
-"""Explain a model on a regular sub-grid of its input: a COG with one band per spectral region or covariate."""
+"""Explain a model on a regular sub-grid of its input: a COG with one band per spectral region or covariate.
+
+As for a map, one run at a time writes an output, the input is read block by block, and an output in an object store is
+uploaded when it is complete. The sub-grid has some thousand pixels and is explained in one pass, so no finished blocks
+are kept: a run that was interrupted leaves nothing, and is started again.
+"""
 
 from __future__ import annotations
 
+import os
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +18,13 @@ from geosoil.errors import RasterError
 from geosoil.explain.explanation import SAMPLED_BACKGROUND, explain_rows
 from geosoil.explain.tables import check_line
 from geosoil.explain.windows import region_windows
-from geosoil.io.atomic import require_writable
-from geosoil.io.output_paths import check_output_path
+from geosoil.io.atomic import atomic_path, remove_leftovers, require_writable
+from geosoil.io.output_paths import check_output_path, deliver, local_path
 from geosoil.io.provenance import provenance_tags
 from geosoil.io.rasters.cog import write_cog
+from geosoil.io.rasters.dataset_cache import limit_gdal_cache
 from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput
-from geosoil.raster.blocks import choose_block
+from geosoil.mapping.scratch import held_store
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 from geosoil.report.figure_style import save_figure
@@ -26,14 +33,15 @@ from geosoil.workflows.explain import ExplainResult, load_pixel_model
 from geosoil.workflows.map import prepare_input
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from geosoil.io.rasters.class_bands import Unseen
     from geosoil.mapping.job import MapJob
     from geosoil.spectra.bare_soil import BareSoil
+    from geosoil.workflows.map import PreparedMap
 
     PathLike = str | os.PathLike[str]
 
@@ -42,7 +50,7 @@ COVARIATE_PIXELS, COVARIATE_BACKGROUND = 500, 50  # forests and cascades are slo
 
 
 def explain_map(
-    model: PathLike,
+    model: PathLike | ModelInput,
     cube: PathLike,
     output: PathLike,
     *,
@@ -62,8 +70,8 @@ def explain_map(
     cube : path-like
         A file, an address or the folder of a product, as `open_cube` takes it.
     output : path-like
-        The COG; a picture is written beside it. Its last band, `prediction`, is the sum of the other bands and the
-        baseline in the tags.
+        The COG, a file or an `s3://` address; a picture is written beside it. Its last band, `prediction`, is the sum
+        of the other bands and the baseline in the tags.
     n_pixels : int
         About this number of pixels is explained: the middle pixels of square cells of an odd number of pixels a side.
         These cells are the pixels of the COG.
@@ -89,7 +97,7 @@ def explain_map(
 
 
 def explain_covariates_map(
-    model: PathLike,
+    model: PathLike | ModelInput,
     covariates: PathLike | Sequence[PathLike],
     output: PathLike,
     *,
@@ -129,7 +137,7 @@ def explain_covariates_map(
 
 def _explain(
     source: CubeInput | CovariateInput,
-    model: PathLike,
+    model: PathLike | ModelInput,
     output: PathLike,
     n_pixels: int,
     n_background: int,
@@ -138,14 +146,30 @@ def _explain(
     bare_soil: BareSoil | bool = False,
 ) -> ExplainResult:
     """Explain the middle pixels of cells of the input, and write the COG and its picture."""
-    files = source.files if mask is None else (*source.files, mask)
-    path = check_output_path(output, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=[".png"])
-    picture = path.with_suffix(".png")
-    for place in (path, picture):
-        require_writable(place)
-    opened = ModelInput.find(model)
-    load_pixel_model(opened)
-    prepared = prepare_input(source, opened, path, mask=mask, bare_soil=bare_soil)
+    place, files = os.fspath(output), source.files if mask is None else (*source.files, mask)
+    check_output_path(place, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=[".png"])
+    with local_path(place) as path, limit_gdal_cache():
+        picture = path.with_suffix(".png")
+        for file in (path, picture):
+            require_writable(file)
+        with held_store(place):
+            for file in (path, picture):
+                remove_leftovers(file)
+            opened = ModelInput.find(model)
+            load_pixel_model(opened)
+            prepared = prepare_input(source, opened, place, mask=mask, bare_soil=bare_soil)
+            raster, figure, tags, lines = _explained(prepared, n_pixels, n_background, seed)
+            with atomic_path(picture) as temporary:  # it appears after the COG: neither is left without the other
+                save_figure(figure, temporary)
+                write_cog(raster, path, tags=tags, overviews="nearest")
+            picture_place, path_place = deliver([picture, path], place)
+            return ExplainResult((path_place, picture_place), tuple(lines))
+
+
+def _explained(
+    prepared: PreparedMap, n_pixels: int, n_background: int, seed: int
+) -> tuple[xr.DataArray, Figure, dict[str, str], list[str]]:
+    """Return the attributions on the cells, their picture, the tags of the COG and lines of text."""
     job = prepared.job
     fitted: Any = job.predict.model
     side = cell_side(job.source.sizes["y"], job.source.sizes["x"], n_pixels)
@@ -181,12 +205,12 @@ def _explain(
     )
     lines = [*prepared.notes, explained, check_line(explanation)]
     settings = {**prepared.settings, "baseline": f"{explanation.baseline:.9g}", "seed": seed}
-    write_cog(raster, path, tags=provenance_tags(settings, model=opened.identity, notes=lines), overviews="nearest")
-    save_figure(attribution_quicklook(raster, int(np.argmax(explanation.importance)), explanation.quantity), picture)
+    tags = provenance_tags(settings, model=prepared.model.identity, notes=lines)
+    figure = attribution_quicklook(raster, int(np.argmax(explanation.importance)), explanation.quantity)
     order = np.argsort(-explanation.importance)
     shares = explanation.importance / (explanation.importance.sum() or 1.0)
     lines.append("highest: " + ", ".join(f"{windows.names[i]} {shares[i]:.0%}" for i in order[:6]))
-    return ExplainResult((path, picture), tuple(lines))
+    return raster, figure, tags, lines
 
 
 def cell_side(height: int, width: int, n_pixels: int) -> int:
@@ -203,19 +227,17 @@ def cell_side(height: int, width: int, n_pixels: int) -> int:
 
 def _sub_grid(job: MapJob, side: int) -> tuple[np.ndarray, tuple[int, int]]:
     """Return the features `(pixel, feature)` of the middle pixels of all cells, NaN where left out, and the shape."""
-    source: xr.DataArray = job.source
-    height, width = source.sizes["y"], source.sizes["x"]
-    y, x = np.arange(side // 2, height, side), np.arange(side // 2, width, side)
-    values = np.full((source.sizes["band"], len(y), len(x)), np.nan, np.float32)
-    block_rows, block_columns = choose_block(source)
-    for top in range(0, height, block_rows):
-        rows = np.flatnonzero((y >= top) & (y < top + block_rows))
-        for left in range(0, width, block_columns):
-            columns = np.flatnonzero((x >= left) & (x < left + block_columns))
-            if not len(rows) or not len(columns):
-                continue
-            block = source[:, top : top + block_rows, left : left + block_columns].values
-            values[:, rows[:, None], columns] = block[:, (y[rows] - top)[:, None], x[columns] - left]
+    blocks = job.blocks()
+    y, x = (np.arange(side // 2, edges[-1], side) for edges in (blocks.rows, blocks.cols))
+    values = np.full((job.source.sizes["band"], len(y), len(x)), np.nan, np.float32)
+    for place in blocks.places:
+        inner_rows, inner_columns = blocks.inner(*place)
+        rows = np.flatnonzero((y >= inner_rows.start) & (y < inner_rows.stop))
+        columns = np.flatnonzero((x >= inner_columns.start) & (x < inner_columns.stop))
+        if len(rows) and len(columns):
+            block = blocks.read(*place)
+            inside = (y[rows] - inner_rows.start)[:, None], x[columns] - inner_columns.start
+            values[:, rows[:, None], columns] = block[:, *inside]
     features = values[: job.predict.n_features]
     features[:, job.predict.left_out(values)] = np.nan
     return features.reshape(len(features), -1).T, (len(y), len(x))

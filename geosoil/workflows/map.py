@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import rasterio
@@ -14,10 +13,10 @@ from rasterio.errors import RasterioError
 
 from geosoil import __version__
 from geosoil.io.journal import Identity, resumed_note
-from geosoil.io.output_paths import check_output_path
+from geosoil.io.output_paths import check_output_path, deliver, local_path
 from geosoil.io.provenance import provenance_tags, shown_name
 from geosoil.io.rasters.dataset_cache import limit_gdal_cache
-from geosoil.io.remote.objects import is_object_url, upload
+from geosoil.io.remote.objects import is_object_url
 from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput, open_mask
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.run import RunOptions, run_map
@@ -296,10 +295,8 @@ class PreparedMap:
 
     def write(self, run_options: RunOptions, progress: Progress | None = None) -> MapResult:
         """Compute the map and write it with its tags, its style and its picture."""
-        if not is_object_url(self.output):
-            return self._write(Path(self.output), run_options, progress)
-        with TemporaryDirectory() as folder:
-            return self._write(Path(folder) / PurePath(self.output).name, run_options, progress)
+        with local_path(self.output) as path:
+            return self._write(path, run_options, progress)
 
     @cached_property
     def identity(self) -> Identity:
@@ -333,16 +330,7 @@ class PreparedMap:
                 quicklook = path.with_suffix(".png")
                 save_figure(map_quicklook(path, made.cog.bands, self.model.card.name), quicklook)
             unread = tuple(block.error or "" for block in made.unread)
-            result = MapResult(path, style, quicklook, made.cog, tuple(notes), unread)
-            return _uploaded(result, self.output) if is_object_url(self.output) else result
-
-
-def _uploaded(made: MapResult, output: str) -> MapResult:
-    """Copy a map and the files beside it to an object store."""
-    placed: dict[str, Any] = {}
-    for name in ("style", "quicklook", "path"):  # the map last: where it exists, all files are complete
-        file = getattr(made, name)
-        if file is not None:
-            placed[name] = f"{output.rpartition('/')[0]}/{file.name}"
-            upload(file, placed[name])
-    return replace(made, **placed)
+            files = {"style": style, "quicklook": quicklook, "path": path}
+            written = {name: file for name, file in files.items() if file is not None}
+            places: dict[str, Any] = dict(zip(written, deliver(list(written.values()), self.output), strict=True))
+            return MapResult(cog=made.cog, notes=tuple(notes), unread=unread, **{**files, **places})
