@@ -17,6 +17,8 @@ from asyncio import CancelledError as AsyncCancelledError
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ from distributed import Client, LocalCluster, WorkerPlugin, wait
 from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
+from geosoil import __version__
 from geosoil.errors import ClusterError, GeosoilError
 from geosoil.io.rasters.dataset_cache import limit_gdal_cache
 from geosoil.numerics.threads import one_thread_each, one_thread_here
@@ -65,8 +68,17 @@ class _Carry(WorkerPlugin):
         self.limit.__exit__(None, None, None)
 
 
-def _run(key: str, places: list[Place]) -> list[Done]:
-    """Compute blocks in a worker."""
+def _run(key: str, places: list[Place], versions: dict[str, str]) -> list[Done]:
+    """Compute blocks in a worker; raises ClusterError if it has other software than the process that asks."""
+    here = software_versions()
+    if here != versions:
+        names = [name for name in versions if here.get(name) != versions[name]]
+        raise ClusterError(
+            "cluster",
+            found="a worker with " + ", ".join(f"{name} {here.get(name, 'missing')}" for name in names),
+            expected=", ".join(f"{name} {versions[name]}" for name in names) + ", as in this process",
+            way_out="install the same versions for the workers, and restart them",
+        )
     one_thread_here()
     task = _tasks[key]
     try:
@@ -156,7 +168,7 @@ def _finished(
         batch_size = min(max(n_places // (50 * threads), 1), MOST_BLOCKS_PER_TASK)
         while waiting and len(submitted) < TASKS_PER_THREAD * threads:
             batch = [waiting.pop() for _ in range(min(batch_size, len(waiting)))]
-            submitted[client.submit(_run, key, batch, pure=False)] = batch
+            submitted[client.submit(_run, key, batch, software_versions(), pure=False)] = batch
         try:
             finished = wait(list(submitted), timeout=ASK_SECONDS, return_when="FIRST_COMPLETED").done
         except TimeoutError:
@@ -299,6 +311,24 @@ def _address_in(where: str) -> str:
         return str(json.loads(file.read_bytes())["address"])
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError("not a file that a scheduler wrote") from error
+
+
+@cache
+def software_versions() -> dict[str, str]:
+    """Return the versions that decide the values of a map, with a hash of geosoil's own code.
+
+    >>> sorted(software_versions())
+    ['GDAL', 'geosoil', 'numpy', 'scikit-learn', 'torch']
+    """
+    import rasterio
+
+    digest = hashlib.sha256()
+    package = Path(__file__).resolve().parents[1]
+    for file in sorted(package.rglob("*.py")):
+        digest.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
+    packages = {name: version(name) for name in ("numpy", "scikit-learn", "torch")}
+    code = f"{__version__} (code {digest.hexdigest()[:8]})"
+    return {"geosoil": code, "GDAL": rasterio.__gdal_version__, **packages}
 
 
 def _content_hash(task: BlockTask) -> str:

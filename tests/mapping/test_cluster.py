@@ -103,7 +103,7 @@ def test_the_model_reaches_each_worker_once_and_no_task(tmp_path, source, here, 
     monkeypatch.setattr(cluster, "_Carry", Counted)
     assert len(list(ClusterExecutor(here).run(task, places))) == 35
     assert len(Counted.workers) == len(set(Counted.workers)) == 2
-    sent = cloudpickle.dumps((_run, _content_hash(task), places[:64]))
+    sent = cloudpickle.dumps((_run, _content_hash(task), places[:64], cluster.software_versions()))
     assert len(sent) < 3000 < 10**6 < len(pickle.dumps(task))
 
 
@@ -122,6 +122,35 @@ def test_what_a_block_raises_comes_back_as_itself(tmp_path, source, here, error)
     assert str(raised.value) == str(error)
     assert plugins_of(here) == []
     assert not (tmp_path / "map.tif").exists()
+
+
+@pytest.mark.parametrize("package", ["geosoil", "GDAL", "numpy", "scikit-learn", "torch"])
+def test_a_worker_with_other_software_is_refused_and_both_versions_are_named(
+    tmp_path, source, here, monkeypatch, package
+):
+    own = cluster.software_versions()
+
+    def versions():  # those of the client differ from those of the workers' threads
+        return own | {package: "0.0.1"} if threading.current_thread() is threading.main_thread() else own
+
+    monkeypatch.setattr(cluster, "software_versions", versions)
+    with pytest.raises(ClusterError) as raised:
+        make_map(source, tmp_path / "map.tif", cluster=here)
+    assert f"found a worker with {package} {own[package]}; expected {package} 0.0.1, as in" in str(raised.value)
+    assert not (tmp_path / "map.tif").exists()
+
+
+def test_changed_code_of_the_same_version_has_another_hash(tmp_path, monkeypatch):
+    import shutil
+
+    copied = Path(shutil.copytree(Path(cluster.__file__).parents[1], tmp_path / "geosoil"))
+    monkeypatch.setattr(cluster, "__file__", str(copied / "mapping" / "cluster.py"))
+    read = cluster.software_versions.__wrapped__
+    before = read()
+    assert before == cluster.software_versions()
+    with (copied / "errors.py").open("a") as file:
+        file.write("# another line\n")
+    assert {name for name, text in read().items() if text != before[name]} == {"geosoil"}
 
 
 def test_the_corrupt_window_is_named_by_the_worker_that_read_it(tmp_path, here):
