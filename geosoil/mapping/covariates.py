@@ -93,13 +93,13 @@ def match_covariates(
     """
     if isinstance(covariates, xr.DataArray):
         names = [str(name) for name in covariates["band"].values]
-        stack = one_hot(covariates, _tables(model, names), unseen=unseen)
+        stack = one_hot(covariates, class_tables_of(model, names), unseen=unseen)
     else:
         names = []
 
         def class_tables(bands: list[str]) -> dict[str, ClassTable]:
             names.extend(bands)
-            return _tables(model, bands)
+            return class_tables_of(model, bands)
 
         stack = open_stack(covariates, like=like, classes=class_tables, unseen=unseen)
     source = stack.attrs.get("source") or "covariates"
@@ -184,7 +184,7 @@ def _side_m(grid: Grid, latitude: float) -> float:
     return side * (grid.crs.units_factor[1] if grid.crs is not None else 1.0)
 
 
-def _tables(model: Model, names: Sequence[str]) -> dict[str, ClassTable]:
+def class_tables_of(model: Model, names: Sequence[str]) -> dict[str, ClassTable]:
     """Return the classes of each band of class codes, as the names of the features give them."""
     # The classes of all training columns are known, also of those that a selection dropped.
     known: Iterable[Feature] = getattr(model, "training_columns", model.features)
@@ -202,24 +202,14 @@ def _tables(model: Model, names: Sequence[str]) -> dict[str, ClassTable]:
 
 def _compared(raster: xr.DataArray, features: Sequence[Feature], source: str) -> list[str]:
     """Return notes about covariates with sampled values outside their training range; raises UnitsError."""
+    sampled = probe_values(raster)
+    check_covariate_units(sampled, features, source)
     outside = []
-    for feature, values in zip(features, probe_values(raster), strict=True):
+    for feature, values in zip(features, sampled, strict=True):
         low, high = feature.training_low, feature.training_high
         values = values[np.isfinite(values)]
         if low is None or high is None or not values.size:
             continue
-        # A flat area in a model of hills is not an error of units. Values that are all too large are, and so are values
-        # that are all too small for a range without zero.
-        largest = max(abs(low), abs(high))
-        smallest = min(abs(low), abs(high)) if low * high > 0 else 0.0
-        least, most = np.percentile(np.abs(values), [5, 95])
-        if least > UNIT_FACTOR * largest > 0 or most * UNIT_FACTOR < smallest:
-            raise UnitsError(
-                source,
-                found=f"{feature.name} around {np.median(values):.4g}",
-                expected=f"values in the training range, {low:.4g} to {high:.4g}",
-                way_out="convert it to its unit at training (gdal_calc.py, or scale and offset of the file)",
-            )
         share = float(np.mean((values < low) | (values > high)))
         if share > OUTSIDE_SHARE:
             outside.append((share, f"{feature.name} {100 * share:.0f} % (training {low:.4g} to {high:.4g})"))
@@ -228,3 +218,24 @@ def _compared(raster: xr.DataArray, features: Sequence[Feature], source: str) ->
     worst = [text for _, text in sorted(outside, reverse=True)]
     more = f", and {len(worst) - 5} more" if len(worst) > 5 else ""
     return [f"of the sampled cells, outside the training range: {', '.join(worst[:5])}{more}"]
+
+
+def check_covariate_units(values: np.ndarray, features: Sequence[Feature], source: object) -> None:
+    """Raise UnitsError for a covariate of `values` (feature, n) whose values are all far from its training range."""
+    for feature, column in zip(features, values, strict=True):
+        low, high = feature.training_low, feature.training_high
+        column = column[np.isfinite(column)]
+        if low is None or high is None or not column.size:
+            continue
+        # A flat area in a model of hills is not an error of units. Values that are all too large are, and so are values
+        # that are all too small for a range without zero.
+        largest = max(abs(low), abs(high))
+        smallest = min(abs(low), abs(high)) if low * high > 0 else 0.0
+        least, most = np.percentile(np.abs(column), [5, 95])
+        if least > UNIT_FACTOR * largest > 0 or most * UNIT_FACTOR < smallest:
+            raise UnitsError(
+                source,
+                found=f"{feature.name} around {np.median(column):.4g}",
+                expected=f"values in the training range, {low:.4g} to {high:.4g}",
+                way_out="convert it to its unit at training (gdal_calc.py, or scale and offset of the file)",
+            )

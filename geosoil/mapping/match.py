@@ -13,6 +13,8 @@ from geosoil.models.contract import Feature
 from geosoil.spectra.resample import resampling_matrix
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
 
     from geosoil.models.contract import Model
@@ -85,7 +87,7 @@ def match_bands(model: Model, cube: xr.DataArray) -> Match:
             source, found="no wavelengths", expected="one for each band", way_out="give them with --bands TABLE.csv"
         )
     else:
-        matched = _by_wavelength(model, cube, source) or _resampled(model, cube, source)
+        matched = _by_wavelength(model, cube) or _resampled(model, cube, source)
     check_units(matched, cube)
     return matched
 
@@ -103,59 +105,107 @@ def _by_name(model: Model, cube: xr.DataArray, source: str) -> Match:
     return Match(model, tuple(names), ())
 
 
-def _by_wavelength(model: Model, cube: xr.DataArray, source: str) -> Match | None:
+def _by_wavelength(model: Model, cube: xr.DataArray) -> Match | None:
     """Match every feature with a band of its own; None if a feature has none."""
-    model_nm = np.array([feature.wavelength_nm for feature in model.features], np.float64)
-    fwhm = np.array([feature.fwhm_nm or 0.0 for feature in model.features])
-    cube_nm = cube["wavelength_nm"].values
     names = cube["band"].values
-    tolerance = np.maximum(LEAST_TOLERANCE_NM, TOLERANCE_OF_FWHM * fwhm)
-    distance = np.abs(model_nm[:, None] - cube_nm[None, :])
-    # Where two detectors overlap, bands of both are within the tolerance: prefer the band with the same name.
-    same_name = names[None, :] == np.array([feature.name for feature in model.features])[:, None]
-    nearest = np.argmin(distance - 1e-6 * same_name, axis=1)
-    if (distance[np.arange(len(model_nm)), nearest] > tolerance).any() or len(set(nearest)) < len(nearest):
+    nearest = nearest_bands(model.features, cube["wavelength_nm"].values, names)
+    if nearest is None:
         return None
+    model_nm = np.array([feature.wavelength_nm for feature in model.features], np.float64)
     notes = []
     if (np.diff(nearest) < 0).any() and (np.diff(model_nm) >= 0).all():
         notes.append("bands of the cube were put into the order of the model")
-    shift = float(distance[np.arange(len(model_nm)), nearest].max())
+    shift = float(np.abs(model_nm - cube["wavelength_nm"].values[nearest]).max())
     if shift > 0.05:
         notes.append(f"bands are within {shift:.2f} nm of those of the model")
     return Match(model, tuple(str(name) for name in names[nearest]), tuple(notes))
 
 
+def nearest_bands(
+    features: Sequence[Feature], wavelength_nm: np.ndarray, names: np.ndarray | None = None
+) -> np.ndarray | None:
+    """Return the indices of bands that are the features of a model, within a quarter of their width.
+
+    Parameters
+    ----------
+    features : sequence of Feature
+        With wavelengths.
+    wavelength_nm : ndarray of shape (band,)
+    names : ndarray of shape (band,), str, optional
+        Names of the bands. Where two detectors overlap, the band with the name of the feature is preferred.
+
+    Returns
+    -------
+    ndarray of shape (feature,) or None
+        None if a feature has no band of its own.
+    """
+    model_nm = np.array([feature.wavelength_nm for feature in features], np.float64)
+    fwhm = np.array([feature.fwhm_nm or 0.0 for feature in features])
+    tolerance = np.maximum(LEAST_TOLERANCE_NM, TOLERANCE_OF_FWHM * fwhm)
+    distance = np.abs(model_nm[:, None] - wavelength_nm[None, :])
+    same_name = 0.0
+    if names is not None:
+        same_name = 1e-6 * (names[None, :] == np.array([feature.name for feature in features])[:, None])
+    nearest = np.argmin(distance - same_name, axis=1)
+    if (distance[np.arange(len(model_nm)), nearest] > tolerance).any() or len(set(nearest)) < len(nearest):
+        return None
+    return nearest
+
+
 def _resampled(model: Model, cube: xr.DataArray, source: str) -> Match:
     """Interpolate the bands of the cube to those of the model."""
-    model_nm = np.array([feature.wavelength_nm for feature in model.features], np.float64)
     order = np.argsort(cube["wavelength_nm"].values, kind="stable")
     cube_nm, first = np.unique(cube["wavelength_nm"].values[order], return_index=True)
     order = order[first]
-    if len(cube_nm) < 2:
-        raise WavelengthError(
-            source,
-            found=f"{len(cube_nm)} bands",
-            expected=f"the {len(model_nm)} bands of the model",
-            way_out="give a cube with more bands",
-        )
-    right = np.clip(np.searchsorted(cube_nm, model_nm), 1, len(cube_nm) - 1)
-    gap = np.where(np.isin(model_nm, cube_nm), 0.0, cube_nm[right] - cube_nm[right - 1])
-    missed = (model_nm < cube_nm[0]) | (model_nm > cube_nm[-1]) | (gap > WIDEST_GAP_NM)
-    if missed.any():
-        examples = ", ".join(f"{value:.0f}" for value in model_nm[missed][:5])
-        raise WavelengthError(
-            source,
-            found=f"bands from {cube_nm[0]:.0f} to {cube_nm[-1]:.0f} nm without {missed.sum()} that the model "
-            f"needs ({examples} nm{', ...' if missed.sum() > 5 else ''})",
-            expected=f"bands within {WIDEST_GAP_NM:.0f} nm around each of them",
-            way_out="use a cube of the sensor of the model, or train a model on the bands of this cube",
-        )
-    matrix = resampling_matrix(cube_nm, model_nm, method="linear")
+    matrix = interpolation_matrix(model.features, cube_nm, where=source, what="cube")
     read = np.flatnonzero(matrix.any(axis=0))
     names = tuple(str(name) for name in cube["band"].values[order][read])
     features = tuple(Feature(name, float(cube_nm[i])) for name, i in zip(names, read, strict=True))
-    note = f"spectra interpolated linearly from {len(read)} bands of the cube to {len(model_nm)} of the model"
+    note = f"spectra interpolated linearly from {len(read)} bands of the cube to {len(matrix)} of the model"
     return Match(model.resample_from(features, matrix[:, read]), names, (note,))
+
+
+def interpolation_matrix(
+    features: Sequence[Feature], wavelength_nm: np.ndarray, *, where: object, what: str
+) -> np.ndarray:
+    """Return the matrix `(feature, band)` that interpolates bands linearly to the features of a model.
+
+    Parameters
+    ----------
+    features : sequence of Feature
+        With wavelengths.
+    wavelength_nm : ndarray of shape (band,)
+        Increasing wavelengths.
+    where, what : object, str
+        The file and what it holds, "cube" or "spectra", for messages.
+
+    Raises
+    ------
+    WavelengthError
+        If the bands do not cover a feature, or leave a gap of more than 25 nm around it.
+    """
+    model_nm = np.array([feature.wavelength_nm for feature in features], np.float64)
+    if len(wavelength_nm) < 2:
+        raise WavelengthError(
+            where,
+            found=f"{len(wavelength_nm)} bands",
+            expected=f"the {len(model_nm)} bands of the model",
+            way_out=f"give {'a cube' if what == 'cube' else what} with more bands",
+        )
+    right = np.clip(np.searchsorted(wavelength_nm, model_nm), 1, len(wavelength_nm) - 1)
+    gap = np.where(np.isin(model_nm, wavelength_nm), 0.0, wavelength_nm[right] - wavelength_nm[right - 1])
+    missed = (model_nm < wavelength_nm[0]) | (model_nm > wavelength_nm[-1]) | (gap > WIDEST_GAP_NM)
+    if missed.any():
+        examples = ", ".join(f"{value:.0f}" for value in model_nm[missed][:5])
+        raise WavelengthError(
+            where,
+            found=f"bands from {wavelength_nm[0]:.0f} to {wavelength_nm[-1]:.0f} nm without {missed.sum()} that the "
+            f"model needs ({examples} nm{', ...' if missed.sum() > 5 else ''})",
+            expected=f"bands within {WIDEST_GAP_NM:.0f} nm around each of them",
+            way_out=f"use {'a cube' if what == 'cube' else what} of the sensor of the model, or train a model on the "
+            f"bands of {'this cube' if what == 'cube' else 'these spectra'}",
+        )
+    return resampling_matrix(wavelength_nm, model_nm, method="linear")
 
 
 def check_units(match: Match, cube: xr.DataArray) -> None:

@@ -28,6 +28,7 @@ WavelengthUnit = Literal["nm", "um"]
 # The largest plausible median of reflectance as a fraction: bright targets and noise exceed 1, but the median rarely
 # does. Percent is far above, and absorbance of dark soil just above.
 LARGEST_MEDIAN_REFLECTANCE = 1.2
+ROWS_OF_MEDIAN = 100  # enough rows for a typical value
 LEAST_REFLECTANCE = -1  # noise may be below 0; values below -1 are codes for no data
 
 
@@ -110,6 +111,7 @@ def read_spectra(
     quantity: Quantity | None = None,
     scale: float | None = None,
     wavelength_unit: WavelengthUnit | None = None,
+    unique_ids: bool = True,
 ) -> Spectra:
     """Read spectra, sorted by wavelength, from a table, ASD files or an ENVI spectral library.
 
@@ -128,6 +130,8 @@ def read_spectra(
         A factor for the values, 0.01 for percent. Default: as the file says, else 1.
     wavelength_unit : {"nm", "um"}, optional
         The unit of the wavelengths. Default: as the file says, else nm.
+    unique_ids : bool
+        Whether repeated ids are refused.
 
     Returns
     -------
@@ -176,6 +180,22 @@ def read_spectra(
             expected=f"{', '.join(SPECTRA_ENDINGS)} or a folder of {ASD_ENDING}",
             way_out="convert it to one of these",
         )
+    spectra = unify_spectra(path, stored, quantity, scale, wavelength_unit)
+    if np.isnan(spectra.values).all():
+        raise SamplesError(path, found="only empty cells in the bands", expected="spectra", way_out="check the file")
+    if unique_ids:
+        _check_ids(path, stored.ids)
+    return spectra
+
+
+def unify_spectra(
+    path: Path,
+    stored: StoredSpectra,
+    quantity: Quantity | None = None,
+    scale: float | None = None,
+    wavelength_unit: WavelengthUnit | None = None,
+) -> Spectra:
+    """Return stored spectra with increasing wavelengths in nm and checked values; see `read_spectra`."""
     if stored.quantity and quantity and stored.quantity != quantity:
         raise UnitsError(
             path,
@@ -187,10 +207,13 @@ def read_spectra(
     order, wavelength_nm = _sort_bands(
         path, stored.wavelength, NM_PER_UNIT[wavelength_unit] if wavelength_unit else stored.nm_per_unit
     )
-    values = stored.values[:, order] * (stored.scale if scale is None else scale)
+    values, scale = stored.values, stored.scale if scale is None else scale
+    if (np.diff(order) != 1).any():
+        values = values[:, order]
+    if scale != 1:
+        values = values * scale
     _check_values(path, values, quantity)
-    _check_ids(path, stored.ids)
-    return Spectra(wavelength_nm, values.astype(np.float32), stored.ids, stored.table, quantity, path)
+    return Spectra(wavelength_nm, values.astype(np.float32, copy=False), stored.ids, stored.table, quantity, path)
 
 
 def write_spectra(spectra: Spectra, path: str | Path) -> None:
@@ -294,24 +317,27 @@ def _sort_bands(path: Path, wavelength: np.ndarray, nm_per_unit: float | None) -
 
 
 def _check_values(path: Path, values: np.ndarray, quantity: Quantity) -> None:
-    if np.isinf(values).any():
+    # These ignore NaN and need no copy of the table.
+    low, high = (float(ufunc.reduce(values, axis=None)) for ufunc in (np.fmin, np.fmax))
+    if np.isinf(low) or np.isinf(high):
         raise SamplesError(
             path, found="an infinite value", expected="numbers", way_out="leave cells without data empty"
         )
-    finite = values[~np.isnan(values)]
-    if not finite.size:
-        raise SamplesError(path, found="only empty cells in the bands", expected="spectra", way_out="check the file")
-    if quantity == "reflectance" and np.median(finite) > LARGEST_MEDIAN_REFLECTANCE:
+    if np.isnan(low):
+        return
+    some = values[:: max(1, len(values) // ROWS_OF_MEDIAN)]
+    typical = float(np.median(some[~np.isnan(some)])) if not np.isnan(some).all() else low
+    if quantity == "reflectance" and typical > LARGEST_MEDIAN_REFLECTANCE:
         raise UnitsError(
             path,
-            found=f"values with a median of {np.median(finite):g}",
+            found=f"values with a median of {typical:g}",
             expected="reflectance as a fraction, 0 to 1",
             way_out="use scale=0.01 for percent, scale=0.0001 for reflectance x 10000, or quantity='absorbance'",
         )
-    if quantity == "reflectance" and finite.min() <= LEAST_REFLECTANCE:
+    if quantity == "reflectance" and low <= LEAST_REFLECTANCE:
         raise UnitsError(
             path,
-            found=f"a value of {finite.min():g}",
+            found=f"a value of {low:g}",
             expected="reflectance as a fraction, 0 to 1",
             way_out="leave cells without data empty",
         )

@@ -25,6 +25,7 @@ SPECTRA_KINDS: dict[str, Quantity] = {
     "reflectance_fraction": "reflectance",
     "absorbance_log10_1_over_R": "absorbance",
 }
+BUFFER_BYTES = 65536  # of each column; without it, the columns of all rows are in memory at once
 ID_COLUMNS = ("sample_id", "id")
 BAND_NAME = re.compile(r"\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*")
 
@@ -69,19 +70,27 @@ def read_spectra_table(
         frame, stored_quantity = _read_parquet(path, quantity)
     else:
         frame, stored_quantity = _read_csv(path, id_column), None
-    return StoredSpectra(*_split(path, frame, id_column), quantity=stored_quantity)
+    return StoredSpectra(*split_table(path, frame, id_column), quantity=stored_quantity)
 
 
-def _read_parquet(path: Path, quantity: Quantity | None) -> tuple[pd.DataFrame, Quantity | None]:
+def open_parquet(path: Path, quantity: Quantity | None) -> tuple[pq.ParquetFile, Quantity | None]:
+    """Open a Parquet table of spectra and return it with the quantity that the file states, or None.
+
+    Raises
+    ------
+    SamplesError
+        If the file is not valid, or names of columns are repeated.
+    UnitsError
+        If the file states an unknown quantity and none is given.
+    """
     try:
-        table = pq.ParquetFile(path).read()
+        file = pq.ParquetFile(path, buffer_size=BUFFER_BYTES)
     except (pa.ArrowException, OSError) as error:
-        raise SamplesError(path, problem=f"not a valid Parquet file ({error})", way_out="write it again") from error
-    _refuse_duplicates(path, table.column_names)
-    metadata = (table.schema.metadata or {}).get(METADATA_KEY)
-    frame = table.to_pandas(ignore_metadata=True)
+        raise _not_parquet(path, error) from error
+    _refuse_duplicates(path, file.schema_arrow.names)
+    metadata = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
     if metadata is None:
-        return frame, None
+        return file, None
     try:
         entries = json.loads(metadata)
     except ValueError:
@@ -95,7 +104,19 @@ def _read_parquet(path: Path, quantity: Quantity | None) -> tuple[pd.DataFrame, 
             expected=" or ".join(SPECTRA_KINDS),
             way_out="specify quantity= (and scale=)",
         )
-    return frame, SPECTRA_KINDS.get(kind or "")
+    return file, SPECTRA_KINDS.get(kind or "")
+
+
+def _read_parquet(path: Path, quantity: Quantity | None) -> tuple[pd.DataFrame, Quantity | None]:
+    file, stated = open_parquet(path, quantity)
+    try:
+        return file.read().to_pandas(ignore_metadata=True), stated
+    except (pa.ArrowException, OSError) as error:
+        raise _not_parquet(path, error) from error
+
+
+def _not_parquet(path: Path, error: Exception) -> SamplesError:
+    return SamplesError(path, problem=f"not a valid Parquet file ({error})", way_out="write it again")
 
 
 def _read_csv(path: Path, id_column: str | Sequence[str] | None) -> pd.DataFrame:
@@ -146,17 +167,11 @@ def _refuse_duplicates(path: Path, names: Sequence[str]) -> None:
         )
 
 
-def _split(
+def split_table(
     path: Path, frame: pd.DataFrame, id_column: str | Sequence[str] | None
 ) -> tuple[np.ndarray, np.ndarray, list[str], pd.DataFrame]:
-    """Return wavelengths, values `(sample, band)` float64, ids and the other columns of a table."""
-    keys = [id_column] if isinstance(id_column, str) else list(id_column or ())
-    keys = keys or [name for name in ID_COLUMNS if name in frame][:1]
-    missing = [key for key in keys if key not in frame]
-    if missing:
-        columns = ", ".join([str(name) for name in frame if not _is_band(name)][:5])
-        problem = f'column "{missing[0]}" is missing (columns: {columns})'
-        raise SamplesError(path, problem=problem, way_out="specify another id_column")
+    """Return wavelengths, values `(sample, band)` float64, ids and the other columns of a table of spectra."""
+    keys = id_keys(path, frame, id_column)
     bands = [name for name in frame if _is_band(name) and name not in keys]
     if len(bands) < 2 or not len(frame):
         raise SamplesError(
@@ -165,15 +180,35 @@ def _split(
             expected="columns whose names are wavelengths, such as 450 or 450.5, and one row per spectrum",
             way_out="use the wavelength alone as the name of a band column",
         )
-    if keys and frame[keys].isna().to_numpy().any():
-        row = int(np.flatnonzero(frame[keys].isna().to_numpy().any(axis=1))[0])
-        raise SamplesError(path, found=f"no id in row {row + 1}", expected="an id in every row", way_out="add it")
-    ids = ["/".join(map(str, row)) for row in zip(*(frame[key] for key in keys), strict=True)]
+    ids = join_ids(path, frame, keys)
     values = _numbers(path, frame[bands])
     drop = bands + (keys if len(keys) == 1 else [])
     table = frame.drop(columns=drop).reset_index(drop=True)
     wavelength = np.array([float(name) for name in bands])
-    return wavelength, values, ids or [str(i) for i in range(len(frame))], table
+    return wavelength, values, ids, table
+
+
+def id_keys(path: Path, frame: pd.DataFrame, id_column: str | Sequence[str] | None) -> list[str]:
+    """Return the columns of ids, none if the rows are numbered; raises SamplesError if one is missing."""
+    keys = [id_column] if isinstance(id_column, str) else list(id_column or ())
+    keys = keys or [name for name in ID_COLUMNS if name in frame][:1]
+    missing = [key for key in keys if key not in frame]
+    if missing:
+        columns = ", ".join([str(name) for name in frame if not _is_band(name)][:5])
+        problem = f'column "{missing[0]}" is missing (columns: {columns})'
+        raise SamplesError(path, problem=problem, way_out="specify another id_column")
+    return keys
+
+
+def join_ids(path: Path, frame: pd.DataFrame, keys: Sequence[str], first_row: int = 0) -> list[str]:
+    """Return one id per row of a part of a table that starts at `first_row`; raises SamplesError if one is empty."""
+    if not keys:
+        return [str(row) for row in range(first_row, first_row + len(frame))]
+    empty = np.flatnonzero(frame[list(keys)].isna().to_numpy().any(axis=1))
+    if empty.size:
+        row = first_row + empty[0] + 1
+        raise SamplesError(path, found=f"no id in row {row}", expected="an id in every row", way_out="add it")
+    return ["/".join(map(str, row)) for row in zip(*(frame[key] for key in keys), strict=True)]
 
 
 def _numbers(path: Path, bands: pd.DataFrame) -> np.ndarray:
