@@ -81,6 +81,19 @@ def without_secrets(text: str) -> str:
     return _KEY_ID.sub(_HIDDEN, text)
 
 
+def printable(text: str) -> str:
+    r"""Return a text whose control characters are shown as escapes: a name in a file must not steer a terminal.
+
+    >>> printable("clay\x1b[2J\n")
+    'clay\\x1b[2J\n'
+    """
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape", "surrogatepass").decode() if letter != "\xa0" else letter
+
+
 class GeosoilError(Exception):
     """Base class of all errors that the user can correct: one line, without secrets.
 
@@ -110,7 +123,7 @@ class GeosoilError(Exception):
     def __init__(self, where: object, *, found: str = "", problem: str = "", expected: str = "", way_out: str) -> None:
         parts = [problem or f"found {found}", f"expected {expected}" if expected else "", way_out]
         message = f"{where}: {'; '.join(part for part in parts if part)}"
-        super().__init__(without_secrets(" ".join(message.split())))
+        super().__init__(without_secrets(printable(" ".join(message.split()))))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the composed message, so that the error keeps its class in another process."""

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from geosoil.errors import OutputError, without_secrets
+from geosoil.errors import OutputError, RasterError, without_secrets
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
@@ -84,3 +84,9 @@ def test_a_problem_replaces_what_was_found_and_needs_no_expectation():
     assert str(error) == "a.tif: the disk is full; free some space"
     error = OutputError("a.toml", problem="not valid TOML", expected="a recipe", way_out="correct it")
     assert str(error) == "a.toml: not valid TOML; expected a recipe; correct it"
+
+
+def test_control_characters_of_a_file_are_shown_and_do_not_reach_the_terminal():
+    name = "clay\x1b[2J\x07\x9b0m\u202e.tif"
+    text = str(RasterError(name, found="a\tb\x00", expected="90\xa0% \xb1 \xb5g, \u571f", way_out="rename it"))
+    assert text == ("clay\\x1b[2J\\x07\\x9b0m\\u202e.tif: found a b\\x00; expected 90 % \xb1 \xb5g, \u571f; rename it")

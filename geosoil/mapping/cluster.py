@@ -190,7 +190,10 @@ def _threads_of(client: Client) -> int:
         client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
     except TimeoutError as error:
         raise ClusterError(
-            _address(client), found="no worker", expected="one or more", way_out="start `dask worker ADDRESS`"
+            _address(client),
+            found="no worker",
+            expected="one or more",
+            way_out="start `dask worker ADDRESS`, then run again with --resume",
         ) from error
     return max(sum(client.nthreads().values()), 1)
 

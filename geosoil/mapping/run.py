@@ -7,11 +7,12 @@ be resumed. No value of the map depends on how it was run.
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from geosoil.errors import DeviceError, OutputError
+from geosoil.errors import ClusterError, DeviceError, OutputError
 from geosoil.io.atomic import remove_leftovers, require_writable
 from geosoil.io.rasters.cog import CogSummary, cog_writer
 from geosoil.mapping.executors import BlockTask, Executor, ThreadExecutor
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 
     from geosoil.io.journal import Identity
     from geosoil.mapping.job import MapJob
+    from geosoil.mapping.scratch import BlockStore, Place
     from geosoil.models.contract import Output
 
     Progress = Callable[[str, int, int], None]
+
+SHARED_SECONDS = 60.0  # network file systems may list a new file on other machines this late
 
 
 @dataclass(frozen=True)
@@ -242,11 +246,28 @@ def _compute(plan: Plan, scratch: Scratch, run_options: RunOptions, progress: Pr
         return
     task = BlockTask(blocks, scratch.blocks, no_data_on_error=run_options.on_error == "nodata")
     with run_options.executor(plan) as executor:
-        for block in executor.run(task, todo):
+        for count, block in enumerate(executor.run(task, todo)):
+            if not count:
+                _require_shared(scratch.blocks, block.place)
             pixels += pixels_of(*block.place)
             if progress is not None:
                 progress("map", pixels, total)
             yield block
+
+
+def _require_shared(blocks: BlockStore, place: Place) -> None:
+    """Check, after the first block, that the workers write where this process reads."""
+    name, deadline = blocks.name(place), time.monotonic() + SHARED_SECONDS
+    while not blocks.store.exists(name):
+        if time.monotonic() < deadline:
+            time.sleep(0.5)
+            continue
+        raise ClusterError(
+            f"{blocks.store.where}/{name}",
+            found="no such file, although a worker has written it",
+            expected="a folder that all machines share",
+            way_out="choose an output on a shared disk or in an object store",
+        )
 
 
 def _clipped(outputs: Sequence[Output], blocks: Sequence[Done]) -> list[str]:

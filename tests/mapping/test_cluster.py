@@ -25,10 +25,12 @@ from geosoil.errors import ClusterError, OutputError, RasterError
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.remote.objects import open_store
 from geosoil.mapping import cluster
+from geosoil.mapping import run as map_run
 from geosoil.mapping.cluster import ClusterExecutor, _Carry, _content_hash, _run, remote_cluster
 from geosoil.mapping.executors import BlockTask
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.scratch import BlockStore
+from geosoil.mapping.scratch import Done as Finished
 
 TESTS = str(Path(__file__).parents[1])
 
@@ -138,6 +140,28 @@ def test_a_worker_with_other_software_is_refused_and_both_versions_are_named(
         make_map(source, tmp_path / "map.tif", cluster=here)
     assert f"found a worker with {package} {own[package]}; expected {package} 0.0.1, as in" in str(raised.value)
     assert not (tmp_path / "map.tif").exists()
+
+
+def test_workers_that_write_to_another_disk_are_reported_after_their_first_block(tmp_path, source, here, monkeypatch):
+    written = []
+
+    def write(self, place, values, error=None, clipped=()):
+        written.append(place)  # nothing reaches the folder of this process
+        return Finished(place)
+
+    monkeypatch.setattr(BlockStore, "write", write)
+    monkeypatch.setattr(map_run, "SHARED_SECONDS", 0.6)
+    with pytest.raises(ClusterError, match="found no such file, although a worker has written it; expected a folder"):
+        make_map(source, tmp_path / "map.tif", cluster=here)
+    assert 0 < len(written) < 35
+
+
+def test_a_file_that_appears_late_on_a_network_disk_is_no_error(tmp_path, monkeypatch):
+    store = open_store(str(tmp_path / "map.tif.unfinished"))
+    blocks, seen = BlockStore(store, "0" * 8), []
+    monkeypatch.setattr(type(store), "exists", lambda self, name: seen.append(name) or len(seen) > 2)
+    map_run._require_shared(blocks, (1, 2))
+    assert seen == [blocks.name((1, 2))] * 3
 
 
 def test_changed_code_of_the_same_version_has_another_hash(tmp_path, monkeypatch):
