@@ -13,12 +13,13 @@ from geosoil.errors import GridError, RasterError, UnitsError
 from geosoil.io.rasters.class_bands import ClassTable, Unseen, one_hot
 from geosoil.io.rasters.stack import PathLike, describe_grid, open_stack, suggest_names
 from geosoil.mapping.probe import probe_values
+from geosoil.models.contract import model_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from geosoil.models.card import GridCard
-    from geosoil.models.contract import Feature, Model
+    from geosoil.models.contract import Feature, HasModel, Model
     from geosoil.raster.grid import Grid
 
 UNIT_FACTOR = 8.0  # a covariate whose values are all so many times beyond the training range has another unit
@@ -45,7 +46,7 @@ class CovariateMatch:
 
 
 def match_covariates(
-    model: Model,
+    model: Model | HasModel,
     covariates: xr.DataArray | PathLike | Sequence[PathLike],
     *,
     like: PathLike | Grid | xr.DataArray | None = None,
@@ -57,7 +58,7 @@ def match_covariates(
 
     Parameters
     ----------
-    model : Model
+    model : Model or Predictor
     covariates : path, sequence of path, or DataArray of shape (band, y, x)
         Files for `open_stack`, or an opened stack.
     like : path, Grid or DataArray, optional
@@ -91,6 +92,7 @@ def match_covariates(
     >>> match_covariates(model, stack).raster.values[:, 0].tolist()
     [[9.0, 8.0], [1.0, 1.0]]
     """
+    model = model_of(model)
     if isinstance(covariates, xr.DataArray):
         names = [str(name) for name in covariates["band"].values]
         stack = one_hot(covariates, class_tables_of(model, names), unseen=unseen)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.io.rasters.stack import join_bands
-from geosoil.models.contract import PREDICTION, clip_to_range, select_outputs
+from geosoil.models.contract import PREDICTION, clip_to_range, model_of, select_outputs
 from geosoil.raster.blocks import Blocks, choose_block, cut_blocks, lazy_raster
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import STORED_BYTES
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from geosoil.models.contract import Block, Model, Output
+    from geosoil.models.contract import Block, HasModel, Model, Output
     from geosoil.spectra.bare_soil import BareSoil
 
 BATCH_BYTES = 24 * 2**20  # of the layers of a net for one batch of pixels
@@ -84,7 +84,7 @@ class MapJob:
 
 
 def map_model(
-    model: Model,
+    model: Model | HasModel,
     raster: xr.DataArray,
     *,
     bands: Sequence[str] | None = None,
@@ -97,7 +97,7 @@ def map_model(
 
     Parameters
     ----------
-    model : Model
+    model : Model or Predictor
     raster : DataArray of shape (band, y, x)
     bands : sequence of str, optional
         The bands that the model reads, in its order, as `match_bands` finds them; default: its features.
@@ -113,7 +113,8 @@ def map_model(
     Returns
     -------
     DataArray of shape (output, y, x)
-        float32 on the grid of the raster; NaN where a band that is read has no data.
+        float32 on the grid of the raster; NaN where a band that is read has no data. The name and the unit of
+        the array are those of the output; outputs of different units have theirs in the coordinate `units` of `band`.
 
     Raises
     ------
@@ -122,8 +123,19 @@ def map_model(
     ModelFileError
         If the model does not have one of the outputs.
     """
-    job = prepare_map(model, raster, bands=bands, outputs=outputs, bare_soil=bare_soil, mask=mask)
-    return lazy_raster(job.blocks(block), job.source)
+    job = prepare_map(model_of(model), raster, bands=bands, outputs=outputs, bare_soil=bare_soil, mask=mask)
+    return _labelled(lazy_raster(job.blocks(block), job.source), job.outputs)
+
+
+def _labelled(raster: xr.DataArray, outputs: Sequence[Output]) -> xr.DataArray:
+    """Name a raster of outputs and its unit, so that a plot of it is labelled."""
+    units, kinds = [output.unit for output in outputs], dict.fromkeys(output.kind for output in outputs)
+    raster.name = outputs[0].name if len(outputs) == 1 else " and ".join(kinds)
+    raster.attrs["long_name"] = raster.name
+    if len(set(units)) == 1:
+        return raster
+    raster.attrs["units"] = ""
+    return raster.assign_coords(units=("band", units))
 
 
 def prepare_map(

@@ -9,7 +9,7 @@ import numpy as np
 
 from geosoil.errors import GridError, UnitsError, WavelengthError
 from geosoil.mapping.probe import probe_values
-from geosoil.models.contract import Feature
+from geosoil.models.contract import Feature, model_of
 from geosoil.spectra.resample import resampling_matrix
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from geosoil.models.contract import Model
+    from geosoil.models.contract import HasModel, Model
 
 # Two bands are the same within a quarter of their width; for GF-5, half of the width is already the next band.
 TOLERANCE_OF_FWHM = 0.25
@@ -47,7 +47,7 @@ class Match:
     notes: tuple[str, ...]
 
 
-def match_bands(model: Model, cube: xr.DataArray) -> Match:
+def match_bands(model: Model | HasModel, cube: xr.DataArray) -> Match:
     """Find the bands of a cube that a model reads by their wavelength, or resample the cube to them.
 
     Bands within a quarter of their width are used as they are, in the order of the model. A cube with other bands is
@@ -55,7 +55,7 @@ def match_bands(model: Model, cube: xr.DataArray) -> Match:
 
     Parameters
     ----------
-    model : Model
+    model : Model or Predictor
     cube : DataArray of shape (band, y, x)
         Reflectance.
 
@@ -72,7 +72,7 @@ def match_bands(model: Model, cube: xr.DataArray) -> Match:
     GridError
         If the cube has no CRS.
     """
-    source = cube.attrs.get("source", "cube")
+    model, source = model_of(model), cube.attrs.get("source", "cube")
     if cube.rio.crs is None:
         raise GridError(
             source,

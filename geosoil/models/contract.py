@@ -12,6 +12,7 @@ from geosoil.errors import ModelFileError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import xarray as xr
 
 Block = np.ndarray  # float32 (band, y, x); NaN = no data
 ValidRange = tuple[float | None, float | None]
@@ -132,6 +133,39 @@ class Model(Protocol):
 
     def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> Model:
         """Return the same model for the bands of another sensor: matrix `(n_features of this model, n_features)`."""
+
+
+class HasModel(Protocol):
+    """An object that holds a model, such as a Predictor."""
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+
+
+def model_of(model: Model | HasModel) -> Model:
+    """Return the model that a Predictor holds; a model is returned unchanged."""
+    # A resampled model holds another one as well.
+    held: Model = model if hasattr(model, "halo") else model.model  # type: ignore[union-attr,assignment]
+    return held
+
+
+def features_of(raster: xr.DataArray) -> tuple[Feature, ...]:
+    """Return the bands of a raster `(band, y, x)` as features, with their wavelengths where it has them.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> coords = {"band": ["red", "nir"], "wavelength_nm": ("band", [665.0, 865.0])}
+    >>> features_of(xr.DataArray(np.zeros((2, 1, 1)), dims=("band", "y", "x"), coords=coords))[0].wavelength_nm
+    665.0
+    """
+    blank = np.full(raster.sizes["band"], np.nan)
+    columns = [raster[name].values if name in raster.coords else blank for name in ("wavelength_nm", "fwhm_nm")]
+    return tuple(
+        Feature(str(name), *(None if np.isnan(value) else float(value) for value in values))
+        for name, *values in zip(raster["band"].values, *columns, strict=True)
+    )
 
 
 def with_training_range(features: Sequence[Feature], X: np.ndarray) -> tuple[Feature, ...]:

@@ -213,6 +213,7 @@ def lazy_raster(blocks: Blocks, raster: xr.DataArray) -> xr.DataArray:
     coords = {name: c for name, c in raster.coords.items() if set(c.dims) <= {"y", "x"}}
     attrs = {"units": blocks.units} | ({"source": raster.attrs["source"]} if "source" in raster.attrs else {})
     result = xr.DataArray(_lazy(blocks, raster), dims=DIMS, coords=coords, attrs=attrs)
+    result.name = blocks.names[0] if len(blocks.names) == 1 else None  # not that of the dask array
     return result.assign_coords(band=list(blocks.names))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -98,7 +98,7 @@ def explain_samples(
     check_not_an_input([path for name in named for path in _tables(folder, name)], [samples, source_samples])
     explanations = {}
     for name, (opened, table) in named.items():
-        loaded = load_pixel_model(opened)
+        loaded = require_pixel_model(opened.model, opened.folder)
         rows, ids = read_rows(loaded, table, quantity=opened.card.quantity)
         explanation = explain_rows(loaded, rows, n_background=n_background, budget=budget, seed=seed)
         explanations[name] = (explanation, [ids[i] for i in explanation.rows])
@@ -140,12 +140,11 @@ def _write(folder: Path, explanations: dict[str, tuple[Explanation, list[str]]])
     return ExplainResult((figure_path, *paths), tuple(lines))
 
 
-def load_pixel_model(opened: ModelInput) -> PixelModel | CompositeModel:
-    """Load a model that predicts a pixel from its own features; raises ModelFileError for a model of patches."""
-    model = opened.model
+def require_pixel_model(model: Any, where: object) -> PixelModel | CompositeModel:
+    """Return a model that predicts a pixel from its own features; raises ModelFileError for a model of patches."""
     if isinstance(model, PatchModel) or model.halo:
         raise ModelFileError(
-            opened.folder,
+            where,
             found="a model of patches of pixels",
             expected="a model of single pixels or samples",
             way_out="explain a pixel model",

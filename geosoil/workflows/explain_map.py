@@ -29,7 +29,7 @@ from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 from geosoil.report.figure_style import save_figure
 from geosoil.report.quicklooks import attribution_quicklook
-from geosoil.workflows.explain import ExplainResult, load_pixel_model
+from geosoil.workflows.explain import ExplainResult, require_pixel_model
 from geosoil.workflows.map import prepare_input
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _explain(
             for file in (path, picture):
                 remove_leftovers(file)
             opened = ModelInput.find(model)
-            load_pixel_model(opened)
+            require_pixel_model(opened.model, opened.folder)
             prepared = prepare_input(source, opened, place, mask=mask, bare_soil=bare_soil)
             raster, figure, tags, lines = _explained(prepared, n_pixels, n_background, seed)
             with atomic_path(picture) as temporary:  # it appears after the COG: neither is left without the other

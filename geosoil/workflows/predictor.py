@@ -9,25 +9,31 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 
+from geosoil.explain.explanation import BUDGET, explain_rows
 from geosoil.mapping.covariates import match_covariates
 from geosoil.mapping.inputs import COVARIATES, ModelInput
 from geosoil.mapping.job import map_model
 from geosoil.mapping.match import match_bands
 from geosoil.models.card import TrainingCard
-from geosoil.models.contract import PREDICTION, with_training_range
+from geosoil.models.contract import PREDICTION, features_of, with_training_range
 from geosoil.models.pixel import PixelModel
 from geosoil.models.store import save_model
+from geosoil.workflows.explain import read_rows, require_pixel_model
 from geosoil.workflows.map import map_covariates, map_cube
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import xarray as xr
+    import pandas as pd
 
+    from geosoil.explain.explanation import Explanation
     from geosoil.models.card import ModelCard
     from geosoil.models.contract import Feature, Model, Target
     from geosoil.workflows.map import MapResult, PathLike
+
+    Features = Sequence[Feature] | xr.DataArray
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,25 +69,28 @@ class Predictor:
         return cls(source.model, source, source.card.training.n_samples)
 
     @classmethod
-    def of(cls, fitted: Any, *, features: Sequence[Feature], targets: Sequence[Target]) -> Predictor:
+    def of(cls, fitted: Any, *, features: Features, targets: Sequence[Target]) -> Predictor:
         """Return a predictor of a fitted scikit-learn estimator.
 
         Parameters
         ----------
         fitted : estimator
             Fitted on columns in the order of `features`.
-        features, targets : sequence of Feature, sequence of Target
-            What it reads and predicts.
+        features : sequence of Feature, or DataArray of shape (band, y, x)
+            What it reads: features, or a cube or a stack of covariates whose bands were the columns.
+        targets : sequence of Target
+            What it predicts.
         """
-        return cls(PixelModel(fitted, tuple(features), tuple(targets)))
+        return cls(PixelModel(fitted, _features(features), tuple(targets)))
 
     @classmethod
     def fit(
-        cls, pipeline: Any, X: np.ndarray, y: np.ndarray, *, features: Sequence[Feature], targets: Sequence[Target]
+        cls, pipeline: Any, X: np.ndarray, y: np.ndarray, *, features: Features, targets: Sequence[Target]
     ) -> Predictor:
-        """Fit a scikit-learn estimator to X `(sample, feature)` and y `(sample,)` or `(sample, target)`."""
+        """Fit a scikit-learn estimator to X `(sample, feature)` and y `(sample,)` or `(sample, target)`; see `of`."""
         X = np.asarray(X)
-        return cls(PixelModel(pipeline.fit(X, y), with_training_range(features, X), tuple(targets)), None, len(X))
+        columns = with_training_range(_features(features), X)
+        return cls(PixelModel(pipeline.fit(X, y), columns, tuple(targets)), None, len(X))
 
     def __repr__(self) -> str:
         targets = ", ".join(f"{target.name} ({target.unit})" if target.unit else target.name for target in self.targets)
@@ -123,7 +132,8 @@ class Predictor:
         Returns
         -------
         DataArray of shape (output, y, x)
-            float32; NaN where a band has no data.
+            float32; NaN where a band has no data. Its name and unit label a plot; `.squeeze("band")` makes a single
+            output an array of shape (y, x).
 
         Raises
         ------
@@ -146,7 +156,17 @@ class Predictor:
         output : path-like, optional
             The map; default: CUBE_MODEL.tif in the working folder.
         **options
-            All other options of `map_cube` or `map_covariates`.
+            All other options of `map_cube` or `map_covariates`, such as `bare_soil`, `mask` or `progress`.
+
+        Returns
+        -------
+        MapResult
+            Where the map, its style and its picture are, the statistics and notes.
+
+        Raises
+        ------
+        GeosoilError
+            If the input or the output does not fit.
         """
         if self.source is not None:
             return self._map(path, self.source, output, options)
@@ -157,6 +177,47 @@ class Predictor:
     def _map(self, path: Any, source: ModelInput, output: PathLike | None, options: dict[str, Any]) -> MapResult:
         mapper = map_covariates if self.quantity == COVARIATES else map_cube
         return mapper(path, source, output, **options)
+
+    def explain(
+        self,
+        samples: PathLike | pd.DataFrame | np.ndarray,
+        *,
+        n_background: int | None = None,
+        budget: int = BUDGET,
+        seed: int = 0,
+    ) -> Explanation:
+        """Attribute the predictions of samples to bands or covariates, by Shapley values.
+
+        `geosoil.explain_samples` writes the same to files with a figure; `geosoil.explain_map` explains a raster.
+
+        Parameters
+        ----------
+        samples : path-like, DataFrame or ndarray of shape (sample, feature)
+            Spectra in any format of `read_spectra`, a table with one column per covariate, or rows of the columns that
+            the model was fitted on or reads.
+        n_background : int, optional
+            Number of rows that represent an absent feature; default: all, at most 1000.
+        budget : int
+            Largest number of rows to predict; fewer samples are explained if it is exceeded.
+        seed : int
+            Random seed for drawing background rows and samples.
+
+        Returns
+        -------
+        Explanation
+            Attributions of each sample to windows of features; `.table` lists the windows.
+
+        Raises
+        ------
+        GeosoilError
+            If the samples do not fit, or the model reads patches of pixels.
+        """
+        model = require_pixel_model(self.model, "model" if self.source is None else self.source.folder)
+        if isinstance(samples, str | os.PathLike):
+            rows, _ = read_rows(model, samples, quantity=self.quantity)
+        else:
+            rows = _rows(model, samples)
+        return explain_rows(model, rows, n_background=n_background, budget=budget, seed=seed)
 
     def save(self, folder: PathLike) -> None:
         """Write the model to a folder, for `load_model` and `geosoil map`; the folder's name is that of the model."""
@@ -176,6 +237,21 @@ class Predictor:
             quantity=self.quantity,
             grid=None if card is None or card.grid is None else card.grid.pixel(),
         )
+
+
+def _features(features: Features) -> tuple[Feature, ...]:
+    return features_of(features) if isinstance(features, xr.DataArray) else tuple(features)
+
+
+def _rows(model: Model, samples: pd.DataFrame | np.ndarray) -> np.ndarray:
+    """Return the columns of samples that a model reads: by name in a table, else by their order."""
+    names = [feature.name for feature in model.features]
+    columns = getattr(samples, "columns", None)
+    if columns is not None and set(names) <= set(columns):
+        return np.asarray(samples[names])
+    rows = np.asarray(samples)
+    is_whole = rows.ndim == 2 and rows.shape[1] == len(model.training_columns) != len(names)
+    return rows[:, model.used_columns] if is_whole else rows
 
 
 def load_model(model: PathLike) -> Predictor:

@@ -108,7 +108,7 @@ def write_cog(
     tags : mapping of str to str, optional
         Tags of the dataset.
     band_units : sequence of str, optional
-        One unit per band; default: `raster.attrs["units"]` for all.
+        One unit per band; default: the coordinate `units` along `band`, or `raster.attrs["units"]` for all.
     overviews : {"average", "nearest"}
         Resampling of the overviews, "nearest" for classes.
     threads : int
@@ -142,7 +142,11 @@ def write_cog(
     """
     check_raster(raster)
     names = [str(name) for name in raster["band"].values]
-    units = list(band_units) if band_units is not None else [raster.attrs.get("units", "")] * len(names)
+    if band_units is None:
+        band_units = (
+            raster["units"].values if "units" in raster.coords else [raster.attrs.get("units", "")] * len(names)
+        )
+    units = [str(unit) for unit in band_units]
     grid = Grid.of(raster)
     source = raster.attrs.get("source") or ""
     with cog_writer(path, grid, names, units, tags=tags, overviews=overviews, threads=threads, source=source) as writer:

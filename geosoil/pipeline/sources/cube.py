@@ -10,7 +10,7 @@ from geosoil.errors import SamplesError, UnitsError
 from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE, read_spectra
 from geosoil.io.tables.reader import list_ids
 from geosoil.mapping.inputs import CubeInput
-from geosoil.models.contract import Feature
+from geosoil.models.contract import features_of
 from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples
 from geosoil.samples.extract import sample_raster
 from geosoil.spectra.resample import resampling_matrix
@@ -58,7 +58,7 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
         loaded,
         samples,
         np.ascontiguousarray(pixels.values[:, kept]),
-        [feature for feature, is_kept in zip(_features(cube), kept, strict=True) if is_kept],
+        [feature for feature, is_kept in zip(features_of(cube), kept, strict=True) if is_kept],
         quantity="reflectance",
         notes=notes,
         crs=cube.rio.crs,
@@ -151,9 +151,3 @@ def _usable_bands(
             way_out="look at the points on the image, or set on_missing = 'drop' in [data]",
         )
     return np.asarray(kept)
-
-
-def _features(cube: xr.DataArray) -> list[Feature]:
-    fwhm = cube["fwhm_nm"].values if "fwhm_nm" in cube.coords else np.full(cube.sizes["band"], np.nan)
-    bands = zip(cube["band"].values, cube["wavelength_nm"].values, fwhm, strict=True)
-    return [Feature(str(name), float(nm), None if np.isnan(width) else float(width)) for name, nm, width in bands]
