@@ -9,6 +9,7 @@ GeosoilError
 ├── SamplesError        a table of samples or spectra cannot be used
 ├── RecipeError         a recipe has an unknown key or an invalid value
 ├── ModelFileError      a model folder is invalid or not trusted
+├── EstimatorError      a scikit-learn estimator does not fit its features or targets, or cannot be stored
 ├── OutputError         an output cannot be written
 ├── ClusterError        a dask cluster cannot be reached, or lost its workers
 ├── DeviceError         a GPU is missing, or has too little memory
@@ -166,6 +167,10 @@ class RecipeError(GeosoilError):
 
 class ModelFileError(GeosoilError):
     """A model folder is invalid or not trusted."""
+
+
+class EstimatorError(GeosoilError):
+    """A scikit-learn estimator does not fit its features or targets, or cannot be stored."""
 
 
 class OutputError(GeosoilError):

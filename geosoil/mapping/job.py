@@ -174,15 +174,22 @@ class PredictBlock:
     def __call__(self, block: Block, clipped: np.ndarray | None = None) -> Block:
         """Return the outputs of a block within their valid ranges.
 
-        The numbers of pixels below and above the valid range are added to `clipped`, shape (output, 2), if given.
+        Added to `clipped`, shape (output, 3), if it is given: the numbers of pixels below and above the valid range,
+        and of those that have data in all bands and still no value.
         """
         halo = self.model.halo
         inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]
-        predicted = self.model.predict(block[: self.n_features], self.outputs)
-        predicted[:, self.left_out(inner)] = np.nan
+        left_out = self.left_out(inner)
+        features = block[: self.n_features]
+        if not halo:  # a pixel that is left out never reaches the model; with a halo it is context of others
+            features[:1, left_out] = np.nan
+        predicted = self.model.predict(features, self.outputs)
+        predicted[:, left_out] = np.nan
         counts = clip_to_range(predicted, self.outputs)
         if clipped is not None:
-            clipped += counts
+            clipped[:, :2] += counts
+            if not halo:
+                clipped[:, 2] += _count_without_value(predicted, features)
         return predicted
 
     def left_out(self, block: Block) -> np.ndarray:
@@ -193,3 +200,11 @@ class PredictBlock:
         if self.masked:
             left_out |= np.nan_to_num(block[-1]) == 0
         return left_out
+
+
+def _count_without_value(predicted: Block, features: Block) -> np.ndarray:
+    """Return how many pixels `(output,)` have data in all features and no value."""
+    empty = np.isnan(predicted)
+    if not empty.any():
+        return np.zeros(len(predicted), np.int64)
+    return np.count_nonzero(empty & np.isfinite(np.add.reduce(features, axis=0)), axis=(1, 2))

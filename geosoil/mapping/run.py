@@ -18,6 +18,7 @@ from geosoil.io.rasters.cog import CogSummary, cog_writer
 from geosoil.mapping.executors import BlockTask, Executor, ThreadExecutor
 from geosoil.mapping.plan import Plan, plan_map
 from geosoil.mapping.scratch import Done, Scratch, cut_of, held_store, open_scratch
+from geosoil.models.contract import PREDICTION
 from geosoil.program.device import CPU, CUDA, gpu_names, no_gpu_error
 from geosoil.raster.grid import Grid
 
@@ -153,7 +154,7 @@ class RunResult:
     resumed, damaged : int
         The number of blocks that were already finished, and of those that were damaged.
     notes : tuple of str
-        The notes of the plan, and of values that were set to a limit of their valid range.
+        The notes of the plan, of values that were set to a limit of their valid range, and of pixels without a value.
     """
 
     cog: CogSummary
@@ -211,11 +212,14 @@ def run_map(
             raise
         unread = tuple(block for block in computed if block.error is not None)
         clipped = _clipped(job.outputs, [*scratch.done, *computed])
+        without_value = _without_value(job.outputs, [*scratch.done, *computed])
         windows = [_window_text(plan, block.place) for block in unread]
         if unread:
             tags = {**tags, "GEOSOIL_UNREAD_WINDOWS": "; ".join(windows)}
         if clipped:
             tags = {**tags, "GEOSOIL_CLIPPED": "; ".join(clipped)}
+        if without_value:
+            tags = {**tags, "GEOSOIL_WITHOUT_VALUE": "; ".join(without_value)}
         _require_some(plan, unread, output)
         grid, names = Grid.of(job.source), plan.blocks.names
         units = [output.unit for output in job.outputs]
@@ -223,7 +227,8 @@ def run_map(
         with cog_writer(path, grid, names, units, tags=tags, threads=plan.threads, source=source) as writer:
             for y0, x0, values in scratch.finished():
                 writer.put(y0, x0, values)
-        yield RunResult(writer.summary, unread, len(scratch.done), scratch.damaged, (*plan.notes, *clipped))
+        notes = (*plan.notes, *clipped, *without_value)
+        yield RunResult(writer.summary, unread, len(scratch.done), scratch.damaged, notes)
         if not unread:  # otherwise a run with --resume tries these windows again
             scratch.remove()
 
@@ -282,6 +287,17 @@ def _clipped(outputs: Sequence[Output], blocks: Sequence[Done]) -> list[str]:
         ]
         if parts:
             lines.append(f"{output.name}: {' and '.join(parts)}, and set to this limit")
+    return lines
+
+
+def _without_value(outputs: Sequence[Output], blocks: Sequence[Done]) -> list[str]:
+    """Return one line per prediction that is missing at pixels with data in all bands."""
+    lines = []
+    for k, output in enumerate(outputs):
+        count = sum(block.clipped[k][2] for block in blocks if block.clipped)
+        if count and output.kind == PREDICTION:
+            pixels = "1 pixel has" if count == 1 else f"{count} pixels have"
+            lines.append(f"{output.name}: {pixels} data, but no prediction (such as SNV of a flat spectrum): no data")
     return lines
 
 

@@ -49,8 +49,9 @@ class Done:
     place : (int, int)
     error : str, optional
         Why it holds no data, if its input could not be read.
-    clipped : list of (int, int)
-        For every band, how many pixels were below and above the valid range, and set to its limits.
+    clipped : list of (int, int, int)
+        For every band, how many pixels were below and above the valid range, and set to its limits, and how many have
+        data in all bands that the model reads and still no value.
     """
 
     place: Place

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.models.contract import clip_to_range, pick_outputs, predictions_of
+from geosoil.models.row_predictions import RowPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,10 +71,15 @@ class PixelModel:
     def _lowered(self) -> LoweredProgram | None:
         from geosoil.program.lower import compile_program, lower_estimator
 
-        program = lower_estimator(self.estimator)
+        # Other regressors than those of geosoil may need float64, such as a linear model of collinear bands.
+        program = lower_estimator(self.estimator) if self._row_predictor.of_geosoil else None
         if program is None:
             return None
         return compile_program(program, len(self.training_columns), before=self.resampling, device=self.device)
+
+    @cached_property
+    def _row_predictor(self) -> RowPredictor:
+        return RowPredictor(self.estimator, len(self.targets))
 
     @cached_property
     def used_columns(self) -> np.ndarray:
@@ -119,16 +125,20 @@ class PixelModel:
         from geosoil.models.state import regressor_of
         from geosoil.program.lower import lower_estimator
 
-        return {type(regressor_of(self.estimator)).__name__: lower_estimator(self.estimator) is not None}
+        is_supported = self._row_predictor.of_geosoil and lower_estimator(self.estimator) is not None
+        return {type(regressor_of(self.estimator)).__name__: is_supported}
 
     def predict_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Predict by the estimator itself: rows `(sample, feature)` -> `(sample, target)` in the targets' units."""
+        """Predict by the estimator itself: rows `(sample, feature)` -> `(sample, target)` in the targets' units.
+
+        A row that the estimator refuses, for example because preprocessing turned it into NaN, gets NaN.
+        """
         predicted = self._predict_unclipped(rows)
         clip_to_range(predicted.T, self.targets)
         return predicted
 
     def _predict_unclipped(self, rows: np.ndarray) -> np.ndarray:
-        return np.array(self.estimator.predict(self.estimator_rows(rows))).reshape(len(rows), -1)
+        return self._row_predictor(self.estimator_rows(rows))
 
     def estimator_rows(self, rows: np.ndarray) -> np.ndarray:
         """Return rows `(sample, feature)` as the estimator takes them: resampled, `(sample, input)` float32."""

@@ -12,7 +12,7 @@ from written_rasters import TRANSFORM, write_raster
 from geosoil.errors import GridError, RecipeError, WavelengthError
 from geosoil.estimators.forest import Forest
 from geosoil.io.rasters.reader import open_raster
-from geosoil.mapping.job import map_model
+from geosoil.mapping.job import map_model, prepare_map
 from geosoil.mapping.match import match_bands
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
@@ -161,3 +161,40 @@ def test_the_model_is_not_shipped_with_every_task(tmp_path, model):
     tasks = [len(pickle.dumps(task)) for key, task in graph.items() if isinstance(key, tuple)]
     assert len(tasks) > 20
     assert max(tasks) < 100_000
+
+
+def test_three_black_pixels_are_counted_and_a_masked_one_never_reaches_the_model(tmp_path):
+    from sklearn.cross_decomposition import PLSRegression
+
+    from geosoil.spectra.scatter import SNV
+
+    values = np.rint(spectra((9, 9))[0] * 1e4).astype(np.int16).transpose(2, 0, 1)
+    values[:, [4, 5, 8], [1, 6, 8]] = 0
+    model = trained_model(make_pipeline(SNV(), PLSRegression(3)))
+    cube = open_cube(write_cube(tmp_path / "c.tif", values=values, shape=(9, 9)))
+    match = match_bands(model, cube)
+    job = prepare_map(match.model, cube, bands=match.bands)
+    clipped = np.zeros((1, 3), np.int64)
+    found = job.predict(cube.values.copy(), clipped=clipped)[0]
+    black = np.zeros((9, 9), bool)
+    black[[4, 5, 8], [1, 6, 8]] = True
+    without_data = np.isnan(cube.values).any(axis=0)
+    assert without_data.sum() == 2
+    np.testing.assert_array_equal(np.isnan(found), black | without_data)
+    assert clipped[0, 2] == 3
+    rows = cube.values[:, ~(black | without_data)].T.astype(np.float64)
+    expected = np.clip(model.estimator.predict(rows), 0, 100)
+    np.testing.assert_allclose(found[~(black | without_data)], expected, atol=1e-5 * expected.std())
+
+    seen = []
+    pipeline = make_pipeline(SNV(), PLSRegression(3))
+    watched = trained_model(pipeline)
+    inner = pipeline.predict
+    pipeline.predict = lambda X: (seen.append(np.array(X)), inner(X))[1]
+    mask = np.ones((1, 9, 9), np.uint8)
+    mask[0, 4], mask[0, 5, 6] = 0, 0
+    opened = open_raster(write_raster(tmp_path / "m.tif", mask))
+    masked = mapped(watched, cube, mask=opened).values[0]
+    assert np.isnan(masked[4]).all() and np.isfinite(masked[5, 0])
+    left_out = cube.values[:, 4, 3]
+    assert not any((np.abs(X - left_out) < 1e-9).all(axis=1).any() for X in seen)

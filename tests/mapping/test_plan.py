@@ -11,7 +11,6 @@ from affine import Affine
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
 from small_cube import save_trained_model, trained_model, write_cube
 from small_stack import write_covariates
@@ -28,6 +27,7 @@ from geosoil.mapping.plan import MARGIN, plan_map
 from geosoil.models import pixel as base
 from geosoil.models.contract import Feature, Target
 from geosoil.models.pixel import PixelModel
+from geosoil.program.step import Stateful
 from geosoil.raster.layout import STORED_BYTES, make_raster
 from geosoil.sensors.cube import open_cube
 from geosoil_cli.main import group
@@ -198,7 +198,8 @@ def test_stored_bytes_count_a_band_of_classes_once_and_a_coarse_file_by_its_shar
 
 
 def test_an_estimator_predicts_a_block_in_parts_with_the_same_values(monkeypatch):
-    class Sum(BaseEstimator):
+    class Sum(Stateful):
+        fitted = ()
         most = 0
 
         def predict(self, rows):
