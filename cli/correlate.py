@@ -28,6 +28,7 @@ import click
     "--zones", metavar="ZONES.gpkg", help="File of polygons, or halves: the left and right half of the image."
 )
 @click.option("--zone-column", metavar="NAME", help="Column of the names of zones (default: zone or name).")
+@click.option("--zone-layer", metavar="NAME", help="Layer of the zones, for a file with several layers.")
 @click.option(
     "--streams", metavar="STREAMS.gpkg", help="Stream lines to draw (default: the band stream of the terrain)."
 )

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from geosoil_cli.options import TABLE_OPTIONS, with_options
+
 
 @click.command()
 @click.argument("horizons", metavar="HORIZONS")
@@ -47,6 +49,7 @@ import click
     show_default=True,
     help="If a profile has faults: stop, or drop the profile.",
 )
+@with_options(TABLE_OPTIONS)
 def command(horizons: str, output: Path, layers: str, **options: Any) -> None:
     """Bring soil horizons to the means of standard depths by equal-area splines."""
     from geosoil.workflows.depths import harmonise_table

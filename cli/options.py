@@ -102,6 +102,14 @@ RUN_OPTIONS: dict[str, Decorator] = {
         "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device that runs the model; default: auto."
     ),
 }
+TABLE_OPTIONS: dict[str, Decorator] = {
+    "layer": click.option("--layer", metavar="NAME", help="Layer of a GeoPackage, or sheet of an Excel workbook."),
+    "decimal": click.option(
+        "--decimal",
+        type=click.Choice([".", ","]),
+        help="Decimal mark of numbers in text; default: as the numbers show.",
+    ),
+}
 OF_A_CUBE = (*CUBE_OPTIONS, *BARE_SOIL_OPTIONS)
 
 

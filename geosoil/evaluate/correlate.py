@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from geosoil.errors import GridError, SamplesError
+from geosoil.errors import GridError
 from geosoil.evaluate.metrics import pearson_correlation
 from geosoil.raster.grid import Grid
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator
 
     import geopandas as gpd
@@ -107,61 +106,6 @@ def half_zones(grid: Grid) -> Iterator[tuple[str, np.ndarray]]:
         mask = np.zeros((grid.height, grid.width), bool)
         mask[:, columns] = True
         yield name, mask
-
-
-def read_polygons(path: str | os.PathLike[str], *, column: str | None = None) -> gpd.GeoDataFrame:
-    """Read zones from a file of polygons, and join the polygons of each zone.
-
-    Parameters
-    ----------
-    path : path
-        GeoPackage, GeoJSON, Shapefile or another file that pyogrio reads.
-    column : str, optional
-        Column of the names of zones, default: `zone`, else `name`; without either the zones are numbered.
-
-    Returns
-    -------
-    GeoDataFrame
-        One row per zone, with its name in the column `zone`.
-
-    Raises
-    ------
-    SamplesError
-        If the file cannot be read, or has no polygons, no CRS, or no such column.
-
-    Examples
-    --------
-    >>> read_polygons("absent.gpkg")
-    Traceback (most recent call last):
-    geosoil.errors.SamplesError: absent.gpkg: found no such file; expected polygons of zones; check the path
-    """
-    from pathlib import Path
-
-    import geopandas as gpd
-
-    def refuse(found: str, way_out: str) -> SamplesError:
-        return SamplesError(path, found=found, expected="polygons of zones", way_out=way_out)
-
-    if not Path(path).exists():
-        raise refuse("no such file", "check the path")
-    try:
-        table = gpd.read_file(path, engine="pyogrio")
-    except (OSError, ValueError, RuntimeError) as error:  # pyogrio's are RuntimeErrors
-        raise refuse(
-            f"a file that cannot be read as polygons ({str(error).splitlines()[0]})", "give a GeoPackage"
-        ) from error
-    if not isinstance(table, gpd.GeoDataFrame) or not table.geom_type.isin(["Polygon", "MultiPolygon"]).any():
-        raise refuse("no polygon", "give a file of areas")
-    if table.crs is None:
-        raise refuse("no CRS", "assign one")
-    table = table[table.geom_type.isin(["Polygon", "MultiPolygon"])].reset_index(drop=True)
-    if column is not None and column not in table:
-        columns = ", ".join(str(name) for name in table.columns if name != "geometry") or "none"
-        raise refuse(f"no column {column}", f"choose one of {columns}")
-    chosen = column or next((name for name in ("zone", "name") if name in table), None)
-    names = [f"zone {k + 1}" for k in range(len(table))] if chosen is None else table[chosen].astype(str)
-    zones = gpd.GeoDataFrame({"zone": list(names)}, geometry=table.geometry, crs=table.crs)
-    return zones.dissolve("zone", sort=False).reset_index()
 
 
 def polygon_zones(zones: gpd.GeoDataFrame, grid: Grid) -> Iterator[tuple[str, np.ndarray]]:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from geosoil.errors import SamplesError
-from geosoil.io.tables.reader import as_numbers, has_value, list_ids, read_ids, read_points, read_table, require_column
+from geosoil.io.tables.numbers import DECIMAL_WAY_OUT, as_numbers, has_value, is_ambiguous
+from geosoil.io.tables.reader import as_points, list_ids, read_ids, read_points, read_table, require_column
 from geosoil.numerics.depth_spline import DEPTH_TOLERANCE_CM
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import geopandas as gpd
+
+    from geosoil.io.tables.numbers import Decimal
 
 _NODATA_CODES = (-9999.0, -999.0, -99.0)
 _SHALLOW_CM = 3.0  # a table whose deepest horizon ends here holds metres
@@ -69,12 +72,15 @@ def read_horizons(
     bottom_cm: str = "bottom_cm",
     properties: Sequence[str] | None = None,
     on_error: Literal["stop", "drop"] = "stop",
+    layer: str | None = None,
+    decimal: Decimal | None = None,
 ) -> Horizons:
     """Read a table with one row per horizon, and check every profile.
 
-    Faults are: text among numbers; a depth that is missing, negative or counted upward (organic layers); a horizon
-    that has no thickness, is inverted, occurs twice or overlaps another; a code for no data; and a profile with no
-    place or two places. A profile that begins below the surface is accepted and noted.
+    Horizons without a value of any property, such as rock, are not checked, and are left out where they have no valid
+    depths. Faults of the others are: text among numbers; a depth that is missing, negative or counted upward (organic
+    layers); a horizon that has no thickness, is inverted, occurs twice or overlaps another; a code for no data; and a
+    profile with no place or two places. A profile that begins below the surface is accepted and noted.
 
     Parameters
     ----------
@@ -93,6 +99,8 @@ def read_horizons(
         out of its horizon.
     on_error : {"stop", "drop"}
         Whether profiles with faults raise an error that lists them, or are left out and noted.
+    layer, decimal : str, optional
+        The layer of the file and the decimal mark of its numbers, as in `read_samples`.
 
     Returns
     -------
@@ -115,7 +123,7 @@ def read_horizons(
     [[0.0, 0.0, 10.0, 2.5], [0.0, 10.0, 30.0, 1.2]]
     """
     path = Path(path)
-    table = read_table(path).reset_index(drop=True)
+    table = read_table(path, layer, decimal).reset_index(drop=True)
     has_geometry = hasattr(table, "geom_type")
     for name in (profile_id, top_cm, bottom_cm, *(() if has_geometry else (x, y)), *(properties or ())):
         require_column(path, table, name)
@@ -139,17 +147,27 @@ def read_horizons(
     top, bottom = numbers[top_cm], numbers[bottom_cm]
     _refuse_other_depths(path, top, bottom, top_cm, bottom_cm)
     if has_geometry:
-        points = table.geometry.where(table.geom_type == "Point")
+        points = as_points(table.geometry)
+        points = points.where(points.geom_type == "Point")
         at = np.stack([points.x, points.y])
     else:
         at = np.stack(list(places.values()))
+    analysed = np.any([has_value(table[name]) for name in properties], axis=0)
+    analysed |= not analysed.any()
     faults = [
-        *(_text_fault(table[name], values) for name, values in {**numbers, **places}.items()),
+        *(_text_fault(table[name], values, analysed) for name, values in {**numbers, **places}.items()),
         *(_code_fault(name, numbers[name]) for name in properties),
-        *_depth_faults(ids, top, bottom),
-        *_place_faults(ids, at),
+        *(_among(fault, analysed) for fault in _depth_faults(ids[analysed], top[analysed], bottom[analysed])),
+        *(_among(fault, analysed) for fault in _place_faults(ids[analysed], at[:, analysed])),
     ]
-    kept = _kept(path, ids, [fault for fault in faults if fault.rows.any()], on_error, notes)
+    with np.errstate(invalid="ignore"):
+        unusable = ~analysed & ~((top >= 0) & (top < bottom) & np.isfinite(at).all(axis=0))
+    kept = _kept(path, ids, [fault for fault in faults if fault.rows.any()], on_error, notes) & ~unusable
+    if unusable.any():
+        notes.append(
+            f"left out {unusable.sum()} horizons without a value and without valid depths, of "
+            f"{list_ids(pd.unique(ids[unusable]))}"
+        )
 
     points = read_points(path, table[kept], ids[kept], x, y, crs)
     _check_degrees(path, points)
@@ -223,10 +241,20 @@ def _refuse_other_depths(path: Path, top: np.ndarray, bottom: np.ndarray, top_cm
         )
 
 
-def _text_fault(column: pd.Series, values: np.ndarray) -> Fault:
-    wrong = np.isnan(values) & has_value(column)
+def _text_fault(column: pd.Series, values: np.ndarray, analysed: np.ndarray) -> Fault:
+    wrong = np.isnan(values) & has_value(column) & analysed
     cell = f" ({str(column[wrong].iloc[0])!r})" if wrong.any() else ""
-    return Fault(f"no number in {column.name}{cell}", wrong, "correct or empty the cell")
+    unclear = wrong.any() and is_ambiguous(column)
+    return Fault(
+        f"no number in {column.name}{cell}", wrong, DECIMAL_WAY_OUT if unclear else "correct or empty the cell"
+    )
+
+
+def _among(fault: Fault, rows: np.ndarray) -> Fault:
+    """Return a fault found among some rows as one of all rows."""
+    flags = np.zeros(len(rows), bool)
+    flags[rows] = fault.rows
+    return fault._replace(rows=flags)
 
 
 def _code_fault(name: str, values: np.ndarray) -> Fault:

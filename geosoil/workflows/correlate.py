@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geosoil.errors import RasterError, SamplesError
-from geosoil.evaluate.correlate import CAVEAT, correlation_table, half_zones, polygon_zones, read_polygons
+from geosoil.evaluate.correlate import CAVEAT, correlation_table, half_zones, polygon_zones
 from geosoil.io.atomic import atomic_path
 from geosoil.io.output_paths import check_output_path
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.stack import open_stack
+from geosoil.io.tables.polygons import read_polygons
+from geosoil.io.tables.vector import read_layer
 from geosoil.io.tables.writer import write_csv
 from geosoil.raster.grid import Grid
 from geosoil.report.figure_style import save_figure
@@ -20,7 +23,6 @@ from geosoil.report.quicklooks import streams_quicklook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     import geopandas as gpd
     import numpy as np
@@ -56,6 +58,7 @@ def correlate_map(
     factors: Sequence[str] | None = PAPER_FACTORS,
     zones: str | os.PathLike[str] | None = None,
     zone_column: str | None = None,
+    zone_layer: str | None = None,
     streams: str | os.PathLike[str] | None = None,
 ) -> CorrelationResult:
     """Correlate a property of a soil map with terrain factors, and draw the map with its streams.
@@ -76,6 +79,8 @@ def correlate_map(
         Polygons, or "halves" for the left and the right half of the image.
     zone_column : str, optional
         Column of the names of the zones.
+    zone_layer : str, optional
+        Layer of the zones, for a file with several layers.
     streams : path-like, optional
         Lines to draw; default: the band `stream` of the terrain.
 
@@ -99,6 +104,10 @@ def correlate_map(
             expected="polygons with this column",
             way_out="give their file with --zones, or leave --zone-column out",
         )
+    if zone_layer is not None and zones in (None, HALVES):
+        raise SamplesError(
+            "zones", found=f"a layer {zone_layer} without a file", expected="a file of polygons", way_out="give --zones"
+        )
     values = _property(soil_map, band)
     grid = Grid.of(values)
     stack = open_stack(terrain, like=values)
@@ -110,7 +119,7 @@ def correlate_map(
     if zones == HALVES:
         masks = half_zones(grid)
     elif zones is not None:
-        masks = polygon_zones(read_polygons(zones, column=zone_column), grid)
+        masks = polygon_zones(read_polygons(zones, column=zone_column, layer=zone_layer), grid)
     with ExitStack() as places:
         temporary = places.enter_context(atomic_path(path))
         temporary_picture = places.enter_context(atomic_path(path.with_suffix(".png")))
@@ -156,16 +165,11 @@ def _chosen(where: object, names: list[str], factors: Sequence[str] | None, note
 
 
 def _lines(path: str | os.PathLike[str], grid: Grid) -> gpd.GeoDataFrame:
-    import geopandas as gpd
-
     def refuse(found: str, way_out: str) -> SamplesError:
         return SamplesError(path, found=found, expected="the streams of `geosoil terrain --streams`", way_out=way_out)
 
-    try:
-        lines = gpd.read_file(path, engine="pyogrio")
-    except (OSError, ValueError, RuntimeError) as error:  # pyogrio's are RuntimeErrors
-        raise refuse(f"a file that cannot be read as lines ({str(error).splitlines()[0]})", "check the path") from error
-    if not isinstance(lines, gpd.GeoDataFrame):
+    lines = read_layer(Path(path), expected="lines of streams")
+    if not hasattr(lines, "geom_type"):
         raise refuse("a table without geometry", "give a file of lines")
     strange = sorted(set(lines.geom_type.dropna()) - {"LineString", "MultiLineString"})
     if strange:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from geosoil.io.tables.numbers import Decimal
+
 BULK_DENSITY = "bulk_density_g_cm3"
 
 
@@ -30,6 +32,8 @@ def harmonise_table(
     bottom_cm: str = "bottom_cm",
     properties: Sequence[str] | None = None,
     on_error: Literal["stop", "drop"] = "stop",
+    layer: str | None = None,
+    decimal: Decimal | None = None,
     smoothing: float = 0.1,
     min_coverage: float = 0.5,
     clip: tuple[float, float] | None = None,
@@ -41,7 +45,7 @@ def harmonise_table(
     Parameters
     ----------
     horizons : path
-        Table with one row per horizon; `read_horizons` describes it and the parameters up to `on_error`.
+        Table with one row per horizon; `read_horizons` describes it and the parameters up to `decimal`.
     output : path
         GeoPackage to write.
     limits_cm : sequence of float
@@ -78,6 +82,8 @@ def harmonise_table(
         bottom_cm=bottom_cm,
         properties=properties or None,
         on_error=on_error,
+        layer=layer,
+        decimal=decimal,
     )
     if density:
         table = carbon_density(table, coarse_fragments=coarse_fragments)

@@ -8,7 +8,8 @@ from scipy import stats
 from shapely.geometry import box
 
 from geosoil.errors import GridError, SamplesError
-from geosoil.evaluate.correlate import WHOLE, correlation_table, half_zones, polygon_zones, read_polygons
+from geosoil.evaluate.correlate import WHOLE, correlation_table, half_zones, polygon_zones
+from geosoil.io.tables.polygons import read_polygons
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 
@@ -105,7 +106,7 @@ def test_what_is_no_file_of_zones_is_refused(tmp_path):
     for path, column, said in [
         (zones_file(tmp_path / "points.gpkg", points), None, "no polygon"),
         (zones_file(tmp_path / "areas.gpkg", areas), "zone", "no column zone; .*choose one of kind"),
-        (text, None, "a file that cannot be read as polygons"),
+        (text, None, "not a readable table|no polygon"),
     ]:
         with pytest.raises(SamplesError, match=said):
             read_polygons(path, column=column)

@@ -221,7 +221,7 @@ def test_zones_of_polygons_and_of_a_class_raster_are_the_same(profiles):
     by_polygons = profiles.read(("layers_cm", 'zones = "zones.gpkg"\nlayers_cm'))
     np.testing.assert_array_equal(by_polygons.zones, np.where(profiles.columns > PROFILE_SIDE / 2, "2", "1"))
     line = profiles.refusal(SamplesError, ("layers_cm", 'zones = "zones.gpkg"\nzone_column = "name"\nlayers_cm'))
-    assert "zones.gpkg: column name is missing" in line
+    assert "zones.gpkg: found no column name" in line
     line = profiles.refusal(SamplesError, ("layers_cm", 'zones = "zone.gpkg"\nlayers_cm'))
     assert "zone.gpkg: found no such file" in line
 

@@ -176,3 +176,17 @@ def test_the_real_horizons_of_edgeroi_are_read_as_their_readme_counts_them():
     measured = found.table.dropna(subset="soc_pct")
     assert (len(found.table), len(found.sites)) == (2338, 359)
     assert (len(measured), measured["profile"].nunique()) == (2089, 325)
+
+
+@pytest.mark.parametrize(
+    "row", ["a,13,52,30,,,", "a,13,52,30,30,,", "a,13,52,-5,0,,", "a,,,30,99,,", "a,13,52,60,>99,,", "a,13,52,5,25,,"]
+)
+def test_a_horizon_without_an_analysis_does_not_matter(tmp_path, row):
+    clean = "a,13,52,0,10,1.5,20\na,13,52,10,30,1.0,25\nb,13.1,52,0,20,2,22\n"
+    expected = read_csv(tmp_path, HEADER + clean)
+    found = read_csv(tmp_path, HEADER + clean + row + "\n")
+    analysed = found.table.dropna(subset=found.properties, how="all").reset_index(drop=True)
+    pd.testing.assert_frame_equal(analysed, expected.table)
+    assert found.sites.equals(expected.sites)
+    with pytest.raises(SamplesError, match="1 of 2 profiles with faults"):
+        read_csv(tmp_path, HEADER + clean + row[:-1] + "3,\n")

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import WavelengthError
+from geosoil.errors import SamplesError, WavelengthError
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
 from geosoil.io.remote.reading import is_remote
+from geosoil.io.tables.delimited import read_text_table
+from geosoil.io.tables.numbers import as_numbers, is_ambiguous
 
 if TYPE_CHECKING:
     import os
@@ -33,6 +35,7 @@ CENTRE_COLUMNS = {
 
 FWHM_COLUMNS = {"fwhm_nm": 1.0, "fwhm": 1.0, "fwhm_um": 1e3}
 GOOD_COLUMNS = ("good", "bbl")
+_FLAGS = {text: str(int(text.lower() == "true")) for text in ("TRUE", "True", "true", "FALSE", "False", "false")}
 LOWEST_NM, HIGHEST_NM = 200.0, 30_000.0  # ultraviolet to thermal infrared; other values have another unit
 
 
@@ -141,8 +144,8 @@ def read_band_table(path: str | os.PathLike[str], *, count: int | None = None) -
     array([ 450., 1009.])
     """
     try:
-        frame = pd.read_csv(path, skipinitialspace=True, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # the errors of pandas are ValueErrors
+        frame = read_text_table(Path(path))
+    except (OSError, SamplesError) as error:
         raise WavelengthError(
             path,
             problem=f"not a readable table of bands ({error})",
@@ -166,6 +169,7 @@ def read_band_table(path: str | os.PathLike[str], *, count: int | None = None) -
             way_out="use the table of this raster",
         )
     if "band" in frame:
+        frame["band"] = as_numbers(frame["band"])
         if sorted(frame["band"]) != list(range(1, len(frame) + 1)):
             raise WavelengthError(
                 path,
@@ -179,7 +183,7 @@ def read_band_table(path: str | os.PathLike[str], *, count: int | None = None) -
     return _make_bands(
         _numbers(frame[centre], path, centre) * CENTRE_COLUMNS[centre],
         None if width is None else _numbers(frame[width], path, width) * FWHM_COLUMNS[width],
-        None if good is None else _numbers(frame[good], path, good) != 0,
+        None if good is None else _numbers(frame[good].replace(_FLAGS), path, good) != 0,
         str(path),
     )
 
@@ -266,14 +270,18 @@ def _make_bands(centre_nm: np.ndarray, fwhm_nm: np.ndarray | None, good: np.ndar
 
 
 def _numbers(texts: pd.Series, where: object, name: str) -> np.ndarray:
-    values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
+    values = as_numbers(texts)
     invalid = np.flatnonzero(~np.isfinite(values))
     if invalid.size:
         raise WavelengthError(
             where,
             found=f"{str(texts.iloc[invalid[0]])!r} as {name} of band {invalid[0] + 1}",
             expected="a number",
-            way_out="correct it, or specify a table of bands",
+            way_out=(
+                "write it with a decimal point and without separators of thousands"
+                if is_ambiguous(texts)
+                else "correct it, or specify a table of bands"
+            ),
         )
     return values
 

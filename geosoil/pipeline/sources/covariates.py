@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.errors import RecipeError, SamplesError
-from geosoil.io.input_paths import require_input
+from geosoil.errors import RecipeError
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.stack import open_stack
+from geosoil.io.tables.polygons import POLYGON_ENDINGS, read_polygons
 from geosoil.models.contract import Feature
 from geosoil.pipeline.sources.samples import check_count, make_rows, read_samples
 from geosoil.raster.grid import Grid
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from geosoil.pipeline.recipe import LoadedRecipe
     from geosoil.pipeline.rows import TrainingRows
     from geosoil.pipeline.sources.samples import Samples
-
-POLYGON_FILES = {".gpkg", ".geojson", ".shp", ".parquet"}
 
 
 def read(loaded: LoadedRecipe) -> TrainingRows:
@@ -109,24 +107,16 @@ def _zones(loaded: LoadedRecipe, points: gpd.GeoDataFrame) -> np.ndarray | None:
     if data.zones is None:
         return None
     path = loaded.path(data.zones)
-    if Path(path).suffix.lower() in POLYGON_FILES:
-        return _zones_of_polygons(path, data.zone_column, points)
+    if Path(path).suffix.lower() in POLYGON_ENDINGS:
+        return _zones_of_polygons(path, data.zone_column, data.zone_layer, points)
     pixels = sample_raster(open_raster(path), points, sample_id=data.sample_id, on_missing="stop")
     return np.array([f"{code:g}" for code in pixels.values[:, 0]])
 
 
-def _zones_of_polygons(path: str, column: str, points: gpd.GeoDataFrame) -> np.ndarray:
+def _zones_of_polygons(path: str, column: str | None, layer: str | None, points: gpd.GeoDataFrame) -> np.ndarray:
     import geopandas as gpd
 
-    require_input(path, SamplesError, "zones")
-    zones = gpd.read_parquet(path) if path.endswith(".parquet") else gpd.read_file(path, engine="pyogrio")
-    if column not in zones.columns or zones.crs is None:
-        raise SamplesError(
-            path,
-            problem=f"column {column} is missing" if column not in zones.columns else "the file states no CRS",
-            expected="polygons with a CRS and their names",
-            way_out=f"set data.zone_column to one of {', '.join(map(str, zones.columns[:8]))}, and state the CRS",
-        )
-    joined = gpd.sjoin(points[["geometry"]], zones[[column, "geometry"]].to_crs(points.crs), how="left")
+    zones = read_polygons(path, column=column, layer=layer).to_crs(points.crs)
+    joined = gpd.sjoin(points[["geometry"]], zones, how="left")
     joined = joined[~joined.index.duplicated()]  # a point on a border takes the first zone
-    return joined.loc[points.index, column].fillna("outside").astype(str).to_numpy()
+    return joined.loc[points.index, "zone"].fillna("outside").astype(str).to_numpy()

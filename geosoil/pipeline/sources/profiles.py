@@ -100,8 +100,8 @@ def _profiles(loaded: LoadedRecipe) -> tuple[Samples, list[str]]:
     """Return one row per profile with the value of each property at each layer, and notes."""
     data = loaded.recipe.data
     path = Path(loaded.path(data.horizons or data.sites))
-    sites, notes = _harmonised(loaded, path) if data.horizons else (_sites(loaded, path), [])
-    table = read_table(path).reset_index(drop=True)
+    table = read_table(path, data.layer, data.decimal).reset_index(drop=True)
+    sites, notes = _harmonised(loaded, path) if data.horizons else (_sites(loaded, path, list(table.columns)), [])
     ids = (read_ids if data.horizons else read_unique_ids)(path, table[data.sample_id])
     first = {name: row for row, name in reversed(list(enumerate(ids)))}
     rows = [first[name] for name in sites[data.sample_id]]
@@ -141,26 +141,32 @@ def _harmonised(loaded: LoadedRecipe, path: Path) -> tuple[gpd.GeoDataFrame, lis
         bottom_cm=data.bottom_cm,
         properties=[target.column for target in loaded.recipe.target],
         on_error=data.on_error,
+        layer=data.layer,
+        decimal=data.decimal,
     )
     result = harmonise(horizons, layers_cm=data.layers, smoothing=data.smoothing, min_coverage=data.min_coverage)
     return result.sites, list(result.notes)
 
 
-def _sites(loaded: LoadedRecipe, path: Path) -> gpd.GeoDataFrame:
+def _sites(loaded: LoadedRecipe, path: Path, columns: list[str]) -> gpd.GeoDataFrame:
     data = loaded.recipe.data
     for target in loaded.recipe.target:
-        _require_layers(path, target.column, data.layers)
-    columns = _layer_columns(loaded)
-    return read_points_table(path, sample_id=data.sample_id, columns=columns, x=data.x, y=data.y, crs=data.crs)
+        _require_layers(path, target.column, columns, data.layers)
+    return read_points_table(
+        path,
+        sample_id=data.sample_id,
+        columns=_layer_columns(loaded),
+        x=data.x,
+        y=data.y,
+        crs=data.crs,
+        layer=data.layer,
+        decimal=data.decimal,
+    )
 
 
-def _require_layers(path: Path, column: str, layers: tuple[tuple[float, float], ...]) -> None:
+def _require_layers(path: Path, column: str, columns: list[str], layers: tuple[tuple[float, float], ...]) -> None:
     """Name the layers that a table of sites has, if it lacks one that the recipe asks for."""
-    import pyogrio
-
-    if not path.exists() or path.suffix.lower() != ".gpkg":
-        return  # the reader names the column that is missing
-    present = [(top, bottom) for _, top, bottom in layer_columns(list(pyogrio.read_info(path)["fields"]), column)]
+    present = [(top, bottom) for _, top, bottom in layer_columns(map(str, columns), column)]
     if present and not set(layers) <= set(present):
         raise SamplesError(
             path,

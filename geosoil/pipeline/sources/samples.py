@@ -127,10 +127,11 @@ def read_samples(
         If columns or ids are missing, ids are not unique, cells are not numbers, or values are not valid.
     """
     path = Path(loaded.path(relative))
-    table = read_table(path).reset_index(drop=True)
+    data = loaded.recipe.data
+    table = read_table(path, data.layer, data.decimal).reset_index(drop=True)
     if len(table) < 2:
         raise SamplesError(path, found=f"{len(table)} rows", expected="at least 2", way_out="add samples")
-    sample_id = loaded.recipe.data.sample_id
+    sample_id = data.sample_id
     require_column(path, table, sample_id)
     ids = read_unique_ids(path, table[sample_id])
     if labels is not None:

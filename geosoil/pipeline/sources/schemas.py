@@ -17,6 +17,12 @@ class _Data(Part):
     x: str | None = Field(None, description="Column of the x coordinates, for a table without geometry.")
     y: str | None = Field(None, description="Column of the y coordinates, for a table without geometry.")
     crs: str | None = Field(None, description="CRS of x and y, such as EPSG:4326.")
+    layer: str | None = Field(
+        None, description="Layer of the table of samples, or sheet of an Excel workbook, if the file has several."
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="Decimal mark of numbers in text; the default is what the numbers show."
+    )
     on_missing: Literal["stop", "drop"] = Field(
         "stop", description="Whether samples without a value or outside the raster stop the run or are dropped."
     )
@@ -53,7 +59,10 @@ class _CovariateFiles(_Data):
     zones: str | None = Field(
         None, description="Polygons or a class raster for whose zones the report gives the accuracy separately."
     )
-    zone_column: str = Field("zone", description="Column with the names of the polygons of zones.")
+    zone_column: str | None = Field(
+        None, description="Column with the names of the polygons of zones; the default is zone, else name."
+    )
+    zone_layer: str | None = Field(None, description="Layer of the polygons of zones, if the file has several.")
 
     @field_validator("patch")
     @classmethod

@@ -28,7 +28,7 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
     recipe, data = loaded.recipe, loaded.recipe.data
     path, notes = Path(loaded.path(data.table)), list[str]()
     samples = read_samples(loaded, data.table, with_places=False)
-    table = read_table(path)
+    table = read_table(path, data.layer, data.decimal)
     for name in data.columns:
         require_column(path, table, name)
     X = np.column_stack([read_numbers(path, table[name], samples.ids) for name in data.columns]).astype(np.float32)
