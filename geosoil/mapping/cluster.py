@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from distributed import Future
 
     from geosoil.mapping.executors import BlockTask
-    from geosoil.mapping.scratch import Done, Place
+    from geosoil.mapping.scratch import FinishedBlock, Place
 
 TASKS_PER_THREAD = 4  # submitted at a time, so that no worker waits for the scheduler
 MOST_BLOCKS_PER_TASK = 64
@@ -49,7 +49,7 @@ _LOST = (CommClosedError, CancelledError, AsyncCancelledError, TimeoutError, OSE
 _tasks: dict[str, BlockTask] = {}  # in a worker, by hash
 
 
-class _Carry(WorkerPlugin):
+class _TaskPlugin(WorkerPlugin):
     """Brings the task to every worker, and limits its numerical libraries to one thread per block."""
 
     def __init__(self, key: str, task: BlockTask) -> None:
@@ -68,7 +68,7 @@ class _Carry(WorkerPlugin):
         self.limit.__exit__(None, None, None)
 
 
-def _run(key: str, places: list[Place], versions: dict[str, str]) -> list[Done]:
+def _run(key: str, places: list[Place], versions: dict[str, str]) -> list[FinishedBlock]:
     """Compute blocks in a worker; raises ClusterError if it has other software than the process that asks."""
     here = software_versions()
     if here != versions:
@@ -107,7 +107,7 @@ class ClusterExecutor:
     client: Client
     where: str = ""
 
-    def run(self, task: BlockTask, places: Iterable[Place]) -> Iterator[Done]:
+    def run(self, task: BlockTask, places: Iterable[Place]) -> Iterator[FinishedBlock]:
         """Yield finished blocks; the blocks of a worker that died are computed by another.
 
         Raises ClusterError if there is no worker, the scheduler does not come back, or a block kills every worker.
@@ -119,10 +119,10 @@ class ClusterExecutor:
             while waiting:
                 submitted: dict[Future, list[Place]] = {}
                 try:
-                    with _carried(client, key, task), _released(submitted):
-                        for done in _finished(client, key, waiting, submitted):
+                    with _task_on_workers(client, key, task), _release_at_end(submitted):
+                        for blocks in _finished(client, key, waiting, submitted):
                             losses = 0
-                            yield from done
+                            yield from blocks
                 except _FailedError as failed:
                     raise _cause(failed) from None
                 except _LOST as error:
@@ -132,13 +132,13 @@ class ClusterExecutor:
                         raise _no_scheduler(
                             where, f"a scheduler that was lost {losses} times ({type(error).__name__})"
                         ) from error
-                    client = _again(where, opened)
+                    client = _reconnect(where, opened)
 
 
 @contextmanager
-def _carried(client: Client, key: str, task: BlockTask) -> Iterator[None]:
+def _task_on_workers(client: Client, key: str, task: BlockTask) -> Iterator[None]:
     """Keep the task on every worker inside the `with`."""
-    client.register_plugin(_Carry(key, task))
+    client.register_plugin(_TaskPlugin(key, task))
     try:
         yield
     finally:
@@ -148,7 +148,7 @@ def _carried(client: Client, key: str, task: BlockTask) -> Iterator[None]:
 
 
 @contextmanager
-def _released(submitted: Iterable[Future]) -> Iterator[None]:
+def _release_at_end(submitted: Iterable[Future]) -> Iterator[None]:
     """Release unfinished tasks at the end, so that no worker starts them."""
     try:
         yield
@@ -159,7 +159,7 @@ def _released(submitted: Iterable[Future]) -> Iterator[None]:
 
 def _finished(
     client: Client, key: str, waiting: list[Place], submitted: dict[Future, list[Place]]
-) -> Iterator[list[Done]]:
+) -> Iterator[list[FinishedBlock]]:
     """Yield the finished blocks of each task; raises one of _LOST if the scheduler disappears."""
     threads, counted, n_places = _threads_of(client), time.monotonic(), len(waiting)
     while waiting or submitted:
@@ -178,10 +178,10 @@ def _finished(
         for future in finished:
             if future.status == "error":
                 raise _FailedError(future.exception())
-            done = future.result()
+            blocks = future.result()
             del submitted[future]
             future.release()
-            yield done
+            yield blocks
 
 
 def _threads_of(client: Client) -> int:
@@ -211,7 +211,7 @@ def _cause(failed: _FailedError) -> BaseException:
     )
 
 
-def _again(where: str, opened: ExitStack) -> Client:
+def _reconnect(where: str, opened: ExitStack) -> Client:
     """Connect again to a scheduler, which may have been restarted with new workers."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -234,7 +234,7 @@ def local_cluster(n_workers: int, *, memory_bytes: int | None = None) -> Iterato
         The memory limit of each worker (default: none). A worker above it is restarted, and its block computed again.
     """
     with ExitStack() as opened:
-        with _uncollected():
+        with _without_garbage_collector():
             cluster = LocalCluster(
                 n_workers=n_workers,
                 threads_per_worker=1,
@@ -248,12 +248,12 @@ def local_cluster(n_workers: int, *, memory_bytes: int | None = None) -> Iterato
         try:
             yield client
         finally:
-            with _uncollected():
+            with _without_garbage_collector():
                 opened.close()
 
 
 def dask_setup(_worker: Any) -> None:
-    """Set up a worker of `local_cluster` (dask calls this): only the main process handles Ctrl-C."""
+    """Let a worker of `local_cluster` ignore Ctrl-C, which the main process handles; dask calls this function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -275,7 +275,7 @@ def remote_cluster(where: str, *, timeout: float = 20) -> Iterator[Client]:
     """
     failed = ""
     try:
-        with _uncollected():
+        with _without_garbage_collector():
             client = Client(_address_in(where), timeout=timeout)
     except (OSError, ValueError) as error:
         failed = " ".join(str(error).split()) or type(error).__name__
@@ -285,12 +285,12 @@ def remote_cluster(where: str, *, timeout: float = 20) -> Iterator[Client]:
     try:
         yield client
     finally:
-        with suppress(*_LOST), _uncollected():  # it is closed because it cannot be reached
+        with suppress(*_LOST), _without_garbage_collector():  # it is closed because it cannot be reached
             client.close(timeout=2)
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _without_garbage_collector() -> Iterator[None]:
     """Turn the garbage collector off while a client starts or closes.
 
     distributed holds a lock meanwhile. A client that never found its scheduler closes itself when it is collected, and

@@ -21,7 +21,7 @@ from geosoil.numerics.threads import one_thread_each, one_thread_here
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from geosoil.mapping.scratch import BlockStore, Done, Place
+    from geosoil.mapping.scratch import BlockStore, FinishedBlock, Place
     from geosoil.raster.blocks import Blocks
 
 PREFETCH = 1  # more blocks in memory than are computed at once, for local files
@@ -46,7 +46,7 @@ class BlockTask:
     store: BlockStore
     no_data_on_error: bool = False
 
-    def __call__(self, place: Place, gate: AbstractContextManager[object] | None = None) -> Done:
+    def __call__(self, place: Place, gate: AbstractContextManager[object] | None = None) -> FinishedBlock:
         """Compute the block at a place; `gate` is held during the computation and limits how many run at once."""
         try:
             values = self.blocks.read(*place)
@@ -62,9 +62,9 @@ class BlockTask:
 
 
 class Executor(Protocol):
-    """Computes blocks."""
+    """A way of computing blocks: on threads, in processes or on a cluster."""
 
-    def run(self, task: BlockTask, places: Iterable[Place]) -> Iterator[Done]:
+    def run(self, task: BlockTask, places: Iterable[Place]) -> Iterator[FinishedBlock]:
         """Yield finished blocks in any order; an exception in one block stops all and is raised unchanged."""
 
 
@@ -83,11 +83,11 @@ class ThreadExecutor:
     threads: int
     blocks_in_memory: int
 
-    def run(self, task: BlockTask, places: Iterable[Place]) -> Iterator[Done]:
+    def run(self, task: BlockTask, places: Iterable[Place]) -> Iterator[FinishedBlock]:
         """Yield finished blocks; closing the iterator waits for the running blocks and starts no others."""
         gate = BoundedSemaphore(self.threads)
         n_most = self.blocks_in_memory
-        running: set[Future[Done]] = set()
+        running: set[Future[FinishedBlock]] = set()
         with limit_gdal_cache(), one_thread_each(), ThreadPoolExecutor(n_most, initializer=one_thread_here) as pool:
             try:
                 for place in places:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from geosoil.mapping.job import MapJob
+    from geosoil.mapping.scratch import Edges
     from geosoil.raster.blocks import Blocks
 
 MARGIN = 0.9  # share of the limit that is planned with: allocators keep part of what is freed
@@ -110,7 +111,7 @@ def plan_map(
     workers: int = 0,
     memory_bytes: int | None = None,
     block: int | tuple[int, int] | None = None,
-    cut: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
+    edges: Edges | None = None,
     where: str = "map",
     probe: bool = True,
     timed: bool = False,
@@ -129,8 +130,8 @@ def plan_map(
         The limit for all processes together (default: half of the free memory).
     block : int or (int, int), optional
         The side of a block in pixels, or (y, x) (default: the largest that fits, up to 64 MiB of input).
-    cut : (tuple of int, tuple of int), optional
-        Where blocks begin and end, rows and columns, in a run that resumes.
+    edges : (tuple of int, tuple of int), optional
+        The rows and columns where blocks begin and end, in a run that resumes.
     where : str
         The name of the map in errors.
     probe : bool
@@ -155,8 +156,8 @@ def plan_map(
     needed = 0
     for n_threads, n_prefetch, block_bytes in _choices(threads, _prefetch(job), workers):
         blocks = job.blocks(block or _chosen_sides(job, block_bytes))
-        if cut is not None:
-            blocks = replace(blocks, rows=cut[0], cols=cut[1])
+        if edges is not None:
+            blocks = replace(blocks, rows=edges[0], cols=edges[1])
         elif block is None and len(blocks) < 2 * n_threads > 2 and block_bytes > SMALL_BLOCK_BYTES:
             continue  # some threads would soon be idle
         n_blocks = n_threads + n_prefetch

@@ -17,7 +17,7 @@ from geosoil.io.atomic import remove_leftovers, require_writable
 from geosoil.io.rasters.cog import CogSummary, cog_writer
 from geosoil.mapping.executors import BlockTask, Executor, ThreadExecutor
 from geosoil.mapping.plan import Plan, plan_map
-from geosoil.mapping.scratch import Done, Scratch, cut_of, held_store, open_scratch
+from geosoil.mapping.scratch import FinishedBlock, Scratch, held_store, open_scratch, unfinished_edges
 from geosoil.models.contract import PREDICTION
 from geosoil.program.device import CPU, CUDA, gpu_names, no_gpu_error
 from geosoil.raster.grid import Grid
@@ -83,9 +83,9 @@ class RunOptions:
         threads = self.threads or os.cpu_count() or 1
         if self.cluster is not None:  # each of its workers has its own memory limit
             threads = 1
-        cut = cut_of(output) if self.mode == "resume" else None
-        if cut is not None and (cut[0][-1], cut[1][-1]) != job.source.shape[1:]:
-            cut = None  # of another raster: opening the scratch store reports it
+        edges = unfinished_edges(output) if self.mode == "resume" else None
+        if edges is not None and (edges[0][-1], edges[1][-1]) != job.source.shape[1:]:
+            edges = None  # of another raster: opening the scratch store reports it
         probe = probe and (device == CPU or self.cluster is None)  # this machine may have no GPU
         plan = plan_map(
             job,
@@ -93,7 +93,7 @@ class RunOptions:
             workers=self.workers or 0,
             memory_bytes=self.memory_bytes,
             block=self.block,
-            cut=cut,
+            edges=edges,
             where=output,
             probe=probe,
             timed=timed,
@@ -149,7 +149,7 @@ class RunResult:
     ----------
     cog : CogSummary
         Statistics of the bands.
-    unread : tuple of Done
+    unread : tuple of FinishedBlock
         Blocks without data, because their input could not be read.
     resumed, damaged : int
         The number of blocks that were already finished, and of those that were damaged.
@@ -158,7 +158,7 @@ class RunResult:
     """
 
     cog: CogSummary
-    unread: tuple[Done, ...]
+    unread: tuple[FinishedBlock, ...]
     resumed: int
     damaged: int
     notes: tuple[str, ...] = ()
@@ -211,8 +211,8 @@ def run_map(
             scratch.leave()
             raise
         unread = tuple(block for block in computed if block.error is not None)
-        clipped = _clipped(job.outputs, [*scratch.done, *computed])
-        without_value = _without_value(job.outputs, [*scratch.done, *computed])
+        clipped = _clipped(job.outputs, [*scratch.finished, *computed])
+        without_value = _without_value(job.outputs, [*scratch.finished, *computed])
         windows = [_window_text(plan, block.place) for block in unread]
         if unread:
             tags = {**tags, "GEOSOIL_UNREAD_WINDOWS": "; ".join(windows)}
@@ -225,18 +225,20 @@ def run_map(
         units = [output.unit for output in job.outputs]
         source = job.source.attrs.get("source", "")
         with cog_writer(path, grid, names, units, tags=tags, threads=plan.threads, source=source) as writer:
-            for y0, x0, values in scratch.finished():
+            for y0, x0, values in scratch.read_blocks():
                 writer.put(y0, x0, values)
         notes = (*plan.notes, *clipped, *without_value)
-        yield RunResult(writer.summary, unread, len(scratch.done), scratch.damaged, notes)
+        yield RunResult(writer.summary, unread, len(scratch.finished), scratch.damaged, notes)
         if not unread:  # otherwise a run with --resume tries these windows again
             scratch.remove()
 
 
-def _compute(plan: Plan, scratch: Scratch, run_options: RunOptions, progress: Progress | None) -> Iterator[Done]:
+def _compute(
+    plan: Plan, scratch: Scratch, run_options: RunOptions, progress: Progress | None
+) -> Iterator[FinishedBlock]:
     """Compute the unfinished blocks, and yield them."""
     blocks = plan.blocks
-    finished = {block.place for block in scratch.done}
+    finished = {block.place for block in scratch.finished}
 
     def pixels_of(i: int, j: int) -> int:
         rows, cols = blocks.inner(i, j)
@@ -275,7 +277,7 @@ def _require_shared(blocks: BlockStore, place: Place) -> None:
         )
 
 
-def _clipped(outputs: Sequence[Output], blocks: Sequence[Done]) -> list[str]:
+def _clipped(outputs: Sequence[Output], blocks: Sequence[FinishedBlock]) -> list[str]:
     """Return one line per output with values that were set to a limit of its valid range."""
     lines = []
     for k, output in enumerate(outputs):
@@ -290,7 +292,7 @@ def _clipped(outputs: Sequence[Output], blocks: Sequence[Done]) -> list[str]:
     return lines
 
 
-def _without_value(outputs: Sequence[Output], blocks: Sequence[Done]) -> list[str]:
+def _without_value(outputs: Sequence[Output], blocks: Sequence[FinishedBlock]) -> list[str]:
     """Return one line per prediction that is missing at pixels with data in all bands."""
     lines = []
     for k, output in enumerate(outputs):
@@ -301,7 +303,7 @@ def _without_value(outputs: Sequence[Output], blocks: Sequence[Done]) -> list[st
     return lines
 
 
-def _require_some(plan: Plan, unread: Sequence[Done], output: str) -> None:
+def _require_some(plan: Plan, unread: Sequence[FinishedBlock], output: str) -> None:
     """Refuse a map without any data."""
     if len(unread) == len(plan.blocks):
         raise OutputError(

@@ -3,7 +3,7 @@
     OUT.tif.unfinished/             beside the output; for s3://bucket/OUT.tif a prefix of that name
         lock                        held by the run that writes here
         geosoil-store/
-            manifest                the identity of the map, and where its blocks begin and end
+            manifest                the identity of the map, and the edges of its blocks
             blocks-1f2e3d4c/000012_000003    one finished block
 
 The file of a block is the only record that the block is finished. Manifest and blocks are sealed (`io/journal.py`): a
@@ -36,22 +36,24 @@ if TYPE_CHECKING:
 MANIFEST = "manifest"
 ENDING = ".unfinished"
 RESTART = "discard it with --restart"
-Place = tuple[int, int]
+Place = tuple[int, int]  # row and column of a block in the division
+Edges = tuple[tuple[int, ...], tuple[int, ...]]  # rows and columns of pixels where blocks begin and end
 _BLOCK = re.compile(r"blocks-[0-9a-f]{8}/\d{6,}_\d{6,}")
 
 
 @dataclass(frozen=True)
-class Done:
-    """A finished block.
+class FinishedBlock:
+    """The record of a block that was computed and written.
 
     Parameters
     ----------
     place : (int, int)
+        Row and column of the block in the division of the map.
     error : str, optional
-        Why it holds no data, if its input could not be read.
+        The reason why the block has no data, if its input could not be read.
     clipped : list of (int, int, int)
-        For every band, how many pixels were below and above the valid range, and set to its limits, and how many have
-        data in all bands that the model reads and still no value.
+        For each band, the numbers of pixels below and above the valid range, which were set to its limits, and of
+        pixels that have data in all bands that the model reads but no value.
     """
 
     place: Place
@@ -66,6 +68,7 @@ class BlockStore:
     Parameters
     ----------
     store : Store
+        Where the blocks are kept.
     run : str
         The hash of the map's identity and of its division into blocks.
     """
@@ -75,24 +78,46 @@ class BlockStore:
 
     @property
     def folder(self) -> str:
-        """The name under which the blocks are kept."""
+        """The folder of the blocks in the store."""
         return f"blocks-{self.run[:8]}"
 
     def write(
         self, place: Place, values: Block, error: str | None = None, clipped: Sequence[Sequence[int]] = ()
-    ) -> Done:
-        """Write a finished block `(band, y, x)` float32 atomically."""
+    ) -> FinishedBlock:
+        """Write a finished block completely or not at all, and return its record.
+
+        Parameters
+        ----------
+        place : (int, int)
+            Row and column of the block in the division.
+        values : ndarray of float32, shape (band, y, x)
+            NaN where there is no data.
+        error, clipped
+            See `FinishedBlock`.
+
+        Returns
+        -------
+        FinishedBlock
+
+        Raises
+        ------
+        OutputError
+            If the store cannot be written.
+        """
         content = np.ascontiguousarray(values, "<f4").tobytes()
         name = self.name(place)
         self.store.write(name, seal(content, self.run, name, shape=values.shape, error=error, clipped=clipped))
-        return Done(place, error, clipped)
+        return FinishedBlock(place, error, clipped)
 
-    def read(self, place: Place) -> tuple[Block, Done]:
-        """Return a block and its record; raises FileNotFoundError if it is missing, ValueError if it is damaged."""
+    def read(self, place: Place) -> tuple[Block, FinishedBlock]:
+        """Return the values of a block, float32 of shape (band, y, x), and its record.
+
+        Raises FileNotFoundError if the block is missing, ValueError if it is damaged.
+        """
         name = self.name(place)
         facts, content = unseal(self.store.read(name), self.run, name)
-        done = Done(place, facts["error"], facts["clipped"])
-        return np.frombuffer(content, "<f4").astype(np.float32, copy=False).reshape(facts["shape"]), done
+        values = np.frombuffer(content, "<f4").astype(np.float32, copy=False).reshape(facts["shape"])
+        return values, FinishedBlock(place, facts["error"], facts["clipped"])
 
     def name(self, place: Place) -> str:
         """Return the name of a block.
@@ -111,26 +136,38 @@ class Scratch:
     Parameters
     ----------
     store : Store
+        The scratch store.
     blocks : BlockStore
+        The finished blocks in it.
     rows, cols : tuple of int
-        Where the blocks begin and end.
-    done : tuple of Done
-        The finished blocks that were found when the store was opened.
+        The edges of the blocks: the rows and columns of pixels where blocks begin and end.
+    finished : tuple of FinishedBlock
+        The blocks that were already finished when the store was opened.
     damaged : int
-        The number of blocks that were found damaged, and were removed.
+        The number of damaged blocks that were found and removed.
     """
 
     store: Store
     blocks: BlockStore
     rows: tuple[int, ...]
     cols: tuple[int, ...]
-    done: tuple[Done, ...] = ()
+    finished: tuple[FinishedBlock, ...] = ()
     damaged: int = 0
 
-    def finished(self) -> Iterator[tuple[int, int, Block]]:
-        """Yield (y0, x0, block) row by row; blocks `(band, y, x)` are float32, NaN = no data.
+    def read_blocks(self) -> Iterator[tuple[int, int, Block]]:
+        """Yield all blocks of the map, row by row.
 
-        Raises OutputError for a block that is missing or damaged.
+        Yields
+        ------
+        y0, x0 : int
+            Row and column of the first pixel of the block.
+        values : ndarray of float32, shape (band, y, x)
+            NaN where there is no data.
+
+        Raises
+        ------
+        OutputError
+            If a block is missing or damaged.
         """
         for place in product(range(len(self.rows) - 1), range(len(self.cols) - 1)):
             try:
@@ -146,36 +183,56 @@ class Scratch:
             yield self.rows[place[0]], self.cols[place[1]], values
 
     def leave(self) -> None:
-        """Keep it for a run that resumes, unless no block is finished."""
+        """Keep the finished blocks for a run that resumes; remove the store if there are none."""
         with suppress(OutputError):  # the error that ended the run matters more
             if not any(self.store.names(f"{self.blocks.folder}/")):
                 self.remove()
 
     def remove(self) -> None:
-        """Remove it."""
+        """Remove the store with all blocks."""
         self.store.clear()
 
 
 @contextmanager
 def held_store(output: str) -> Iterator[Store]:
-    """Yield the scratch store of an output, locked; raises OutputError if another run holds it or it is unwritable."""
+    """Lock the scratch store of an output and yield it.
+
+    Parameters
+    ----------
+    output : str
+        The path or URL of the map.
+
+    Yields
+    ------
+    Store
+
+    Raises
+    ------
+    OutputError
+        If another run writes the same output, or the store cannot be written.
+    """
     store = open_store(output + ENDING)
     with held(output + ENDING, store, output):
         yield store
 
 
 def open_scratch(store: Store, identity: Identity, blocks: Blocks, *, mode: str = "new") -> Scratch:
-    """Open the unfinished map in a store, or begin one.
+    """Open the unfinished map in a store, or start a new one.
 
     Parameters
     ----------
     store : Store
+        The locked store of `held_store`.
     identity : Identity
         Inputs, model and options of the map.
     blocks : Blocks
         The division of the map. A resumed map keeps its first division.
     mode : {"new", "resume", "restart"}
         "new" refuses an unfinished map, "resume" continues it, "restart" discards it.
+
+    Returns
+    -------
+    Scratch
 
     Raises
     ------
@@ -201,23 +258,35 @@ def open_scratch(store: Store, identity: Identity, blocks: Blocks, *, mode: str 
         )
     where = f"{store.where}/{MANIFEST}"
     identity.unseal(manifest, where, RESTART)
-    cut = _cut_in(manifest)
-    if cut is None or _size(replace(blocks, rows=cut[0], cols=cut[1])) != _size(blocks):
+    edges = _edges_in(manifest)
+    if edges is None or _size(replace(blocks, rows=edges[0], cols=edges[1])) != _size(blocks):
         raise OutputError(where, found="blocks that do not cover the map", expected=_size(blocks), way_out=RESTART)
-    blocks = replace(blocks, rows=cut[0], cols=cut[1])
-    return _with_done(_scratch(store, identity, blocks), blocks)
+    blocks = replace(blocks, rows=edges[0], cols=edges[1])
+    return _find_finished(_scratch(store, identity, blocks), blocks)
 
 
-def cut_of(output: str) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Return where the blocks of an unfinished map begin and end, rows and columns; None without a usable one."""
+def unfinished_edges(output: str) -> Edges | None:
+    """Return the edges of the blocks of an unfinished map.
+
+    Parameters
+    ----------
+    output : str
+        The path or URL of the map.
+
+    Returns
+    -------
+    (tuple of int, tuple of int) or None
+        The rows and columns where blocks begin and end; None if there is no unfinished map, or its manifest is not
+        valid.
+    """
     try:
-        return _cut_in(open_store(output + ENDING).read(MANIFEST))
+        return _edges_in(open_store(output + ENDING).read(MANIFEST))
     except FileNotFoundError:
         return None
 
 
-def _cut_in(manifest: bytes) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Return the division that a manifest holds, None if it holds none."""
+def _edges_in(manifest: bytes) -> Edges | None:
+    """Return the edges of the blocks that a manifest states; None if they are not valid."""
     try:
         rows, cols = json.loads(manifest.partition(b"\n")[2])
         for edges in (rows, cols):
@@ -237,9 +306,9 @@ def _scratch(store: Store, identity: Identity, blocks: Blocks) -> Scratch:
     return Scratch(store, BlockStore(store, run), blocks.rows, blocks.cols)
 
 
-def _with_done(scratch: Scratch, blocks: Blocks) -> Scratch:
-    """Return it with its finished blocks; damaged ones are removed, and so are those whose input could not be read."""
-    done, damaged = [], 0
+def _find_finished(scratch: Scratch, blocks: Blocks) -> Scratch:
+    """Find the finished blocks; remove damaged blocks and blocks whose input could not be read."""
+    finished, damaged = [], 0
     names = set(scratch.store.names(scratch.blocks.folder + "/"))
     for place in blocks.places:
         name = scratch.blocks.name(place)
@@ -251,8 +320,8 @@ def _with_done(scratch: Scratch, blocks: Blocks) -> Scratch:
         except ValueError:
             is_whole = False
         if is_whole and block.error is None:
-            done.append(block)
+            finished.append(block)
             continue
         damaged += not is_whole
         scratch.store.delete(name)  # an input that could not be read is tried again
-    return replace(scratch, done=tuple(done), damaged=damaged)
+    return replace(scratch, finished=tuple(finished), damaged=damaged)

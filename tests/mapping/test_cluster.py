@@ -26,11 +26,11 @@ from geosoil.io.rasters.reader import open_raster
 from geosoil.io.remote.objects import open_store
 from geosoil.mapping import cluster
 from geosoil.mapping import run as map_run
-from geosoil.mapping.cluster import ClusterExecutor, _Carry, _content_hash, _run, remote_cluster
+from geosoil.mapping.cluster import ClusterExecutor, _content_hash, _run, _TaskPlugin, remote_cluster
 from geosoil.mapping.executors import BlockTask
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.scratch import BlockStore
-from geosoil.mapping.scratch import Done as Finished
+from geosoil.mapping.scratch import FinishedBlock as Finished
 
 TESTS = str(Path(__file__).parents[1])
 
@@ -90,7 +90,7 @@ def task_of(source, folder, model):
     return BlockTask(blocks, BlockStore(open_store(folder), "blocks")), list(blocks.places)
 
 
-class Counted(_Carry):
+class Counted(_TaskPlugin):
     """Counts on how many workers it was set up."""
 
     workers: list = []  # noqa: RUF012
@@ -102,7 +102,7 @@ class Counted(_Carry):
 
 def test_the_model_reaches_each_worker_once_and_no_task(tmp_path, source, here, monkeypatch):
     task, places = task_of(source, tmp_path, SumModel(names=("a", "b", "c"), mark="x" * 10**6))
-    monkeypatch.setattr(cluster, "_Carry", Counted)
+    monkeypatch.setattr(cluster, "_TaskPlugin", Counted)
     assert len(list(ClusterExecutor(here).run(task, places))) == 35
     assert len(Counted.workers) == len(set(Counted.workers)) == 2
     sent = cloudpickle.dumps((_run, _content_hash(task), places[:64], cluster.software_versions()))

@@ -159,7 +159,7 @@ def test_the_height_of_a_scene_does_not_change_the_plan():
 
 
 def test_a_cut_that_was_begun_is_kept():
-    plan = planned(mapping_of(100, 100), 4e9, cut=((0, 30, 100), (0, 100)))
+    plan = planned(mapping_of(100, 100), 4e9, edges=((0, 30, 100), (0, 100)))
     assert plan.blocks.rows == (0, 30, 100) and len(plan.blocks) == 2
 
 

@@ -15,7 +15,7 @@ from geosoil.io.journal import Identity, seal
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.remote.objects import open_store
 from geosoil.mapping.job import prepare_map
-from geosoil.mapping.scratch import BlockStore, Done, open_scratch
+from geosoil.mapping.scratch import BlockStore, FinishedBlock, open_scratch
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_a_block_is_read_as_it_was_written(tmp_path):
     back, record = blocks.read((2, 3))
     np.testing.assert_array_equal(back, values)
     assert back.dtype == np.float32
-    assert record == written == Done((2, 3), "found nothing\nat all", [[4, 0]])
+    assert record == written == FinishedBlock((2, 3), "found nothing\nat all", [[4, 0]])
 
 
 def swap(first, second):
@@ -65,7 +65,7 @@ def swap(first, second):
 def test_a_map_goes_on_behind_its_finished_blocks(source, whole, stopped):
     n_blocks = len(blocks_of(stopped))
     assert n_blocks > 15
-    made = make_map(source, stopped, mode="resume", block=31)  # the cut stays that of the beginning
+    made = make_map(source, stopped, mode="resume", block=31)  # the division of the first run is kept
     assert (made.resumed, made.damaged) == (n_blocks, 0)
     assert pixels_of(stopped) == whole
     assert [path.name for path in stopped.parent.iterdir()] == ["map.tif"]
@@ -238,9 +238,9 @@ def test_the_manifest_of_a_stranger_is_one_line(source, stopped, whole, change):
     assert pixels_of(stopped) == whole
 
 
-def test_the_cut_of_a_stranger_changes_no_pixel(source, stopped, whole):
+def test_edges_in_a_manifest_of_a_stranger_change_no_pixel(source, stopped, whole):
     write_manifest(store_of(stopped) / "manifest", lambda known: known | {"rows": [0, 1, 39, 40], "cols": [0, 55, 56]})
-    assert make_map(source, stopped, mode="resume").resumed == 0  # the blocks of another cut are not taken for its own
+    assert make_map(source, stopped, mode="resume").resumed == 0  # blocks of another division are not used
     assert pixels_of(stopped) == whole
 
 
