@@ -37,10 +37,32 @@ class Verbs(click.Group):
             return None
         return import_module(f"geosoil_cli.{name}").command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a verb, and refuse an option of one value that is given twice, of which click takes the last."""
+        name, verb, words = super().resolve_command(ctx, args)
+        if verb is not None:
+            of_verb = click.Context(verb, info_name=name, parent=ctx)
+            _, _, order = verb.make_parser(of_verb).parse_args(list(words))
+            _refuse_repeats([option for option in order if isinstance(option, click.Option)], of_verb)
+        return name, verb, words
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs from `VERBS`, without importing any."""
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
+
+
+def _refuse_repeats(options: list[click.Option], ctx: click.Context) -> None:
+    """Raise UsageError if two of the options that were given set one value; the same switch may be given twice."""
+    for number, option in enumerate(options):
+        for other in options[:number]:
+            if option.name != other.name or option.multiple or option.count or (option is other and option.is_flag):
+                continue
+            if option is not other:
+                raise click.UsageError(f"{other.opts[0]} and {option.opts[0]} exclude each other", ctx)
+            raise click.UsageError(f"{option.opts[0]} is given twice, but takes one value", ctx)
 
 
 def _version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:

@@ -29,7 +29,13 @@ ALLOWED = {"--cube": OF_A_CUBE, "--covariates": tuple(COVARIATE_OPTIONS)}
 @click.command(cls=ManyCommand)
 @click.option("--cube", metavar="CUBE", help="File, URL or product folder; many: 'A*.tif', LIST.txt or STAC items.")
 @click.option("--covariates", multiple=True, metavar="A.tif B.tif ...", help="Rasters of any grid, instead of a cube.")
-@click.option("--model", required=True, metavar="NAME_OR_DIR", help="Model folder, or the name of a known model.")
+@click.option(
+    "--model",
+    required=True,
+    multiple=True,
+    metavar="NAME_OR_DIR ...",
+    help="Model folder, or the name of a known model; several give a band for each of their outputs.",
+)
 @click.option("-o", "--output", metavar="OUT.tif", help="The map; default: CUBE_MODEL.tif. For many cubes: a folder.")
 @with_options(CUBE_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS, OUTPUT_OPTIONS, RUN_OPTIONS)
 @click.option("--plan", is_flag=True, help="Print blocks, memory and time of the map, and exit.")
@@ -40,7 +46,7 @@ ALLOWED = {"--cube": OF_A_CUBE, "--covariates": tuple(COVARIATE_OPTIONS)}
     help="Progress; default: a bar on a terminal.",
 )
 def command(cube: str | None, covariates: tuple[str, ...], **options: Any) -> None:
-    """Map a cube or covariates with a model, to a cloud-optimized GeoTIFF with style and picture."""
+    """Map a cube or covariates with one or several models, to a cloud-optimized GeoTIFF with style and picture."""
     from geosoil.errors import GeosoilError
     from geosoil_cli.progress import make_reporter
 

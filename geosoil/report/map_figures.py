@@ -21,7 +21,7 @@ from geosoil.report.figure_style import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import geopandas as gpd
     import numpy.typing as npt
@@ -102,20 +102,23 @@ def map_panels_figure(
     panels: Mapping[str, npt.ArrayLike],
     *,
     title: str,
-    unit: str,
-    low: float,
-    high: float,
+    unit: str = "",
+    low: float = 0.0,
+    high: float = 1.0,
+    scales: Sequence[tuple[str, float, float]] = (),
     extent: Extent | None = None,
     ramp: str = "viridis",
 ) -> Figure:
-    """Draw maps in the same unit side by side with one colour scale; pixels without data are light grey.
+    """Draw maps side by side, in one colour scale or each in its own; pixels without data are light grey.
 
     Parameters
     ----------
     panels : mapping of str to array_like of shape (y, x)
-        Name -> values in `unit`; NaN = no data.
+        Name -> values; NaN = no data.
     title, unit, low, high, ramp
         See `map_figure`.
+    scales : sequence of (str, float, float)
+        Unit, low and high of each panel, if every panel has a colour scale of its own.
     extent : tuple, optional
         (left, right, bottom, top) in the unit of the CRS.
 
@@ -133,13 +136,17 @@ def map_panels_figure(
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for k, axes in enumerate(grid.flat):
         axes.set_visible(k < count)
-    for axes, (name, values) in zip(grid.flat, zip(panels, arrays, strict=True), strict=False):
-        image = draw_map(axes, values, ramp=ramp, extent=extent, vmin=low, vmax=high)
+    panel_scales = scales or [(unit, low, high)] * count
+    for axes, name, values, (panel_unit, least, most) in zip(grid.flat, panels, arrays, panel_scales, strict=False):
+        image = draw_map(axes, values, ramp=ramp, extent=extent, vmin=least, vmax=most)
+        if scales:
+            colour_bar(figure, image, axes, panel_unit, extend=ends_beyond(values, least, most), aspect=20)
         axes.set_title(name, loc="left", fontsize=10)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
-    colour_bar(figure, image, grid, unit, extend=ends_beyond(arrays, low, high))
+    if not scales:
+        colour_bar(figure, image, grid, unit, extend=ends_beyond(arrays, low, high))
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 

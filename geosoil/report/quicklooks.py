@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 MAP_PIXELS, STREAMS_PIXELS, TERRAIN_PIXELS = 1000, 1500, 700  # on the longer side: what the picture has room for
 
 
-def map_quicklook(path: Path, bands: Sequence[BandStatistics], model: str) -> Figure:
-    """Draw the bands of a map that have values and the unit of the first band.
+def map_quicklook(path: Path, bands: Sequence[BandStatistics], models: Sequence[str]) -> Figure:
+    """Draw the bands of a map that have values.
+
+    Bands of one model and one unit, such as depths, have one colour scale; else each band has its own.
 
     Parameters
     ----------
@@ -33,21 +35,24 @@ def map_quicklook(path: Path, bands: Sequence[BandStatistics], model: str) -> Fi
         The map; it is read at the size of the picture, from its overviews.
     bands : sequence of BandStatistics
         Statistics of all bands of the map.
-    model : str
-        Name of the model, for the title.
+    models : sequence of str
+        Names of the models, for the title.
     """
-    shown = [k for k, band in enumerate(bands) if band.valid_count and band.unit == bands[0].unit]
+    shown = [k for k, band in enumerate(bands) if band.valid_count]
     with rasterio.open(path) as source:
         most = MAP_PIXELS if len(shown) == 1 else MAP_PIXELS / 2
         values, extent = read_shrunk(source, most, [k + 1 for k in shown])
     drawn = [bands[k] for k in shown]
     unit = drawn[0].unit
     low, high = min(band.p2 for band in drawn), max(band.p98 for band in drawn)
+    title = ", ".join(models)
     if len(drawn) == 1:
-        title = f"{drawn[0].name} by {model}"
+        title = f"{drawn[0].name} by {title}"
         return map_figure(values[0], title=title, unit=unit, low=low, high=high, extent=extent)
     panels = {band.name: array for band, array in zip(drawn, values, strict=True)}
-    return map_panels_figure(panels, title=model, unit=unit, low=low, high=high, extent=extent)
+    alike = len(models) == 1 and len({band.unit for band in drawn}) == 1
+    scales = [] if alike else [(band.unit, band.p2, max(band.p98, band.p2 + 1e-9)) for band in drawn]
+    return map_panels_figure(panels, title=title, unit=unit, low=low, high=high, scales=scales, extent=extent)
 
 
 def attribution_quicklook(raster: xr.DataArray, band: int, unit: str) -> Figure:

@@ -19,6 +19,7 @@ from geosoil.io.rasters.dataset_cache import limit_gdal_cache
 from geosoil.io.remote.objects import is_object_url
 from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput, open_mask
 from geosoil.mapping.job import prepare_map
+from geosoil.mapping.joint import find_models, match_models
 from geosoil.mapping.run import RunOptions, run_map
 from geosoil.models.contract import PREDICTION, select_outputs
 from geosoil.raster.grid import Grid
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from geosoil.io.rasters.class_bands import Unseen
     from geosoil.io.rasters.cog import CogSummary
     from geosoil.mapping.job import MapJob
+    from geosoil.mapping.joint import OneOrManyModels
     from geosoil.mapping.plan import Plan
 
     Progress = Callable[[str, int, int], None]
@@ -84,7 +86,7 @@ class MapResult:
 
 def map_cube(
     cube: PathLike,
-    model: PathLike | ModelInput,
+    model: OneOrManyModels,
     output: PathLike | None = None,
     *,
     band_table: PathLike | None = None,
@@ -97,14 +99,15 @@ def map_cube(
     progress: Progress | None = None,
     **run_options: Any,
 ) -> MapResult:
-    """Map a cube with a model, to a cloud-optimized GeoTIFF with a QGIS style and a picture beside it.
+    """Map a cube with one or several models, to a cloud-optimized GeoTIFF with a QGIS style and a picture beside it.
 
     Parameters
     ----------
     cube : path-like
         A file, an address or the folder of a product, as `open_cube` takes it.
-    model : path-like
-        A model folder, or the name of a known model.
+    model : path-like, or sequence of path-like
+        A model folder, or the name of a known model. Several models are mapped in one pass to one file with a band
+        for each output; an output whose name several models have gets the name of its model as a prefix.
     output : path-like, optional
         The map, a file or an `s3://` address; default: CUBE_MODEL.tif in the working folder.
     band_table : path-like, optional
@@ -144,7 +147,7 @@ def map_cube(
 
 def map_covariates(
     covariates: PathLike | Sequence[PathLike],
-    model: PathLike | ModelInput,
+    model: OneOrManyModels,
     output: PathLike | None = None,
     *,
     like: PathLike | None = None,
@@ -154,7 +157,7 @@ def map_covariates(
     progress: Progress | None = None,
     **run_options: Any,
 ) -> MapResult:
-    """Map covariate rasters with a model, to a cloud-optimized GeoTIFF with one band per output.
+    """Map covariate rasters with one or several models, to a cloud-optimized GeoTIFF with one band per output.
 
     Parameters
     ----------
@@ -187,7 +190,7 @@ def map_covariates(
 
 def prepare_cube(
     cube: PathLike,
-    model: PathLike | ModelInput,
+    model: OneOrManyModels,
     output: PathLike | None = None,
     *,
     mask: PathLike | None = None,
@@ -202,7 +205,7 @@ def prepare_cube(
 
 def prepare_covariates(
     covariates: PathLike | Sequence[PathLike],
-    model: PathLike | ModelInput,
+    model: OneOrManyModels,
     output: PathLike | None = None,
     *,
     like: PathLike | None = None,
@@ -217,7 +220,7 @@ def prepare_covariates(
 
 def prepare_input(
     source: CubeInput | CovariateInput,
-    model: PathLike | ModelInput,
+    model: OneOrManyModels,
     output: PathLike | None = None,
     *,
     mask: PathLike | None = None,
@@ -225,8 +228,8 @@ def prepare_input(
     outputs: Sequence[str] = (PREDICTION,),
 ) -> PreparedMap:
     """Check that an input and a model fit and return the map to be written; parameters as for `map_cube`."""
-    opened = ModelInput.find(model)
-    matched = source.match(opened)
+    models = find_models(model)
+    matched = match_models(source, models)
     notes = matched.notes
     masked = None
     if mask is not None:
@@ -235,22 +238,23 @@ def prepare_input(
     soil = BareSoil() if bare_soil is True else bare_soil or None
     if soil is not None:
         notes += (f"bare soil only: {soil}",)
-    select_outputs(matched.model, outputs, where=opened.folder)  # names the model where it lacks an output
+    select_outputs(matched.model, outputs, where=" and ".join(str(each.folder) for each in models))  # names the models
     job = prepare_map(matched.model, matched.raster, bands=matched.bands, outputs=outputs, bare_soil=soil, mask=masked)
     files = source.files if mask is None else (*source.files, mask)
-    path = output if output is not None else f"{PurePath(shown_name(files[0])).stem}_{opened.card.name}.tif"
+    stem = "_".join([PurePath(shown_name(files[0])).stem, *(each.card.name for each in models)])
+    path = output if output is not None else f"{stem}.tif"
     check_output_path(path, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=(".qml", ".png"))
     settings = source.settings | {
         "bare_soil": soil,
         "mask": None if mask is None else shown_name(mask),
         "outputs": None if tuple(outputs) == (PREDICTION,) else ",".join(outputs),
     }
-    return PreparedMap(os.fspath(path), job, opened, settings, notes, files)
+    return PreparedMap(os.fspath(path), job, models, settings, notes, files)
 
 
 @dataclass(frozen=True)
 class PreparedMap:
-    """A map whose input and model fit, to be planned or written.
+    """A map whose input and models fit, to be planned or written.
 
     Parameters
     ----------
@@ -258,8 +262,8 @@ class PreparedMap:
         Path or address of the map.
     job : MapJob
         The model and the bands it reads.
-    model : ModelInput
-        The folder and the card of the model.
+    models : tuple of ModelInput
+        The folders and the cards of the models.
     settings : mapping
         Inputs and options, as `provenance_tags` takes them.
     notes : tuple of str
@@ -270,7 +274,7 @@ class PreparedMap:
 
     output: str
     job: MapJob
-    model: ModelInput
+    models: tuple[ModelInput, ...]
     settings: Mapping[str, object]
     notes: tuple[str, ...]
     files: tuple[PathLike, ...]
@@ -298,11 +302,17 @@ class PreparedMap:
         with local_path(self.output) as path:
             return self._write(path, run_options, progress)
 
+    @property
+    def model_identity(self) -> tuple[str, str]:
+        """The names and the hashes of all models, as `provenance_tags` takes them."""
+        names, hashes = zip(*(model.identity for model in self.models), strict=True)
+        return ", ".join(names), ", ".join(hashes)
+
     @cached_property
     def identity(self) -> Identity:
         """What decides the pixels: the content of the inputs, the model, the options and the version."""
         settings = {name: str(value) for name, value in self.settings.items() if value is not None}
-        model = dict(zip(("model", "model_sha256"), self.model.identity, strict=True))
+        model = dict(zip(("model", "model_sha256"), self.model_identity, strict=True))
         files = {f"input {number}, {shown_name(path)}": path for number, path in enumerate(self.files, start=1)}
         return Identity.of(model | settings | {"version": __version__}, files=files)
 
@@ -314,7 +324,7 @@ class PreparedMap:
             path,
             output=self.output,
             identity=self.identity,
-            tags=provenance_tags(settings, model=self.model.identity, notes=self.notes),
+            tags=provenance_tags(settings, model=self.model_identity, notes=self.notes),
             run_options=run_options,
             progress=progress,
         ) as made:
@@ -328,7 +338,8 @@ class PreparedMap:
             if first.valid_count:
                 style = write_qml(path, band_name=first.name, unit=first.unit, low=first.p2, high=first.p98)
                 quicklook = path.with_suffix(".png")
-                save_figure(map_quicklook(path, made.cog.bands, self.model.card.name), quicklook)
+                names = [model.card.name for model in self.models]
+                save_figure(map_quicklook(path, made.cog.bands, names), quicklook)
             unread = tuple(block.error or "" for block in made.unread)
             files = {"style": style, "quicklook": quicklook, "path": path}
             written = {name: file for name, file in files.items() if file is not None}

@@ -10,7 +10,7 @@ from geosoil.errors import GeosoilError, OutputError, RasterError
 from geosoil.io.journal import resumed_note
 from geosoil.io.rasters.mosaic import OVERLAPS, write_vrt
 from geosoil.io.rasters.scenes import Scene, find_scenes
-from geosoil.mapping.inputs import ModelInput
+from geosoil.mapping.joint import find_models
 from geosoil.mapping.run import RunOptions
 from geosoil.report.stac import write_collection
 from geosoil.workflows.map import MapResult, prepare_cube
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from geosoil.mapping.joint import OneOrManyModels
     from geosoil.workflows.map import Progress
 
 
@@ -73,14 +74,14 @@ class ScenesResult:
 
 def map_scenes(
     cube: str | os.PathLike[str],
-    model: str | os.PathLike[str],
+    model: OneOrManyModels,
     output: str | os.PathLike[str],
     *,
     progress: Progress | None = None,
     on_done: Callable[[str], None] | None = None,
     **options: Any,
 ) -> ScenesResult:
-    """Map every scene with a model, and write a mosaic and a STAC collection of the maps.
+    """Map every scene with one or several models, and write a mosaic and a STAC collection of the maps.
 
     Where maps overlap, the scene named last lies on top; where it is nodata, the one below is visible. A scene that
     cannot be mapped is listed in the result's `failed`, and the others are mapped.
@@ -89,11 +90,11 @@ def map_scenes(
     ----------
     cube : path-like
         A file pattern, a list of files or a STAC item collection, as `find_scenes` takes it.
-    model : path-like
-        A model folder, or the name of a known model.
+    model : path-like, or sequence of path-like
+        As for `map_cube`.
     output : path-like
         A folder, created if it does not exist: SCENE_MODEL.tif with style, picture and STAC item for each scene,
-        MODEL.vrt, and collection.json.
+        MODEL.vrt, and collection.json. The names of several models are joined by `_`.
     progress : callable, optional
         Called as `progress(what, done, total)`, with "scenes" and what `map_cube` reports.
     on_done : callable, optional
@@ -120,8 +121,8 @@ def map_scenes(
     run_options = RunOptions(**{name: value for name, value in options.items() if name in of_run})
     map_options = {name: value for name, value in options.items() if name not in of_run}
     scenes = find_scenes(cube)
-    folder, opened = Path(output), ModelInput.find(model)
-    name = opened.card.name
+    folder, models = Path(output), find_models(model)
+    name = "_".join(each.card.name for each in models)
     _make_folder(folder, scenes)
     maps: list[MappedScene] = []
     failed: list[tuple[str, str]] = []
@@ -130,7 +131,7 @@ def map_scenes(
         if progress is not None:
             progress("scenes", number - 1, len(scenes))
         try:
-            prepared = prepare_cube(scene.path, opened, path, **map_options)
+            prepared = prepare_cube(scene.path, models, path, **map_options)
             kept = run_options.mode == "resume" and prepared.is_written()
             maps.append(MappedScene(scene, path, None if kept else prepared.write(run_options, progress)))
             outcome = f"{path} is already finished" if kept else str(path)

@@ -40,6 +40,29 @@ def test_every_verb_has_help(verb, geosoil):
     assert "Usage: " in done.out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("map", "--cube", "a.tif", "--model", "m", "--scale", "1", "--scale=2"), "--scale is given twice"),
+        (("map", "--cube", "a.tif", "--cube", "b.tif", "--model", "m"), "--cube is given twice"),
+        (("map", "--cube", "a.tif", "--model", "m", "-o", "a", "--output", "b"), "-o is given twice"),
+        (("map", "--cube", "a.tif", "--model", "m", "--resume", "--restart"), "--resume and --restart exclude"),
+        (("train", "a.toml", "-o", "a", "-o", "b"), "-o is given twice"),
+        (("depths", "a.csv", "-o", "a", "-o", "b"), "-o is given twice"),
+    ],
+)
+def test_an_option_of_one_value_that_is_given_twice_is_refused(arguments, message, geosoil):
+    done = geosoil(*arguments)
+    assert done.code == 2
+    assert message in done.err and "Traceback" not in done.err
+
+
+def test_a_switch_that_is_given_twice_is_the_switch(folder, geosoil, monkeypatch):
+    monkeypatch.chdir(folder)
+    done = geosoil("map", "--cube", "cube.tif", "--model", "share", "--bare-soil", "--bare-soil", "--plan")
+    assert done.code == 0, done.err
+
+
 def test_map_by_the_name_of_a_model_writes_the_map_and_is_quiet_in_a_pipe(folder):
     command = [sys.executable, "-m", "geosoil_cli.main", "map", "--cube", "cube.tif", "--model", "share"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -85,13 +85,22 @@ def test_unseen_classes_can_be_left_out(folder, monkeypatch):
             ("--cube", "c.tif", "--model", "share", "--unseen-classes", "stop"),
             "--unseen-classes requires --covariates",
         ),
-        (("--cube", "c.tif", "--model", "share", "stray"), "unexpected extra argument"),
+        (("--cube", "c.tif", "stray", "--model", "share"), "unexpected extra argument"),
     ],
 )
 def test_options_that_do_not_go_together_are_said(folder, monkeypatch, arguments, said):
     done = run(folder, monkeypatch, *arguments)
     assert done.exit_code == 2
     assert said in done.output
+
+
+def test_several_models_after_one_option_or_repeated_are_bands_of_one_map(folder, monkeypatch):
+    save_covariate_model(folder / "models" / "soc_b", trained_on([folder / name for name in ALL[1:]]))
+    for name, models in (("e.tif", ["--model", "soc", "soc_b"]), ("f.tif", ["--model", "soc", "--model", "soc_b"])):
+        done = run(folder, monkeypatch, *ALL, *models, "-o", name)
+        assert done.exit_code == 0, done.output
+        with rasterio.open(folder / name) as made:
+            assert made.descriptions == ("soc_soc_pct", "soc_b_soc_pct")
 
 
 def map_of(folder, monkeypatch, name, *arguments):
