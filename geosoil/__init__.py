@@ -103,6 +103,7 @@ _HOME = {
     "map_cube": "geosoil.workflows.map",
     "map_covariates": "geosoil.workflows.map",
     "map_scenes": "geosoil.workflows.scenes",
+    "predict_table": "geosoil.workflows.predict",
     "map_model": "geosoil.mapping.job",
     "map_blocks": "geosoil.raster.blocks",
     "match_bands": "geosoil.mapping.match",

@@ -73,6 +73,11 @@ class ModelInput:
         return model_sha256(self.folder)
 
     @property
+    def reads_spectra(self) -> bool:
+        """Whether all its features have wavelengths."""
+        return all(feature.wavelength_nm is not None for feature in self.card.features)
+
+    @property
     def identity(self) -> tuple[str, str]:
         """Name and hash, as `provenance_tags` takes them."""
         return self.card.name, self.sha256

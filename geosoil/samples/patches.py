@@ -96,7 +96,7 @@ def extract_patches(
         )
     ids = points[sample_id].to_numpy(dtype=object)
     rows, columns, notes = locate_points(raster, points, what="raster")
-    patches = _read(raster, rows, columns, size // 2)
+    patches = read_patches(raster, rows, columns, size // 2)
     outside = rows < 0
     centre = np.isnan(patches[:, :, size // 2, size // 2])
     empty = ~outside & centre.all(axis=1)
@@ -117,8 +117,8 @@ def extract_patches(
     return SamplePatches(ids[kept], patches, raster["band"].values, gap_counts, notes)
 
 
-def _read(raster: xr.DataArray, rows: np.ndarray, columns: np.ndarray, half: int) -> np.ndarray:
-    """Read patches `(n, band, size, size)`; NaN where rows are -1."""
+def read_patches(raster: xr.DataArray, rows: np.ndarray, columns: np.ndarray, half: int) -> np.ndarray:
+    """Read patches `(n, band, size, size)` of `half` pixels on every side of a pixel; NaN where rows are -1."""
     count, height, width = raster.shape
     patches = np.full((rows.size, count, 2 * half + 1, 2 * half + 1), np.nan, np.float32)
     steps = np.arange(-half, half + 1)

@@ -22,6 +22,7 @@ from geosoil.models.pixel import PixelModel
 from geosoil.models.store import save_model
 from geosoil.workflows.explain import read_rows, require_pixel_model
 from geosoil.workflows.map import map_covariates, map_cube
+from geosoil.workflows.predict import prepare_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,6 +146,33 @@ class Predictor:
             return map_model(self.model, match_covariates(self.model, raster).raster, outputs=kinds)
         matched = match_bands(self.model, raster)
         return map_model(matched.model, raster, bands=matched.bands, outputs=kinds)
+
+    def predict_table(self, table: PathLike, **options: Any) -> pd.DataFrame:
+        """Predict the rows of a table: spectra, covariates, or points on rasters.
+
+        Parameters
+        ----------
+        table : path-like
+            As `geosoil.predict_table` takes it, which writes the predictions to a file.
+        **options
+            Those of `prepare_table`, such as `cube`, `covariates`, `keep` and `outputs`.
+
+        Returns
+        -------
+        DataFrame
+            Ids, coordinates and kept columns, then one column per output; `attrs` holds `units` and `notes`. Rows that
+            cannot be predicted have no prediction.
+
+        Raises
+        ------
+        GeosoilError
+            If the table does not fit the model.
+        """
+        if self.source is not None:
+            return prepare_table(table, self.source, **options).frame()
+        with TemporaryDirectory() as folder:
+            self.save(Path(folder) / "model")
+            return prepare_table(table, Path(folder) / "model", **options).frame()
 
     def map(self, path: PathLike | Sequence[PathLike], output: PathLike | None = None, **options: Any) -> MapResult:
         """Map a cube or covariate rasters to a file, as `geosoil map` does.

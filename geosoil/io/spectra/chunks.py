@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from geosoil.io.spectra.reader import Spectra, read_spectra, unify_spectra
@@ -61,23 +62,31 @@ def iter_spectra(
     [['0', '1'], ['2']]
     """
     path = Path(path)
-    batches, columns = iter(()), None
+    batches: Iterator[Any] = iter(())
+    columns = None
     if path.suffix.lower() in PARQUET_ENDINGS and path.exists():
         file, stated = open_parquet(path, quantity)
         batches = file.iter_batches(batch_size=rows)
-        first = next(batches, None)
+        first: Any = next(batches, None)
         if first is not None:
             columns = _columns(path, first, id_column)
     if columns is None:
-        options = {"id_column": id_column, "quantity": quantity, "scale": scale, "wavelength_unit": wavelength_unit}
+        options: Any = {
+            "id_column": id_column,
+            "quantity": quantity,
+            "scale": scale,
+            "wavelength_unit": wavelength_unit,
+        }
         yield read_spectra(path, unique_ids=False, **options)
         return
     first_row = 0
-    for batch in chain([first], batches):
+    for batch in chain((first,), batches):
         values = np.empty((len(columns.bands), batch.num_rows), np.float32)
         for band, place in zip(values, columns.bands, strict=True):
             band[:] = batch.column(place).to_numpy(zero_copy_only=False)  # an empty cell becomes NaN
-        frame = pa.Table.from_batches([batch.select(columns.others)]).to_pandas(ignore_metadata=True)
+        frame = pa.Table.from_batches([batch.select(columns.others)]).to_pandas(
+            ignore_metadata=True, types_mapper=pd.ArrowDtype
+        )
         ids = join_ids(path, frame, columns.keys, first_row)
         table = frame.drop(columns=columns.keys if len(columns.keys) == 1 else [])
         stored = StoredSpectra(columns.wavelength, values.T, ids, table, quantity=stated)

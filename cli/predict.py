@@ -1,0 +1,80 @@
+"""`geosoil predict`: predict the rows of a table with one or several models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from geosoil_cli.many import ManyCommand
+from geosoil_cli.options import (
+    BARE_SOIL_OPTIONS,
+    CUBE_OPTIONS,
+    MASK_OPTIONS,
+    OF_A_CUBE,
+    OUTPUT_OPTIONS,
+    bare_soil_of,
+    given,
+    require_kind,
+    with_options,
+)
+
+OF_POINTS = ("x", "y", "crs", *MASK_OPTIONS)
+SPECTRA = "a table of spectra, without --cube and --covariates"
+ALLOWED = {
+    "--cube": (*OF_A_CUBE, *OF_POINTS),
+    "--covariates": ("like", *OF_POINTS),
+    SPECTRA: ("scale", "quantity", "wavelength_unit"),
+}
+
+
+def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    """Return the names of a text such as `a,b`."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+@click.command(cls=ManyCommand)
+@click.argument("table", metavar="TABLE")
+@click.option("--model", required=True, multiple=True, metavar="NAME_OR_DIR ...", help="One or several models.")
+@click.option("-o", "--output", metavar="OUT.csv", help="CSV, Parquet or GeoPackage; default: TABLE_MODEL.csv.")
+@click.option("--cube", metavar="CUBE", help="TABLE has points; predict their pixels in this cube.")
+@click.option(
+    "--covariates", multiple=True, metavar="A.tif B.tif ...", help="TABLE has points; predict their pixels in these."
+)
+@click.option("--id", "id_column", metavar="NAME", help="Column of ids; default: sample_id or id, else row numbers.")
+@click.option(
+    "--keep", callback=_names, metavar="NAME,...", help="Columns of TABLE that the output has too; all: all of them."
+)
+@with_options(OUTPUT_OPTIONS)
+@click.option(
+    "--quantity", type=click.Choice(["reflectance", "absorbance"]), help="What spectra are; default: as the file says."
+)
+@click.option(
+    "--wavelength-unit", type=click.Choice(["nm", "um"]), help="Unit of wavelengths; default: as the file says, or nm."
+)
+@click.option("--x", metavar="NAME", help="Column of x or longitude of points, for a table without geometry.")
+@click.option("--y", metavar="NAME", help="Column of y or latitude of points, for a table without geometry.")
+@click.option("--crs", help="CRS of points, for instance EPSG:4326.")
+@click.option("--like", metavar="GRID.tif", help="Raster whose grid covariates take; default: the first of them.")
+@with_options(CUBE_OPTIONS, MASK_OPTIONS, BARE_SOIL_OPTIONS)
+def command(table: str, model: tuple[str, ...], output: str | None, **options: Any) -> None:
+    """Predict every row of TABLE, and write the predictions as a table.
+
+    TABLE is a table or folder of spectra, a table with one column per covariate, or, with --cube or --covariates, a
+    table of points. Rows that cannot be predicted are kept, without a prediction. Give TABLE before the options.
+    """
+    from geosoil.workflows.predict import predict_table
+    from geosoil_cli.progress import make_reporter
+
+    options = given(options)
+    if not options.get("covariates"):
+        options.pop("covariates", None)
+    if {"cube", "covariates"} <= options.keys():
+        raise click.UsageError("give either --cube CUBE or --covariates A.tif B.tif ...")
+    kind = "--cube" if "cube" in options else "--covariates" if "covariates" in options else SPECTRA
+    require_kind(options, ALLOWED, kind)
+    with make_reporter() as progress:
+        result = predict_table(table, model, output, progress=progress, **bare_soil_of(options))
+    for note in result.notes:
+        click.echo(note)
+    click.echo(result.summary())

@@ -1,0 +1,361 @@
+"""Predict the rows of a table: spectra, columns of covariates, or points on rasters."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from geosoil.errors import ModelFileError
+from geosoil.io.output_paths import check_output_path
+from geosoil.io.provenance import provenance_tags, shown_name
+from geosoil.io.tables.reader import require_column
+from geosoil.io.tables.writer import METADATA_ENDING, WRITTEN_ENDINGS, open_table
+from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput
+from geosoil.mapping.spectra_table import SpectraInput
+from geosoil.mapping.tables import ColumnInput, PointInput
+from geosoil.mapping.training_range import RangeCount
+from geosoil.spectra.bare_soil import BareSoil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import geopandas as gpd
+
+    from geosoil.mapping.tables import MatchedTable, TableChunk, TableInput
+    from geosoil.models.contract import Output
+
+    PathLike = str | os.PathLike[str]
+    Progress = Callable[[str, int, int], None]
+
+OF_RASTERS = ("band_table", "offset", "nodata", "like", "mask", "bare_soil", "x", "y", "crs")
+OF_SPECTRA = ("quantity", "wavelength_unit")
+COORDINATES = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing"))
+
+
+@dataclass(frozen=True)
+class PredictedColumn:
+    """A column of predictions.
+
+    Attributes
+    ----------
+    name, unit : str
+    n_values : int
+        The number of rows with a value.
+    minimum, maximum, mean : float
+        NaN without values.
+    """
+
+    name: str
+    unit: str
+    n_values: int
+    minimum: float
+    maximum: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class PredictedTable:
+    """What `predict_table` wrote.
+
+    Attributes
+    ----------
+    path : Path
+        The table.
+    n_rows : int
+    columns : tuple of PredictedColumn
+        Its predictions.
+    notes : tuple of str
+        What was done to the input, which rows have no prediction, and what the user should know.
+    """
+
+    path: Path
+    n_rows: int
+    columns: tuple[PredictedColumn, ...]
+    notes: tuple[str, ...]
+
+    def summary(self) -> str:
+        """Return a few lines on where the table is and what it holds."""
+        width = max(10, *(len(column.name) for column in self.columns))
+        lines = [f"{'table':{width}s} {self.path}"]
+        for column in self.columns:
+            rows = f"{column.n_values} of {self.n_rows} rows"
+            figures = f"{column.minimum:.4g} .. {column.maximum:.4g}, mean {column.mean:.4g} {column.unit}".rstrip()
+            lines.append(f"{column.name:{width}s} {figures if column.n_values else 'no row with a value'}; {rows}")
+        return "\n".join(lines)
+
+
+def predict_table(
+    table: PathLike,
+    model: PathLike | ModelInput | Sequence[PathLike | ModelInput],
+    output: PathLike | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> PredictedTable:
+    """Predict every row of a table with one or several models, and write the predictions as a table.
+
+    A Parquet table is read and written in chunks. Rows that cannot be predicted are kept, without a prediction.
+
+    Parameters
+    ----------
+    table : path-like
+        Spectra as `read_spectra` takes them, a table with one column per covariate, or points on rasters.
+    model : path-like, or sequence of path-like
+        A model folder, or the name of a known model. A column that several models have gets the name of its model as
+        a prefix.
+    output : path-like, optional
+        A `.csv`, `.parquet` or `.gpkg` file; default: TABLE_MODEL.csv in the working folder. Units and origin are in
+        its metadata, or beside a CSV file in NAME.csv-metadata.json.
+    progress : callable, optional
+        Called as `progress("predict", rows done, all rows)`.
+    **options
+        All other options of `prepare_table`.
+
+    Returns
+    -------
+    PredictedTable
+        Where the table is, its statistics and notes.
+
+    Raises
+    ------
+    GeosoilError
+        The table, the model or the output does not fit. No unfinished file is left.
+    """
+    prepared = prepare_table(table, model, **options)
+    return prepared.write(output, progress)
+
+
+def prepare_table(
+    table: PathLike,
+    model: PathLike | ModelInput | Sequence[PathLike | ModelInput],
+    *,
+    outputs: Sequence[str] | None = None,
+    keep: Sequence[str] = (),
+    id_column: str | None = None,
+    cube: PathLike | None = None,
+    covariates: PathLike | Sequence[PathLike] | None = None,
+    scale: float | None = None,
+    **options: Any,
+) -> TablePrediction:
+    """Check that a table and models fit, and return the prediction to be computed or written.
+
+    Parameters
+    ----------
+    table, model
+        As for `predict_table`.
+    outputs : sequence of str, optional
+        Kinds of columns, such as "prediction"; default: all that the models have.
+    keep : sequence of str
+        Columns of the table that the result has too; "all" keeps every column.
+    id_column : str, optional
+        The column of ids; default: `sample_id` or `id` if it exists, else the rows are numbered from 0.
+    cube : path-like, optional
+        The cube that contains the points of the table.
+    covariates : path-like or sequence of path-like, optional
+        The covariate rasters that contain the points of the table.
+    scale : float, optional
+        A factor for spectra, 0.01 for percent; for a cube, as for `map_cube`.
+    **options
+        Of spectra, `quantity` ("reflectance" or "absorbance") and `wavelength_unit`, as for `read_spectra`. Of points,
+        the columns `x` and `y` and the `crs` of a table without geometry, and `mask`; with a cube also `band_table`,
+        `offset`, `nodata` and `bare_soil`, with covariates `like`; as for `map_cube` and `map_covariates`.
+
+    Returns
+    -------
+    TablePrediction
+
+    Raises
+    ------
+    GeosoilError
+        The table or a model does not fit.
+    """
+    many = [model] if isinstance(model, str | os.PathLike | ModelInput) else list(model)
+    models = [ModelInput.find(each) for each in many]
+    options = {name: value for name, value in options.items() if value is not None}
+    points: dict[str, Any] = {name: options.pop(name) for name in ("x", "y", "crs", "mask") if name in options}
+    source: TableInput
+    if cube is not None:
+        soil = options.pop("bare_soil", None)
+        points["bare_soil"] = BareSoil() if soil is True else soil or None
+        source = PointInput(table, CubeInput(cube, scale=scale, **options), id_column=id_column, **points)
+    elif covariates is not None:
+        source = PointInput(
+            table, CovariateInput(covariates, unseen="nodata", **options), id_column=id_column, **points
+        )
+    elif all(each.reads_spectra for each in models):
+        given = {"id_column": id_column, "scale": scale, **options}
+        source = SpectraInput(table, {name: value for name, value in given.items() if value is not None})
+    else:
+        source = ColumnInput(table, id_column)
+    parts = [_Part(each, source.match(each, outputs)) for each in models]
+    return TablePrediction(source, parts, tuple(keep))
+
+
+class TablePrediction:
+    """Predictions of a table, computed in chunks of rows; made by `prepare_table`.
+
+    Parameters
+    ----------
+    source : TableInput
+        The table; its rows can be read once.
+    parts : list of _Part
+        The models.
+    keep : tuple of str
+        Columns of the table that are kept.
+    """
+
+    def __init__(self, source: TableInput, parts: list[_Part], keep: tuple[str, ...]) -> None:
+        self.source, self.parts = source, parts
+        first = source.first
+        names = [str(name) for name in first.table.columns]
+        for name in keep:
+            if keep != ("all",):
+                require_column(Path(source.files[0]), first.table, name)
+        coordinates = source.coordinates or _coordinates(names)
+        self.kept = [name for name in names if keep == ("all",) or name in (*keep, *coordinates)]
+        self.with_xy = first.points is not None and not coordinates
+        taken = {source.id_name, *self.kept, *(("x", "y") if self.with_xy else ())}
+        every = [output.name for part in parts for output in part.outputs]
+        for part in parts:
+            part.names = [_unique(output.name, part.model.card.name, every, taken) for output in part.outputs]
+        columns = [name for part in parts for name in part.names]
+        if len(set(columns)) < len(columns):
+            raise ModelFileError(
+                parts[-1].model.folder,
+                found="two models with the same name that predict the same",
+                expected="models that differ in their names",
+                way_out="predict with them one by one, or train one under another name",
+            )
+        self.n_rows = 0
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Units of the columns of predictions, by their names."""
+        return {name: output.unit for part in self.parts for name, output in zip(part.names, part.outputs, strict=True)}
+
+    def chunks(self) -> Iterator[tuple[pd.DataFrame, gpd.GeoSeries | None]]:
+        """Predict the rows in their order; yield ids, coordinates, kept columns and predictions, and the points."""
+        for chunk in self.source.chunks():
+            frame: dict[str, Any] = {self.source.id_name: chunk.ids}
+            if self.with_xy:
+                assert chunk.points is not None
+                frame |= {"x": chunk.points.x.to_numpy(), "y": chunk.points.y.to_numpy()}
+            frame |= {name: chunk.table[name].array for name in self.kept}
+            for part in self.parts:
+                frame |= dict(zip(part.names, part.predict(chunk), strict=True))
+            self.n_rows += len(chunk.ids)
+            yield pd.DataFrame(frame), chunk.points
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what was done to the input, and which rows were not predicted, after all chunks."""
+        several = len(self.parts) > 1
+        notes = [f"{part.model.card.name}: {note}" if several else note for part in self.parts for note in part.notes()]
+        return tuple(notes)
+
+    def frame(self) -> pd.DataFrame:
+        """Return all predictions as one table; `attrs` holds the units and the notes."""
+        whole = pd.concat([frame for frame, _ in self.chunks()], ignore_index=True)
+        whole.attrs |= {"units": self.units, "notes": self.notes()}
+        return whole
+
+    def write(self, output: PathLike | None = None, progress: Progress | None = None) -> PredictedTable:
+        """Write all predictions; parameters as for `predict_table`."""
+        files, models = self.source.files, [part.model for part in self.parts]
+        name = f"{PurePath(shown_name(files[0])).stem}_{models[0].card.name}.csv"
+        beside = (f".csv{METADATA_ENDING}",)
+        path = check_output_path(output or name, WRITTEN_ENDINGS, "OUT.csv", inputs=files, beside=beside)
+        statistics = {name: _Statistics() for name in self.units}
+        with open_table(path, self.units) as writer:
+            for frame, points in self.chunks():
+                writer.write(frame, points)
+                for name, values in statistics.items():
+                    values.add(frame[name].to_numpy())
+                if progress is not None:
+                    progress("predict", self.n_rows, self.source.n_rows)
+            notes = self.notes()
+            identity = tuple("; ".join(texts) for texts in zip(*(model.identity for model in models), strict=True))
+            tags = provenance_tags(self.source.settings, model=(identity[0], identity[1]), notes=notes)
+            writer.tags = {name: text for name, text in tags.items() if name.startswith("GEOSOIL_")}
+        columns = tuple(values.column(name, self.units[name]) for name, values in statistics.items())
+        return PredictedTable(path, self.n_rows, columns, notes)
+
+
+class _Part:
+    """One model: its columns, and counts of what happened to the rows."""
+
+    def __init__(self, model: ModelInput, matched: MatchedTable) -> None:
+        self.model, self.matched = model, matched
+        self.outputs: tuple[Output, ...] = matched.predict.outputs
+        self.names: list[str] = []
+        self.clipped = np.zeros((len(self.outputs), 2), np.int64)
+        self.range = RangeCount(matched.predict.model)
+        self.reasons: dict[str, int] = {}
+        self.n_rows = 0
+
+    def predict(self, chunk: TableChunk) -> np.ndarray:
+        """Return the outputs (output, row) of a chunk."""
+        blocks, reasons = self.matched.read(chunk)
+        n_features, halo = self.matched.predict.n_features, self.matched.predict.model.halo
+        predicted = np.concatenate([self.matched.predict(block, self.clipped)[:, 0] for block in blocks], axis=1)
+        centres = np.concatenate([b[:n_features, halo, halo : b.shape[2] - halo] for b in blocks], axis=1)
+        valid = np.isfinite(np.add.reduce(centres, axis=0))
+        missing = ~np.isfinite(predicted[0])
+        reasons = {**reasons, self.matched.reason: ~valid, "for which the model returns no number": missing}
+        for reason, flags in reasons.items():
+            here = flags & missing
+            self.reasons[reason] = self.reasons.get(reason, 0) + int(here.sum())
+            missing &= ~here
+        predictable = np.isfinite(predicted[0])
+        self.range.add(centres if predictable.all() else centres[:, predictable])
+        self.n_rows += predicted.shape[1]
+        return predicted
+
+    def notes(self) -> list[str]:
+        """Return what was done to the input, and what happened to the rows."""
+        notes = list(self.matched.notes)
+        if n_missing := sum(self.reasons.values()):
+            parts = [f"{count} {reason}" for reason, count in self.reasons.items() if count]
+            notes.append(f"{n_missing} of {self.n_rows} rows have no prediction: {', '.join(parts)}")
+        for name, output, counts in zip(self.names, self.outputs, self.clipped, strict=True):
+            for count, limit in zip(counts, output.valid_range, strict=True):
+                if count:
+                    notes.append(
+                        f"{name}: {count} of {self.n_rows} rows were predicted outside the valid range and set to "
+                        f"its end, {limit:g} {output.unit}".rstrip()
+                    )
+        return [*notes, self.range.note] if self.range.note else notes
+
+
+class _Statistics:
+    """The least, the largest and the mean of values that come in chunks."""
+
+    def __init__(self) -> None:
+        self.count, self.sum, self.low, self.high = 0, 0.0, np.inf, -np.inf
+
+    def add(self, values: np.ndarray) -> None:
+        values = values[np.isfinite(values)].astype(np.float64)
+        if values.size:
+            self.count, self.sum = self.count + values.size, self.sum + float(values.sum())
+            self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
+
+    def column(self, name: str, unit: str) -> PredictedColumn:
+        if not self.count:
+            return PredictedColumn(name, unit, 0, np.nan, np.nan, np.nan)
+        return PredictedColumn(name, unit, self.count, float(self.low), float(self.high), self.sum / self.count)
+
+
+def _coordinates(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of coordinates among names."""
+    lower = {name.lower(): name for name in reversed(names)}
+    return next(((lower[x], lower[y]) for x, y in COORDINATES if x in lower and y in lower), ())
+
+
+def _unique(name: str, model: str, every: list[str], taken: set[str]) -> str:
+    """Return the name of a column that no other model and no column of the table has."""
+    name = f"{model}_{name}" if every.count(name) > 1 else name
+    return f"{name} predicted" if name in taken else name
