@@ -12,7 +12,7 @@ from geosoil_cli.options import (
     CUBE_OPTIONS,
     MASK_OPTIONS,
     OF_A_CUBE,
-    OUTPUT_OPTIONS,
+    TABLE_OPTIONS,
     bare_soil_of,
     given,
     require_kind,
@@ -45,7 +45,9 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 @click.option(
     "--keep", callback=_names, metavar="NAME,...", help="Columns of TABLE that the output has too; all: all of them."
 )
-@with_options(OUTPUT_OPTIONS)
+@click.option(
+    "--outputs", callback=_names, metavar="KIND,...", help="Kinds of columns, such as prediction; default: all."
+)
 @click.option(
     "--quantity", type=click.Choice(["reflectance", "absorbance"]), help="What spectra are; default: as the file says."
 )
@@ -56,7 +58,7 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 @click.option("--y", metavar="NAME", help="Column of y or latitude of points, for a table without geometry.")
 @click.option("--crs", help="CRS of points, for instance EPSG:4326.")
 @click.option("--like", metavar="GRID.tif", help="Raster whose grid covariates take; default: the first of them.")
-@with_options(CUBE_OPTIONS, MASK_OPTIONS, BARE_SOIL_OPTIONS)
+@with_options(TABLE_OPTIONS, CUBE_OPTIONS, MASK_OPTIONS, BARE_SOIL_OPTIONS)
 def command(table: str, model: tuple[str, ...], output: str | None, **options: Any) -> None:
     """Predict every row of TABLE, and write the predictions as a table.
 

@@ -6,7 +6,7 @@ Each class yields the rows of its table in chunks, and finds in them what a mode
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -140,10 +140,13 @@ class ColumnInput(TableInput):
         As `read_table` takes it.
     id_column : str, optional
         The column of ids; default: `sample_id` or `id` if it exists, else rows are numbered.
+    table_options : dict
+        The keyword arguments of `read_table`.
     """
 
     path: PathLike
     id_column: str | None = None
+    table_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.id_name = self.id_column or ID_NAME
@@ -156,11 +159,11 @@ class ColumnInput(TableInput):
     @property
     def settings(self) -> dict[str, object]:
         """The name of the table, and the column of ids if it was given."""
-        return {"table": shown_name(self.path), "id_column": self.id_column}
+        return {"table": shown_name(self.path), "id_column": self.id_column, **self.table_options}
 
     def read_chunks(self) -> Iterator[TableChunk]:
         """Read the table in chunks."""
-        self.n_rows, parts = _iter_table(Path(self.path))
+        self.n_rows, parts = _iter_table(Path(self.path), self.table_options)
         for first_row, table in parts:
             yield _chunk(Path(self.path), table, self.id_column, first_row)
 
@@ -214,6 +217,8 @@ class PointInput(TableInput):
         Points on pixels where this raster is 0 or nodata are not predicted.
     bare_soil : BareSoil, optional
         Points on other pixels are not predicted.
+    table_options : dict
+        The keyword arguments of `read_table`.
     """
 
     path: PathLike
@@ -224,6 +229,7 @@ class PointInput(TableInput):
     id_column: str | None = None
     mask: PathLike | None = None
     bare_soil: BareSoil | None = None
+    table_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.id_name = self.id_column or ID_NAME
@@ -241,6 +247,7 @@ class PointInput(TableInput):
             "points": shown_name(self.path),
             "id_column": self.id_column,
             "crs": self.crs,
+            **self.table_options,
             **self.source.settings,
             "mask": None if self.mask is None else shown_name(self.mask),
             "bare_soil": self.bare_soil,
@@ -249,7 +256,7 @@ class PointInput(TableInput):
     def read_chunks(self) -> Iterator[TableChunk]:
         """Read all points, and yield them in chunks."""
         path = Path(self.path)
-        table = read_table(path).reset_index(drop=True)
+        table = read_table(path, **self.table_options).reset_index(drop=True)
         whole = _chunk(path, table, self.id_column, 0)
         points = read_points(path, table, whole.ids, self.x, self.y, self.crs)
         self.n_rows = len(points)
@@ -314,22 +321,25 @@ def _kinds(model: Model) -> list[str]:
     return [output.kind for output in model.outputs]
 
 
-def _iter_table(path: Path) -> tuple[int, Iterator[tuple[int, pd.DataFrame]]]:
+def _iter_table(path: Path, options: dict[str, Any]) -> tuple[int, Iterator[tuple[int, pd.DataFrame]]]:
     """Return the number of rows, and the parts of a table with their first rows: chunks of a Parquet table."""
-    if path.suffix.lower() in PARQUET_ENDINGS and path.exists():
+    if path.suffix.lower() in PARQUET_ENDINGS and path.exists() and not options:
         file = pq.ParquetFile(path)
         if b"geo" not in (file.schema_arrow.metadata or {}):
             batches = file.iter_batches(CHUNK_ROWS)
             tables = (pa.Table.from_batches([batch]).to_pandas(types_mapper=pd.ArrowDtype) for batch in batches)
             return file.metadata.num_rows, ((CHUNK_ROWS * i, table) for i, table in enumerate(tables))
-    table = read_table(path).reset_index(drop=True)
+    table = read_table(path, **options).reset_index(drop=True)
     return len(table), iter([(0, table)])
 
 
 def _chunk(path: Path, table: pd.DataFrame, id_column: str | None, first_row: int) -> TableChunk:
     """Return rows of a table with their ids, and with their points if the table has a geometry."""
     points = table.geometry if hasattr(table, "geom_type") else None
-    rest: Any = table if points is None else pd.DataFrame(table.drop(columns=points.name))
+    rest: Any = table
+    if points is not None:
+        rest = pd.DataFrame(table.drop(columns=points.name))
+        rest.attrs |= table.attrs
     name = id_column or next((name for name in ID_COLUMNS if name in rest.columns), None)
     if name is None:
         ids = np.array([str(first_row + row) for row in range(len(rest))], object)

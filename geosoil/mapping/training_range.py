@@ -29,7 +29,7 @@ class RangeCount:
     >>> count = RangeCount(model)
     >>> count.add(np.array([[2.0, 5.0, 9.0]]))
     >>> count.note
-    '1 of 3 rows are outside the training range in at least one of 1 feature: twi (1 row; training 3 to 9)'
+    'rows outside the training range in at least one of 1 features: 1 of 3 (twi 1, training 3 to 9)'
     """
 
     def __init__(self, model: Any) -> None:
@@ -62,18 +62,16 @@ class RangeCount:
             return ""
         most = [k for k in np.argsort(-self.by_feature, kind="stable")[:3] if self.by_feature[k]]
         parts = [self._describe(k) for k in most]
-        n = len(self.known)
-        more = f", and {n_more} more" if (n_more := int((self.by_feature > 0).sum()) - len(most)) else ""
+        more = f"; and {n_more} more" if (n_more := int((self.by_feature > 0).sum()) - len(most)) else ""
         return (
-            f"{self.n_outside} of {self.n_rows} rows are outside the training range in at least one of "
-            f"{n} feature{'s' if n > 1 else ''}: {', '.join(parts)}{more}"
+            f"rows outside the training range in at least one of {len(self.known)} features: "
+            f"{self.n_outside} of {self.n_rows} ({'; '.join(parts)}{more})"
         )
 
     def _describe(self, k: int) -> str:
         feature: Feature = self.features[self.known[k]]
-        count = self.by_feature[k]
-        rows = f"{count} row{'s' if count > 1 else ''}"
-        return f"{feature.name} ({rows}; training {feature.training_low:.4g} to {feature.training_high:.4g})"
+        trained = f"training {feature.training_low:.4g} to {feature.training_high:.4g}"
+        return f"{feature.name} {self.by_feature[k]}, {trained}"
 
 
 def _training_features(model: Any) -> tuple[tuple[Feature, ...], np.ndarray | None]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import ModelFileError
+from geosoil.errors import ModelFileError, SamplesError
 from geosoil.io.output_paths import check_output_path
 from geosoil.io.provenance import provenance_tags, shown_name
 from geosoil.io.tables.reader import require_column
@@ -32,8 +32,13 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
     Progress = Callable[[str, int, int], None]
 
-OF_RASTERS = ("band_table", "offset", "nodata", "like", "mask", "bare_soil", "x", "y", "crs")
-OF_SPECTRA = ("quantity", "wavelength_unit")
+OF_TABLE, OF_POINTS = ("layer", "decimal"), ("x", "y", "crs", "mask")
+OPTIONS = {  # that a table can have, by what it holds
+    "points on a cube": (*OF_TABLE, *OF_POINTS, "band_table", "scale", "offset", "nodata", "bare_soil"),
+    "points on covariates": (*OF_TABLE, *OF_POINTS, "like"),
+    "spectra": ("scale", "quantity", "wavelength_unit"),
+    "columns of covariates": OF_TABLE,
+}
 COORDINATES = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing"))
 
 
@@ -161,9 +166,10 @@ def prepare_table(
     scale : float, optional
         A factor for spectra, 0.01 for percent; for a cube, as for `map_cube`.
     **options
-        Of spectra, `quantity` ("reflectance" or "absorbance") and `wavelength_unit`, as for `read_spectra`. Of points,
-        the columns `x` and `y` and the `crs` of a table without geometry, and `mask`; with a cube also `band_table`,
-        `offset`, `nodata` and `bare_soil`, with covariates `like`; as for `map_cube` and `map_covariates`.
+        `layer` and `decimal` of a table without spectra, as for `read_samples`. Of spectra, `quantity` ("reflectance"
+        or "absorbance") and `wavelength_unit`, as for `read_spectra`. Of points, the columns `x` and `y` and the `crs`
+        of a table without geometry, and `mask`; with a cube also `band_table`, `offset`, `nodata` and `bare_soil`, with
+        covariates `like`; as for `map_cube` and `map_covariates`.
 
     Returns
     -------
@@ -176,24 +182,54 @@ def prepare_table(
     """
     many = [model] if isinstance(model, str | os.PathLike | ModelInput) else list(model)
     models = [ModelInput.find(each) for each in many]
-    options = {name: value for name, value in options.items() if value is not None}
-    points: dict[str, Any] = {name: options.pop(name) for name in ("x", "y", "crs", "mask") if name in options}
-    source: TableInput
-    if cube is not None:
-        soil = options.pop("bare_soil", None)
-        points["bare_soil"] = BareSoil() if soil is True else soil or None
-        source = PointInput(table, CubeInput(cube, scale=scale, **options), id_column=id_column, **points)
-    elif covariates is not None:
-        source = PointInput(
-            table, CovariateInput(covariates, unseen="nodata", **options), id_column=id_column, **points
-        )
-    elif all(each.reads_spectra for each in models):
-        given = {"id_column": id_column, "scale": scale, **options}
-        source = SpectraInput(table, {name: value for name, value in given.items() if value is not None})
-    else:
-        source = ColumnInput(table, id_column)
+    given = {name: value for name, value in {"scale": scale, **options}.items() if value is not None}
+    source = _open_source(table, models, cube, covariates, id_column, given)
     parts = [_Part(each, source.match(each, outputs)) for each in models]
     return TablePrediction(source, parts, tuple(keep))
+
+
+def _open_source(
+    table: PathLike,
+    models: list[ModelInput],
+    cube: PathLike | None,
+    covariates: PathLike | Sequence[PathLike] | None,
+    id_column: str | None,
+    options: dict[str, Any],
+) -> TableInput:
+    """Return the input of a table, by the rasters that are given and by what the models read."""
+    if cube is not None:
+        holds = "points on a cube"
+    elif covariates is not None:
+        holds = "points on covariates"
+    else:
+        spectral = {each.reads_spectra for each in models}
+        if len(spectral) > 1:
+            raise ModelFileError(
+                models[-1].folder,
+                found="models of spectra and of covariates for one table",
+                expected="models of one kind",
+                way_out="predict with each kind by itself",
+            )
+        holds = "spectra" if True in spectral else "columns of covariates"
+    wrong = [name for name in options if name not in OPTIONS[holds]]
+    if wrong:
+        raise SamplesError(
+            table,
+            found=f"the option {wrong[0]} for a table of {holds}",
+            expected=f"one of {', '.join(OPTIONS[holds])}",
+            way_out="leave it out, or give the rasters that contain the points",
+        )
+    if holds == "spectra":
+        return SpectraInput(table, {**({"id_column": id_column} if id_column else {}), **options})
+    of_table, of_points = (
+        {name: options.pop(name) for name in names if name in options} for names in (OF_TABLE, OF_POINTS)
+    )
+    if holds == "columns of covariates":
+        return ColumnInput(table, id_column, of_table)
+    soil = options.pop("bare_soil", None)
+    of_points |= {"bare_soil": BareSoil() if soil is True else soil or None, "table_options": of_table}
+    rasters = CubeInput(cube, **options) if cube else CovariateInput(covariates or (), unseen="nodata", **options)
+    return PointInput(table, rasters, id_column=id_column, **of_points)
 
 
 class TablePrediction:
@@ -214,15 +250,15 @@ class TablePrediction:
         first = source.first
         names = [str(name) for name in first.table.columns]
         for name in keep:
-            if keep != ("all",):
+            if keep != ("all",) and name != source.id_name:
                 require_column(Path(source.files[0]), first.table, name)
         coordinates = source.coordinates or _coordinates(names)
         self.kept = [name for name in names if keep == ("all",) or name in (*keep, *coordinates)]
         self.with_xy = first.points is not None and not coordinates
         taken = {source.id_name, *self.kept, *(("x", "y") if self.with_xy else ())}
-        every = [output.name for part in parts for output in part.outputs]
+        all_names = [output.name for part in parts for output in part.outputs]
         for part in parts:
-            part.names = [_unique(output.name, part.model.card.name, every, taken) for output in part.outputs]
+            part.names = [_unique(output.name, part.model.card.name, all_names, taken) for output in part.outputs]
         columns = [name for part in parts for name in part.names]
         if len(set(columns)) < len(columns):
             raise ModelFileError(
@@ -292,7 +328,7 @@ class _Part:
         self.model, self.matched = model, matched
         self.outputs: tuple[Output, ...] = matched.predict.outputs
         self.names: list[str] = []
-        self.clipped = np.zeros((len(self.outputs), 2), np.int64)
+        self.clipped = np.zeros((len(self.outputs), 3), np.int64)
         self.range = RangeCount(matched.predict.model)
         self.reasons: dict[str, int] = {}
         self.n_rows = 0
@@ -320,13 +356,13 @@ class _Part:
         notes = list(self.matched.notes)
         if n_missing := sum(self.reasons.values()):
             parts = [f"{count} {reason}" for reason, count in self.reasons.items() if count]
-            notes.append(f"{n_missing} of {self.n_rows} rows have no prediction: {', '.join(parts)}")
+            notes.append(f"rows without a prediction: {n_missing} of {self.n_rows} ({', '.join(parts)})")
         for name, output, counts in zip(self.names, self.outputs, self.clipped, strict=True):
-            for count, limit in zip(counts, output.valid_range, strict=True):
+            for count, limit in zip(counts[:2], output.valid_range, strict=True):
                 if count:
+                    end = f"{limit:g} {output.unit}".rstrip()
                     notes.append(
-                        f"{name}: {count} of {self.n_rows} rows were predicted outside the valid range and set to "
-                        f"its end, {limit:g} {output.unit}".rstrip()
+                        f"{name}: rows predicted outside the valid range and set to {end}: {count} of {self.n_rows}"
                     )
         return [*notes, self.range.note] if self.range.note else notes
 
@@ -355,7 +391,7 @@ def _coordinates(names: Sequence[str]) -> tuple[str, ...]:
     return next(((lower[x], lower[y]) for x, y in COORDINATES if x in lower and y in lower), ())
 
 
-def _unique(name: str, model: str, every: list[str], taken: set[str]) -> str:
+def _unique(name: str, model: str, all_names: list[str], taken: set[str]) -> str:
     """Return the name of a column that no other model and no column of the table has."""
-    name = f"{model}_{name}" if every.count(name) > 1 else name
+    name = f"{model}_{name}" if all_names.count(name) > 1 else name
     return f"{name} predicted" if name in taken else name

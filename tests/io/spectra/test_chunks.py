@@ -38,7 +38,9 @@ def test_chunks_hold_the_rows_of_the_whole_table_in_their_order(tmp_path):
     np.testing.assert_array_equal(np.concatenate([part.values for part in parts]), whole.values)
     np.testing.assert_allclose(whole.values[1], [np.nan, 1.0, 0.2])
     assert parts[0].wavelength_nm.tolist() == [400, 500.5, 600]
-    pd.testing.assert_frame_equal(pd.concat([part.table for part in parts], ignore_index=True), whole.table, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        pd.concat([part.table for part in parts], ignore_index=True), whole.table, check_dtype=False
+    )
 
 
 def test_rows_without_an_id_are_numbered_through_all_chunks(tmp_path):
