@@ -132,10 +132,10 @@ def _labelled(raster: xr.DataArray, outputs: Sequence[Output]) -> xr.DataArray:
     units, kinds = [output.unit for output in outputs], dict.fromkeys(output.kind for output in outputs)
     raster.name = outputs[0].name if len(outputs) == 1 else " and ".join(kinds)
     raster.attrs["long_name"] = raster.name
-    if len(set(units)) == 1:
-        return raster
-    raster.attrs["units"] = ""
-    return raster.assign_coords(units=("band", units))
+    is_same = len(set(units)) == 1
+    if not is_same or not units[0]:  # a plot would show an empty unit
+        del raster.attrs["units"]
+    return raster if is_same else raster.assign_coords(units=("band", units))
 
 
 def prepare_map(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from geosoil.errors import RasterError
+from geosoil.errors import RasterError, WavelengthError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,6 +157,50 @@ def check_raster(raster: xr.DataArray) -> xr.DataArray:
             way_out="give names to the bands",
         )
     return raster
+
+
+def nearest_bands(raster: xr.DataArray, centres_nm: Sequence[float], *, tolerance_nm: float, way_out: str) -> list[int]:
+    """Return the positions of the bands whose wavelengths are nearest to given ones.
+
+    Parameters
+    ----------
+    raster : DataArray of shape (band, y, x)
+        A cube with the coordinate `wavelength_nm`.
+    centres_nm : sequence of float
+        Wavelengths in nm.
+    tolerance_nm : float
+        Largest distance in nm.
+    way_out : str
+        What the user can do where a band is missing, for the message.
+
+    Raises
+    ------
+    WavelengthError
+        If the raster has no wavelengths, or no band within the tolerance.
+
+    Examples
+    --------
+    >>> coords = {"band": ["a", "b"], "wavelength_nm": ("band", [650.0, 860.0])}
+    >>> cube = xr.DataArray(np.zeros((2, 1, 1), "float32"), dims=DIMS, coords=coords)
+    >>> nearest_bands(cube, [865, 660], tolerance_nm=20, way_out="")
+    [1, 0]
+    """
+    where = raster.attrs.get("source") or "cube"
+    if "wavelength_nm" not in raster.coords:
+        raise WavelengthError(
+            where, found="no wavelengths", expected="one for each band", way_out="open it with geosoil.open_cube"
+        )
+    distance = np.abs(raster["wavelength_nm"].values - np.asarray(centres_nm, np.float64)[:, None])
+    nearest = distance.argmin(axis=1)
+    for centre, position, row in zip(centres_nm, nearest, distance, strict=True):
+        if not row[position] <= tolerance_nm:
+            raise WavelengthError(
+                where,
+                found=f"no band within {tolerance_nm:g} nm of {centre:g} nm",
+                expected=f"bands near {', '.join(f'{value:g}' for value in centres_nm)} nm",
+                way_out=way_out,
+            )
+    return [int(position) for position in nearest]
 
 
 def _pixel_centres(transform: Affine, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+import geosoil.sensors.accessor  # noqa: F401 - gives .soil
 from geosoil.errors import RasterError, WavelengthError
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp
 from geosoil.io.rasters.reader import open_raster

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from geosoil.errors import RecipeError, WavelengthError
+from geosoil.errors import RecipeError
+from geosoil.raster.layout import nearest_bands
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
     from geosoil.raster.blocks import Block
@@ -82,19 +82,13 @@ class BareSoil:
         WavelengthError
             If the nearest band is more than 30 nm away.
         """
-        wavelength_nm = cube["wavelength_nm"].values
-        names = []
-        for centre_nm in (RED_NM, NIR_NM, SWIR1_NM, SWIR2_NM):
-            nearest = int(np.argmin(np.abs(wavelength_nm - centre_nm)))
-            if abs(wavelength_nm[nearest] - centre_nm) > FARTHEST_NM:
-                raise WavelengthError(
-                    cube.attrs.get("source", "cube"),
-                    found=f"no band within {FARTHEST_NM:.0f} nm of {centre_nm:.0f} nm",
-                    expected=f"bands near {RED_NM:.0f}, {NIR_NM:.0f}, {SWIR1_NM:.0f} and {SWIR2_NM:.0f} nm",
-                    way_out="omit --bare-soil and give a --mask of bare soil",
-                )
-            names.append(str(cube["band"].values[nearest]))
-        return tuple(names)
+        positions = nearest_bands(
+            cube,
+            (RED_NM, NIR_NM, SWIR1_NM, SWIR2_NM),
+            tolerance_nm=FARTHEST_NM,
+            way_out="omit --bare-soil and give a --mask of bare soil",
+        )
+        return tuple(str(cube["band"].values[position]) for position in positions)
 
     def is_bare(self, block: Block) -> np.ndarray:
         """Return `(y, x)` bool for a block of reflectance (red, NIR, SWIR1, SWIR2); False where there is no data."""
