@@ -146,7 +146,7 @@ class HasModel(Protocol):
 def model_of(model: Model | HasModel) -> Model:
     """Return the model that a Predictor holds; a model is returned unchanged."""
     # A resampled model holds another one as well.
-    held: Model = model if hasattr(model, "halo") else model.model  # type: ignore[union-attr,assignment]
+    held: Model = model if hasattr(model, "halo") else model.model  # type: ignore[assignment]
     return held
 
 

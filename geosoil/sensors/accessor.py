@@ -255,7 +255,7 @@ class Picture(xr.DataArray):
     __slots__ = ()
 
     @property
-    def plot(self) -> Any:
+    def plot(self) -> Any:  # type: ignore[override]
         """The plots of xarray; called without a name it draws the picture."""
         return _PicturePlot(self, super().plot)
 

@@ -205,7 +205,7 @@ def _explained(
     )
     lines = [*prepared.notes, explained, check_line(explanation)]
     settings = {**prepared.settings, "baseline": f"{explanation.baseline:.9g}", "seed": seed}
-    tags = provenance_tags(settings, model=prepared.model.identity, notes=lines)
+    tags = provenance_tags(settings, model=prepared.model_identity, notes=lines)
     figure = attribution_quicklook(raster, int(np.argmax(explanation.importance)), explanation.quantity)
     order = np.argsort(-explanation.importance)
     shares = explanation.importance / (explanation.importance.sum() or 1.0)

@@ -142,11 +142,9 @@ def write_cog(
     """
     check_raster(raster)
     names = [str(name) for name in raster["band"].values]
-    if band_units is None:
-        band_units = (
-            raster["units"].values if "units" in raster.coords else [raster.attrs.get("units", "")] * len(names)
-        )
-    units = [str(unit) for unit in band_units]
+    units = [raster.attrs.get("units", "")] * len(names) if band_units is None else list(band_units)
+    if band_units is None and "units" in raster.coords:
+        units = [str(unit) for unit in raster["units"].values]
     grid = Grid.of(raster)
     source = raster.attrs.get("source") or ""
     with cog_writer(path, grid, names, units, tags=tags, overviews=overviews, threads=threads, source=source) as writer:
