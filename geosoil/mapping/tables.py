@@ -6,9 +6,9 @@ Each class yields the rows of its table in chunks, and finds in them what a mode
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,8 +126,13 @@ class TableInput(ABC):
         return next(self._rest)
 
     def chunks(self) -> Iterator[TableChunk]:
-        """Yield the rows of the table in their order."""
-        return chain([self.first], self._rest)
+        """Yield the rows of the table in their order; the next rows are read while these are predicted."""
+        chunk: TableChunk | None = self.first
+        with ThreadPoolExecutor(1) as reader:
+            while chunk is not None:
+                following = reader.submit(next, self._rest, None)
+                yield chunk
+                chunk = following.result()
 
 
 @dataclass(eq=False)

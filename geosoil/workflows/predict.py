@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -15,17 +14,21 @@ from geosoil.io.output_paths import check_output_path
 from geosoil.io.provenance import provenance_tags, shown_name
 from geosoil.io.tables.reader import require_column
 from geosoil.io.tables.writer import METADATA_ENDING, WRITTEN_ENDINGS, open_table
-from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput
+from geosoil.mapping.inputs import CovariateInput, CubeInput
+from geosoil.mapping.joint import find_models
 from geosoil.mapping.spectra_table import SpectraInput
 from geosoil.mapping.tables import ColumnInput, PointInput
 from geosoil.mapping.training_range import RangeCount
 from geosoil.spectra.bare_soil import BareSoil
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator, Sequence
 
     import geopandas as gpd
 
+    from geosoil.mapping.inputs import ModelInput
+    from geosoil.mapping.joint import OneOrManyModels
     from geosoil.mapping.tables import MatchedTable, TableChunk, TableInput
     from geosoil.models.contract import Output
 
@@ -96,7 +99,7 @@ class PredictedTable:
 
 def predict_table(
     table: PathLike,
-    model: PathLike | ModelInput | Sequence[PathLike | ModelInput],
+    model: OneOrManyModels,
     output: PathLike | None = None,
     *,
     progress: Progress | None = None,
@@ -137,7 +140,7 @@ def predict_table(
 
 def prepare_table(
     table: PathLike,
-    model: PathLike | ModelInput | Sequence[PathLike | ModelInput],
+    model: OneOrManyModels,
     *,
     outputs: Sequence[str] | None = None,
     keep: Sequence[str] = (),
@@ -180,8 +183,7 @@ def prepare_table(
     GeosoilError
         The table or a model does not fit.
     """
-    many = [model] if isinstance(model, str | os.PathLike | ModelInput) else list(model)
-    models = [ModelInput.find(each) for each in many]
+    models = list(find_models(model))
     given = {name: value for name, value in {"scale": scale, **options}.items() if value is not None}
     source = _open_source(table, models, cube, covariates, id_column, given)
     parts = [_Part(each, source.match(each, outputs)) for each in models]
