@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,14 +17,16 @@ from geosoil.io.atomic import atomic_path
 from geosoil.io.input_paths import require_input
 from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM, NM_PER_UNIT
 from geosoil.io.spectra.asd import read_asd
+from geosoil.io.spectra.band_names import WavelengthUnit
 from geosoil.io.spectra.envi_library import is_library_header, read_envi_library
 from geosoil.io.spectra.stored import Quantity, StoredSpectra
-from geosoil.io.spectra.table import METADATA_KEY, PARQUET_ENDINGS, SPECTRA_KINDS, TEXT_ENDINGS, read_spectra_table
+from geosoil.io.spectra.table import METADATA_KEY, SPECTRA_KINDS, TABLE_ENDINGS, read_spectra_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WavelengthUnit = Literal["nm", "um"]
+    from geosoil.io.tables.numbers import Decimal
+
 # The largest plausible median of reflectance as a fraction: bright targets and noise exceed 1, but the median rarely
 # does. Percent is far above, and absorbance of dark soil just above.
 LARGEST_MEDIAN_REFLECTANCE = 1.2
@@ -33,7 +35,7 @@ LEAST_REFLECTANCE = -1  # noise may be below 0; values below -1 are codes for no
 
 
 # The only list of the endings of spectra.
-TABLE_ENDINGS, ENVI_ENDINGS, ASD_ENDING = (*TEXT_ENDINGS, *PARQUET_ENDINGS), (".sli", ".hdr"), ".asd"
+ENVI_ENDINGS, ASD_ENDING = (".sli", ".hdr"), ".asd"
 SPECTRA_ENDINGS = (*TABLE_ENDINGS, ASD_ENDING, *ENVI_ENDINGS)
 
 
@@ -112,15 +114,20 @@ def read_spectra(
     scale: float | None = None,
     wavelength_unit: WavelengthUnit | None = None,
     unique_ids: bool = True,
+    decimal: Decimal | None = None,
+    layer: str | None = None,
 ) -> Spectra:
     """Read spectra, sorted by wavelength, from a table, ASD files or an ENVI spectral library.
 
-    In a table, each column whose name is a number is a band, and the name is its wavelength.
+    In a table, the columns whose names are numbers are bands, and the numbers are their wavelengths: 350, or with the
+    same text around all numbers, as X350, spc.350, 350 nm or scan_visnir.350_ref. A table whose first column is named
+    wavelength has a row per wavelength and a column per sample.
 
     Parameters
     ----------
     path : path-like
-        A `.csv`, `.txt`, `.tsv` or `.parquet` table, an `.asd` file or a folder of them, or an ENVI `.sli` or `.hdr`.
+        A `.csv`, `.txt`, `.tsv`, `.xlsx` or `.parquet` table, an `.asd` file or a folder of them, or an ENVI `.sli` or
+        `.hdr`.
     id_column : str or sequence of str, optional
         The column of ids, or several columns whose values are joined by "/". Default: `sample_id` or `id` if it
         exists, else the row numbers. The ids of ASD and ENVI spectra are their names.
@@ -128,10 +135,14 @@ def read_spectra(
         What the values are. Default: as the file says (Parquet key `geosoil`), else reflectance.
     scale : float, optional
         A factor for the values, 0.01 for percent. Default: as the file says, else 1.
-    wavelength_unit : {"nm", "um"}, optional
-        The unit of the wavelengths. Default: as the file says, else nm.
+    wavelength_unit : {"nm", "um", "cm-1"}, optional
+        The unit of the wavelengths, or wavenumbers in 1/cm. Default: as the file says, else nm.
     unique_ids : bool
         Whether repeated ids are refused.
+    decimal : {".", ","}, optional
+        The decimal mark of a table of text. Default: as the numbers show.
+    layer : str, optional
+        The sheet of an Excel workbook with several.
 
     Returns
     -------
@@ -163,7 +174,9 @@ def read_spectra(
             path, found=f"quantity={quantity!r}", expected="reflectance or absorbance", way_out="choose one"
         )
     if wavelength_unit is not None and wavelength_unit not in get_args(WavelengthUnit):
-        raise UnitsError(path, found=f"wavelength_unit={wavelength_unit!r}", expected="nm or um", way_out="choose one")
+        raise UnitsError(
+            path, found=f"wavelength_unit={wavelength_unit!r}", expected="nm, um or cm-1", way_out="choose one"
+        )
     if scale is not None and not 0 < scale < np.inf:
         raise UnitsError(path, found=f"scale={scale}", expected="a number above 0", way_out="use 0.01 for percent")
     suffix = path.suffix.lower()
@@ -172,7 +185,7 @@ def read_spectra(
     elif suffix in ENVI_ENDINGS:
         stored = read_envi_library(path)
     elif suffix in TABLE_ENDINGS:
-        stored = read_spectra_table(path, id_column=id_column, quantity=quantity)
+        stored = read_spectra_table(path, id_column=id_column, quantity=quantity, decimal=decimal, layer=layer)
     else:
         raise SamplesError(
             path,
@@ -204,9 +217,7 @@ def unify_spectra(
             way_out="remove quantity=",
         )
     quantity = stored.quantity or quantity or "reflectance"
-    order, wavelength_nm = _sort_bands(
-        path, stored.wavelength, NM_PER_UNIT[wavelength_unit] if wavelength_unit else stored.nm_per_unit
-    )
+    order, wavelength_nm = _sort_bands(path, stored, wavelength_unit)
     values, scale = stored.values, stored.scale if scale is None else scale
     if (np.diff(order) != 1).any():
         values = values[:, order]
@@ -289,13 +300,31 @@ def _read_asd_files(path: Path) -> StoredSpectra:
     )
 
 
-def _sort_bands(path: Path, wavelength: np.ndarray, nm_per_unit: float | None) -> tuple[np.ndarray, np.ndarray]:
+def _sort_bands(
+    path: Path, stored: StoredSpectra, wavelength_unit: WavelengthUnit | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the order of the bands by wavelength, and their sorted wavelengths in nm."""
-    if nm_per_unit is None:
-        raise WavelengthError(
-            path, found="wavelengths without unit", expected="nm or um", way_out="specify wavelength_unit='nm' or 'um'"
+    if stored.named_unit is not None and wavelength_unit not in (None, stored.named_unit):
+        raise UnitsError(
+            path,
+            found=f"bands in {stored.named_unit}, as their names say",
+            expected=f"{wavelength_unit}, as specified",
+            way_out="remove wavelength_unit=",
         )
-    nm = wavelength if nm_per_unit == 1 else np.round(wavelength * nm_per_unit, 6)  # 2.201 um is not 2201.0000000000005
+    nm = stored.wavelength
+    if stored.named_unit is None and wavelength_unit == "cm-1":
+        with np.errstate(divide="ignore"):
+            nm = np.round(1e7 / nm, 6)
+    elif stored.named_unit is None:
+        nm_per_unit = NM_PER_UNIT[wavelength_unit] if wavelength_unit else stored.nm_per_unit
+        if nm_per_unit is None:
+            raise WavelengthError(
+                path,
+                found=f"wavelengths without unit, from {nm.min():g} to {nm.max():g}",
+                expected="nm, um, or wavenumbers in 1/cm",
+                way_out="specify wavelength_unit='nm', 'um' or 'cm-1' (in a recipe data.wavelength_unit)",
+            )
+        nm = nm if nm_per_unit == 1 else np.round(nm * nm_per_unit, 6)  # 2.201 um is not 2201.0000000000005 nm
     order = np.argsort(nm, kind="stable")
     nm = nm[order]
     if not (np.isfinite(nm).all() and nm[0] >= LOWEST_NM and nm[-1] <= HIGHEST_NM):

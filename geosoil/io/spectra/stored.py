@@ -32,6 +32,8 @@ class StoredSpectra:
         None if the file states no quantity.
     scale : float
         The factor by which the file says to multiply the values.
+    named_unit : str or None
+        The unit that the names of the bands state; the wavelengths are then in nm already.
 
     Examples
     --------
@@ -47,3 +49,4 @@ class StoredSpectra:
     nm_per_unit: float | None = 1.0
     quantity: Quantity | None = None
     scale: float = 1.0
+    named_unit: str | None = None

@@ -1,10 +1,9 @@
-"""Read tables of spectra from CSV or Parquet, where the names of band columns are their wavelengths."""
+"""Read tables of spectra from CSV, Excel or Parquet, where the names of band columns hold their wavelengths."""
 
 from __future__ import annotations
 
-import csv
 import json
-import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,33 +12,46 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
+from geosoil.io.spectra.band_names import PLAIN, BandColumns, find_band_columns, turn_rows
 from geosoil.io.spectra.stored import Quantity, StoredSpectra
+from geosoil.io.tables.delimited import ROW_NAMES, TEXT_ENDINGS, inspect_text, read_text
+from geosoil.io.tables.numbers import DECIMAL_WAY_OUT, FORMAT, NumberFormat, as_numbers, check_decimal, is_ambiguous
+from geosoil.io.tables.reader import EXCEL_ENDINGS, PARQUET_ENDINGS, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from pathlib import Path
 
-PARQUET_ENDINGS, TEXT_ENDINGS = (".parquet", ".pq"), (".csv", ".txt", ".tsv")
+    from geosoil.io.tables.numbers import Decimal
+
+TABLE_ENDINGS = (*TEXT_ENDINGS, *EXCEL_ENDINGS, *PARQUET_ENDINGS)
 METADATA_KEY = b"geosoil"
 SPECTRA_KINDS: dict[str, Quantity] = {
     "reflectance_fraction": "reflectance",
     "absorbance_log10_1_over_R": "absorbance",
 }
+# Numbers from below 2600 to about 4000 are likely wavenumbers of the mid infrared, and those from 4000 to 12500 of the
+# near infrared, unless the table or the user says otherwise.
+MIR_CM, NIR_CM = (3200, 8000), (3500, 12900)
 BUFFER_BYTES = 65536  # of each column; without it, the columns of all rows are in memory at once
-ID_COLUMNS = ("sample_id", "id")
-BAND_NAME = re.compile(r"\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*")
+ID_COLUMNS = ("sample_id", "id", ROW_NAMES)
 
 
 def read_spectra_table(
-    path: Path, *, id_column: str | Sequence[str] | None = None, quantity: Quantity | None = None
+    path: Path,
+    *,
+    id_column: str | Sequence[str] | None = None,
+    quantity: Quantity | None = None,
+    decimal: Decimal | None = None,
+    layer: str | None = None,
 ) -> StoredSpectra:
-    """Read a CSV (comma, semicolon or tab) or Parquet table of spectra, one row per spectrum.
+    """Read a table of spectra from text, Excel or Parquet, with a row per spectrum or a row per wavelength.
 
     Parameters
     ----------
     path : Path
-        The table; a column whose name is a number is a band.
-    id_column, quantity
+        The table; columns whose names are numbers, with or without the same text around them, are bands.
+    id_column, quantity, decimal, layer
         See `geosoil.io.spectra.reader.read_spectra`.
 
     Returns
@@ -66,11 +78,17 @@ def read_spectra_table(
     ...     read_spectra_table(path).wavelength
     array([500., 400.])
     """
-    if path.suffix.lower() in PARQUET_ENDINGS:
-        frame, stored_quantity = _read_parquet(path, quantity)
+    suffix, stated = path.suffix.lower(), None
+    check_decimal(path, decimal)
+    if suffix in PARQUET_ENDINGS:
+        frame, stated = _read_parquet(path, quantity)
+    elif suffix in EXCEL_ENDINGS:
+        frame = read_table(path, layer, decimal)
     else:
-        frame, stored_quantity = _read_csv(path, id_column), None
-    return StoredSpectra(*split_table(path, frame, id_column), quantity=stored_quantity)
+        frame = _read_text(path, id_column, decimal)
+    frame = frame if id_column is not None else turn_rows(path, frame)
+    stored = split_table(path, frame, id_column)
+    return stored if stated is None else replace(stored, quantity=stated, nm_per_unit=1.0)  # as geosoil writes it
 
 
 def open_parquet(path: Path, quantity: Quantity | None) -> tuple[pq.ParquetFile, Quantity | None]:
@@ -110,8 +128,8 @@ def open_parquet(path: Path, quantity: Quantity | None) -> tuple[pq.ParquetFile,
 def _read_parquet(path: Path, quantity: Quantity | None) -> tuple[pd.DataFrame, Quantity | None]:
     file, stated = open_parquet(path, quantity)
     try:
-        return file.read().to_pandas(ignore_metadata=True), stated
-    except (pa.ArrowException, OSError) as error:
+        return file.read().replace_schema_metadata(None).to_pandas(), stated
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise _not_parquet(path, error) from error
 
 
@@ -119,39 +137,22 @@ def _not_parquet(path: Path, error: Exception) -> SamplesError:
     return SamplesError(path, problem=f"not a valid Parquet file ({error})", way_out="write it again")
 
 
-def _read_csv(path: Path, id_column: str | Sequence[str] | None) -> pd.DataFrame:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-        separator = max(",;\t", key=first.count)
-        header = next(csv.reader([first], delimiter=separator), [])
-        _refuse_duplicates(path, header)  # pandas would rename a second column 500 to 500.1, another wavelength
-        keys = [id_column] if isinstance(id_column, str) else list(id_column or ID_COLUMNS)
-        as_text = {name: str for name in keys if name in header}  # so that an id 007 does not become 7
-        frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", dtype=as_text, low_memory=False)
-    except (OSError, UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise SamplesError(
-            path,
-            problem=f"not a readable table ({error})",
-            expected="a CSV file with one header line, in UTF-8",
-            way_out="export it again",
-        ) from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise SamplesError(
-            path,
-            found=f"rows with more cells than the {len(header)} names of the header",
-            expected="one name per column",
-            way_out="add a name for the first column",
-        )
-    return frame
-
-
-def _is_band(name: object) -> bool:
-    return BAND_NAME.fullmatch(str(name)) is not None
+def _read_text(path: Path, id_column: str | Sequence[str] | None, decimal: Decimal | None) -> pd.DataFrame:
+    """Read numbers as such, by the decimal mark that the bands show, and ids as text."""
+    layout = inspect_text(path)
+    _refuse_duplicates(path, layout.names)
+    bands = set(find_band_columns(path, layout.names).names)
+    places = [i for i, name in enumerate(layout.names) if name in bands or len(bands) < 2]
+    cells = (row[i] for row in layout.rows for i in places if i < len(row))
+    number_format = NumberFormat.of(cells, separator=layout.separator, decimal=decimal)
+    keys = [id_column] if isinstance(id_column, str) else list(id_column or ID_COLUMNS)
+    as_text = {i: str for i, name in enumerate(layout.names) if name in keys}  # so that an id 007 does not become 7
+    mark = number_format.decimal or "."
+    return read_text(path, layout, number_format, dtype=as_text, decimal=mark, low_memory=False)
 
 
 def _refuse_duplicates(path: Path, names: Sequence[str]) -> None:
-    wavelength = pd.Index([float(name) for name in names if _is_band(name)])
+    wavelength = pd.Index([float(name) for name in names if PLAIN.fullmatch(name)])
     if wavelength.has_duplicates:
         raise WavelengthError(
             path,
@@ -167,25 +168,39 @@ def _refuse_duplicates(path: Path, names: Sequence[str]) -> None:
         )
 
 
-def split_table(
-    path: Path, frame: pd.DataFrame, id_column: str | Sequence[str] | None
-) -> tuple[np.ndarray, np.ndarray, list[str], pd.DataFrame]:
-    """Return wavelengths, values `(sample, band)` float64, ids and the other columns of a table of spectra."""
+def split_table(path: Path, frame: pd.DataFrame, id_column: str | Sequence[str] | None) -> StoredSpectra:
+    """Return the spectra of a table with a row per spectrum."""
+    frame = frame.rename(columns=str)
     keys = id_keys(path, frame, id_column)
-    bands = [name for name in frame if _is_band(name) and name not in keys]
-    if len(bands) < 2 or not len(frame):
+    bands = find_band_columns(path, list(frame.columns), keys)
+    if len(bands.names) < 2 or not len(frame):
         raise SamplesError(
             path,
-            found=f"{len(bands)} band columns and {len(frame)} rows",
-            expected="columns whose names are wavelengths, such as 450 or 450.5, and one row per spectrum",
-            way_out="use the wavelength alone as the name of a band column",
+            found=f"{len(bands.names)} band columns and {len(frame)} rows",
+            expected="columns whose names are wavelengths, such as 450, X450 or 450 nm, and one row per spectrum",
+            way_out="name band columns by their wavelength, or the first column `wavelength` if each row is one",
         )
     ids = join_ids(path, frame, keys)
-    values = _numbers(path, frame[bands])
-    drop = bands + (keys if len(keys) == 1 else [])
+    drop = bands.names + (keys if len(keys) == 1 else [])
     table = frame.drop(columns=drop).reset_index(drop=True)
-    wavelength = np.array([float(name) for name in bands])
-    return wavelength, values, ids, table
+    table.attrs = frame.attrs
+    values = _numbers(path, frame[bands.names], frame.attrs.get(FORMAT, NumberFormat()))
+    return StoredSpectra(
+        bands.wavelength,
+        values,
+        ids,
+        table,
+        nm_per_unit=_nm_per_unit(path, bands),
+        quantity=bands.quantity,
+        named_unit=bands.unit,
+    )
+
+
+def _nm_per_unit(path: Path, bands: BandColumns) -> float | None:
+    """Return 1 for nm, which is the default; None for numbers that are as likely to be wavenumbers in 1/cm."""
+    low, high = bands.wavelength.min(), bands.wavelength.max()
+    is_likely_wavenumber = (low < 2600 and MIR_CM[0] < high <= MIR_CM[1]) or NIR_CM[0] <= low < high <= NIR_CM[1]
+    return None if bands.unit is None and is_likely_wavenumber else 1.0
 
 
 def id_keys(path: Path, frame: pd.DataFrame, id_column: str | Sequence[str] | None) -> list[str]:
@@ -194,7 +209,7 @@ def id_keys(path: Path, frame: pd.DataFrame, id_column: str | Sequence[str] | No
     keys = keys or [name for name in ID_COLUMNS if name in frame][:1]
     missing = [key for key in keys if key not in frame]
     if missing:
-        columns = ", ".join([str(name) for name in frame if not _is_band(name)][:5])
+        columns = ", ".join([str(name) for name in frame if not PLAIN.fullmatch(str(name))][:5])
         problem = f'column "{missing[0]}" is missing (columns: {columns})'
         raise SamplesError(path, problem=problem, way_out="specify another id_column")
     return keys
@@ -208,17 +223,27 @@ def join_ids(path: Path, frame: pd.DataFrame, keys: Sequence[str], first_row: in
     if empty.size:
         row = first_row + empty[0] + 1
         raise SamplesError(path, found=f"no id in row {row}", expected="an id in every row", way_out="add it")
-    return ["/".join(map(str, row)) for row in zip(*(frame[key] for key in keys), strict=True)]
+    return ["/".join(map(_text, row)) for row in zip(*(frame[key] for key in keys), strict=True)]
 
 
-def _numbers(path: Path, bands: pd.DataFrame) -> np.ndarray:
+def _text(cell: object) -> str:
+    """Return a cell of ids as text: bytes are UTF-8, and whole numbers have no decimal point."""
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    return str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)
+
+
+def _numbers(path: Path, bands: pd.DataFrame, number_format: NumberFormat) -> np.ndarray:
     """Return the cells of the band columns as float64; the first invalid cell raises SamplesError."""
     texts = [name for name, dtype in bands.dtypes.items() if dtype.kind not in "iuf"]
     if texts:
         bands = bands.astype(dict.fromkeys(texts, object))
         for name in texts:
-            number = pd.to_numeric(bands[name].astype(str), errors="coerce")
-            _refuse_cell(path, bands, name, (number.isna() & bands[name].notna()).to_numpy())
+            column = bands[name].astype(str)
+            column.attrs[FORMAT] = number_format
+            number = as_numbers(column)
+            invalid = np.isnan(number) & bands[name].notna().to_numpy()
+            _refuse_cell(path, bands, name, invalid, unclear=bool(invalid.any()) and is_ambiguous(column[invalid]))
             bands[name] = number
     values = bands.to_numpy(dtype=np.float64, na_value=np.nan)
     infinite = np.isinf(values)
@@ -228,12 +253,14 @@ def _numbers(path: Path, bands: pd.DataFrame) -> np.ndarray:
     return values
 
 
-def _refuse_cell(path: Path, bands: pd.DataFrame, name: Hashable, invalid: np.ndarray) -> None:
+def _refuse_cell(
+    path: Path, bands: pd.DataFrame, name: Hashable, invalid: np.ndarray, *, unclear: bool = False
+) -> None:
     if invalid.any():
         row = int(np.flatnonzero(invalid)[0])
         raise SamplesError(
             path,
             found=f"{str(bands[name].iloc[row])!r} in column {name!r}, row {row + 1}",
-            expected="a number or an empty cell",
-            way_out="correct the cell, or leave it empty",
+            expected="a number with a mark that is clearly a decimal mark" if unclear else "a number or an empty cell",
+            way_out=DECIMAL_WAY_OUT if unclear else "correct the cell, or leave it empty",
         )

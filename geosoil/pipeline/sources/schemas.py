@@ -116,6 +116,10 @@ class SpectraData(_Data):
     )
     spectra: str = Field(description="Table of spectra, with the target among its columns unless samples is given.")
     samples: str | None = Field(None, description="Another table with the target and the places of the samples.")
+    wavelength_unit: Literal["nm", "um", "cm-1"] | None = Field(
+        None,
+        description="Unit of the wavelengths, or wavenumbers in 1/cm; the default is what the file states, else nm.",
+    )
     library: str | None = Field(None, description="Spectral library with the target or the auxiliary property.")
     library_id: str | None = Field(
         None, description="Column with the names of the rows of the library; by default sample_id or id."

@@ -43,7 +43,13 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
     recipe, data = loaded.recipe, loaded.recipe.data
     notes: list[str] = []
     id_column = data.sample_id if data.samples or "sample_id" in data.model_fields_set else None
-    spectra = read_spectra(loaded.path(data.spectra), id_column=id_column)
+    spectra = read_spectra(
+        loaded.path(data.spectra),
+        id_column=id_column,
+        wavelength_unit=data.wavelength_unit,
+        decimal=data.decimal,
+        layer=None if data.samples else data.layer,
+    )
     library = None
     if data.library is not None:
         library = read_spectra(loaded.path(data.library), id_column=data.library_id)

@@ -79,9 +79,7 @@ def test_micrometres_need_their_unit(tmp_path):
         ("id,400,500\na,0.1,0.2\na,0.1,0.2\n", SamplesError, "'a' twice"),
         ("id,400,500\na,0.1,0.2\n,0.1,0.2\n", SamplesError, "no id in row 2"),
         ("id,400,500\na,0.1,0.2\nb,0.1,n.d.\n", SamplesError, "'n.d.' in column '500', row 2"),
-        ("id;400;500\na;0,1;0,2\n", SamplesError, "'0,1' in column '400', row 1"),
         ("id,400,500\na,0.1,inf\n", SamplesError, "'inf' in column '500', row 1"),
-        ("400,500\na,0.1,0.2\nb,0.2,0.3\n", SamplesError, "more cells than the 2 names"),
         ("id,400,500\na,0.1,0.2\nb,0.2,0.3,0.4\n", SamplesError, "not a readable table"),
         ("id,400,500\na,,\n", SamplesError, "only empty cells in the bands"),
         ("", SamplesError, "not a readable table"),
@@ -108,7 +106,7 @@ def test_ids_may_come_from_any_column_from_several_or_from_the_row(tmp_path):
     ("arguments", "message"),
     [
         ({"quantity": "radiance"}, "quantity='radiance'"),
-        ({"wavelength_unit": "cm-1"}, "wavelength_unit='cm-1'"),
+        ({"wavelength_unit": "inch"}, "wavelength_unit='inch'"),
         ({"scale": 0.0}, "scale=0.0"),
     ],
     ids=str,
