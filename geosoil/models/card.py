@@ -8,6 +8,7 @@ from affine import Affine
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rasterio.crs import CRS
 
+from geosoil.models.display import describe_card, html_table, targets_text
 from geosoil.raster.grid import Grid
 
 
@@ -125,3 +126,11 @@ class ModelCard(MemberCard):
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     created: str = ""
+
+    def __repr__(self) -> str:
+        return f"ModelCard of {self.name}: {targets_text(self.targets)}, {self.training.n_samples} training samples"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return html_table(repr(self), describe_card(self))

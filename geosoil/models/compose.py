@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.models.contract import PREDICTION, SPREAD, Output, clip_to_range, pick_outputs, predictions_of
+from geosoil.models.display import ShownModel
 from geosoil.models.resampled import ResampledModel
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from geosoil.models.contract import Block, Feature, Target
 
 
-class CompositeModel(ABC):
+class CompositeModel(ShownModel, ABC):
     """The base of composite models: one list of features, in which every member finds its own by name."""
 
     @property
@@ -118,7 +119,7 @@ class CompositeModel(ABC):
         return {feature.name: band for feature, band in zip(self.features, block, strict=True)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ensemble(CompositeModel):
     """The mean of models with the same targets, for example networks of several seeds, or a forest and a network.
 
@@ -198,7 +199,7 @@ class Ensemble(CompositeModel):
 ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MultiTargetModel(CompositeModel):
     """Models of different targets as one model, so that a map of all of them reads the rasters once.
 
@@ -272,7 +273,7 @@ class MultiTargetModel(CompositeModel):
         return out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cascade(CompositeModel):
     """A model that predicts a property first and passes it to a second model as a covariate (pH for Pb).
 

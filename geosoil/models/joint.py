@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from geosoil.models.contract import Block, Feature, Output, Target
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class JointModel(CompositeModel):
     """Models that map one raster together; each predicts what it predicts alone.
 

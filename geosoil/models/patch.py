@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.models.contract import clip_to_range, pick_outputs, predictions_of
+from geosoil.models.display import ShownModel
 from geosoil.models.resampled import ResampledModel
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from geosoil.models.contract import Block, Feature, Output, Target
 
 
-@dataclass(frozen=True)
-class PatchModel:
+@dataclass(frozen=True, repr=False)
+class PatchModel(ShownModel):
     """Run a fitted `PatchRegressor` on every cell of a block; the value of a cell depends on the patch around it.
 
     Convolutions run over the whole block, with a halo of half a patch that the block engine adds. A cell with nodata in

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.models.contract import clip_to_range, pick_outputs, predictions_of
+from geosoil.models.display import ShownModel
 from geosoil.models.row_predictions import RowPredictor
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 ROWS_BYTES = 24 * 2**20  # bytes of rows that an estimator's own `predict` receives at once
 
 
-@dataclass(frozen=True)
-class PixelModel:
+@dataclass(frozen=True, repr=False)
+class PixelModel(ShownModel):
     """Run a fitted scikit-learn estimator on every pixel of a block.
 
     Preprocessing is part of the estimator's Pipeline, so that training rows and map pixels are treated in the same way.

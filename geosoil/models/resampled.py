@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geosoil.models.display import ShownModel
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geosoil.models.contract import Block, Feature, Model, Output, Target
 
 
-@dataclass(frozen=True)
-class ResampledModel:
+@dataclass(frozen=True, repr=False)
+class ResampledModel(ShownModel):
     """A model whose features are interpolated from the bands of another sensor.
 
     Parameters

@@ -16,6 +16,7 @@ from geosoil.pipeline.regressors import fit_model, prepare_shared
 from geosoil.pipeline.sources import read_rows
 from geosoil.pipeline.task import FitTask
 from geosoil.pipeline.validation import no_progress, validate
+from geosoil.workflows.shown import ShownResult
 from geosoil.workflows.train import concatenate, format_table
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from geosoil.pipeline.validation import Outcome, Progress
 
 
-@dataclass(frozen=True)
-class CompareResult:
+@dataclass(frozen=True, repr=False)
+class CompareResult(ShownResult):
     """The table of a comparison, the paired differences, and where they are."""
 
     table: pd.DataFrame

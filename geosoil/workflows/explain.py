@@ -22,6 +22,7 @@ from geosoil.models.patch import PatchModel
 from geosoil.report.attribution_figures import covariate_figure, mark_windows, window_figure
 from geosoil.report.figure_style import save_figure
 from geosoil.spectra.resample import resampling_matrix
+from geosoil.workflows.shown import ShownResult
 
 if TYPE_CHECKING:
     import os
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 
-@dataclass(frozen=True)
-class ExplainResult:
+@dataclass(frozen=True, repr=False)
+class ExplainResult(ShownResult):
     """Files that were written, and lines of text about them."""
 
     paths: tuple[Path | str, ...]

@@ -10,6 +10,7 @@ import numpy as np
 from geosoil.errors import GeosoilError, RasterError, WavelengthError
 from geosoil.io.spectra.reader import is_spectra, read_spectra
 from geosoil.mapping.inputs import CovariateInput, CubeInput
+from geosoil.models.display import describe_card
 from geosoil.models.store import CARD, find_model, read_card
 
 if TYPE_CHECKING:
@@ -71,34 +72,8 @@ def _lines(pairs: Pairs) -> str:
 
 
 def _describe_model(folder: Path) -> Pairs:
-    card = read_card(folder)
-    used = [feature for feature in card.features if feature.used]
-    waves = [feature.wavelength_nm for feature in used if feature.wavelength_nm is not None]
-    span = f", {min(waves):.0f} to {max(waves):.0f} nm" if waves else ""
-    pairs = [
-        ("model", f"{card.name} ({card.study}), {folder}"),
-        *((f"target {target.name}", f"{target.unit}, valid {target.valid_range}") for target in card.targets),
-        ("reads", f"{len(used)} of {len(card.features)} bands of {card.quantity}{span}"),
-        ("steps", " > ".join(card.preprocessing)),
-        ("samples", str(card.training.n_samples)),
-        ("created", f"{card.created} with geosoil {card.versions.get('geosoil', '?')}"),
-    ]
-    for split, figures in card.metrics.items():
-        # A card of schema 1 has the figures of its one target without the target's name.
-        by_target = figures if all(isinstance(values, dict) for values in figures.values()) else {"": figures}
-        pairs += [(f"accuracy, {split}", f"{name}  {_accuracy(values)}".strip()) for name, values in by_target.items()]
-    return pairs
-
-
-def _accuracy(figures: dict[str, Any]) -> str:
-    """Return the figures of test rows, with their 95 % intervals where they are known."""
-    texts = []
-    for name in ("r2", "rmse", "rpiq"):
-        value, low, high = (figures.get(f"test_{name}{end}") for end in ("", "_low", "_high"))
-        if value is not None:
-            interval = "" if low is None or high is None else f" [{low:.3g} to {high:.3g}]"
-            texts.append(f"test_{name} {value:.3g}{interval}")
-    return ", ".join(texts) or ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
+    (title, text), *pairs = describe_card(read_card(folder))
+    return [(title, f"{text}, {folder}"), *pairs]
 
 
 def _describe_spectra(path: str) -> Pairs:

@@ -27,6 +27,8 @@ from geosoil.report.figure_style import save_figure
 from geosoil.report.qgis import write_qml
 from geosoil.report.quicklooks import map_quicklook
 from geosoil.spectra.bare_soil import BareSoil
+from geosoil.workflows.progress import reported
+from geosoil.workflows.shown import ShownResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,8 +43,8 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 
-@dataclass(frozen=True)
-class MapResult:
+@dataclass(frozen=True, repr=False)
+class MapResult(ShownResult):
     """What `map_cube` or `map_covariates` wrote.
 
     Parameters
@@ -96,7 +98,7 @@ def map_cube(
     mask: PathLike | None = None,
     bare_soil: BareSoil | bool = False,
     outputs: Sequence[str] = (PREDICTION,),
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **run_options: Any,
 ) -> MapResult:
     """Map a cube with one or several models, to a cloud-optimized GeoTIFF with a QGIS style and a picture beside it.
@@ -122,8 +124,8 @@ def map_cube(
         Leave out vegetation, crop residue and water, by the default thresholds or those of a `BareSoil`.
     outputs : sequence of str
         Kinds of the bands of the map, such as "prediction"; those that a model has are in its `outputs`.
-    progress : callable, optional
-        Called as `progress("map", pixels done, all pixels)`.
+    progress : callable or bool, optional
+        Called as `progress("map", pixels done, all pixels)`; True shows a bar.
     **run_options
         Threads, workers, memory and the other fields of `RunOptions`; the values do not depend on them.
 
@@ -154,7 +156,7 @@ def map_covariates(
     unseen: Unseen = "stop",
     mask: PathLike | None = None,
     outputs: Sequence[str] = (PREDICTION,),
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **run_options: Any,
 ) -> MapResult:
     """Map covariate rasters with one or several models, to a cloud-optimized GeoTIFF with one band per output.
@@ -297,10 +299,10 @@ class PreparedMap:
             return False
         return tags.get("GEOSOIL_IDENTITY") == self.identity.sha256 and "GEOSOIL_UNREAD_WINDOWS" not in tags
 
-    def write(self, run_options: RunOptions, progress: Progress | None = None) -> MapResult:
+    def write(self, run_options: RunOptions, progress: Progress | bool | None = None) -> MapResult:
         """Compute the map and write it with its tags, its style and its picture."""
-        with local_path(self.output) as path:
-            return self._write(path, run_options, progress)
+        with local_path(self.output) as path, reported(progress) as report:
+            return self._write(path, run_options, report)
 
     @property
     def model_identity(self) -> tuple[str, str]:

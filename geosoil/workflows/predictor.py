@@ -18,6 +18,7 @@ from geosoil.mapping.job import map_model
 from geosoil.mapping.match import match_bands
 from geosoil.models.card import TrainingCard
 from geosoil.models.contract import PREDICTION, features_of, with_training_range
+from geosoil.models.display import describe_card, html_table, targets_text
 from geosoil.models.pixel import PixelModel
 from geosoil.models.store import save_model
 from geosoil.workflows.explain import read_rows, require_pixel_model
@@ -94,13 +95,15 @@ class Predictor:
         return cls(PixelModel(pipeline.fit(X, y), columns, tuple(targets)), None, len(X))
 
     def __repr__(self) -> str:
-        targets = ", ".join(f"{target.name} ({target.unit})" if target.unit else target.name for target in self.targets)
         kind = "covariate" if self.quantity == COVARIATES else "band"
         n_features = len(self.model.features)
-        parts = f"Predictor of {targets} from {n_features} {kind}{'s' if n_features > 1 else ''}"
+        parts = f"Predictor of {targets_text(self.targets)} from {n_features} {kind}{'s' if n_features > 1 else ''}"
         if self.card is not None:
             parts += f"; model {self.card.name}, {self.n_samples} training samples"
         return parts
+
+    def _repr_html_(self) -> str:
+        return html_table(repr(self), [] if self.card is None else describe_card(self.card))
 
     @property
     def card(self) -> ModelCard | None:

@@ -14,6 +14,7 @@ from geosoil.models.store import save_model
 from geosoil.pipeline.fit import fit_pipeline
 from geosoil.pipeline.recipe import read_recipe
 from geosoil.pipeline.validation import no_progress
+from geosoil.workflows.shown import ShownResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 SOURCE_FOLDER = "source"
 
 
-@dataclass(frozen=True)
-class TrainResult:
+@dataclass(frozen=True, repr=False)
+class TrainResult(ShownResult):
     """A trained model, its accuracy, and where both are.
 
     `refused` has a sentence for each target that could not be trained, for example a depth without data.

@@ -1,0 +1,27 @@
+"""The text of a model or a card is one line, its table in a notebook is escaped."""
+
+from small_cube import save_trained_model, trained_model
+
+import geosoil
+from geosoil.estimators.pls import PartialLeastSquares
+from geosoil.models.compose import Ensemble
+from geosoil.models.store import read_card
+
+PLS = PartialLeastSquares(n_components=2)
+
+
+def test_a_model_and_an_ensemble_are_one_line():
+    model = trained_model(PLS)
+    assert repr(model) == "PixelModel of share_pct (%) from 100 bands, 420 to 2400 nm"
+    assert repr(Ensemble((model, model))) == "Ensemble of share_pct (%) from 100 bands, 420 to 2400 nm"
+
+
+def test_a_card_and_a_predictor_are_tables_without_code_of_the_file(tmp_path):
+    save_trained_model(tmp_path / "share", estimator=PLS)
+    card = read_card(tmp_path / "share")
+    assert repr(card) == str(card) == "ModelCard of share: share_pct (%), 60 training samples"
+    harmful = card.model_copy(update={"study": "<script>alert(1)</script>"})
+    assert "&lt;script&gt;" in harmful._repr_html_()
+    assert "<script" not in harmful._repr_html_()
+    shown = geosoil.load_model(tmp_path / "share")._repr_html_()
+    assert "100 of 100 bands of reflectance, 420 to 2400 nm" in shown
