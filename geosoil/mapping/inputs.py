@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -81,6 +82,32 @@ class ModelInput:
     def identity(self) -> tuple[str, str]:
         """Name and hash, as `provenance_tags` takes them."""
         return self.card.name, self.sha256
+
+
+@dataclass(frozen=True)
+class UnsavedModel(ModelInput):
+    """A model of this process; `folder` is a word for it in messages.
+
+    Parameters
+    ----------
+    built : Model
+        The model itself.
+    content_sha256 : str, optional
+        The hash of its description; None for a model that cannot be stored, which therefore cannot be recognised.
+    """
+
+    built: Any = None
+    content_sha256: str | None = None
+
+    @property
+    def model(self) -> Any:
+        """The model."""
+        return self.built
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of its description, or one that no other model has."""
+        return self.content_sha256 or f"unsaved-{uuid4().hex}"
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class PixelModel(ShownModel):
         from geosoil.program.lower import compile_program, lower_estimator
 
         # Other regressors than those of geosoil may need float64, such as a linear model of collinear bands.
-        program = lower_estimator(self.estimator) if self._row_predictor.of_geosoil else None
+        program = lower_estimator(self.estimator) if self.of_geosoil else None
         if program is None:
             return None
         return compile_program(program, len(self.training_columns), before=self.resampling, device=self.device)
@@ -81,6 +81,15 @@ class PixelModel(ShownModel):
     @cached_property
     def _row_predictor(self) -> RowPredictor:
         return RowPredictor(self.estimator, len(self.targets))
+
+    @property
+    def of_geosoil(self) -> bool:
+        """Whether its regressor is one of geosoil, and not one of scikit-learn or of the user's own."""
+        return self._row_predictor.of_geosoil
+
+    def predict_training_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Predict rows of all training columns `(sample, column)` -> `(sample, target)`, without a valid range."""
+        return self._row_predictor(rows)
 
     @cached_property
     def used_columns(self) -> np.ndarray:
@@ -126,7 +135,7 @@ class PixelModel(ShownModel):
         from geosoil.models.state import regressor_of
         from geosoil.program.lower import lower_estimator
 
-        is_supported = self._row_predictor.of_geosoil and lower_estimator(self.estimator) is not None
+        is_supported = self.of_geosoil and lower_estimator(self.estimator) is not None
         return {type(regressor_of(self.estimator)).__name__: is_supported}
 
     def predict_rows(self, rows: np.ndarray) -> np.ndarray:

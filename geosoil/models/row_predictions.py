@@ -15,7 +15,7 @@ MOST_ROWS, FEWEST_ROWS = 2048, 64
 WORKING_BYTES = 24 * 2**20  # of what an estimator computes for the rows that it receives at once
 # What scikit-learn and numpy raise for NaN, infinity, or a value outside the range of a step.
 _REFUSALS = (ValueError, ArithmeticError)
-_WRAPPERS = ("best_estimator_", "regressor_", "estimator_")
+_WRAPPERS = ("best_estimator_", "regressor_")
 # Attributes whose length, or whose value, is how many numbers an estimator computes for each row.
 _TRAINING_ROWS = ("X_fit_", "X_train_", "_fit_X")
 _WIDTHS = ("n_output_features_", "n_features_out_")
@@ -99,7 +99,8 @@ class RowPredictor:
 
             given = DataFrame(rows, columns=self.estimator.feature_names_in_)
         try:
-            with parallel_config(backend="sequential"):  # the blocks of a map are the only level of parallelism
+            # The blocks of a map are the only level of parallelism; a strange row may divide by zero.
+            with parallel_config(backend="sequential"), np.errstate(all="ignore"):
                 predicted = np.array(self.estimator.predict(given), None if self.of_geosoil else np.float64)
         except (*_REFUSALS, MemoryError):
             raise
@@ -165,9 +166,12 @@ def _width(value: Any, seen: set[int]) -> int:
 
 def _finite_inside(estimator: Any, rows: np.ndarray) -> np.ndarray:
     """Return the indices of the rows that the steps of a Pipeline keep finite; all rows if that is unknown."""
+    from geosoil.models.state import unwrapped
+
     everything = kept = np.arange(len(rows))
     while wrapped := [getattr(estimator, name) for name in _WRAPPERS if hasattr(estimator, name)]:
         estimator = wrapped[0]
+    estimator = unwrapped(estimator)
     try:
         for _, step in getattr(estimator, "steps", [])[:-1]:
             if step is None or isinstance(step, str):

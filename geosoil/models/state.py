@@ -1,7 +1,7 @@
 """Fitted estimators as a tree of JSON and named arrays, and back; nothing here can execute a file's content.
 
 Only the types of `TYPES` can be built, by their constructors with JSON parameters; their fitted state is then set
-from arrays. Forests, which are not plain arrays, go through skops with an exact list of types.
+from arrays. Other estimators of scikit-learn are described by `models/objects.py`, which has an exact list of types.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from geosoil.models.objects import Decoder, Encoder, check_size
 from geosoil.numerics.imports import import_object
 from geosoil.program.step import Stateful
 
@@ -62,7 +63,7 @@ def regressor_of(estimator: Any) -> Any:
     while True:
         if hasattr(estimator, "steps"):
             estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "estimator_"):
+        elif is_wrapper(estimator):
             estimator = estimator.estimator_
         else:
             return estimator
@@ -70,32 +71,56 @@ def regressor_of(estimator: Any) -> Any:
 
 def unwrapped(estimator: Any) -> Any:
     """Return the estimator inside a LogTarget: the Pipeline or regressor that sees the features."""
-    while hasattr(estimator, "estimator_"):
+    while is_wrapper(estimator):
         estimator = estimator.estimator_
     return estimator
 
 
-def describe(estimator: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> dict[str, Any]:
-    """Return the JSON tree of a fitted estimator, and put its arrays and forests under their names.
+def is_wrapper(estimator: Any) -> bool:
+    """Return whether an estimator reads the same features as its `estimator_`, as LogTarget does.
 
-    Raises TypeError for an estimator that is not in `TYPES`.
+    The attribute of that name in a forest of scikit-learn is not fitted.
+    """
+    return isinstance(estimator, Stateful) and hasattr(estimator, "estimator_")
+
+
+def describe(estimator: Any, arrays: dict[str, np.ndarray], path: str = "") -> dict[str, Any]:
+    """Return the JSON tree of a fitted estimator, and put its arrays under their names.
+
+    Raises EstimatorError for an estimator that cannot be stored.
     """
     from sklearn.pipeline import Pipeline
 
-    if isinstance(estimator, Pipeline):
+    if type(estimator) is Pipeline:
         steps = [
-            [name, describe(step, arrays, forests, f"{path}{name}/")]
+            [name, describe(step, arrays, f"{path}{name}/")]
             for name, step in estimator.steps
             if step is not None and not isinstance(step, str)
         ]
         return {"type": "Pipeline", "steps": steps}
+    known = _describe_known(estimator, arrays, path)
+    if known is not None:
+        return known
     kind = type(estimator).__name__
-    if kind not in TYPES or type(estimator).__module__ == "__main__":
-        msg = f"{kind} cannot be stored: not among {', '.join(sorted(TYPES))}"
-        raise TypeError(msg)
+
+    def describe_inside(value: Any, inside: str) -> dict[str, Any] | None:
+        return _describe_known(value, arrays, inside)
+
+    return {"type": "scikit-learn", "content": Encoder(arrays, path, describe_inside).encode(estimator, kind)}
+
+
+def _describe_known(estimator: Any, arrays: dict[str, np.ndarray], path: str) -> dict[str, Any] | None:
+    """Return the tree of an estimator whose class is in `TYPES`; None for any other."""
+    kind = type(estimator).__name__
+    if kind not in TYPES or import_object(TYPES[kind]) is not type(estimator):
+        return None
     names = estimator.fitted if isinstance(estimator, Stateful) else SKLEARN_STATE[kind]
-    state = {name: _pack(getattr(estimator, name), arrays, forests, path + name) for name in names}
-    parameters = {name: _json(value) for name, value in estimator.get_params(deep=False).items() if name != "estimator"}
+    given = estimator.get_params(deep=False)
+    parameters = {name: _json(value) for name, value in given.items() if name != "estimator"}
+    if not any(hasattr(estimator, name) for name in names):  # not fitted: the parameter of a meta-estimator
+        inside = {"estimator": describe(given["estimator"], arrays, f"{path}inside/")} if "estimator" in given else {}
+        return {"type": kind, "params": parameters, "state": {}, **inside}
+    state = {name: _pack(getattr(estimator, name), arrays, path + name) for name in names}
     return {"type": kind, "params": parameters, "state": state}
 
 
@@ -109,7 +134,7 @@ def _json(value: Any) -> Any:
     return value
 
 
-def _pack(value: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str) -> Any:
+def _pack(value: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
     if isinstance(value, np.ndarray):
         arrays[path] = np.ascontiguousarray(value)
         return {"array": path}
@@ -118,35 +143,42 @@ def _pack(value: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any], pa
             arrays[f"{path}/{name}"] = np.ascontiguousarray(array)
         return {"arrays": {name: f"{path}/{name}" for name in value}}
     if hasattr(value, "get_params"):
-        if type(value).__module__.startswith("sklearn.ensemble"):
-            forests[path] = value
-            return {"forest": path}
-        return {"estimator": describe(value, arrays, forests, f"{path}/")}
+        return {"estimator": describe(value, arrays, f"{path}/")}
     if isinstance(value, list) and value and all(hasattr(item, "get_params") for item in value):
-        return {"estimators": [describe(item, arrays, forests, f"{path}/{i}/") for i, item in enumerate(value)]}
+        return {"estimators": [describe(item, arrays, f"{path}/{i}/") for i, item in enumerate(value)]}
     return _json(value)
 
 
-def rebuild(tree: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any]) -> Any:
-    """Build the fitted estimator that a tree describes.
+def rebuild(tree: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any] | None = None) -> Any:
+    """Build the fitted estimator that a tree describes; each of `arrays` is removed from it when it is used.
 
-    Raises KeyError, TypeError or ValueError where the tree is not one that `describe` could have made.
+    Raises KeyError, TypeError or ValueError where the tree is not one that `describe` could have made. `forests` are
+    those of a folder of an earlier version.
     """
+    check_size(tree)
+    return _rebuild(tree, arrays, forests or {})
+
+
+def _rebuild(tree: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any]) -> Any:
     from sklearn.pipeline import Pipeline
 
     if tree["type"] == "Pipeline":
-        return Pipeline([(str(name), rebuild(step, arrays, forests)) for name, step in tree["steps"]])
+        return Pipeline([(str(name), _rebuild(step, arrays, forests)) for name, step in tree["steps"]])
+    if tree["type"] == "scikit-learn":
+        return Decoder(arrays, lambda inside: _rebuild(inside, arrays, forests)).decode(tree["content"])
     if tree["type"] not in TYPES:
         msg = f"unknown type {tree['type']!r}"
         raise ValueError(msg)
     kind = import_object(TYPES[tree["type"]])
     state = {name: _unpack(value, arrays, forests) for name, value in tree["state"].items()}
     expected = kind.fitted if issubclass(kind, Stateful) else SKLEARN_STATE[tree["type"]]
-    if set(state) != set(expected):
+    if state and set(state) != set(expected):
         msg = f"{tree['type']} holds {sorted(state)} instead of {sorted(expected)}"
         raise ValueError(msg)
     parameters = dict(tree["params"])
-    if "estimator_" in state:
+    if not state and "estimator" in tree:
+        parameters["estimator"] = _rebuild(tree["estimator"], arrays, forests)
+    elif "estimator_" in state:
         parameters["estimator"] = state["estimator_"]
     elif "estimators_" in state:
         parameters["estimator"] = state["estimators_"][0]
@@ -164,14 +196,14 @@ def _unpack(value: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any]) 
         msg = f"a state of one kind was expected, not {sorted(value)}"
         raise ValueError(msg)
     if kind == "array":
-        return arrays[content]
+        return arrays.pop(content)
     if kind == "arrays":
-        return {name: arrays[path] for name, path in content.items()}
+        return {name: arrays.pop(path) for name, path in content.items()}
     if kind == "estimator":
-        return rebuild(content, arrays, forests)
+        return _rebuild(content, arrays, forests)
     if kind == "estimators":
-        return [rebuild(tree, arrays, forests) for tree in content]
+        return [_rebuild(tree, arrays, forests) for tree in content]
     if kind == "forest":
-        return forests[content]
+        return forests.pop(content)
     msg = f"unknown state {kind!r}"
     raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""Model folders: `model.json` to read, `weights.safetensors` for arrays, `forest.skops` for forests.
+"""Model folders: `model.json` to read, `weights.safetensors` for arrays; forests of older folders in `forest.skops`.
 
 Loading executes nothing that a file says: JSON is checked by a schema, arrays are arrays, types come from one
 literal table (`models/state.py`), and the rebuilt model must answer before it is handed out.
@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from geosoil import __version__
-from geosoil.errors import GeosoilError, ModelFileError, OutputError
-from geosoil.estimators.forest_files import read_forests, write_forests
+from geosoil.errors import ModelFileError, OutputError
+from geosoil.estimators.forest_files import read_forests
 from geosoil.estimators.patch_regressor import PatchRegressor
 from geosoil.io.atomic import atomic_path
 from geosoil.io.input_paths import require_input
@@ -26,6 +26,7 @@ from geosoil.models.compose import Cascade, CompositeModel, Ensemble, MultiTarge
 from geosoil.models.contract import Feature, Target
 from geosoil.models.patch import PatchModel
 from geosoil.models.pixel import PixelModel
+from geosoil.models.probe import MOST_PROBE_ROWS, probe_of
 from geosoil.models.state import describe, rebuild, regressor_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ SCHEMA_VERSION = 1  # the newest `ModelCard.schema_version` that can be read
 MOST_JSON_BYTES = 20 * 1024**2
 CARD, WEIGHTS, FOREST = "model.json", "weights.safetensors", "forest.skops"
 _WAY_OUT = "name a folder that `geosoil train` wrote"
+_PROBE = ("probe/rows", "probe/predictions")  # by which a loaded estimator of scikit-learn is checked
+_PROBE_TOLERANCE = 1e-6  # of the size of the predictions; other libraries of linear algebra round differently
+MOST_MEMBERS, MOST_MEMBER_DEPTH = 1000, 4
 AnyModel = PixelModel | PatchModel | CompositeModel
 _COMPOSITES: dict[str, Any] = {"ensemble": Ensemble, "cascade": Cascade, "multi_target": MultiTargetModel}
 
@@ -58,14 +62,45 @@ def save_model(
 
     The grid is that of the covariates at training, with a CRS; a map on another grid has a note about it.
     """
-    from datetime import UTC, datetime
-
     from safetensors.numpy import save
 
+    card, arrays = card_of(
+        model, name=name, study=study, preprocessing=preprocessing, training=training, metrics=metrics,
+        quantity=quantity, grid=grid,
+    )  # fmt: skip
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / WEIGHTS, save(arrays))
+        (folder / FOREST).unlink(missing_ok=True)
+        # The card comes last: a folder with a card is whole.
+        _write(folder / CARD, card.model_dump_json(indent=1).encode())
+    except OSError as error:
+        raise OutputError(
+            folder, found=str(error.strerror or error), expected="a folder to write", way_out="name another with -o"
+        ) from error
+    return card
+
+
+def card_of(
+    model: Model,
+    *,
+    name: str,
+    study: str,
+    preprocessing: list[str],
+    training: TrainingCard,
+    metrics: Mapping[str, dict[str, Any]] | None = None,
+    quantity: str = "reflectance",
+    grid: Grid | None = None,
+) -> tuple[ModelCard, dict[str, np.ndarray]]:
+    """Return the card of a model and its arrays by name, as `save_model` writes them; the parameters are the same.
+
+    Raises EstimatorError for a model that cannot be stored.
+    """
+    from datetime import UTC, datetime
+
     arrays: dict[str, np.ndarray] = {}
-    forests: dict[str, Any] = {}
     card = ModelCard(
-        **dict(_member_card(model, arrays, forests)),
+        **dict(_member_card(model, arrays)),
         name=name,
         study=study,
         quantity=quantity,
@@ -76,41 +111,29 @@ def save_model(
         versions=_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHTS, save(arrays))
-        if forests:
-            with atomic_path(folder / FOREST) as temporary:
-                write_forests(forests, temporary)
-        else:
-            (folder / FOREST).unlink(missing_ok=True)
-        # The card comes last: a folder with a card is whole.
-        _write(folder / CARD, card.model_dump_json(indent=1).encode())
-    except OSError as error:
-        raise OutputError(
-            folder, found=str(error.strerror or error), expected="a folder to write", way_out="name another with -o"
-        ) from error
-    return card
+    return card, arrays
 
 
-def _member_card(model: Model, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> MemberCard:
-    """Return the card of a model, and put its arrays and forests under names with the prefix `path`."""
+def _member_card(model: Model, arrays: dict[str, np.ndarray], path: str = "") -> MemberCard:
+    """Return the card of a model, and put its arrays under names with the prefix `path`."""
     used = set(model.used_columns.tolist())
     features = [FeatureCard(**vars(feature), used=i in used) for i, feature in enumerate(model.training_columns)]
     targets = [TargetCard(**vars(target)) for target in model.targets]
     if isinstance(model, CompositeModel):
-        members = [_member_card(member, arrays, forests, f"{path}{i}/") for i, member in enumerate(model.members)]
+        members = [_member_card(member, arrays, f"{path}{i}/") for i, member in enumerate(model.members)]
         kind: Any = next(kind for kind, composite in _COMPOSITES.items() if isinstance(model, composite))
         return MemberCard(kind=kind, features=features, targets=targets, members=members)
     if not isinstance(model, PixelModel | PatchModel):
         msg = f"a {type(model).__name__} cannot be saved; save the model that it was made from"
         raise TypeError(msg)
+    if isinstance(model, PixelModel) and not model.of_geosoil:
+        arrays |= {path + name: values for name, values in zip(_PROBE, probe_of(model), strict=True)}
     return MemberCard(
         kind="patch" if isinstance(model, PatchModel) else "pixel",
         patch_size=model.patch_size if isinstance(model, PatchModel) else None,
         features=features,
         targets=targets,
-        estimator=describe(model.estimator, arrays, forests, path),
+        estimator=describe(model.estimator, arrays, path),
         descent=[DescentCard(**source) for source in getattr(regressor_of(model.estimator), "ancestry_", [])],
     )
 
@@ -174,8 +197,9 @@ def load_model(folder: str | Path, card: ModelCard | None = None) -> AnyModel:
                 folder / file, found="a link out of the folder", expected="a file", way_out="copy the file there"
             )
     try:
+        _check_members(card)
         model = _build(card, _read_arrays(folder / WEIGHTS), _read_forests(folder / FOREST))
-    except GeosoilError:
+    except ModelFileError:
         raise
     # Whatever a crafted file makes numpy, scikit-learn or torch say, the user gets one line and nothing is returned.
     except Exception as error:
@@ -206,18 +230,45 @@ def _read_forests(path: Path) -> dict[str, Any]:
     return read_forests(path) if path.exists() else {}
 
 
-def _build(card: MemberCard, arrays: dict[str, np.ndarray], forests: dict[str, Any]) -> AnyModel:
+def _check_members(card: MemberCard) -> None:
+    """Raise ValueError for more members than a model has, or members inside members too often."""
+    level, count = [card], 0
+    for _ in range(MOST_MEMBER_DEPTH + 1):
+        level = [member for parent in level for member in parent.members]
+        count += len(level)
+    if level or count > MOST_MEMBERS:
+        raise ValueError(f"more than {MOST_MEMBERS} members, or members more than {MOST_MEMBER_DEPTH} deep")
+
+
+def _build(card: MemberCard, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> AnyModel:
     """Return the model that a card describes, after checking its kind and running it once."""
     if card.members:
-        members = tuple(_build(member, arrays, forests) for member in card.members)
+        members = tuple(_build(member, arrays, forests, f"{path}{i}/") for i, member in enumerate(card.members))
         model = _composed(members, card)
     else:
         estimator = rebuild(card.estimator, arrays, forests)
         model = _wrap_estimator(estimator, card)
         if card.descent:
             regressor_of(estimator).ancestry_ = [source.model_dump() for source in card.descent]
-    _smoke_test(model, card)
+    probe = tuple(arrays.pop(path + name, None) for name in _PROBE)
+    if isinstance(model, PixelModel) and not model.of_geosoil:
+        _check_probe(model, *probe)
+    else:
+        _smoke_test(model, card)
     return model
+
+
+def _check_probe(model: PixelModel, rows: np.ndarray | None, expected: np.ndarray | None) -> None:
+    """Raise ValueError unless a loaded estimator of scikit-learn predicts what it predicted before it was saved."""
+    if rows is None or expected is None or len(rows) > MOST_PROBE_ROWS or expected.ndim != 2:
+        raise ValueError("the predictions by which it is checked are missing")
+    if rows.shape[1:] != (len(model.training_columns),) or expected.shape != (len(rows), len(model.targets)):
+        raise ValueError("it has another number of features or targets than its card")
+    if not len(rows):
+        return
+    found = model.predict_training_rows(rows)
+    if not (np.abs(found - expected) <= _PROBE_TOLERANCE * (np.abs(expected) + np.ptp(expected))).all():
+        raise ValueError("it does not predict what it predicted when it was saved, maybe by another scikit-learn")
 
 
 def _composed(members: tuple[AnyModel, ...], card: MemberCard) -> AnyModel:

@@ -95,8 +95,11 @@ def lower_first_steps(estimator: Any) -> Program:
     """
     from sklearn.pipeline import Pipeline
 
+    from geosoil.program.step import Stateful
+
     program = lower_estimator(estimator)
-    if program is None and hasattr(estimator, "estimator_"):  # a wrapper such as LogTarget reads the same features
+    # A wrapper such as LogTarget reads the same features; `estimator_` of a forest of scikit-learn is not fitted.
+    if program is None and isinstance(estimator, Stateful) and hasattr(estimator, "estimator_"):
         return lower_first_steps(estimator.estimator_)
     if program is not None or not isinstance(estimator, Pipeline):
         return program or ()

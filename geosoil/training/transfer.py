@@ -210,7 +210,7 @@ def _unpack_source(source: Any, wavelength_nm: Sequence[float] | np.ndarray | No
 def _sha256(estimator: Any) -> str:
     """Return the hash of the content that a model file would have."""
     arrays: dict[str, np.ndarray] = {}
-    return Identity.of({"estimator": describe(estimator, arrays, {})}, arrays).sha256
+    return Identity.of({"estimator": describe(estimator, arrays)}, arrays).sha256
 
 
 def _checked_rows(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

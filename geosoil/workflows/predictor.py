@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from geosoil.errors import EstimatorError
 from geosoil.explain.explanation import BUDGET, explain_rows
+from geosoil.io.journal import Identity
 from geosoil.mapping.covariates import match_covariates
-from geosoil.mapping.inputs import COVARIATES, ModelInput
+from geosoil.mapping.inputs import COVARIATES, ModelInput, UnsavedModel
 from geosoil.mapping.job import map_model
 from geosoil.mapping.match import match_bands
-from geosoil.models.card import TrainingCard
-from geosoil.models.contract import PREDICTION, features_of, with_training_range
+from geosoil.models.card import FeatureCard, ModelCard, TargetCard, TrainingCard
+from geosoil.models.contract import PREDICTION, Feature, Target, features_of, with_training_range
 from geosoil.models.display import describe_card, html_table, targets_text
 from geosoil.models.pixel import PixelModel
-from geosoil.models.store import save_model
+from geosoil.models.sklearn_types import STORABLE
+from geosoil.models.state import regressor_of
+from geosoil.models.store import card_of, save_model
 from geosoil.workflows.explain import read_rows, require_pixel_model
 from geosoil.workflows.map import map_covariates, map_cube
 from geosoil.workflows.predict import prepare_table
@@ -31,11 +34,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from geosoil.explain.explanation import Explanation
-    from geosoil.models.card import ModelCard
-    from geosoil.models.contract import Feature, Model, Target
+    from geosoil.models.contract import Model
     from geosoil.workflows.map import MapResult, PathLike
 
-    Features = Sequence[Feature] | xr.DataArray
+    Features = Sequence[Feature | str] | xr.DataArray
+    Targets = Target | Sequence[Target]
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,35 +74,49 @@ class Predictor:
         return cls(source.model, source, source.card.training.n_samples)
 
     @classmethod
-    def of(cls, fitted: Any, *, features: Features, targets: Sequence[Target]) -> Predictor:
-        """Return a predictor of a fitted scikit-learn estimator.
+    def of(cls, fitted: Any, *, features: Features, targets: Targets) -> Predictor:
+        """Return a predictor of any fitted scikit-learn estimator.
 
         Parameters
         ----------
         fitted : estimator
-            Fitted on columns in the order of `features`.
-        features : sequence of Feature, or DataArray of shape (band, y, x)
-            What it reads: features, or a cube or a stack of covariates whose bands were the columns.
-        targets : sequence of Target
-            What it predicts.
+            Fitted on columns in the order of `features`: a regressor, a Pipeline, or a search that refitted its best.
+        features : sequence of Feature or str, or DataArray of shape (band, y, x)
+            What it reads: features, names of covariates, or a cube or a stack of covariates whose bands were the
+            columns.
+        targets : Target or sequence of Target
+            What it predicts, one for each column of its predictions.
+
+        Raises
+        ------
+        EstimatorError
+            If the estimator is not fitted, or was fitted on another number of features.
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import Ridge
+        >>> line = Ridge(alpha=1e-9).fit([[0.0], [1.0]], [5.0, 7.0])
+        >>> Predictor.of(line, features=["twi"], targets=Target("som", "g/kg"))
+        Predictor of som (g/kg) from 1 covariate
         """
-        return cls(PixelModel(fitted, _features(features), tuple(targets)))
+        fitted = getattr(fitted, "best_estimator_", fitted)
+        columns, outputs = _features(features), (targets,) if isinstance(targets, Target) else tuple(targets)
+        _check_fitted(fitted, columns)
+        return cls(PixelModel(fitted, columns, outputs))
 
     @classmethod
-    def fit(
-        cls, pipeline: Any, X: np.ndarray, y: np.ndarray, *, features: Features, targets: Sequence[Target]
-    ) -> Predictor:
+    def fit(cls, pipeline: Any, X: np.ndarray, y: np.ndarray, *, features: Features, targets: Targets) -> Predictor:
         """Fit a scikit-learn estimator to X `(sample, feature)` and y `(sample,)` or `(sample, target)`; see `of`."""
         X = np.asarray(X)
         columns = with_training_range(_features(features), X)
-        return cls(PixelModel(pipeline.fit(X, y), columns, tuple(targets)), None, len(X))
+        return replace(cls.of(pipeline.fit(X, y), features=columns, targets=targets), n_samples=len(X))
 
     def __repr__(self) -> str:
         kind = "covariate" if self.quantity == COVARIATES else "band"
         n_features = len(self.model.features)
         parts = f"Predictor of {targets_text(self.targets)} from {n_features} {kind}{'s' if n_features > 1 else ''}"
         if self.card is not None:
-            parts += f"; model {self.card.name}, {self.n_samples} training samples"
+            parts += f"; model {self.card.name}" + f", {self.n_samples} training samples" * bool(self.n_samples)
         return parts
 
     def _repr_html_(self) -> str:
@@ -199,15 +216,33 @@ class Predictor:
         GeosoilError
             If the input or the output does not fit.
         """
-        if self.source is not None:
-            return self._map(path, self.source, output, options)
-        with TemporaryDirectory() as folder:
-            self.save(Path(folder) / "model")
-            return self._map(path, ModelInput.find(Path(folder) / "model"), output, options)
+        mapper: Any = map_covariates if self.quantity == COVARIATES else map_cube
+        return mapper(path, self._unsaved(options) if self.source is None else self.source, output, **options)
 
-    def _map(self, path: Any, source: ModelInput, output: PathLike | None, options: dict[str, Any]) -> MapResult:
-        mapper = map_covariates if self.quantity == COVARIATES else map_cube
-        return mapper(path, source, output, **options)
+    def _unsaved(self, options: dict[str, Any]) -> UnsavedModel:
+        """Return the model of this process as the mapper takes it."""
+        name = type(regressor_of(getattr(self.model, "estimator", self.model))).__name__.lstrip("_")
+        try:
+            card, arrays = card_of(self.model, name=name, **self._card_options())
+        except EstimatorError as error:
+            wanted = [word for word in ("workers", "cluster") if options.get(word) is not None]
+            wanted += ["mode='resume'"] if options.get("mode") == "resume" else []
+            if wanted:
+                raise EstimatorError(
+                    name,
+                    problem=f"{' and '.join(wanted)} needs a model that can be stored",
+                    expected=STORABLE,
+                    way_out="map it with threads, in one run",
+                ) from error
+            card = ModelCard(
+                name=name,
+                features=[FeatureCard(**vars(feature)) for feature in self.model.training_columns],
+                targets=[TargetCard(**vars(target)) for target in self.model.targets],
+                **self._card_options(),
+            )
+            return UnsavedModel(Path(name), card, self.model)
+        parts = card.model_dump(exclude={"created", "versions"}, mode="json")
+        return UnsavedModel(Path(name), card, self.model, Identity.of(parts, arrays).sha256)
 
     def explain(
         self,
@@ -252,26 +287,63 @@ class Predictor:
 
     def save(self, folder: PathLike) -> None:
         """Write the model to a folder, for `load_model` and `geosoil map`; the folder's name is that of the model."""
-        path, card = Path(os.fspath(folder)), self.card
-        estimator = getattr(self.model, "estimator", None)
-        steps = [type(step).__name__ for _, step in getattr(estimator, "steps", [("", estimator)])]
-        save_model(
-            self.model,
-            path,
-            name=path.name,
-            study="python" if card is None else card.study,
-            preprocessing=steps if card is None else card.preprocessing,
-            training=TrainingCard(n_samples=self.n_samples, recipe_sha256="", table_sha256="")
-            if card is None
-            else card.training,
-            metrics=None if card is None else card.metrics,
-            quantity=self.quantity,
-            grid=None if card is None or card.grid is None else card.grid.pixel(),
-        )
+        path = Path(os.fspath(folder))
+        save_model(self.model, path, name=path.name, **self._card_options())
+
+    def _card_options(self) -> dict[str, Any]:
+        """Return what the card of a model folder states beside the model."""
+        card, estimator = self.card, getattr(self.model, "estimator", None)
+        if card is None:
+            steps = [type(step).__name__ for _, step in getattr(estimator, "steps", [("", estimator)])]
+            training = TrainingCard(n_samples=self.n_samples, recipe_sha256="", table_sha256="")
+            return {"study": "python", "preprocessing": steps, "training": training, "quantity": self.quantity}
+        return {
+            "study": card.study,
+            "preprocessing": card.preprocessing,
+            "training": card.training,
+            "metrics": card.metrics,
+            "quantity": card.quantity,
+            "grid": None if card.grid is None else card.grid.pixel(),
+        }
 
 
 def _features(features: Features) -> tuple[Feature, ...]:
-    return features_of(features) if isinstance(features, xr.DataArray) else tuple(features)
+    if isinstance(features, xr.DataArray):
+        return features_of(features)
+    return tuple(Feature(feature) if isinstance(feature, str) else feature for feature in features)
+
+
+def _check_fitted(estimator: Any, columns: Sequence[Feature]) -> None:
+    """Raise EstimatorError unless an estimator is fitted on as many columns, in their order if both are named."""
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    kind, names = type(estimator).__name__, [column.name for column in columns]
+    try:
+        check_is_fitted(estimator)
+    except (NotFittedError, TypeError) as error:
+        raise EstimatorError(
+            kind,
+            found="no fitted estimator",
+            expected="one whose `fit` was called",
+            way_out="call its `fit`, or use Predictor.fit",
+        ) from error
+    n_fitted = getattr(estimator, "n_features_in_", len(columns))
+    if n_fitted != len(columns):
+        raise EstimatorError(
+            kind,
+            found=f"{len(columns)} features",
+            expected=f"the {n_fitted} that it was fitted on",
+            way_out="select the bands of training, for example by cube.sel(band=[...])",
+        )
+    fitted_names = [str(name) for name in getattr(estimator, "feature_names_in_", names)]
+    if set(fitted_names) == set(names) and fitted_names != names:
+        raise EstimatorError(
+            kind,
+            found=f"features in the order {', '.join(names[:3])}, ...",
+            expected=f"the order of training: {', '.join(fitted_names[:3])}, ...",
+            way_out="name the features in this order",
+        )
 
 
 def _rows(model: Model, samples: pd.DataFrame | np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import json
 import pickle
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -182,11 +183,28 @@ def test_weights_that_link_out_of_the_folder_are_refused(tmp_path):
         load_model(tmp_path / "m")
 
 
+def saved_before(folder):
+    """Write a forest as geosoil did before its trees were arrays: the forest of scikit-learn as a skops file."""
+    from skops import io as skops_io
+
+    model = saved(folder, "forest")
+    forests = {"forest/forest_": model.estimator.steps[1][1].forest_}
+    skops_io.dump(forests, folder / "forest.skops")
+    edit_card(folder, lambda c: c["estimator"]["steps"][1][1]["state"].update(forest_={"forest": "forest/forest_"}))
+    return model, forests
+
+
+def test_a_forest_of_an_earlier_folder_has_the_same_pixels(tmp_path):
+    model, _ = saved_before(tmp_path / "m")
+    block = np.ascontiguousarray(training_rows()[0].T)[:, :, None]
+    np.testing.assert_array_equal(load_model(tmp_path / "m").predict(block), model.predict(block))
+
+
 def test_a_forest_with_a_type_that_is_no_forest_is_refused(tmp_path, monkeypatch):
     from skops import io as skops_io
 
     monkeypatch.chdir(tmp_path)
-    saved(tmp_path / "m", "forest")
+    saved_before(tmp_path / "m")
     skops_io.dump({"forest/forest_": make_pipeline(StandardScaler())}, tmp_path / "m" / "forest.skops")
     with pytest.raises(ModelFileError, match=r"type sklearn\.(pipeline|preprocessing)"):
         load_model(tmp_path / "m")
@@ -196,19 +214,101 @@ def test_a_forest_with_a_type_that_is_no_forest_is_refused(tmp_path, monkeypatch
 def test_a_tree_that_would_read_outside_its_arrays_is_refused(tmp_path, child):
     from skops import io as skops_io
 
-    from geosoil.estimators.forest_files import read_forests
-
-    saved(tmp_path / "m", "forest")
-    path = tmp_path / "m" / "forest.skops"
-    forests = read_forests(path)
+    _, forests = saved_before(tmp_path / "m")
     forest = next(iter(forests.values()))
     tree = forest.estimators_[0].tree_
     state = tree.__getstate__()
     state["nodes"]["left_child"][0] = child
     tree.__setstate__(state)
-    skops_io.dump(forests, path)
+    skops_io.dump(forests, tmp_path / "m" / "forest.skops")
     with pytest.raises(ModelFileError, match="are not connected"):
         load_model(tmp_path / "m")
+
+
+def rewritten(path, change, compression=0):
+    """Write a skops file again with a changed schema."""
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    schema = json.loads(contents["schema.json"])
+    change(schema)
+    contents["schema.json"] = json.dumps(schema).encode()
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+
+
+def trees_of(schema):
+    """The list of trees in the schema of the only forest."""
+    (forest,) = schema["content"].values()
+    return forest["content"]["content"]["estimators_"]["content"]
+
+
+def use_one_array_for_all(schema):
+    for tree in trees_of(schema)[1:]:
+        tree["content"]["content"]["tree_"]["content"]["content"]["nodes"]["file"] = trees_of(schema)[0]["content"][
+            "content"
+        ]["tree_"]["content"]["content"]["nodes"]["file"]
+
+
+@pytest.mark.parametrize(
+    ("change", "compression", "reason"),
+    [
+        (lambda schema: None, 8, "a compressed archive"),
+        (lambda schema: trees_of(schema).extend(trees_of(schema)[:1] * 20_000), 0, "more than .* trees|used twice"),
+        (use_one_array_for_all, 0, "an array that is used twice"),
+        (lambda schema: schema.update(extra=json.loads("[" * 60 + "]" * 60)), 0, "deep"),
+    ],
+)
+def test_a_small_forest_file_cannot_become_a_large_forest(tmp_path, change, compression, reason):
+    saved_before(tmp_path / "m")
+    rewritten(tmp_path / "m" / "forest.skops", change, compression)
+    with pytest.raises(ModelFileError, match=reason):
+        load_model(tmp_path / "m")
+
+
+def test_references_in_references_are_counted_as_often_as_they_are_used():
+    from geosoil.estimators.forest_files import _check_nodes
+
+    node, count = {"__id__": 1}, 1
+    for level in range(2, 30):  # each level holds the one before it twice: 2 ** 30 nodes
+        node = {"__id__": level, "content": [node, {"__id__": level - 1}]}
+        count = 2 * count + 2
+    with pytest.raises(ValueError, match=r"nodes$"):
+        _check_nodes(node, {}, {}, 100)
+    assert _check_nodes({"__id__": 2, "content": [{"__id__": 1}, {"__id__": 1}]}, {}, {}, 100) == 4
+
+
+def nested(depth):
+    """A card of ensembles inside ensembles."""
+
+    def change(card):
+        leaf = {key: card[key] for key in ("kind", "features", "targets", "estimator")}
+        member = leaf
+        for _ in range(depth):
+            member = {"kind": "ensemble", "features": card["features"], "targets": card["targets"],
+                      "members": [member, leaf]}  # fmt: skip
+        card.update(member | {"estimator": {}})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        nested(200),
+        lambda card: card["estimator"].update(steps=card["estimator"]["steps"][1:2] * 5000),
+    ],
+    ids=["200 nested ensembles", "5000 steps"],
+)
+def test_a_card_of_endless_work_is_refused_at_once(tmp_path, change):
+    saved(tmp_path / "m")
+    edit_card(tmp_path / "m", change)
+    start = time.perf_counter()
+    with pytest.raises(ModelFileError):
+        load_model(tmp_path / "m")
+    assert time.perf_counter() - start < 5
 
 
 def test_a_folder_that_is_no_model_says_so(tmp_path):

@@ -32,7 +32,7 @@ def source():
 
 def arrays_of(estimator):
     arrays = {}
-    tree = describe(estimator, arrays, {})
+    tree = describe(estimator, arrays)
     return tree, {name: array.copy() for name, array in arrays.items()}
 
 

@@ -78,7 +78,8 @@ def test_the_bands_of_a_cube_are_the_features(cube):
     )
     assert again.model.features[3].training_high == X[:, 3].max()
     covariates = opened.drop_vars(["wavelength_nm", "fwhm_nm"])
-    assert geosoil.Predictor.of(None, features=covariates, targets=predictor.targets).quantity == "covariates"
+    of_covariates = geosoil.Predictor.of(again.model.estimator, features=covariates, targets=predictor.targets)
+    assert of_covariates.quantity == "covariates"
 
 
 def test_matching_and_mapping_take_a_predictor(cube, tmp_path):
