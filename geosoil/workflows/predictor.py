@@ -188,11 +188,7 @@ class Predictor:
         GeosoilError
             If the table does not fit the model.
         """
-        if self.source is not None:
-            return prepare_table(table, self.source, **options).frame()
-        with TemporaryDirectory() as folder:
-            self.save(Path(folder) / "model")
-            return prepare_table(table, Path(folder) / "model", **options).frame()
+        return prepare_table(table, self._unsaved({}) if self.source is None else self.source, **options).frame()
 
     def map(self, path: PathLike | Sequence[PathLike], output: PathLike | None = None, **options: Any) -> MapResult:
         """Map a cube or covariate rasters to a file, as `geosoil map` does.
