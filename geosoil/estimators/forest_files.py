@@ -1,6 +1,6 @@
 """Read the random forests of earlier model folders, skops files, with an exact list of types and a check of each tree.
 
-skops writes its archives uncompressed, each array once; anything else is a small file that stands for a large one.
+skops writes its archives uncompressed, each array once; anything else is a small file that becomes a large one.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _check_nodes(node: Any, counts: dict[Any, int], files: dict[Any, Any], depth
         if "__loader__" in node and node["__loader__"] not in NODE_KINDS:
             raise ValueError(f"node {node['__loader__']} is not allowed")
         key = node.get("__id__")
-        if key in counts:  # skops takes the first object of this id, whatever stands here
+        if key in counts:  # skops takes the first object of this id, whatever this node holds
             return counts[key]
         if "file" in node and files.setdefault(node["file"], key) != key:
             raise ValueError("an array that is used twice")

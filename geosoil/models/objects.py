@@ -1,6 +1,6 @@
 """Fitted objects of scikit-learn as a tree of JSON and named arrays, and back, by the literal tables of their types.
 
-A value of JSON stands for itself; everything else is an object with one key that names its kind:
+A value of JSON is itself; everything else is an object with one key that names its kind:
 
     {"type": "sklearn.Ridge", "state": {...}}          an object of a class in `CLASSES`
     {"list of": "sklearn...", "common": {}, "each": []} objects of one class, with the values that all of them share
@@ -179,7 +179,7 @@ def class_name(value: Any) -> str | None:
 class Decoder:
     """Build the objects that a tree describes.
 
-    Every array of the file is used once, so that a small file cannot stand for a large model.
+    Every array of the file is used once, so that a small file cannot become a large model.
 
     Parameters
     ----------

@@ -221,12 +221,12 @@ class Predictor:
         try:
             card, arrays = card_of(self.model, name=name, **self._card_options())
         except EstimatorError as error:
-            wanted = [word for word in ("workers", "cluster") if options.get(word) is not None]
-            wanted += ["mode='resume'"] if options.get("mode") == "resume" else []
-            if wanted:
+            needing = [word for word in ("workers", "cluster") if options.get(word) is not None]
+            needing += ["mode='resume'"] if options.get("mode") == "resume" else []
+            if needing:
                 raise EstimatorError(
                     name,
-                    problem=f"{' and '.join(wanted)} needs a model that can be stored",
+                    problem=f"{' and '.join(needing)} needs a model that can be stored",
                     expected=STORABLE,
                     way_out="map it with threads, in one run",
                 ) from error
