@@ -70,6 +70,10 @@ def test_the_result_does_not_depend_on_the_size_of_the_chunks(models, tmp_path, 
     result = predict_table(table, models / "share", tmp_path / "out.parquet", keep=["note"])
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), whole, check_dtype=False)
     assert result.n_rows == 20
+    predict_table(table, models / "share", tmp_path / "out.csv", keep=["note"])
+    written = pd.read_csv(tmp_path / "out.csv", dtype={"sample_id": str})
+    assert written.sample_id.tolist() == whole.sample_id.tolist()
+    np.testing.assert_allclose(written.share_pct, whole.share_pct, rtol=1e-6)
 
 
 def test_absorbance_and_percent_are_converted_and_absorbance_in_disguise_is_refused(models, tmp_path):
