@@ -11,7 +11,7 @@ import click
 # What each verb does; the command itself is `command` in the file of that name.
 VERBS = {
     "demo": "Train and map on the sample data, and compare with the truth.",
-    "init": "Print a commented recipe.",
+    "init": "Fill in a recipe from your files, or print a commented one.",
     "train": "Fit, validate and save the model of a recipe, with a report.",
     "compare": "Compare the models of a recipe on the same test rows.",
     "map": "Map a cube or covariates with a model, as a cloud-optimized GeoTIFF.",

@@ -63,8 +63,17 @@ A recipe is a TOML file that describes a training: where the data are, which pro
 by which model, and how the accuracy is measured. `geosoil train RECIPE.toml` trains and validates the model,
 `geosoil compare RECIPE.toml` compares several models.
 
-`geosoil init NAME` prints a commented recipe to start with. NAME is one of the published methods
-{methods}, or one of the kinds of data {sources}.
+| I have ... | use |
+|---|---|
+| sample points and a cube | `geosoil init cube --cube CUBE.tif --samples POINTS.csv --target SOC --unit %` |
+| spectra with measured properties | `geosoil init spectra LIBRARY.csv --target SOC --group SITE` |
+| spectra, and a cube to map with them | `geosoil init spectra LIBRARY.csv --target SOC --for CUBE.tif` |
+| sample points on covariates | `geosoil init covariates --covariates A.tif B.tif --samples POINTS.gpkg --target ZINC` |
+| profiles on covariates | `geosoil init profiles --covariates A.tif B.tif --profiles HORIZONS.csv --target SOC` |
+| a table whose columns are the features | `geosoil init table TABLE.csv --target CLAY` |
+
+`geosoil init` fills in a recipe from these files. Without files it prints a commented recipe to start with: for the
+kinds of data {sources}, and for the published methods {methods}.
 
 This page lists every key with its type, its default and its meaning. A key without a default can be left out. Paths are
 relative to the recipe. A key that is not listed here is refused, and the message names the nearest known key. The page

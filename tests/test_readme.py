@@ -44,6 +44,14 @@ def test_every_command_of_the_readme_runs(checkout, monkeypatch, geosoil):
     assert {"as.tif", "as.qml", "as.png"} <= {path.name for path in checkout.iterdir()}
 
 
+@pytest.mark.parametrize("line", re.findall(r"`(geosoil init \w+ [^`]+)`", TEXT))
+def test_every_init_command_of_the_tables_has_options_that_exist(line):
+    from geosoil_cli.init import command
+
+    with command.make_context("init", shlex.split(line)[2:]) as context:
+        assert context.params["targets"]
+
+
 def test_every_target_of_make_that_the_readme_names_is_there():
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`?make (\w+)`?", TEXT)) - {"and"} <= targets

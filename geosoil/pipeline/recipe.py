@@ -172,13 +172,18 @@ def read_recipe(path: str | Path) -> LoadedRecipe:
     path = Path(path)
     text, content = _read_toml(path)
     content, notes = translate(path, content)
+    recipe = check_recipe(path, content)
+    return LoadedRecipe(recipe, path, path.resolve().parent, hashlib.sha256(text).hexdigest(), tuple(notes))
+
+
+def check_recipe(path: Path, content: dict[str, Any]) -> Recipe:
+    """Return the recipe of a parsed TOML file; raises RecipeError with the key that is wrong."""
     try:
-        recipe = Recipe.model_validate(content)
+        return Recipe.model_validate(content)
     except ValidationError as error:
         # A misspelt key explains a missing one, so it is reported first.
         errors = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
         raise _recipe_error(path, content, errors[0]) from error
-    return LoadedRecipe(recipe, path, path.resolve().parent, hashlib.sha256(text).hexdigest(), tuple(notes))
 
 
 def recipe_template(name: str) -> str:

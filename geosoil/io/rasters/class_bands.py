@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Unseen = Literal["stop", "nodata"]
 
+_STRIP_PIXELS = 2**22  # read at once to find the codes of a band
 LARGEST_CODE = 2**24  # rasters are float32: larger codes are not exact
 
 
@@ -106,6 +107,38 @@ def _read_codes(path: str) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         problem = getattr(error, "strerror", None) or "not valid UTF-8"
         raise RasterError(path, problem=problem, expected="a table of classes", way_out="check the path") from error
+
+
+def find_codes(band: xr.DataArray, most: int) -> tuple[int, ...] | None:
+    """Return the codes of a band that has few different values, all of them integers; None for any other band.
+
+    Parameters
+    ----------
+    band : xarray.DataArray
+        `(y, x)` raster; it is read in strips of rows, until there are too many values.
+    most : int
+        The largest number of codes.
+
+    Returns
+    -------
+    tuple of int or None
+
+    Examples
+    --------
+    >>> find_codes(xr.DataArray([[1.0, 2.0, np.nan], [7.0, 1.0, 2.0]], dims=("y", "x")), 9)
+    (1, 2, 7)
+    >>> find_codes(xr.DataArray([[1.0, 2.5]], dims=("y", "x")), 9) is None
+    True
+    """
+    codes: set[float] = set()
+    strip = max(1, _STRIP_PIXELS // band.sizes["x"])
+    for row in range(0, band.sizes["y"], strip):
+        values = np.unique(band[row : row + strip].values)
+        values = values[np.isfinite(values)]
+        codes.update(values.tolist())
+        if len(codes) > most or (np.mod(values, 1) != 0).any() or (np.abs(values) > LARGEST_CODE).any():
+            return None
+    return tuple(sorted(int(code) for code in codes))
 
 
 def one_hot(

@@ -111,7 +111,7 @@ def open_stack(
     chunks = opened[0].encoding["preferred_chunks"]
     first = 0
     for path, raster, file_names in zip(paths, opened, bands, strict=True):
-        painted = _has_colour_table(path, len(file_names))
+        painted = has_colour_table(path, len(file_names))
         if same_grid(grid, Grid.of(raster)):
             groups = [(np.arange(len(file_names)), raster)]
         else:
@@ -306,7 +306,7 @@ def _band_names(
     return bands, notes
 
 
-def _has_colour_table(path: PathLike, count: int) -> np.ndarray:
+def has_colour_table(path: PathLike, count: int) -> np.ndarray:
     """Return a mask `(count,)` of the bands with a colour table."""
     name = absolute_path(path)
     with dataset(name, file_stamp(name)) as source:

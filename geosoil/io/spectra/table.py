@@ -206,7 +206,7 @@ def _nm_per_unit(path: Path, bands: BandColumns) -> float | None:
 def id_keys(path: Path, frame: pd.DataFrame, id_column: str | Sequence[str] | None) -> list[str]:
     """Return the columns of ids, none if the rows are numbered; raises SamplesError if one is missing."""
     keys = [id_column] if isinstance(id_column, str) else list(id_column or ())
-    keys = keys or [name for name in ID_COLUMNS if name in frame][:1]
+    keys = [] if id_column == "" else keys or [name for name in ID_COLUMNS if name in frame][:1]
     missing = [key for key in keys if key not in frame]
     if missing:
         columns = ", ".join([str(name) for name in frame if not PLAIN.fullmatch(str(name))][:5])

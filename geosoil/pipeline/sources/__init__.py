@@ -1,26 +1,30 @@
 """Where training rows come from: one table, one file for each kind of source.
 
-A source is a schema of the recipe's section `[data]` and a function `read(loaded) -> TrainingRows`. The schema's `kind`
-is a Literal of the source's name in `SOURCES`.
+A source is a schema of the recipe's section `[data]`, a function `read(loaded) -> TrainingRows`, and a function
+`draft(files, targets, given) -> Draft` that fills in the section from files. The schema's `kind` is a Literal of the
+source's name in `SOURCES`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geosoil.pipeline.sources.schemas import CovariateData, CubeData, ProfileData, SpectraData, TableData
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from geosoil.pipeline.part import Part
     from geosoil.pipeline.recipe import LoadedRecipe
     from geosoil.pipeline.rows import TrainingRows
+    from geosoil.pipeline.sources.draft import Draft, Files
 
 
 @dataclass(frozen=True)
 class Source:
-    """A kind of source: its title, the schema of `[data]`, and the module whose `read` makes the rows."""
+    """A kind of source: its title, the schema of `[data]`, and the module with its `read` and `draft`."""
 
     title: str
     schema: type[Part]
@@ -46,3 +50,25 @@ def read_rows(loaded: LoadedRecipe) -> TrainingRows:
     """
     rows: TrainingRows = import_module(SOURCES[loaded.recipe.data.kind].module).read(loaded)
     return rows
+
+
+def draft_data(kind: str, files: Files, targets: Sequence[str], given: dict[str, Any]) -> Draft:
+    """Fill in the section `[data]` of a new recipe from files.
+
+    Parameters
+    ----------
+    kind : str
+        One of `SOURCES`.
+    files : Files
+    targets : sequence of str
+        Columns that are predicted.
+    given : dict
+        Keys of the section that the user chose.
+
+    Raises
+    ------
+    GeosoilError
+        If a file cannot be read, or something cannot be decided from it; the message names the option that decides.
+    """
+    made: Draft = import_module(SOURCES[kind].module).draft(files, targets, given)
+    return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from glob import escape, glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,22 +10,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.errors import RecipeError
+from geosoil.io.rasters.class_bands import find_codes
 from geosoil.io.rasters.reader import open_raster
-from geosoil.io.rasters.stack import open_stack
+from geosoil.io.rasters.stack import describe_grid, has_colour_table, open_stack
+from geosoil.io.tables.columns import words_of
 from geosoil.io.tables.polygons import POLYGON_ENDINGS, read_polygons
 from geosoil.models.contract import Feature
+from geosoil.pipeline.sources.draft import Draft, Files, begin_draft
 from geosoil.pipeline.sources.samples import check_count, make_rows, read_samples
 from geosoil.raster.grid import Grid
 from geosoil.samples.extract import sample_raster
 from geosoil.samples.patches import extract_patches
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import geopandas as gpd
     import xarray as xr
 
     from geosoil.pipeline.recipe import LoadedRecipe
     from geosoil.pipeline.rows import TrainingRows
     from geosoil.pipeline.sources.samples import Samples
+
+MOST_CLASSES, MOST_PAINTED_CLASSES = 12, 255  # of a class band without and with a colour table
+# Words of quantities, whose bands can have few whole numbers and hold no classes.
+QUANTITY_WORDS = re.compile(
+    "elev(ation)?|d[est]m|height|altitude|slope|aspect|twi|ndvi|temp(erature)?|rain|precipitation|dist(ance)?|depth|ph|"
+    "clay|sand|silt|curvature|count|age|year"
+)
 
 
 def read(loaded: LoadedRecipe) -> TrainingRows:
@@ -120,3 +133,43 @@ def _zones_of_polygons(path: str, column: str | None, layer: str | None, points:
     joined = gpd.sjoin(points[["geometry"]], zones, how="left")
     joined = joined[~joined.index.duplicated()]  # a point on a border takes the first zone
     return joined.loc[points.index, "zone"].fillna("outside").astype(str).to_numpy()
+
+
+def draft(files: Files, targets: Sequence[str], given: dict[str, Any]) -> Draft:
+    """Draft the section `[data]` for sample points on covariates: class bands, columns and CRS.
+
+    Raises
+    ------
+    GeosoilError
+        If a file cannot be read, or something cannot be decided from it.
+    """
+    made = begin_draft("covariates", files.samples, targets, given)
+    stack = draft_covariates(made, files)
+    made.set("samples", files.relative(files.samples), f"{len(made.table)} rows")
+    made.set_labels()
+    made.set_places_on(stack, files.samples)
+    return made
+
+
+def draft_covariates(made: Draft, files: Files) -> xr.DataArray:
+    """Set the covariates of a draft and their class bands, and return them as one raster."""
+    paths = list(files.covariates)
+    stack = open_stack(paths, like=made.given.get("like"))
+    names = [str(name) for name in stack["band"].values]
+    grid = f"{len(names)} bands, {describe_grid(Grid.of(stack))}"
+    made.set("covariates", [files.relative(path) for path in paths], grid)
+    if "like" in made.given:
+        made.values["like"] = files.relative(made.given["like"])
+    rasters = [open_raster(path) for path in paths]
+    bands = [(path, raster, place) for path, raster in zip(paths, rasters, strict=True) for place in range(len(raster))]
+    painted = {path: has_colour_table(path, len(raster)) for path, raster in zip(paths, rasters, strict=True)}
+    classes = {}
+    for name, (path, raster, place) in zip(names, bands, strict=True):
+        is_quantity = any(map(QUANTITY_WORDS.fullmatch, words_of(name)))
+        most = MOST_PAINTED_CLASSES if painted[path][place] else 0 if is_quantity else MOST_CLASSES
+        codes = find_codes(raster[place], most) if most else None
+        if codes is not None and len(codes) > 2:
+            classes[name] = list(codes)
+    if classes or "classes" in made.given:
+        made.set("classes", classes, "few whole numbers, taken for codes of classes; remove a band that has quantities")
+    return stack

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geosoil.errors import SamplesError, UnitsError
+from geosoil.io.rasters.stack import describe_grid
 from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE, read_spectra
 from geosoil.io.tables.reader import list_ids
 from geosoil.mapping.inputs import CubeInput
 from geosoil.models.contract import features_of
+from geosoil.pipeline.sources.draft import Draft, Files, begin_draft, points_of
 from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples
+from geosoil.raster.grid import Grid
 from geosoil.samples.extract import sample_raster
+from geosoil.sensors import SENSORS
 from geosoil.spectra.resample import resampling_matrix
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
 
     from geosoil.pipeline.recipe import LoadedRecipe
     from geosoil.pipeline.rows import TrainingRows
+
+LARGEST_DARK_SHARE = 0.05  # of values of zero or less in a band that a new recipe uses, or in a spectrum of soil
+LEAST_SPECTRAL_BANDS = 50  # from which a new recipe corrects scatter
 
 
 def read(loaded: LoadedRecipe) -> TrainingRows:
@@ -151,3 +160,86 @@ def _usable_bands(
             way_out="look at the points on the image, or set on_missing = 'drop' in [data]",
         )
     return np.asarray(kept)
+
+
+def draft(files: Files, targets: Sequence[str], given: dict[str, Any]) -> Draft:
+    """Draft the section `[data]` for sample points on a cube: scale, bad bands, columns and CRS.
+
+    Raises
+    ------
+    GeosoilError
+        If a file cannot be read, or something cannot be decided from it.
+    """
+    options = {key: given[key] for key in ("scale", "offset", "nodata") if key in given}
+    cube = CubeInput(files.cube, band_table=given.get("bands"), drop_nm=None, **options).raster
+    nm = cube["wavelength_nm"].values
+    made = begin_draft("cube", files.samples, targets, given)
+    described = f"{len(nm)} bands, {nm.min():.0f} to {nm.max():.0f} nm, {describe_grid(Grid.of(cube))}"
+    made.set("cube", files.relative(files.cube), described)
+    made.set("samples", files.relative(files.samples), f"{len(made.table)} rows")
+    if "bands" in given:
+        made.values["bands"] = files.relative(given["bands"])
+    made.set_labels()
+    made.set_places_on(cube, files.samples)
+    made.set_given("scale", "offset", "nodata")
+    pixels = sample_raster(cube, points_of(made), sample_id="row", on_missing="drop")
+    values, nm = pixels.values, cube.sel(band=pixels.bands)["wavelength_nm"].values
+    typical = float(np.nanmedian(values))
+    if typical > LARGEST_MEDIAN_REFLECTANCE and "scale" not in given:
+        scale = _obvious_scale(files.cube, values, nm)
+        made.set("scale", scale, f"values are around {typical:.4g}: reflectance = value * scale")
+        values = values * scale
+    low = values <= 0
+    is_dark = low.mean(axis=1) > LARGEST_DARK_SHARE
+    bad = low[~is_dark].mean(axis=0) > LARGEST_DARK_SHARE if not is_dark.all() else np.zeros(len(nm), bool)
+    if is_dark.any():
+        made.remarks.append(
+            f"{is_dark.sum()} samples reflect nothing in more than 5 % of the bands, as water or shadow does; look at "
+            "them on the image"
+        )
+    if bad.any():
+        sensor = next((sensor for sensor in SENSORS.values() if sensor.name == cube.attrs.get("sensor")), None)
+        windows = [*(map(list, sensor.bad_nm) if sensor else ()), *_windows(nm, bad)]
+        made.set("drop_nm", windows, f"{bad.sum()} bands of zero or less at more than 5 % of the samples")
+    made.preprocessing = spectral_steps(len(nm), has_dark_values=bool(low[:, ~bad].any()))
+    return made
+
+
+def spectral_steps(n_bands: int, *, has_dark_values: bool = False) -> tuple[str, ...]:
+    """Return preprocessing steps for spectra; a value of zero or less has no absorbance.
+
+    >>> spectral_steps(200), spectral_steps(200, has_dark_values=True), spectral_steps(10)
+    (('absorbance', 'snv'), ('snv',), ())
+    """
+    if n_bands < LEAST_SPECTRAL_BANDS:
+        return ()
+    return ("snv",) if has_dark_values else ("absorbance", "snv")
+
+
+def _obvious_scale(path: str, values: np.ndarray, nm: np.ndarray) -> float:
+    """Return 0.0001 or 0.01 for reflectance x 10000 or percent; raises UnitsError for what may be radiance."""
+    typical, bands = float(np.nanmedian(values)), np.nanmedian(values, axis=0)
+    visible, infrared = bands[(nm >= 450) & (nm <= 650)], bands[(nm >= 2000) & (nm <= 2350)]
+    is_compared = bool(visible.size and infrared.size)
+    is_radiance = is_compared and float(np.median(visible)) > 3 * float(np.median(infrared))
+    scale = 0.01 if typical < 100 else 0.0001
+    if is_radiance or typical > 12_000 or (scale == 0.01 and not is_compared):
+        raise UnitsError(
+            path,
+            found=f"values around {typical:.4g} at the samples{', which decrease like sunlight' * is_radiance}",
+            expected="surface reflectance",
+            way_out="if it is reflectance, give its factor: --scale 0.0001 for reflectance x 10000, --scale 0.01 for "
+            "percent",
+        )
+    return scale
+
+
+def _windows(nm: np.ndarray, bad: np.ndarray) -> list[list[float]]:
+    """Return a window in nm around each run of bad bands."""
+    order = np.argsort(nm, kind="stable")
+    runs = np.split(order, np.flatnonzero(np.diff(bad[order].astype(int))) + 1)
+    return [
+        [float(np.floor(nm[run[0]] * 10 - 1) / 10), float(np.ceil(nm[run[-1]] * 10 + 1) / 10)]
+        for run in runs
+        if bad[run[0]]
+    ]

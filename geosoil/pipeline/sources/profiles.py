@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geosoil.errors import SamplesError
+from geosoil.io.tables.columns import recognise_columns, words_of
 from geosoil.io.tables.reader import read_ids, read_numbers, read_table, read_unique_ids, require_column
 from geosoil.io.tables.reader import read_samples as read_points_table
-from geosoil.pipeline.sources.covariates import at_covariates
+from geosoil.pipeline.sources.covariates import at_covariates, draft_covariates
+from geosoil.pipeline.sources.draft import Draft, Files, draft_of_table
 from geosoil.pipeline.sources.samples import Samples, check_positive, make_rows, read_labels
 from geosoil.samples.depths import harmonise, layer_columns, read_horizons
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import geopandas as gpd
+    import pandas as pd
 
     from geosoil.pipeline.part import TargetProperty
     from geosoil.pipeline.recipe import LoadedRecipe
     from geosoil.pipeline.rows import TrainingRows
 
+LAYERS_CM = (0, 5, 15, 30, 60, 100, 200)
+# Names of the columns of depths, without separators and unit.
+TOPS = re.compile("top|topdepth|upper|upperdepth|depthfrom|from|hzdept|depthtop|horizontop|udi|uhdi|oben")
+BOTTOMS = re.compile("bottom|bottomdepth|lower|lowerdepth|depthto|to|hzdepb|depthbottom|horizonbottom|ldi|lhdi|unten")
 FEWEST_OF_A_LAYER = 20  # values; half of them, in a training fold, are what a network needs
 
 
@@ -174,3 +184,81 @@ def _require_layers(path: Path, column: str, columns: list[str], layers: tuple[t
             expected=", ".join(layer_name(layer) for layer in layers),
             way_out="set data.layers_cm, or run `geosoil depths` with these layers",
         )
+
+
+def draft(files: Files, targets: Sequence[str], given: dict[str, Any]) -> Draft:
+    """Draft the section `[data]` for profiles on covariates: horizons or layers, their columns, class bands and CRS.
+
+    Raises
+    ------
+    GeosoilError
+        If a file cannot be read, or something cannot be decided from it.
+    """
+    path = files.table
+    table = read_table(Path(path), given.get("layer"), given.get("decimal")).reset_index(drop=True)
+    top, bottom = (
+        _depth_column(table, given.get(key), names) for key, names in (("top_cm", TOPS), ("bottom_cm", BOTTOMS))
+    )
+    if top is None or bottom is None:
+        return _draft_sites(files, table, targets, given)
+    made = draft_of_table("profiles", path, table.drop(columns=[top, bottom]), targets, given)
+    profile = given.get("sample_id") or made.columns.group
+    if profile is None:
+        raise SamplesError(
+            path,
+            problem=f"no column of profiles (columns: {', '.join(map(str, table.columns[:12]))})",
+            expected="the name of the profile in each row of a horizon",
+            way_out="name the column with --id",
+        )
+    require_column(Path(path), table, profile)
+    made.table = made.table.drop_duplicates(profile).reset_index(drop=True)
+    made.columns = recognise_columns(made.table.drop(columns=[*targets]))
+    stack = draft_covariates(made, files)
+    made.set("horizons", files.relative(path), f"{len(table)} horizons of {len(made.table)} profiles")
+    made.set_given("layer", "decimal")
+    made.set("sample_id", profile)
+    made.set("top_cm", top)
+    made.set("bottom_cm", bottom)
+    _set_group(made, profile)
+    made.set_places_on(stack, path)
+    made.set("layers_cm", list(LAYERS_CM), "limits of the layers in cm")
+    return made
+
+
+def _draft_sites(files: Files, table: pd.DataFrame, targets: Sequence[str], given: dict[str, Any]) -> Draft:
+    """Draft the section `[data]` for depth layers, as `geosoil depths` writes them."""
+    names = [str(name) for name in table.columns]
+    bases = dict.fromkeys(match[1] for match in map(re.compile(r"(.+?)_[\d.]+_[\d.]+").fullmatch, names) if match)
+    layers = {base: layer_columns(names, base) for base in bases}
+    layers = {base: found for base, found in layers.items() if found}
+    if not layers or not set(targets) <= set(layers):
+        raise SamplesError(
+            files.table,
+            problem=f"no columns of depths, and no layers of {', '.join(targets) or 'a property'} (columns: "
+            f"{', '.join(names[:12])})",
+            expected="columns of the upper and the lower depth, or of layers such as soc_0_5",
+            way_out="name the columns of depths with --top and --bottom",
+        )
+    values = table.rename(columns={layers[target][0][0]: target for target in targets})
+    made = draft_of_table("profiles", files.table, values, targets, given)
+    stack = draft_covariates(made, files)
+    made.set("sites", files.relative(files.table), f"{len(table)} profiles")
+    made.set_given("layer", "decimal")
+    made.set("sample_id", made.columns.sample_id or "")
+    _set_group(made, made.values["sample_id"])
+    made.set_places_on(stack, files.table)
+    limits = layers[targets[0]]
+    made.set("layers_cm", [limits[0][1], *(bottom for _, _, bottom in limits)], "limits of the layers in cm")
+    return made
+
+
+def _set_group(made: Draft, profile: str) -> None:
+    group = made.given.get("group", made.columns.group)
+    if group is not None and group != profile:
+        made.set("group", group, f"{made.table[group].nunique()} groups, whose profiles are tested together")
+
+
+def _depth_column(table: pd.DataFrame, chosen: str | None, names: re.Pattern[str]) -> str | None:
+    """Return the column of a depth, by its name."""
+    found = (str(name) for name in table.columns if names.fullmatch("".join(words_of(str(name))).removesuffix("cm")))
+    return chosen or next(found, None)

@@ -132,8 +132,11 @@ def read_samples(
     if len(table) < 2:
         raise SamplesError(path, found=f"{len(table)} rows", expected="at least 2", way_out="add samples")
     sample_id = data.sample_id
-    require_column(path, table, sample_id)
-    ids = read_unique_ids(path, table[sample_id])
+    if sample_id:
+        require_column(path, table, sample_id)
+        ids = read_unique_ids(path, table[sample_id])
+    else:
+        ids = np.array([str(row) for row in range(1, len(table) + 1)], dtype=object)
     if labels is not None:
         for name in labels.columns.difference(table.columns):
             table[name] = labels[name].reindex(ids).to_numpy()

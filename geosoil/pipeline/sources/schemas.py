@@ -13,7 +13,9 @@ from geosoil.pipeline.part import Name, Part, Property, Window
 class _Data(Part):
     """The keys that every source has."""
 
-    sample_id: str = Field("sample_id", description="Column with a different name for each sample.")
+    sample_id: str = Field(
+        "sample_id", description='Column with a different name for each sample; "" numbers the rows.'
+    )
     x: str | None = Field(None, description="Column of the x coordinates, for a table without geometry.")
     y: str | None = Field(None, description="Column of the y coordinates, for a table without geometry.")
     crs: str | None = Field(None, description="CRS of x and y, such as EPSG:4326.")
@@ -112,13 +114,19 @@ class SpectraData(_Data):
     kind: Literal["spectra"] = Field(description="Kind of the source.")
     sample_id: str = Field(
         "sample_id",
-        description="Column with a different name for each sample; a table of spectra may also name it id.",
+        description='Column with a different name for each sample, by default also id; "" numbers the rows.',
     )
     spectra: str = Field(description="Table of spectra, with the target among its columns unless samples is given.")
     samples: str | None = Field(None, description="Another table with the target and the places of the samples.")
     wavelength_unit: Literal["nm", "um", "cm-1"] | None = Field(
         None,
         description="Unit of the wavelengths, or wavenumbers in 1/cm; the default is what the file states, else nm.",
+    )
+    scale: float | None = Field(
+        None, gt=0, description="Factor that converts the values to reflectance, such as 0.01 for percent."
+    )
+    quantity: Literal["reflectance", "absorbance"] | None = Field(
+        None, description="What the values are; by default as the file states, else reflectance."
     )
     library: str | None = Field(None, description="Spectral library with the target or the auxiliary property.")
     library_id: str | None = Field(

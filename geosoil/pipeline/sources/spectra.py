@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.errors import SamplesError, WavelengthError
+from geosoil.errors import SamplesError, UnitsError, WavelengthError
 from geosoil.estimators.base import FEWEST_SAMPLES
 from geosoil.io.rasters.wavelengths import read_band_table
-from geosoil.io.spectra.reader import read_spectra
-from geosoil.io.tables.reader import list_ids
+from geosoil.io.spectra.reader import ASD_ENDING, read_spectra
+from geosoil.io.spectra.table import ID_COLUMNS
+from geosoil.io.tables.reader import list_ids, read_table
 from geosoil.models.contract import Feature
+from geosoil.pipeline.sources.cube import spectral_steps
+from geosoil.pipeline.sources.draft import Draft, Files, draft_of_table
 from geosoil.pipeline.sources.library import read_library
 from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples, samples_of_table
 from geosoil.samples.libraries import common_grid
@@ -22,6 +25,8 @@ from geosoil.sensors.cube import open_cube
 from geosoil.spectra.resample import resampling_matrix
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from geosoil.io.spectra.reader import Spectra
     from geosoil.pipeline.recipe import LoadedRecipe
     from geosoil.pipeline.rows import TrainingRows
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     Sensor = tuple[np.ndarray, np.ndarray | None]  # centres and widths of its bands in nm
 
 LEAST_BANDS = 10
+PLAUSIBLE_MEDIAN = 0.03  # of the reflectance of soil; scaled values below it have another scale
 
 
 def read(loaded: LoadedRecipe) -> TrainingRows:
@@ -46,6 +52,8 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
     spectra = read_spectra(
         loaded.path(data.spectra),
         id_column=id_column,
+        quantity=data.quantity,
+        scale=data.scale,
         wavelength_unit=data.wavelength_unit,
         decimal=data.decimal,
         layer=None if data.samples else data.layer,
@@ -93,7 +101,11 @@ def _samples_with_spectra(loaded: LoadedRecipe, spectra: Spectra, notes: list[st
     else:
         labels = [name for name in (data.group, data.folds) if name in spectra.table.columns]
         samples = read_samples(
-            loaded, data.samples, with_auxiliary=in_samples, labels=spectra.table.set_index(spectra_ids)[labels]
+            loaded,
+            data.samples,
+            with_places=False,
+            with_auxiliary=in_samples,
+            labels=spectra.table.set_index(spectra_ids)[labels],
         )
         absent = np.array([name not in row for name in samples.ids])
         if absent.any():
@@ -153,3 +165,99 @@ def _resample(sensor: Sensor, spectra: Spectra, notes: list[str]) -> Spectra:
 def _features(sensor: Sensor | None, nm: np.ndarray) -> list[Feature]:
     fwhm = dict(zip(sensor[0], sensor[1], strict=True)) if sensor is not None and sensor[1] is not None else {}
     return [Feature(f"{band:g} nm", float(band), float(fwhm[band]) if band in fwhm else None) for band in nm]
+
+
+def draft(files: Files, targets: Sequence[str], given: dict[str, Any]) -> Draft:
+    """Draft the section `[data]` for a table of spectra: scale, quantity, columns and places.
+
+    Raises
+    ------
+    GeosoilError
+        If a file cannot be read, or something cannot be decided from it.
+    """
+    spectra, scale = _read_unscaled(files, given)
+    path = files.samples or files.table
+    table = (
+        read_table(Path(path), given.get("layer"), given.get("decimal")).reset_index(drop=True)
+        if files.samples
+        else spectra.table
+    )
+    made = draft_of_table("spectra", path, table, targets, given)
+    n, nm = len(spectra.values), spectra.wavelength_nm
+    made.set("spectra", files.relative(files.table), f"{n} spectra, {len(nm)} bands, {nm[0]:g} to {nm[-1]:g} nm")
+    if files.samples:
+        made.set("samples", files.relative(files.samples), f"{len(table)} rows with the target")
+        made.set("sample_id", _common_id(spectra, table, path, files))
+    elif made.columns.sample_id is not None or set(ID_COLUMNS) & set(table.columns) or "sample_id" in given:
+        made.set("sample_id", made.columns.sample_id or "", "" if made.columns.sample_id else "rows are numbered")
+    made.set_given("wavelength_unit")
+    made.set_labels(ids=False)
+    made.set_places(path)
+    if scale is not None:
+        made.set("scale", scale, f"values are around {np.nanmedian(spectra.values) / scale:.4g}")
+    if "quantity" in given or (spectra.quantity == "reflectance" and _is_like_absorbance(spectra)):
+        made.set("quantity", "absorbance", "by the shape of the spectra: log10(1/R) is high where soil is dark")
+    for key, path in (("cube", files.cube), ("bands", given.get("bands", ""))):
+        if path:
+            made.values[key] = files.relative(path)
+            made.reasons[key] = "spectra are resampled to its bands" if key == "cube" else ""
+    made.preprocessing = spectral_steps(len(nm))
+    return made
+
+
+def _read_unscaled(files: Files, given: dict[str, Any]) -> tuple[Spectra, float | None]:
+    """Return spectra with all other columns, and the scale that makes them reflectance, if it is not given."""
+    path = files.table
+    options: dict[str, Any] = {key: given.get(key) for key in ("quantity", "scale")}
+    reading: dict[str, Any] = {key: given[key] for key in ("wavelength_unit", "decimal") if key in given}
+    if not files.samples:
+        reading["layer"] = given.get("layer")
+    try:
+        return read_spectra(path, id_column="", **options, **reading), None
+    except UnitsError as error:
+        if any(value is not None for value in options.values()):
+            raise
+        for scale in (0.01, 0.0001):
+            try:
+                spectra = read_spectra(path, id_column="", scale=scale, **reading)
+            except UnitsError:
+                continue
+            if np.nanmedian(spectra.values) >= PLAUSIBLE_MEDIAN:
+                return spectra, scale
+        raise UnitsError(
+            path,
+            problem=str(error).split(": ", 1)[-1].split(";")[0],
+            expected="reflectance as a fraction, 0 to 1",
+            way_out="give --scale 0.01 for percent, --scale 0.0001 for reflectance x 10000, or --quantity absorbance",
+        ) from error
+
+
+def _is_like_absorbance(spectra: Spectra) -> bool:
+    """Return whether spectra decrease from blue to near infrared and rise at 1930 nm, where water absorbs."""
+    nm, mean = spectra.wavelength_nm, np.nanmean(spectra.values, axis=0)
+    signs = []
+    for low, high in (((450, 550), (800, 900)), ((1780, 1850), (1915, 1945))):
+        first, second = (mean[(nm >= start) & (nm <= end)] for start, end in (low, high))
+        if first.size and second.size:
+            signs.append(bool(first.mean() > second.mean()) == (low[0] < 1000))
+    return bool(signs) and all(signs)
+
+
+def _common_id(spectra: Spectra, table: Any, path: str, files: Files) -> str:
+    """Return the column of a table of samples that names most of the spectra."""
+    source = Path(files.table)
+    is_named = source.is_dir() or source.suffix.lower() in (ASD_ENDING, ".sli", ".hdr")
+    counts = {}
+    for name in map(str, table.columns):
+        if is_named or name in spectra.table:
+            names = spectra.ids if is_named else spectra.table[name].astype(str).str.strip().tolist()
+            counts[name] = len(set(names) & set(table[name].astype(str).str.strip()))
+    best = max(counts, key=lambda name: counts[name], default="")
+    if not best or not counts[best]:
+        raise SamplesError(
+            path,
+            problem=f"the spectra of {source.name}, such as {list_ids(spectra.ids[:3])}, are in none of the columns",
+            expected="a column with the names of the spectra",
+            way_out="rename or add it, or name it with --id",
+        )
+    return best
