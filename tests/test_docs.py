@@ -85,3 +85,14 @@ def test_every_file_that_a_page_names_exists(page):
         assert (page.parent / target).exists(), target
     for path in re.findall(r"\b((?:benchmarks|geosoil|docs|sample_data)/[\w/]+\.\w+)", text):
         assert (ROOT / path).exists(), path
+
+
+def test_the_examples_of_models_of_ones_own_run(tmp_path, monkeypatch, capsys):
+    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "own_models.md").read_text("utf-8"), re.DOTALL)
+    for block in blocks:
+        exec(compile(block, "own_models.md", "exec"), {})
+    mean, name = capsys.readouterr().out.split()
+    assert 20 < float(mean) < 30
+    assert name == "clay"
