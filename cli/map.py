@@ -101,6 +101,8 @@ def _map_one(
     result = prepared.write(RunOptions(**running), progress)
     for note in result.notes:
         progress.say(note, result=True)
+    for warning in result.warnings:
+        progress.say(f"warning: {warning}")
     progress.say(result.summary(), result=True)
     return result.unread
 

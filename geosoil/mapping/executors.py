@@ -55,7 +55,7 @@ class BlockTask:
                 raise
             return self.store.write(place, np.full(self.blocks.shape(*place), np.nan, np.float32), str(error))
         with gate or nullcontext():
-            clipped = np.zeros((len(self.blocks.names), 3), np.int64)
+            clipped = np.zeros((len(self.blocks.names), 5), np.int64)
             result = self.blocks.apply(values, *place, clipped=clipped)
         del values
         return self.store.write(place, result, clipped=clipped.tolist())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.io.rasters.stack import join_bands
+from geosoil.mapping.value_checks import background_pixels
 from geosoil.models.contract import PREDICTION, clip_to_range, model_of, select_outputs
 from geosoil.raster.blocks import Blocks, choose_block, cut_blocks, lazy_raster
 from geosoil.raster.grid import Grid
@@ -93,7 +94,10 @@ def map_model(
     mask: xr.DataArray | None = None,
     block: int | None = None,
 ) -> xr.DataArray:
-    """Map a model over a raster, lazily.
+    """Map a model over a raster as it is, lazily, without any check of wavelengths, units or scale.
+
+    `Predictor.predict` and `map_cube` check them first and refuse, for example, digital numbers. Here the bands are
+    taken in the given order, or by the names of the features, and their values as they are.
 
     Parameters
     ----------
@@ -113,7 +117,8 @@ def map_model(
     Returns
     -------
     DataArray of shape (output, y, x)
-        float32 on the grid of the raster; NaN where a band that is read has no data. The name and the unit of
+        float32 on the grid of the raster; NaN where a band that is read has no data, and in a cube where all bands have
+        one value, as undeclared background has. The name and the unit of
         the array are those of the output; outputs of different units have theirs in the coordinate `units` of `band`.
 
     Raises
@@ -157,7 +162,9 @@ def prepare_map(
         Grid.of(mask).require_same(Grid.of(raster), where=mask.attrs.get("source", "mask"), than="the cube")
         source = join_bands([source, mask.isel(band=[0])])
     selected = select_outputs(model, outputs)
-    return MapJob(source, PredictBlock(model, len(names), selected, bare_soil, places, masked=mask is not None))
+    of_cube = "wavelength_nm" in raster.coords
+    predict = PredictBlock(model, len(names), selected, bare_soil, places, masked=mask is not None, of_cube=of_cube)
+    return MapJob(source, predict)
 
 
 @dataclass(frozen=True)
@@ -170,16 +177,19 @@ class PredictBlock:
     bare_soil: BareSoil | None = None
     bare_soil_bands: tuple[int, ...] = ()
     masked: bool = False  # by the last band
+    of_cube: bool = False  # pixels with one value in all bands are background
 
     def __call__(self, block: Block, clipped: np.ndarray | None = None) -> Block:
         """Return the outputs of a block within their valid ranges.
 
-        Added to `clipped`, shape (output, 3), if it is given: the numbers of pixels below and above the valid range,
-        and of those that have data in all bands and still no value.
+        Added to `clipped`, shape (output, 5), if it is given: the numbers of pixels below and above the valid range,
+        of those that have data in all bands and still no value, of undeclared background, and of those with a value.
         """
         halo = self.model.halo
         inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]
         left_out = self.left_out(inner)
+        background = self.background(inner) & ~left_out
+        left_out |= background
         features = block[: self.n_features]
         if not halo:  # a pixel that is left out never reaches the model; with a halo it is context of others
             features[:1, left_out] = np.nan
@@ -190,6 +200,8 @@ class PredictBlock:
             clipped[:, :2] += counts
             if not halo:
                 clipped[:, 2] += _count_without_value(predicted, features)
+            clipped[:, 3] += np.count_nonzero(background)
+            clipped[:, 4] += np.count_nonzero(np.isfinite(predicted), axis=(1, 2))
         return predicted
 
     def left_out(self, block: Block) -> np.ndarray:
@@ -200,6 +212,12 @@ class PredictBlock:
         if self.masked:
             left_out |= np.nan_to_num(block[-1]) == 0
         return left_out
+
+    def background(self, block: Block) -> np.ndarray:
+        """Return which pixels `(y, x)` of a block without halo are background that no header declares."""
+        if not self.of_cube:
+            return np.zeros(block.shape[1:], bool)
+        return background_pixels(block[: self.n_features])
 
 
 def _count_without_value(predicted: Block, features: Block) -> np.ndarray:

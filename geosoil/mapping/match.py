@@ -9,6 +9,7 @@ import numpy as np
 
 from geosoil.errors import GridError, UnitsError, WavelengthError
 from geosoil.mapping.probe import probe_values
+from geosoil.mapping.value_checks import background_pixels
 from geosoil.models.contract import Feature, model_of
 from geosoil.spectra.resample import resampling_matrix
 
@@ -224,6 +225,7 @@ def check_units(match: Match, cube: xr.DataArray) -> None:
         return
     used = cube.sel(band=list(match.bands))
     values = probe_values(used.isel(band=slice(None, None, max(1, used.sizes["band"] // 16))))
+    values = values[:, ~background_pixels(values)]
     values = values[np.isfinite(values)]
     if not len(values):
         return

@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from geosoil.errors import ClusterError, DeviceError, OutputError
 from geosoil.io.atomic import remove_leftovers, require_writable
 from geosoil.io.rasters.cog import CogSummary, cog_writer
 from geosoil.mapping.executors import BlockTask, Executor, ThreadExecutor
 from geosoil.mapping.plan import Plan, plan_map
 from geosoil.mapping.scratch import FinishedBlock, Scratch, held_store, open_scratch, unfinished_edges
+from geosoil.mapping.value_checks import explain_empty
 from geosoil.models.contract import PREDICTION
 from geosoil.program.device import CPU, CUDA, gpu_names, no_gpu_error
 from geosoil.raster.grid import Grid
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int], None]
 
+MOST_AT_LIMIT = 0.05  # share of the pixels that may be set to a limit of the valid range without a warning
 SHARED_SECONDS = 60.0  # network file systems may list a new file on other machines this late
 
 
@@ -155,6 +159,8 @@ class RunResult:
         The number of blocks that were already finished, and of those that were damaged.
     notes : tuple of str
         The notes of the plan, of values that were set to a limit of their valid range, and of pixels without a value.
+    warnings : tuple of str
+        What is strange about the input or the values.
     """
 
     cog: CogSummary
@@ -162,6 +168,7 @@ class RunResult:
     resumed: int
     damaged: int
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -173,6 +180,7 @@ def run_map(
     identity: Identity,
     tags: Mapping[str, str],
     run_options: RunOptions,
+    warnings: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Iterator[RunResult]:
     """Write a map to a COG, and yield the result while its finished blocks still exist.
@@ -192,6 +200,8 @@ def run_map(
     tags : mapping of str to str
         Tags of the COG.
     run_options : RunOptions
+    warnings : sequence of str
+        What is known to be strange before the first block; what the blocks show is added.
     progress : callable, optional
         Called as `progress("map", pixels done, pixels in all)`.
 
@@ -211,8 +221,9 @@ def run_map(
             scratch.leave()
             raise
         unread = tuple(block for block in computed if block.error is not None)
-        clipped = _clipped(job.outputs, [*scratch.finished, *computed])
-        without_value = _without_value(job.outputs, [*scratch.finished, *computed])
+        counts = _counts(job.outputs, [*scratch.finished, *computed])
+        clipped, without_value = _clipped(job.outputs, counts), _without_value(job.outputs, counts)
+        warnings = (*warnings, *_warnings(job.outputs, counts))
         windows = [_window_text(plan, block.place) for block in unread]
         if unread:
             tags = {**tags, "GEOSOIL_UNREAD_WINDOWS": "; ".join(windows)}
@@ -220,7 +231,12 @@ def run_map(
             tags = {**tags, "GEOSOIL_CLIPPED": "; ".join(clipped)}
         if without_value:
             tags = {**tags, "GEOSOIL_WITHOUT_VALUE": "; ".join(without_value)}
+        if warnings:
+            tags = {**tags, "GEOSOIL_WARNINGS": "; ".join(warnings)}
         _require_some(plan, unread, output)
+        if not unread and not counts[:, 4].any():
+            scratch.remove()
+            raise explain_empty(job, int(counts[0, 3]))
         grid, names = Grid.of(job.source), plan.blocks.names
         units = [output.unit for output in job.outputs]
         source = job.source.attrs.get("source", "")
@@ -228,7 +244,7 @@ def run_map(
             for y0, x0, values in scratch.read_blocks():
                 writer.put(y0, x0, values)
         notes = (*plan.notes, *clipped, *without_value)
-        yield RunResult(writer.summary, unread, len(scratch.finished), scratch.damaged, notes)
+        yield RunResult(writer.summary, unread, len(scratch.finished), scratch.damaged, notes, warnings)
         if not unread:  # otherwise a run with --resume tries these windows again
             scratch.remove()
 
@@ -277,14 +293,18 @@ def _require_shared(blocks: BlockStore, place: Place) -> None:
         )
 
 
-def _clipped(outputs: Sequence[Output], blocks: Sequence[FinishedBlock]) -> list[str]:
+def _counts(outputs: Sequence[Output], blocks: Sequence[FinishedBlock]) -> np.ndarray:
+    """Return the sums of what the blocks counted, `(output, 5)`; see `PredictBlock`."""
+    return sum((np.array(block.clipped) for block in blocks if block.clipped), np.zeros((len(outputs), 5), np.int64))
+
+
+def _clipped(outputs: Sequence[Output], counts: np.ndarray) -> list[str]:
     """Return one line per output with values that were set to a limit of its valid range."""
     lines = []
-    for k, output in enumerate(outputs):
-        counts = [sum(block.clipped[k][side] for block in blocks if block.clipped) for side in (0, 1)]
+    for output, of_output in zip(outputs, counts, strict=True):
         parts = [
             f"{count} pixels were predicted {word} {limit:g}"
-            for count, word, limit in zip(counts, ("below", "above"), output.valid_range, strict=True)
+            for count, word, limit in zip(of_output[:2], ("below", "above"), output.valid_range, strict=True)
             if count
         ]
         if parts:
@@ -292,14 +312,35 @@ def _clipped(outputs: Sequence[Output], blocks: Sequence[FinishedBlock]) -> list
     return lines
 
 
-def _without_value(outputs: Sequence[Output], blocks: Sequence[FinishedBlock]) -> list[str]:
+def _without_value(outputs: Sequence[Output], counts: np.ndarray) -> list[str]:
     """Return one line per prediction that is missing at pixels with data in all bands."""
     lines = []
-    for k, output in enumerate(outputs):
-        count = sum(block.clipped[k][2] for block in blocks if block.clipped)
+    for output, count in zip(outputs, counts[:, 2], strict=True):
         if count and output.kind == PREDICTION:
             pixels = "1 pixel has" if count == 1 else f"{count} pixels have"
             lines.append(f"{output.name}: {pixels} data, but no prediction (such as SNV of a flat spectrum): no data")
+    return lines
+
+
+def _warnings(outputs: Sequence[Output], counts: np.ndarray) -> list[str]:
+    """Return warnings about background that no header declares, empty bands, and many values at a limit."""
+    lines = []
+    background = counts[0, 3]
+    if background:
+        pixels = "1 pixel has" if background == 1 else f"{background} pixels have"
+        lines.append(
+            f"{pixels} one and the same value in all bands, as background has that the file does not declare, and "
+            "became no data; name its stored value by --nodata"
+        )
+    for output, (below, above, *_, valid) in zip(outputs, counts, strict=True):
+        if not valid:
+            lines.append(f"{output.name}: no pixel has a value")
+        elif below + above > MOST_AT_LIMIT * valid:
+            lines.append(
+                f"{output.name}: {(below + above) / valid:.0%} of the pixels were set to a limit of the valid range; "
+                'for a skewed property model its logarithm (log = "smearing" in [target] of the recipe), and map only '
+                "soils like the training samples (--bare-soil, --mask)"
+            )
     return lines
 
 

@@ -51,9 +51,9 @@ class FinishedBlock:
         Row and column of the block in the division of the map.
     error : str, optional
         The reason why the block has no data, if its input could not be read.
-    clipped : list of (int, int, int)
-        For each band, the numbers of pixels below and above the valid range, which were set to its limits, and of
-        pixels that have data in all bands that the model reads but no value.
+    clipped : list of (int, int, int, int, int)
+        For each band, the numbers of pixels below and above the valid range, which were set to its limits, of pixels
+        that have data in all bands that the model reads but no value, of undeclared background, and with a value.
     """
 
     place: Place

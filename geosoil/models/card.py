@@ -36,11 +36,15 @@ class TargetCard(_Part):
 
 
 class TrainingCard(_Part):
-    """The data that the model was fitted to."""
+    """The data that the model was fitted to.
+
+    `laboratory` is whether they were spectra of a table, as of a laboratory, and none of them pixels of an image.
+    """
 
     n_samples: int
     recipe_sha256: str
     table_sha256: str
+    laboratory: bool = False
     notes: list[str] = Field(default_factory=list)
 
 

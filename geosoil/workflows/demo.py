@@ -47,6 +47,7 @@ class DemoResult:
             [
                 self.trained.summary(),
                 self.mapped.summary(),
+                *(f"warning: {warning}" for warning in self.mapped.warnings),
                 f"against {self.compared_with}: {figures}",
                 "",
                 f"Open {self.report} in a browser, and {self.mapped.path} in QGIS.",
@@ -137,7 +138,7 @@ def _demo_cube(name: str, model: str, cube: str, output: Path, progress: Progres
     scatter = _scatter("every bare pixel", first, unit=unit_of_scatter, name=target.name)
     section = Section(
         "Map",
-        ["The scene is synthetic, so that the truth is known at every pixel.", *mapped.notes],
+        ["The scene is synthetic, so that the truth is known at every pixel.", *mapped.notes, *mapped.warnings],
         [*layer.draw(target.name, unit), ("Mapped against true values.", scatter)],
         [("Mapped against true values, every bare pixel", metrics_table("scale", pairs))],
     )
@@ -180,7 +181,7 @@ def _demo_soc(output: Path, progress: Progress) -> DemoResult:
     unit = target.unit
     section = Section(
         "Map",
-        ["The landscape is synthetic, so that the truth is known in every cell.", *mapped.notes],
+        ["The landscape is synthetic, so that the truth is known in every cell.", *mapped.notes, *mapped.warnings],
         [figure for layer in (layers[0], layers[-1]) for figure in layer.draw(layer.name, unit)],
         [("Mapped against true values, every cell", table)],
     )

@@ -203,7 +203,7 @@ def _explained(
         f"{valid.sum()} pixels explained, the middle of cells of {side} x {side} pixels; background: {len(chosen)} of "
         f"them; explained quantity: {explanation.quantity}"
     )
-    lines = [*prepared.notes, explained, check_line(explanation)]
+    lines = [*prepared.notes, *prepared.warnings, explained, check_line(explanation)]
     settings = {**prepared.settings, "baseline": f"{explanation.baseline:.9g}", "seed": seed}
     tags = provenance_tags(settings, model=prepared.model_identity, notes=lines)
     figure = attribution_quicklook(raster, int(np.argmax(explanation.importance)), explanation.quantity)

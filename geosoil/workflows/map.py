@@ -19,8 +19,9 @@ from geosoil.io.rasters.dataset_cache import limit_gdal_cache
 from geosoil.io.remote.objects import is_object_url
 from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput, open_mask
 from geosoil.mapping.job import prepare_map
-from geosoil.mapping.joint import find_models, match_models
+from geosoil.mapping.joint import find_models, foreign_spectra, match_models
 from geosoil.mapping.run import RunOptions, run_map
+from geosoil.mapping.value_checks import check_values
 from geosoil.models.contract import PREDICTION, select_outputs
 from geosoil.raster.grid import Grid
 from geosoil.report.figure_style import save_figure
@@ -59,6 +60,8 @@ class MapResult(ShownResult):
         What was done to the input, and what the user should know about the map.
     unread : tuple of str
         Why parts of the map are nodata: parts of the input that could not be read.
+    warnings : tuple of str
+        What is strange about the input or the values, such as background that the file does not declare.
     """
 
     path: Path | str
@@ -67,6 +70,7 @@ class MapResult(ShownResult):
     cog: CogSummary
     notes: tuple[str, ...]
     unread: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Return a few lines on where the map is and what it holds."""
@@ -137,8 +141,8 @@ def map_cube(
     Raises
     ------
     GeosoilError
-        The cube, the model or the output does not fit. No unfinished file is left; finished blocks of a map that was
-        interrupted are kept in OUTPUT.unfinished, for `mode="resume"`.
+        The cube, the model or the output does not fit, or no pixel has a value. No unfinished file is left; finished
+        blocks of a map that was interrupted are kept in OUTPUT.unfinished, for `mode="resume"`.
     """
     prepared = prepare_cube(
         cube, model, output, band_table=band_table, scale=scale, offset=offset, nodata=nodata, mask=mask,
@@ -242,6 +246,9 @@ def prepare_input(
         notes += (f"bare soil only: {soil}",)
     select_outputs(matched.model, outputs, where=" and ".join(str(each.folder) for each in models))  # names the models
     job = prepare_map(matched.model, matched.raster, bands=matched.bands, outputs=outputs, bare_soil=soil, mask=masked)
+    value_notes, warnings = check_values(job)
+    if isinstance(source, CubeInput):
+        warnings = (*foreign_spectra(models), *warnings)
     files = source.files if mask is None else (*source.files, mask)
     stem = "_".join([PurePath(shown_name(files[0])).stem, *(each.card.name for each in models)])
     path = output if output is not None else f"{stem}.tif"
@@ -251,7 +258,7 @@ def prepare_input(
         "mask": None if mask is None else shown_name(mask),
         "outputs": None if tuple(outputs) == (PREDICTION,) else ",".join(outputs),
     }
-    return PreparedMap(os.fspath(path), job, models, settings, notes, files)
+    return PreparedMap(os.fspath(path), job, models, settings, (*notes, *value_notes), files, warnings)
 
 
 @dataclass(frozen=True)
@@ -272,6 +279,8 @@ class PreparedMap:
         What was done to the input.
     files : tuple of path-like
         All input files.
+    warnings : tuple of str
+        What is strange about the input.
     """
 
     output: str
@@ -280,6 +289,7 @@ class PreparedMap:
     settings: Mapping[str, object]
     notes: tuple[str, ...]
     files: tuple[PathLike, ...]
+    warnings: tuple[str, ...] = ()
 
     def plan(self, run_options: RunOptions) -> Plan:
         """Return how the map would be computed; at most one block is computed for it."""
@@ -328,6 +338,7 @@ class PreparedMap:
             identity=self.identity,
             tags=provenance_tags(settings, model=self.model_identity, notes=self.notes),
             run_options=run_options,
+            warnings=self.warnings,
             progress=progress,
         ) as made:
             notes = [*self.notes, *made.notes]
@@ -346,4 +357,6 @@ class PreparedMap:
             files = {"style": style, "quicklook": quicklook, "path": path}
             written = {name: file for name, file in files.items() if file is not None}
             places: dict[str, Any] = dict(zip(written, deliver(list(written.values()), self.output), strict=True))
-            return MapResult(cog=made.cog, notes=tuple(notes), unread=unread, **{**files, **places})
+            return MapResult(
+                cog=made.cog, notes=tuple(notes), unread=unread, warnings=made.warnings, **{**files, **places}
+            )

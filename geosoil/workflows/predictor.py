@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,10 @@ from geosoil.explain.explanation import BUDGET, explain_rows
 from geosoil.io.journal import Identity
 from geosoil.mapping.covariates import match_covariates
 from geosoil.mapping.inputs import COVARIATES, ModelInput, UnsavedModel
-from geosoil.mapping.job import map_model
+from geosoil.mapping.job import map_model, prepare_map
+from geosoil.mapping.joint import foreign_spectra
 from geosoil.mapping.match import match_bands
+from geosoil.mapping.value_checks import check_values
 from geosoil.models.card import FeatureCard, ModelCard, TargetCard, TrainingCard
 from geosoil.models.contract import PREDICTION, Feature, Target, features_of, with_training_range
 from geosoil.models.display import describe_card, html_table, targets_text
@@ -159,13 +162,30 @@ class Predictor:
         Raises
         ------
         GeosoilError
-            If bands are missing, or their values have another unit than those at training.
+            If bands are missing, or have no data, or their values have another unit than those at training, such as
+            digital numbers instead of reflectance.
+
+        Warns
+        -----
+        UserWarning
+            If the values are strange, as the warnings of `geosoil map` are. `attrs["notes"]` of the result has what was
+            done to the input, and how many sampled pixels lie outside the training range.
         """
         kinds = (PREDICTION,) if outputs is None else tuple(outputs)
+        notes: tuple[str, ...]
         if self.quantity == COVARIATES:
-            return map_model(self.model, match_covariates(self.model, raster).raster, outputs=kinds)
-        matched = match_bands(self.model, raster)
-        return map_model(matched.model, raster, bands=matched.bands, outputs=kinds)
+            stack = match_covariates(self.model, raster)
+            model, notes, bands, read = self.model, stack.notes, None, stack.raster
+        else:
+            matched = match_bands(self.model, raster)
+            model, notes, bands, read = matched.model, matched.notes, matched.bands, raster
+        value_notes, strange = check_values(prepare_map(model, read, bands=bands, outputs=kinds))
+        if self.source is not None and self.quantity != COVARIATES:
+            strange = (*foreign_spectra([self.source]), *strange)
+        for warning in strange:
+            warnings.warn(warning, stacklevel=2)
+        predicted = map_model(model, read, bands=bands, outputs=kinds)
+        return predicted.assign_attrs(notes=(*notes, *value_notes))
 
     def predict_table(self, table: PathLike, **options: Any) -> pd.DataFrame:
         """Predict the rows of a table: spectra, covariates, or points on rasters.

@@ -135,6 +135,8 @@ def map_scenes(
             kept = run_options.mode == "resume" and prepared.is_written()
             maps.append(MappedScene(scene, path, None if kept else prepared.write(run_options, progress)))
             outcome = f"{path} is already finished" if kept else str(path)
+            if maps[-1].result and maps[-1].result.warnings:
+                outcome += f"; warning: {'; '.join(maps[-1].result.warnings)}"
         except GeosoilError as error:
             outcome = f"failed: {error}"
             failed.append((scene.name, str(error)))

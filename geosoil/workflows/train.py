@@ -100,6 +100,8 @@ def save_pipeline(fitted: FittedPipeline, folder: Path) -> None:
         n_samples=details.get("n_training_rows", len(fitted.task.train)),
         recipe_sha256=fitted.loaded.sha256,
         table_sha256=rows.sha256,
+        laboratory=recipe.data.kind == "spectra"
+        or (recipe.data.kind == "cube" and recipe.features.use == "laboratory"),
         notes=[*rows.notes, *details.get("notes", []), *details.get("card_notes", [])],
     )
     name = fitted.task.candidate.name

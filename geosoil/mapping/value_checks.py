@@ -1,0 +1,162 @@
+"""What is strange about the values that a map reads: background, empty bands, values unlike those at training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geosoil.errors import RasterError
+from geosoil.mapping.probe import probe_values
+from geosoil.models.joint import JointModel
+from geosoil.raster.blocks import choose_block
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import xarray as xr
+
+    from geosoil.mapping.job import MapJob
+    from geosoil.models.contract import Block, Feature
+
+SURELY_BACKGROUND = 6  # bands with one value, from which on any value is background; of fewer bands, 0 and less
+OUTSIDE_SHARE = 0.05  # share of sampled pixels outside the training range of a band that is reported
+FOREIGN_SHARE = 0.5  # share of the bands that are so reported, from which on it is a warning
+FEWEST_SAMPLED = 100  # pixels with data, to call a band constant
+
+
+def background_pixels(values: Block) -> np.ndarray:
+    """Return which pixels hold exactly one value in all bands of a cube, as undeclared background does.
+
+    A spectrum of soil rises by a factor of two or more from blue to infrared, so equal values in six bands or more are
+    not one. Of two to five bands, only values of 0 and less are taken for background.
+
+    Parameters
+    ----------
+    values : ndarray of shape (band, ...)
+        Reflectance; NaN = no data.
+
+    Returns
+    -------
+    ndarray of bool, shape (...)
+
+    Examples
+    --------
+    >>> background_pixels(np.array([[0.0, 0.1, np.nan], [0.0, 0.2, np.nan]])).tolist()
+    [True, False, False]
+    """
+    first = values[0]
+    if len(values) < 2:
+        return np.zeros(first.shape, bool)
+    same: np.ndarray = first == values[-1]  # most soil is excluded by the first comparison
+    if len(values) < SURELY_BACKGROUND:
+        same &= first <= 0
+    for band in values[1:-1]:
+        if not same.any():
+            break
+        same &= first == band
+    return same
+
+
+def check_values(job: MapJob) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return notes and warnings about the values of a few windows of the pixels that are mapped.
+
+    Raises
+    ------
+    RasterError
+        If a band that the model reads has no data anywhere, so that no pixel of the map would have a value.
+    """
+    values = probe_values(job.source)
+    features = values[: job.predict.n_features]
+    seen = np.isfinite(features).any(axis=1)
+    if seen.any() and not seen.all():
+        _require_data(job.source, [str(name) for name in job.source["band"].values[: len(features)][~seen]])
+    if not job.predict.of_cube:
+        return (), ()
+    features = features[:, np.isfinite(features).all(axis=0) & ~job.predict.left_out(values[:, None])[0]]
+    notes, warnings = _compare_ranges(job.predict.model, features)
+    constant = np.ptp(features, axis=1) == 0 if features.shape[1] >= FEWEST_SAMPLED else np.zeros(len(features), bool)
+    if constant.any() and not constant.all():
+        names = job.source["band"].values[: len(features)][constant]
+        warnings += (
+            f"one value in all sampled pixels of {_list(names)}, although other bands vary: such a band is dead; "
+            "train the model without it",
+        )
+    return notes, warnings
+
+
+def explain_empty(job: MapJob, n_background: int) -> RasterError:
+    """Return the error of a map in which no pixel has a value, with the cause that a few windows show."""
+    where = job.source.attrs.get("source") or "raster"
+    values = probe_values(job.source)
+    complete = np.isfinite(values[: job.predict.n_features]).all(axis=0)
+    if n_background:
+        found, way_out = f"one value in all bands of {n_background} pixels", "name a file with data, or see --nodata"
+    elif not complete.any():
+        found, way_out = "no pixel with data in all bands that the model reads", "check the nodata value (--nodata)"
+    elif job.predict.left_out(values[:, None])[0][complete].all():
+        found = "no pixel that the mask and the test for bare soil keep"
+        way_out = "check the mask, and the thresholds --ndvi-max and --nbr2-max"
+    else:
+        found, way_out = "no pixel for which the model gives a value", "check the preprocessing of the model"
+    return RasterError(where, found=found, expected="one or more pixels to map", way_out=way_out)
+
+
+def _require_data(raster: xr.DataArray, names: Sequence[str]) -> None:
+    """Raise RasterError if a band has no data anywhere; `names` are the bands without data in the sampled windows."""
+    rows, columns = choose_block(raster)
+    empty = list(names)
+    for top in range(0, raster.sizes["y"], rows):
+        for left in range(0, raster.sizes["x"], columns):
+            values = raster.sel(band=empty)[:, top : top + rows, left : left + columns].values
+            empty = [name for name, band in zip(empty, values, strict=True) if not np.isfinite(band).any()]
+            if not empty:
+                return
+    raise RasterError(
+        raster.attrs.get("source") or "raster",
+        found=f"no data at all in {_list(empty)}, which the model reads",
+        expected="data in every band of the model",
+        way_out="train the model on the bands that have data (`geosoil train` leaves out empty bands of its cube)",
+    )
+
+
+def _compare_ranges(model: Any, values: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return a note, or a warning where most bands differ, about sampled pixels outside the training range."""
+    notes: list[str] = []
+    warnings: list[str] = []
+    for name, features, of_model in _training_values(model, values):
+        known = [k for k, feature in enumerate(features) if None not in (feature.training_low, feature.training_high)]
+        if not known or not values.shape[1]:
+            continue
+        limits = np.array([(features[k].training_low, features[k].training_high) for k in known], np.float32)
+        outside = (of_model[known] < limits[:, :1]) | (of_model[known] > limits[:, 1:])
+        shares = outside.mean(axis=1)
+        if not (shares > OUTSIDE_SHARE).any():
+            continue
+        worst = int(np.argmax(shares))
+        text = (
+            f"{name}: of the sampled pixels, {outside.any(axis=0).mean():.0%} are outside the training range in one "
+            f"band or more, {shares[worst]:.0%} in {features[known[worst]].name} "
+            f"(training {limits[worst, 0]:.4g} to {limits[worst, 1]:.4g})"
+        ).removeprefix(": ")
+        if (shares > OUTSIDE_SHARE).mean() >= FOREIGN_SHARE:
+            warnings.append(f"{text}: the model predicts spectra unlike those that it learned from")
+        else:
+            notes.append(text)
+    return tuple(notes), tuple(warnings)
+
+
+def _training_values(model: Any, values: np.ndarray) -> Iterator[tuple[str, list[Feature], np.ndarray]]:
+    """Yield name, features as at training, and their values `(feature, pixel)`, for each model of a map."""
+    if isinstance(model, JointModel):
+        places = {feature.name: k for k, feature in enumerate(model.features)}
+        for name, member, read in zip(model.names, model.models, model.read, strict=True):
+            for _, features, of_member in _training_values(member, values[[places[band.name] for band in read]]):
+                yield name, features, of_member
+        return
+    matrix = getattr(model, "resampling", getattr(model, "matrix", None))  # from the bands of another sensor
+    yield "", [model.training_columns[k] for k in model.used_columns], values if matrix is None else matrix @ values
+
+
+def _list(names: Sequence[str] | np.ndarray) -> str:
+    return f"band{'s' * (len(names) > 1)} {', '.join(names[:5])}{', ...' * (len(names) > 5)}"
