@@ -104,12 +104,12 @@ def test_several_models_after_one_option_or_repeated_are_bands_of_one_map(folder
 
 
 def map_of(folder, monkeypatch, name, *arguments):
-    """Map a cube whose pixel (7, 8) holds 0 in every band."""
+    """Map a cube whose pixel (7, 8) holds 0 in one band."""
     if not (folder / "zero.tif").exists():
         path = write_cube(folder / "zero.tif")
         with rasterio.open(path, "r+") as cube:
             values = cube.read()
-            values[:, 7, 8] = 0
+            values[::2, 7, 8] = 0
             cube.write(values)
     done = run(folder, monkeypatch, "--cube", "zero.tif", "--model", "share", "-o", name, *arguments)
     assert done.exit_code == 0, done.output
@@ -125,8 +125,11 @@ def test_no_data_of_0_is_no_data(folder, monkeypatch):
 
 
 def test_thresholds_of_0_are_thresholds(folder, monkeypatch):
-    _, tags = map_of(folder, monkeypatch, "bare.tif", "--bare-soil", "--ndvi-max", "0", "--nbr2-max", "0")
-    assert tags["GEOSOIL_BARE_SOIL"].startswith("NDVI <= 0, NBR2 <= 0")
+    options = ("--bare-soil", "--ndvi-max", "0", "--nbr2-max", "0")
+    write_cube(folder / "vegetated.tif")
+    done = run(folder, monkeypatch, "--cube", "vegetated.tif", "--model", "share", "-o", "bare.tif", *options)
+    assert isinstance(done.exception, GeosoilError)
+    assert "no pixel that the mask and the test for bare soil keep" in str(done.exception)
 
 
 @pytest.mark.parametrize(

@@ -174,14 +174,14 @@ def test_three_black_pixels_are_counted_and_a_masked_one_never_reaches_the_model
     cube = open_cube(write_cube(tmp_path / "c.tif", values=values, shape=(9, 9)))
     match = match_bands(model, cube)
     job = prepare_map(match.model, cube, bands=match.bands)
-    clipped = np.zeros((1, 3), np.int64)
+    clipped = np.zeros((1, 5), np.int64)
     found = job.predict(cube.values.copy(), clipped=clipped)[0]
     black = np.zeros((9, 9), bool)
     black[[4, 5, 8], [1, 6, 8]] = True
     without_data = np.isnan(cube.values).any(axis=0)
     assert without_data.sum() == 2
     np.testing.assert_array_equal(np.isnan(found), black | without_data)
-    assert clipped[0, 2] == 3
+    assert clipped[0, 3] == 3
     rows = cube.values[:, ~(black | without_data)].T.astype(np.float64)
     expected = np.clip(model.estimator.predict(rows), 0, 100)
     np.testing.assert_allclose(found[~(black | without_data)], expected, atol=1e-5 * expected.std())

@@ -20,7 +20,7 @@ from geosoil.models.pixel import PixelModel
 from geosoil.models.store import load_model, model_sha256, save_model
 from geosoil.sensors.cube import open_cube
 from geosoil.spectra.bare_soil import BareSoil
-from geosoil.workflows.map import map_cube
+from geosoil.workflows.map import map_cube, prepare_cube
 
 
 @pytest.fixture(scope="module")
@@ -145,11 +145,41 @@ def test_a_corrupt_tile_names_its_window_and_leaves_nothing(folder, tmp_path):
     assert left_behind(tmp_path / "out") == []
 
 
-def test_a_map_of_nothing_is_written_and_says_so(folder, tmp_path):
+def test_a_map_of_nothing_is_an_error_and_leaves_nothing(folder, tmp_path):
     write_cube(tmp_path / "c.tif", values=np.full((100, 4, 4), -9999, np.int16), shape=(4, 4))
-    result = map_cube(tmp_path / "c.tif", folder / "share", tmp_path / "m.tif")
-    assert "no pixel with a value" in result.summary()
-    assert result.style is None
+    (tmp_path / "out").mkdir()
+    with pytest.raises(RasterError, match=r"c\.tif: found no pixel with data in all bands .*--nodata"):
+        map_cube(tmp_path / "c.tif", folder / "share", tmp_path / "out" / "m.tif")
+    assert left_behind(tmp_path / "out") == []
+
+
+def test_undeclared_background_is_no_data_and_a_warning_in_the_result_and_the_tags(folder, tmp_path):
+    with rasterio.open(folder / "cube.tif") as cube:
+        values = cube.read()[:, :20, :30]
+    values[:, 8:12] = 0
+    write_cube(tmp_path / "c.tif", values=values, shape=(20, 30))
+    result = map_cube(tmp_path / "c.tif", folder / "share", tmp_path / "m.tif", block=7)
+    [warning] = [warning for warning in result.warnings if "--nodata" in warning]
+    assert warning.startswith("120 pixels have one and the same value in all bands")
+    with rasterio.open(result.path) as source:
+        assert np.isnan(source.read(1)[8:12]).all()
+        assert warning in source.tags()["GEOSOIL_WARNINGS"]
+
+
+def test_many_values_at_a_limit_are_a_warning_with_advice(folder, tmp_path):
+    save_trained_model(tmp_path / "narrow", valid_range=(30.0, 60.0))
+    result = map_cube(folder / "cube.tif", tmp_path / "narrow", tmp_path / "m.tif")
+    assert any("set to a limit of the valid range" in line and "logarithm" in line for line in result.warnings)
+    plain = map_cube(folder / "cube.tif", folder / "share", tmp_path / "p.tif")
+    assert not any("set to a limit" in line for line in plain.warnings)
+
+
+def test_a_model_of_laboratory_spectra_on_a_cube_is_a_warning(folder, tmp_path):
+    training = TrainingCard(n_samples=60, recipe_sha256="-", table_sha256="-", laboratory=True)
+    save_model(trained_model(), tmp_path / "lab", name="lab", study="test", preprocessing=[], training=training)
+    prepared = prepare_cube(folder / "cube.tif", tmp_path / "lab", tmp_path / "m.tif")
+    assert prepared.warnings[0].startswith("lab was trained on spectra of a table, as of a laboratory")
+    assert not any("laboratory" in line for line in prepare_cube(folder / "cube.tif", folder / "share").warnings)
 
 
 @pytest.mark.parametrize(

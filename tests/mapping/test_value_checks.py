@@ -1,0 +1,122 @@
+"""What is strange about the values of an input is an error or a warning, and plain soil is neither."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from written_rasters import TRANSFORM, UTM
+
+from geosoil.errors import RasterError
+from geosoil.mapping.job import map_model, prepare_map
+from geosoil.mapping.value_checks import background_pixels, check_values, explain_empty
+from geosoil.models.contract import Feature, Target
+from geosoil.models.joint import JointModel
+from geosoil.models.pixel import PixelModel
+from geosoil.raster.layout import make_raster
+
+WAVES = np.linspace(450, 2300, 8)
+NAMES = [f"B{k}" for k in range(8)]
+
+
+def cube(change=None, *, wavelengths=True):
+    """A cube of rising spectra from 0.1 to 0.4, after a change of its values `(8, 40, 40)`."""
+    rng = np.random.default_rng(0)
+    values = np.linspace(0.1, 0.4, 8)[:, None, None] * rng.uniform(0.9, 1.1, (1, 40, 40))
+    values = values.astype(np.float32)
+    if change is not None:
+        change(values)
+    return make_raster(
+        values, names=NAMES, crs=UTM, transform=TRANSFORM, wavelength_nm=list(WAVES) if wavelengths else None
+    )
+
+
+def model(low=0.05, high=0.5):
+    fitted = LinearRegression().fit(np.eye(8), np.arange(1.0, 9.0))
+    features = tuple(Feature(name, nm, 10.0, low, high) for name, nm in zip(NAMES, WAVES.tolist(), strict=True))
+    return PixelModel(fitted, features, (Target("som", "%"),))
+
+
+def job(raster, **options):
+    return prepare_map(model(**options), raster)
+
+
+def test_plain_soil_is_neither_noted_nor_warned_of():
+    assert check_values(job(cube())) == ((), ())
+
+
+@pytest.mark.parametrize("value", [0.0, -0.9999, 6.5535, -0.9999e-4, 0.3])
+def test_one_value_in_all_bands_of_a_cube_becomes_no_data(value):
+    def fill(values):
+        values[:, 3, 4] = value
+
+    mapped = map_model(model(), cube(fill)).values[0]
+    assert np.isnan(mapped[3, 4]) and np.isnan(mapped).sum() == 1
+    covariates = map_model(model(), cube(fill, wavelengths=False)).values[0]
+    assert np.isfinite(covariates).all()
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "is_background"),
+    [
+        ((0.3,) * 5, False),
+        ((0.3,) * 6, True),
+        ((0.0,) * 2, True),
+        ((-1.0,), False),
+        ((0.3, 0.3, 0.3, 0.3, 0.3, 0.31, 0.3), False),
+        ((np.nan,) * 7, False),
+    ],
+)
+def test_few_bands_are_background_only_at_zero_or_below(spectrum, is_background):
+    assert background_pixels(np.array(spectrum)[:, None]).tolist() == [is_background]
+
+
+def test_a_band_without_data_is_an_error_that_names_it():
+    def empty(values):
+        values[[2, 5]] = np.nan
+
+    with pytest.raises(RasterError, match=r"no data at all in bands B2, B5, .*geosoil train"):
+        check_values(job(cube(empty)))
+
+
+def test_a_band_with_data_outside_the_sampled_windows_is_not_empty(monkeypatch):
+    def nearly_empty(values):
+        values[2] = np.nan
+        values[2, 39, 39] = 0.2
+
+    monkeypatch.setattr("geosoil.mapping.value_checks.probe_values", lambda raster: raster.values[:, :8].reshape(8, -1))
+    assert check_values(job(cube(nearly_empty))) == ((), ())
+
+
+def test_a_band_of_one_value_among_bands_that_vary_is_warned_of():
+    def dead(values):
+        values[4] = 0.25
+
+    _, (warning,) = check_values(job(cube(dead)))
+    assert "one value in all sampled pixels of band B4" in warning
+
+
+def test_pixels_outside_the_training_range_are_counted_and_a_foreign_scene_is_a_warning():
+    def bright(values):
+        values[7, :20] = 0.9  # of 40 rows, of which the windows overlap
+
+    (note,), warnings = check_values(job(cube(bright)))
+    assert "51% are outside the training range in one band or more, 51% in B7 (training 0.05 to 0.5)" in note
+    assert warnings == ()
+    _, (warning,) = check_values(job(cube(), low=0.5, high=0.6))
+    assert "100% are outside" in warning and "unlike those that it learned from" in warning
+
+
+def test_the_ranges_of_each_of_several_models_are_compared():
+    read = (tuple(Feature(name) for name in NAMES), tuple(Feature(name) for name in NAMES))
+    joint = JointModel((model(), model(low=0.5, high=0.6)), read, ("near", "far"))
+    _, (warning,) = check_values(prepare_map(joint, cube(), bands=NAMES))
+    assert warning.startswith("far: of the sampled pixels")
+
+
+def test_an_empty_map_names_its_cause():
+    def empty(values):
+        values[:] = np.nan
+
+    assert "no pixel with data in all bands" in str(explain_empty(job(cube(empty)), 0))
+    assert "--nodata" in str(explain_empty(job(cube(empty)), 7))
+    mask = cube(lambda values: values.fill(0)).isel(band=[0])
+    assert "the mask" in str(explain_empty(prepare_map(model(), cube(), mask=mask), 0))
