@@ -57,13 +57,13 @@ def provenance_tags(
     """
     stated: dict[str, object] = {} if model is None else {"model": model[0], "model_sha256": model[1]}
     stated |= settings
-    stated |= {"version": __version__, "created": _now(), "notes": "; ".join(notes) or None}
+    stated |= {"version": __version__, "created": current_time(), "notes": "; ".join(notes) or None}
     tags = {f"GEOSOIL_{name.upper()}": value for name, value in stated.items() if value is not None}
     tags["TIFFTAG_SOFTWARE"] = f"geosoil {__version__}"
     return {name: without_secrets(str(value)) for name, value in tags.items()}
 
 
-def _now() -> str:
+def current_time() -> str:
     """Return the time in UTC, or that of SOURCE_DATE_EPOCH, which makes outputs reproducible to the byte."""
     seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
     now = datetime.fromtimestamp(int(seconds), UTC) if seconds.isdigit() else datetime.now(UTC)

@@ -117,7 +117,7 @@ class ModelCard(MemberCard):
     """Everything about a model that is not a large array.
 
     `metrics` holds the accuracy by split and target; `quantity` is what the features are; `grid` is the grid of the
-    covariates at training, if it is known.
+    covariates at training, if it is known. `weights_sha256` is the hash of the file of arrays that belongs to the card.
     """
 
     schema_version: Literal[1] = 1
@@ -130,6 +130,7 @@ class ModelCard(MemberCard):
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     created: str = ""
+    weights_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
 
     def __repr__(self) -> str:
         return f"ModelCard of {self.name}: {targets_text(self.targets)}, {self.training.n_samples} training samples"

@@ -21,6 +21,7 @@ from geosoil.estimators.forest_files import read_forests
 from geosoil.estimators.patch_regressor import PatchRegressor
 from geosoil.io.atomic import atomic_path
 from geosoil.io.input_paths import require_input
+from geosoil.io.provenance import current_time
 from geosoil.models.card import DescentCard, FeatureCard, GridCard, MemberCard, ModelCard, TargetCard, TrainingCard
 from geosoil.models.compose import Cascade, CompositeModel, Ensemble, MultiTargetModel
 from geosoil.models.contract import Feature, Target
@@ -70,9 +71,11 @@ def save_model(
     )  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHTS, save(arrays))
+        weights = save(arrays)
+        card = card.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
+        _write(folder / WEIGHTS, weights)
         (folder / FOREST).unlink(missing_ok=True)
-        # The card comes last: a folder with a card is whole.
+        # The card comes last, with the hash of the arrays: a run that is killed in between leaves no model that loads.
         _write(folder / CARD, card.model_dump_json(indent=1).encode())
     except OSError as error:
         raise OutputError(
@@ -96,8 +99,6 @@ def card_of(
 
     Raises EstimatorError for a model that cannot be stored.
     """
-    from datetime import UTC, datetime
-
     arrays: dict[str, np.ndarray] = {}
     card = ModelCard(
         **dict(_member_card(model, arrays)),
@@ -109,7 +110,7 @@ def card_of(
         grid=None if grid is None else GridCard.of(grid),
         metrics=dict(metrics or {}),
         versions=_versions(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=current_time(),
     )
     return card, arrays
 
@@ -199,6 +200,7 @@ def load_model(folder: str | Path, card: ModelCard | None = None) -> AnyModel:
     try:
         _check_members(card)
         model = _build(card, _read_arrays(folder / WEIGHTS), _read_forests(folder / FOREST))
+        _check_weights(folder / WEIGHTS, card)
     except ModelFileError:
         raise
     # Whatever a crafted file makes numpy, scikit-learn or torch say, the user gets one line and nothing is returned.
@@ -210,6 +212,17 @@ def load_model(folder: str | Path, card: ModelCard | None = None) -> AnyModel:
             way_out="train it again, or ask its author for another copy",
         ) from error
     return model
+
+
+def _check_weights(path: Path, card: ModelCard) -> None:
+    """Raise ModelFileError for arrays that were written with another card; cards of geosoil 0.1.0 state no hash."""
+    if card.weights_sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != card.weights_sha256:
+        raise ModelFileError(
+            path,
+            found="arrays that do not belong to the card beside them",
+            expected="the files of one training",
+            way_out="train the model again: the last run was stopped while it saved, or a file was replaced",
+        )
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -323,9 +336,10 @@ def _smoke_test(model: AnyModel, card: MemberCard) -> None:
 
 
 def model_sha256(folder: Path) -> str:
-    """Return one hash of all files of a model."""
-    digest = hashlib.sha256()
-    for file in (CARD, WEIGHTS, FOREST):
+    """Return one hash of what decides the predictions of a model: its arrays, and its card without times and scores."""
+    content = read_card(folder).model_dump(mode="json", include={*MemberCard.model_fields, "quantity"})
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for file in (WEIGHTS, FOREST):
         if (folder / file).exists():
             digest.update((folder / file).read_bytes())
     return digest.hexdigest()

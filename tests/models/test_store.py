@@ -81,6 +81,27 @@ def test_the_hash_of_a_model_changes_with_one_weight(tmp_path):
     assert model_sha256(tmp_path / "m") != before
 
 
+def test_two_trainings_of_the_same_rows_have_the_same_hash_at_any_time_and_under_any_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    saved(tmp_path / "m")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    saved(tmp_path / "n")
+    texts = [(tmp_path / name / "model.json").read_text() for name in "mn"]
+    assert "1970-01-01T00:00:00" in texts[0]
+    assert "1970-01-02T00:00:00" in texts[1]
+    assert model_sha256(tmp_path / "m") == model_sha256(tmp_path / "n")
+
+
+def test_arrays_of_another_training_than_the_card_are_refused(tmp_path):
+    saved(tmp_path / "m")
+    load_model(tmp_path / "m")
+    arrays = load_file(tmp_path / "m" / "weights.safetensors")
+    arrays[next(name for name in arrays if "mean_" in name)][0] += 1e-9
+    save_file(arrays, tmp_path / "m" / "weights.safetensors")
+    with pytest.raises(ModelFileError, match="found arrays that do not belong to the card beside them"):
+        load_model(tmp_path / "m")
+
+
 def test_a_model_is_found_by_name_in_the_working_folder_and_in_the_environment(tmp_path, monkeypatch):
     saved(tmp_path / "models" / "here")
     saved(tmp_path / "elsewhere" / "there")
