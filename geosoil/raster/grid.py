@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import tau
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyproj
+import pyproj.exceptions
 from affine import Affine
+from rasterio.crs import CRS
 
 from geosoil.errors import GridError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import xarray as xr
-    from rasterio.crs import CRS
 
 TOLERANCE_PIXELS = 1e-3  # rounding in the text of a tag moves a corner by less, a real shift by more
 
@@ -97,8 +101,15 @@ class Grid:
         x, y = self._corners()
         return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
+    @property
+    def turn(self) -> float | None:
+        """A full circle of longitude in units of the CRS, such as 360 for degrees; None for a projected CRS."""
+        return tau / self.crs.units_factor[1] if self.crs is not None and self.crs.is_geographic else None
+
     def rows_columns(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Find the pixels that contain points; a pixel contains its left and upper edge.
+
+        Longitudes may be counted from -180 to 180 or from 0 to 360, whatever the grid does.
 
         Parameters
         ----------
@@ -117,9 +128,12 @@ class Grid:
         """
         x, y = np.atleast_1d(np.asarray(x, np.float64)), np.atleast_1d(np.asarray(y, np.float64))
         inverse = ~self.transform
-        columns = np.floor(inverse.a * x + inverse.b * y + inverse.c)
-        rows = np.floor(inverse.d * x + inverse.e * y + inverse.f)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore"):  # a place that another CRS cannot hold is infinite
+            if self.turn is not None:
+                left, _, right, _ = self.bounds
+                x = np.where((x >= left) & (x < right), x, left + (x - left) % self.turn)
+            columns = np.floor(inverse.a * x + inverse.b * y + inverse.c)
+            rows = np.floor(inverse.d * x + inverse.e * y + inverse.f)
             inside = (rows >= 0) & (rows < self.height) & (columns >= 0) & (columns < self.width)
         return np.where(inside, rows, -1).astype(np.int64), np.where(inside, columns, -1).astype(np.int64)
 
@@ -140,7 +154,7 @@ class Grid:
         differences = []
         if (self.height, self.width) != (other.height, other.width):
             differences.append(("shape", f"{other.height} x {other.width}", f"{self.height} x {self.width}"))
-        if self.crs != other.crs:
+        if not same_crs(self.crs, other.crs):
             differences.append(("CRS", _short(other.crs), _short(self.crs)))
         if not differences or differences[0][0] == "CRS":
             pixel = max(abs(self.transform.determinant) ** 0.5, np.finfo(float).tiny)
@@ -161,6 +175,60 @@ class Grid:
         rows = np.array([0, 0, self.height, self.height])
         t = self.transform
         return t.a * columns + t.b * rows + t.c, t.d * columns + t.e * rows + t.f
+
+
+def horizontal_crs(crs: CRS | None) -> CRS | None:
+    """Return the horizontal part of a CRS with heights; any other CRS, or None, is returned unchanged.
+
+    Examples
+    --------
+    >>> horizontal_crs(CRS.from_user_input("EPSG:32633+5773")).to_epsg()  # UTM with heights above EGM96
+    32633
+    """
+    return None if crs is None else _horizontal(crs.to_wkt()) or crs
+
+
+def crs_unit(crs: CRS) -> str:
+    """Return the unit of a CRS as it is written after a number: m, ft, US survey ft, degrees.
+
+    Examples
+    --------
+    >>> crs_unit(CRS.from_epsg(32633)), crs_unit(CRS.from_epsg(4326)), crs_unit(CRS.from_epsg(2264))
+    ('m', 'degrees', 'US survey ft')
+    """
+    unit = crs.units_factor[0] if crs.is_geographic or crs.is_projected else crs.linear_units
+    return {"metre": "m", "meter": "m", "degree": "degrees"}.get(unit.lower(), unit.replace("foot", "ft"))
+
+
+def same_crs(crs: CRS | None, other: CRS | None) -> bool:
+    """Return whether two CRS have the same x and y, whatever their heights and the order of their axes.
+
+    Examples
+    --------
+    >>> same_crs(CRS.from_epsg(4326), CRS.from_user_input("OGC:CRS84"))
+    True
+    """
+    if crs is None or other is None or crs == other:
+        return crs is other or crs == other
+    try:
+        first, second = (pyproj.CRS.from_wkt(one.to_wkt()).to_2d() for one in (crs, other))
+    except pyproj.exceptions.CRSError:  # a local CRS
+        return False
+    return bool(first.equals(second, ignore_axis_order=True))
+
+
+@lru_cache(maxsize=64)
+def _horizontal(wkt: str) -> CRS | None:
+    """Return the horizontal part of a CRS with three axes, None for any other."""
+    try:
+        parsed = pyproj.CRS.from_wkt(wkt)
+    except pyproj.exceptions.CRSError:
+        return None
+    if len(parsed.axis_info) < 3:
+        return None
+    plane = parsed.to_2d()
+    code = plane.to_epsg()
+    return CRS.from_epsg(code) if code else CRS.from_wkt(plane.to_wkt())
 
 
 def _stored_transform(raster: xr.DataArray) -> Affine:

@@ -7,7 +7,7 @@ from rasterio.crs import CRS
 from written_rasters import TRANSFORM, UTM
 
 from geosoil.errors import GridError
-from geosoil.raster.grid import Grid
+from geosoil.raster.grid import Grid, horizontal_crs, same_crs
 from geosoil.raster.layout import make_raster
 
 
@@ -66,3 +66,27 @@ def test_a_grid_error_says_what_differs(other, said):
 def test_rounding_in_a_tag_is_no_difference():
     moved = Affine(30, 0, 600_000 + 1e-6, 0, -30, 5_800_000)
     assert Grid.of(raster_of(5, 6)).require_same(Grid.of(raster_of(5, 6, moved))) is None
+
+
+def test_points_are_found_however_their_longitudes_and_those_of_the_grid_are_counted():
+    degrees = CRS.from_epsg(4326)
+    climate = Grid(degrees, Affine(0.25, 0, 0, 0, -0.25, 90), 720, 1440)
+    rows, columns = climate.rows_columns([-70.0, 290.0, -0.125, 359.9, 0.0], [10.0, 10.0, 10.0, 10.0, 10.0])
+    np.testing.assert_array_equal(columns, [1160, 1160, 1439, 1439, 0])
+    np.testing.assert_array_equal(rows, 320)
+    fiji = Grid(degrees, Affine(1, 0, 175, 0, -1, -10), 10, 10)
+    np.testing.assert_array_equal(fiji.rows_columns([-177.5, 182.5, 174.5, -174.5], [-15.0] * 4)[1], [7, 7, -1, -1])
+
+
+def test_heights_and_the_order_of_axes_do_not_make_another_grid():
+    t = Affine(30, 0, 400_000, 0, -30, 5_400_000)
+    plain, compound = (Grid(CRS.from_user_input(code), t, 4, 4) for code in ("EPSG:32633", "EPSG:32633+5773"))
+    plain.require_same(compound)
+    compound.require_same(plain)
+    assert horizontal_crs(CRS.from_user_input("EPSG:4979")).to_epsg() == 4326
+    local = CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
+    assert horizontal_crs(local) is local
+    assert not same_crs(local, plain.crs)
+    assert not same_crs(None, plain.crs)
+    with pytest.raises(GridError, match="CRS EPSG:32632"):
+        plain.require_same(Grid(CRS.from_epsg(32632), t, 4, 4))

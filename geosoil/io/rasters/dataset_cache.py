@@ -32,7 +32,7 @@ from geosoil.io.remote.reading import (
     require_side_files,
     short_reads_as_errors,
 )
-from geosoil.raster.grid import Grid
+from geosoil.raster.grid import Grid, horizontal_crs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,6 +166,11 @@ def open_file_stamp(file: FileIO) -> tuple[int, int]:
     """Return the `file_stamp` of an open file."""
     status = os.fstat(file.fileno())
     return status.st_mtime_ns, status.st_size
+
+
+def dataset_grid(source: DatasetReader) -> Grid:
+    """Return the grid of an open dataset, with the horizontal part of its CRS."""
+    return Grid(horizontal_crs(source.crs), source.transform, source.height, source.width)
 
 
 def value_bands(source: DatasetReader) -> list[int]:

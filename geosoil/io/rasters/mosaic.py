@@ -21,7 +21,7 @@ from rasterio.warp import transform_bounds
 
 from geosoil.errors import GridError, OutputError, RasterError
 from geosoil.io.atomic import atomic_path
-from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp
+from geosoil.io.rasters.dataset_cache import absolute_path, dataset, dataset_grid, file_stamp
 from geosoil.io.rasters.warped import COARSER, TRANSFORMER_TOLERANCE, pixel_ratio
 from geosoil.raster.grid import TOLERANCE_PIXELS, Grid
 
@@ -138,7 +138,7 @@ def _read_map(path: Path) -> _MapFile:
             )
         return _MapFile(
             path,
-            Grid(source.crs, source.transform, source.height, source.width),
+            dataset_grid(source),
             tuple(source.dtypes),
             tuple(source.nodatavals),
             tuple(name or "" for name in source.descriptions),

@@ -15,17 +15,18 @@ from rasterio.windows import Window
 from xarray.core import indexing
 
 from geosoil.errors import RasterError, WindowError, without_secrets
-from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
+from geosoil.io.rasters.dataset_cache import absolute_path, dataset, dataset_grid, file_stamp, value_bands
 from geosoil.io.rasters.pixel_tiles import Layout, plain_layout, read_pixels
 from geosoil.io.rasters.windows import WindowArray
 from geosoil.io.remote.reading import WAY_OUT, UnreadError, is_remote, read_with_retries
-from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import xarray as xr
     from rasterio.io import DatasetReader
+
+    from geosoil.raster.grid import Grid
 
     Reader = Callable[["_File", DatasetReader, list[int], Window], np.ndarray]
 
@@ -264,7 +265,7 @@ def _inspect(path: str, nodata: float | None) -> _Source:
         stem = PurePath(path.partition("?")[0]).stem if len(bands) == 1 else ""
         return _Source(
             file=file,
-            grid=Grid(source.crs, source.transform, source.height, source.width),
+            grid=dataset_grid(source),
             names=tuple(source.descriptions[band - 1] or stem for band in bands),
             units=tuple(source.units[band - 1] or "" for band in bands),
             block={"y": int(rows), "x": int(columns)},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 from rasterio.enums import ColorInterp
-from rasterio.warp import transform_bounds
+from rasterio.warp import transform as transform_points
 from xarray.core import indexing
 
 from geosoil.errors import GridError, RasterError, without_secrets
@@ -22,7 +22,7 @@ from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.warped import WARPED_BLOCK, choose_method, is_shifted, warp_raster
 from geosoil.io.rasters.windows import WindowArray
-from geosoil.raster.grid import Grid
+from geosoil.raster.grid import Grid, crs_unit, same_crs
 from geosoil.raster.layout import STORED_BYTES, make_raster
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ Classes = Mapping[str, "ClassTable | PathLike | Sequence[int]"]
 
 CLASS_METHODS = ("nearest", "mode")
 MIN_COVERED_SHARE = 0.999  # of the grid; a file that covers less is noted
+SAMPLE_SIDE = 64  # pixels along each side of a grid for which the share is computed
 
 
 def open_stack(
@@ -217,7 +218,7 @@ def describe_grid(grid: Grid) -> str:
     """
     code = grid.crs.to_epsg() if grid.crs is not None else None
     name = "no CRS" if grid.crs is None else f"EPSG:{code}" if code else "a CRS without EPSG code"
-    unit = "" if grid.crs is None else " degrees" if grid.crs.is_geographic else " m"
+    unit = "" if grid.crs is None else f" {crs_unit(grid.crs)}"
     sides = dict.fromkeys(f"{float(np.hypot(*pair)):.6g}" for pair in (grid.transform[0:4:3], grid.transform[1:5:3]))
     return f"{name}, {' x '.join(sides)}{unit}"
 
@@ -258,14 +259,32 @@ def _warp_groups(
 
 
 def _covered_share(source: Grid, grid: Grid) -> float:
-    """Return the share of the bounding box of a grid that the bounding box of a source covers."""
-    left, bottom, right, top = grid.bounds
-    box = source.bounds
-    if source.crs != grid.crs:
-        box = transform_bounds(source.crs, grid.crs, *box)
-    across = min(right, box[2]) - max(left, box[0])
-    down = min(top, box[3]) - max(bottom, box[1])
-    return max(across, 0.0) * max(down, 0.0) / ((right - left) * (top - bottom))
+    """Return the share of a grid that a source covers, from a sample of its pixels; 0 only if they are apart."""
+    share = _share_inside(grid, source)
+    if share == 0 and _share_inside(source, grid) > 0:
+        return 0.5 / SAMPLE_SIDE**2  # a small source between the sampled pixels
+    return share
+
+
+def _share_inside(grid: Grid, other: Grid) -> float:
+    """Return the share of the pixels of a grid that lie in another one."""
+    (x_pixels, x_shares), (y_pixels, y_shares) = (_sampled_pixels(side) for side in (grid.width, grid.height))
+    columns, rows = np.meshgrid(x_pixels + 0.5, y_pixels + 0.5)
+    t = grid.transform
+    x, y = (t.a * columns + t.b * rows + t.c).ravel(), (t.d * columns + t.e * rows + t.f).ravel()
+    if not same_crs(grid.crs, other.crs):
+        x, y = transform_points(grid.crs, other.crs, x, y)
+    inside = other.rows_columns(x, y)[0].reshape(columns.shape) >= 0
+    return float(y_shares @ inside @ x_shares)
+
+
+def _sampled_pixels(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return pixels along a side of a grid, the first and last one included, and the share that each stands for."""
+    if side <= SAMPLE_SIDE:
+        return np.arange(side), np.full(side, 1 / side)
+    inner = np.linspace(1, side - 1, SAMPLE_SIDE, endpoint=False) + (side - 2) / SAMPLE_SIDE / 2
+    pixels = np.concatenate([[0], np.floor(inner), [side - 1]])
+    return pixels, np.concatenate([[1 / side], np.full(SAMPLE_SIDE, (side - 2) / SAMPLE_SIDE / side), [1 / side]])
 
 
 def _band_names(

@@ -4,7 +4,8 @@ With the defaults of GDAL, values would depend on the window that is read, or mi
 off: the kernel width that is estimated for each chunk, and the rule that a pixel is no data only if all bands are.
 Nodata codes, scale and offset are applied by a VRT in memory before warping. The approximate transformer, whose error
 is up to an eighth of a pixel by default and differs between windows, is limited to 1e-5 pixels and applied to fixed
-tiles of the grid; an exact transformer would take three times as long.
+tiles of the grid; an exact transformer would take three times as long. How a file in degrees counts longitudes does not
+matter: see longitudes.py.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from rasterio.windows import Window
 from xarray.core import indexing
 
 from geosoil.errors import GridError, WindowError
-from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
+from geosoil.io.rasters.dataset_cache import absolute_path, dataset, dataset_grid, file_stamp, value_bands
+from geosoil.io.rasters.longitudes import Columns, columns_near
 from geosoil.io.rasters.windows import WindowArray
 from geosoil.io.remote.reading import WAY_OUT, UnreadError, gdal_name, is_remote, read_with_retries
-from geosoil.raster.grid import TOLERANCE_PIXELS, Grid
+from geosoil.raster.grid import TOLERANCE_PIXELS, Grid, same_crs
 from geosoil.raster.layout import make_raster
 
 if TYPE_CHECKING:
@@ -98,14 +100,14 @@ def warp_raster(path: str | os.PathLike[str], grid: Grid, method: Method) -> xr.
                 expected="a CRS of both",
                 way_out="assign it (gdal_edit.py -a_srs), or use rasters on one grid",
             )
-        bands = value_bands(source)
-        array = WarpedArray(
-            name, file_stamp(name), tuple(_band_xml(source, name, band) for band in bands), grid, method
-        )
+        bands, own = value_bands(source), dataset_grid(source)
+        columns = columns_near(own, grid)
+        elements = tuple(_band_xml(source, name, band, columns) for band in bands)
+        array = WarpedArray(name, file_stamp(name), elements, columns, grid, method)
         names = [source.descriptions[band - 1] or "" for band in bands]
         units = {source.units[band - 1] or "" for band in bands}
         itemsize = np.mean([np.dtype(source.dtypes[band - 1]).itemsize for band in bands])
-        ratio = pixel_ratio(Grid(source.crs, source.transform, source.height, source.width), grid)
+        ratio = pixel_ratio(own, grid)
     if len(set(names)) < len(names) or "" in names:
         names = [f"band_{number}" for number in range(1, len(bands) + 1)]
     return make_raster(
@@ -143,7 +145,7 @@ def choose_method(source: Grid, grid: Grid, *, classes: bool = False) -> Method:
 
 def is_shifted(source: Grid, grid: Grid) -> bool:
     """Check whether two grids differ only by whole pixels and in extent."""
-    if source.crs != grid.crs:
+    if not same_crs(source.crs, grid.crs):
         return False
     corners = np.array([[0, grid.width, 0, grid.width], [0, 0, grid.height, grid.height]], np.float64)
     moved = _transform(~source.transform, _transform(grid.transform, corners)) - corners
@@ -151,15 +153,23 @@ def is_shifted(source: Grid, grid: Grid) -> bool:
 
 
 def pixel_ratio(source: Grid, grid: Grid) -> float:
-    """Return the pixel size of `grid` in pixels of `source`, at the centre of `grid`."""
-    column, row = grid.width / 2, grid.height / 2
-    corners = _transform(grid.transform, np.array([[column, column + 1, column], [row, row, row + 1]]))
-    if source.crs != grid.crs and source.crs is not None and grid.crs is not None:
+    """Return the pixel size of `grid` in pixels of `source`: the median of the centre and four places around it."""
+    shares = np.array([[0.5, 0.25, 0.25, 0.75, 0.75], [0.5, 0.25, 0.75, 0.25, 0.75]])
+    places = shares * [[grid.width], [grid.height]]
+    corners = np.concatenate([places, places + np.array([[1], [0]]), places + np.array([[0], [1]])], axis=1)
+    corners = _transform(grid.transform, corners)
+    if source.crs is not None and grid.crs is not None and not same_crs(source.crs, grid.crs):
         corners = np.array(transform_points(grid.crs, source.crs, *corners))
-    places = _transform(~source.transform, corners)
-    across, down = places[:, 1] - places[:, 0], places[:, 2] - places[:, 0]
-    area = abs(across[0] * down[1] - across[1] * down[0])
-    return float(np.sqrt(area)) if np.isfinite(area) else 1.0
+    start, right, below = np.split(corners, 3, axis=1)
+    steps = np.concatenate([right - start, below - start], axis=1)
+    if source.turn is not None:  # a pixel may lie on both sides of the meridian where longitudes are counted from
+        steps[0] -= source.turn * np.rint(steps[0] / source.turn)
+    inverse = ~source.transform
+    across, down = np.split(np.array([[inverse.a, inverse.b], [inverse.d, inverse.e]]) @ steps, 2, axis=1)
+    with np.errstate(invalid="ignore"):
+        areas = np.abs(across[0] * down[1] - across[1] * down[0])
+    finite = areas[np.isfinite(areas)]
+    return float(np.sqrt(np.median(finite))) if finite.size else 1.0
 
 
 def _transform(transform: Affine, places: np.ndarray) -> np.ndarray:
@@ -172,10 +182,17 @@ class WarpedArray(WindowArray):
     """The bands of one file on another grid; small and picklable, because it holds a path instead of an open file."""
 
     def __init__(
-        self, path: str, stamp: tuple[int, int] | None, bands: tuple[str, ...], grid: Grid, method: Method
+        self,
+        path: str,
+        stamp: tuple[int, int] | None,
+        bands: tuple[str, ...],
+        columns: Columns,
+        grid: Grid,
+        method: Method,
     ) -> None:
         super().__init__((len(bands), grid.height, grid.width))
-        self.path, self.stamp, self.bands, self.grid, self.method = path, stamp, bands, grid, method
+        self.path, self.stamp, self.bands = path, stamp, bands
+        self.columns, self.grid, self.method = columns, grid, method
 
     def read(self, bands: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
         """Warp one window of the requested bands."""
@@ -227,7 +244,7 @@ class WarpedArray(WindowArray):
                 raise
 
     def _make_vrt(self, source: DatasetReader, bands: tuple[int, ...]) -> tuple[DatasetReader, WarpedVRT]:
-        text = _vrt_xml(source, [self.bands[band] for band in bands])
+        text = _vrt_xml(source, self.columns, [self.bands[band] for band in bands])
         clean = rasterio.open(text)
         warped = WarpedVRT(
             clean,
@@ -259,30 +276,37 @@ def _read_tiles(source: WarpedVRT, rows: slice, columns: slice) -> np.ndarray:
     return out
 
 
-def _band_xml(source: DatasetReader, path: str, band: int) -> str:
+def _band_xml(source: DatasetReader, path: str, band: int, columns: Columns) -> str:
     """Return the VRT element that converts a band to scaled floating-point numbers with NaN as no data."""
     # As float32, the usual nodata value of doubles, -1.8e308, would be infinite and could not be recognised.
     kind = "Float64" if source.dtypes[band - 1] == "float64" else "Float32"
     element = ElementTree.Element("VRTRasterBand", dataType=kind)
     ElementTree.SubElement(element, "NoDataValue").text = "nan"
-    part = ElementTree.SubElement(element, "ComplexSource")
-    ElementTree.SubElement(part, "SourceFilename", relativeToVRT="0").text = gdal_name(path)
-    ElementTree.SubElement(part, "SourceBand").text = str(band)
     nodata, scale, offset = source.nodatavals[band - 1], source.scales[band - 1], source.offsets[band - 1]
-    if MaskFlags.per_dataset in source.mask_flag_enums[band - 1]:
-        ElementTree.SubElement(part, "UseMaskBand").text = "true"
-    elif nodata is not None and np.isfinite(nodata):
-        ElementTree.SubElement(part, "NODATA").text = repr(nodata)
-    if scale != 1.0 or offset != 0.0:
-        ElementTree.SubElement(part, "ScaleOffset").text = repr(offset)
-        ElementTree.SubElement(part, "ScaleRatio").text = repr(scale)
+    for first, placed, count in columns.pieces(source.width):
+        part = ElementTree.SubElement(element, "ComplexSource")
+        ElementTree.SubElement(part, "SourceFilename", relativeToVRT="0").text = gdal_name(path)
+        ElementTree.SubElement(part, "SourceBand").text = str(band)
+        if columns.around is not None:
+            for rectangle, column in (("SrcRect", first), ("DstRect", placed)):
+                size = {"xSize": str(count), "ySize": str(source.height)}
+                ElementTree.SubElement(part, rectangle, {"xOff": str(column), "yOff": "0", **size})
+        if MaskFlags.per_dataset in source.mask_flag_enums[band - 1]:
+            ElementTree.SubElement(part, "UseMaskBand").text = "true"
+        elif nodata is not None and np.isfinite(nodata):
+            ElementTree.SubElement(part, "NODATA").text = repr(nodata)
+        if scale != 1.0 or offset != 0.0:
+            ElementTree.SubElement(part, "ScaleOffset").text = repr(offset)
+            ElementTree.SubElement(part, "ScaleRatio").text = repr(scale)
     return ElementTree.tostring(element, encoding="unicode")
 
 
-def _vrt_xml(source: DatasetReader, bands: list[str]) -> str:
-    root = ElementTree.Element("VRTDataset", rasterXSize=str(source.width), rasterYSize=str(source.height))
-    ElementTree.SubElement(root, "SRS").text = source.crs.to_wkt()
-    ElementTree.SubElement(root, "GeoTransform").text = ", ".join(repr(number) for number in source.transform.to_gdal())
+def _vrt_xml(source: DatasetReader, columns: Columns, bands: list[str]) -> str:
+    own = columns.placed(dataset_grid(source))
+    assert own.crs is not None
+    root = ElementTree.Element("VRTDataset", rasterXSize=str(own.width), rasterYSize=str(own.height))
+    ElementTree.SubElement(root, "SRS").text = own.crs.to_wkt()
+    ElementTree.SubElement(root, "GeoTransform").text = ", ".join(repr(number) for number in own.transform.to_gdal())
     for band in bands:
         root.append(ElementTree.fromstring(band))
     return ElementTree.tostring(root, encoding="unicode")

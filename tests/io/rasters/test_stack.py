@@ -361,3 +361,27 @@ def test_edgeroi_in_another_projection_keeps_its_mean(tmp_path):
     both = np.isfinite(there) & np.isfinite(warped)
     assert both.sum() > 10_000
     assert np.mean(warped[both] - there[both]) == pytest.approx(0, abs=0.5)
+
+
+def test_a_crs_with_heights_is_the_same_grid_and_leaves_pixels_as_they_are(tmp_path):
+    rough = np.random.default_rng(0).normal(300, 30, (1, 20, 20)).astype("float32")
+    classes = np.random.default_rng(1).integers(1, 4, (1, 20, 20)).astype("uint8")
+    write_raster(tmp_path / "ndvi.tif", rough)
+    write_raster(tmp_path / "dem.tif", rough, crs="EPSG:32633+5773")
+    write_raster(tmp_path / "geology.tif", classes, crs="EPSG:32633+5773", nodata=0)
+    stack = open_stack([tmp_path / "ndvi.tif", tmp_path / "dem.tif", tmp_path / "geology.tif"])
+    np.testing.assert_array_equal(stack.values[1:], np.concatenate([rough, classes.astype("float32")]))
+    assert stack.attrs["notes"] == ()
+    assert open_stack(tmp_path / "dem.tif").rio.crs.to_epsg() == 32633
+    warped = open_stack(tmp_path / "dem.tif", like=grid_of(Affine(30, 0, 600_015, 0, -30, 5_800_000), (20, 19)))
+    np.testing.assert_allclose(warped.values[0], (rough[0, :, 1:] + rough[0, :, :-1]) / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("code", "unit"), [(6529, "US survey ft"), (2222, "ft"), (4326, "degrees"), (32633, "m")])
+def test_notes_name_the_unit_of_the_grid(tmp_path, code, unit):
+    crs = f"EPSG:{code}"
+    write_raster(tmp_path / "base.tif", np.ones((1, 4, 4), "float32"), crs=crs, transform=Affine(3, 0, 30, 0, -3, 60))
+    write_raster(tmp_path / "fine.tif", np.ones((1, 12, 12), "float32"), crs=crs, transform=Affine(1, 0, 30, 0, -1, 60))
+    notes = open_stack([tmp_path / "base.tif", tmp_path / "fine.tif"]).attrs["notes"]
+    assert notes[0] == f"grid of base.tif: {crs}, 3 {unit}, 4 x 4 pixels"
+    assert notes[1] == f"fine.tif: {crs}, 1 {unit} -> {crs}, 3 {unit} by average"
