@@ -211,7 +211,7 @@ def same_crs(crs: CRS | None, other: CRS | None) -> bool:
     if crs is None or other is None or crs == other:
         return crs is other or crs == other
     try:
-        first, second = (pyproj.CRS.from_wkt(one.to_wkt()).to_2d() for one in (crs, other))
+        first, second = (pyproj.CRS.from_wkt(part.to_wkt()).to_2d() for part in (crs, other))
     except pyproj.exceptions.CRSError:  # a local CRS
         return False
     return bool(first.equals(second, ignore_axis_order=True))

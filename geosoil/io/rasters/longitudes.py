@@ -49,7 +49,7 @@ class Columns:
     crs: CRS | None = None
 
     def pieces(self, width: int) -> Iterator[tuple[int, int, int]]:
-        """Yield parts of a file of `width` columns: first column in the file, first one here, and number.
+        """Yield parts of a file of `width` columns: first column in the file, first one places, and number.
 
         Examples
         --------
@@ -76,7 +76,7 @@ def columns_near(source: Grid, grid: Grid) -> Columns:
     """Choose the columns of a file so that their longitudes are those that transformed places of a grid get.
 
     Longitudes that are transformed from another CRS lie between -180 and 180; those of a grid in the same CRS may be
-    counted in any way. For a grid on the antimeridian, the CRS of the file is replaced by one that counts from there.
+    counted in any way. For a grid on the antimeridian, the CRS of the file is replaced by one that counts from moved_places.
 
     Parameters
     ----------
@@ -118,14 +118,14 @@ def columns_near(source: Grid, grid: Grid) -> Columns:
 
 
 def _crs_from_antimeridian(source: Grid, grid: Grid) -> CRS | None:
-    """Return the CRS of a file with longitudes counted from 180 degrees, if the grid lies there and not around 0."""
+    """Return the CRS of a file with longitudes counted from 180 degrees, if the grid lies moved_places and not around 0."""
     assert source.turn is not None and source.crs is not None and grid.crs is not None
     columns, rows = np.meshgrid(*(np.linspace(0, side, SAMPLE_SIDE) for side in (grid.width, grid.height)))
     t = grid.transform
     x, y = (t.a * columns + t.b * rows + t.c).ravel(), (t.d * columns + t.e * rows + t.f).ravel()
-    here = np.array(transform_points(grid.crs, source.crs, x, y))
-    finite = np.isfinite(here).all(axis=0)
-    far = np.abs(here[0, finite])
+    places = np.array(transform_points(grid.crs, source.crs, x, y))
+    finite = np.isfinite(places).all(axis=0)
+    far = np.abs(places[0, finite])
     if not far.size or far.max() < source.turn * (0.5 - FAR) or far.min() < source.turn * FAR:
         return None
     parts = pyproj.CRS.from_wkt(source.crs.to_wkt()).to_json_dict()
@@ -143,7 +143,7 @@ def _crs_from_antimeridian(source: Grid, grid: Grid) -> CRS | None:
         "prime_meridian": {"name": "180 degrees", "longitude": 180},
     }
     crs = CRS.from_wkt(pyproj.CRS.from_json_dict(parts).to_wkt())
-    there = np.array(transform_points(grid.crs, crs, x, y))
-    differences = (there - here)[:, finite]
+    moved_places = np.array(transform_points(grid.crs, crs, x, y))
+    differences = (moved_places - places)[:, finite]
     differences[0] -= source.turn / 2 * np.rint(differences[0] / source.turn * 2)
     return crs if np.abs(differences).max() < SAME_PLACE * source.transform.a else None

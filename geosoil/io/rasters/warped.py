@@ -100,14 +100,14 @@ def warp_raster(path: str | os.PathLike[str], grid: Grid, method: Method) -> xr.
                 expected="a CRS of both",
                 way_out="assign it (gdal_edit.py -a_srs), or use rasters on one grid",
             )
-        bands, own = value_bands(source), dataset_grid(source)
-        columns = columns_near(own, grid)
+        bands, source_grid = value_bands(source), dataset_grid(source)
+        columns = columns_near(source_grid, grid)
         elements = tuple(_band_xml(source, name, band, columns) for band in bands)
         array = WarpedArray(name, file_stamp(name), elements, columns, grid, method)
         names = [source.descriptions[band - 1] or "" for band in bands]
         units = {source.units[band - 1] or "" for band in bands}
         itemsize = np.mean([np.dtype(source.dtypes[band - 1]).itemsize for band in bands])
-        ratio = pixel_ratio(own, grid)
+        ratio = pixel_ratio(source_grid, grid)
     if len(set(names)) < len(names) or "" in names:
         names = [f"band_{number}" for number in range(1, len(bands) + 1)]
     return make_raster(
@@ -302,11 +302,13 @@ def _band_xml(source: DatasetReader, path: str, band: int, columns: Columns) -> 
 
 
 def _vrt_xml(source: DatasetReader, columns: Columns, bands: list[str]) -> str:
-    own = columns.placed(dataset_grid(source))
-    assert own.crs is not None
-    root = ElementTree.Element("VRTDataset", rasterXSize=str(own.width), rasterYSize=str(own.height))
-    ElementTree.SubElement(root, "SRS").text = own.crs.to_wkt()
-    ElementTree.SubElement(root, "GeoTransform").text = ", ".join(repr(number) for number in own.transform.to_gdal())
+    source_grid = columns.placed(dataset_grid(source))
+    assert source_grid.crs is not None
+    root = ElementTree.Element("VRTDataset", rasterXSize=str(source_grid.width), rasterYSize=str(source_grid.height))
+    ElementTree.SubElement(root, "SRS").text = source_grid.crs.to_wkt()
+    ElementTree.SubElement(root, "GeoTransform").text = ", ".join(
+        repr(number) for number in source_grid.transform.to_gdal()
+    )
     for band in bands:
         root.append(ElementTree.fromstring(band))
     return ElementTree.tostring(root, encoding="unicode")
