@@ -49,7 +49,7 @@ class Columns:
     crs: CRS | None = None
 
     def pieces(self, width: int) -> Iterator[tuple[int, int, int]]:
-        """Yield parts of a file of `width` columns: first column in the file, first one places, and number.
+        """Yield parts of a file of `width` columns: first column in the file, first column of these, and number.
 
         Examples
         --------
@@ -76,7 +76,8 @@ def columns_near(source: Grid, grid: Grid) -> Columns:
     """Choose the columns of a file so that their longitudes are those that transformed places of a grid get.
 
     Longitudes that are transformed from another CRS lie between -180 and 180; those of a grid in the same CRS may be
-    counted in any way. For a grid on the antimeridian, the CRS of the file is replaced by one that counts from moved_places.
+    counted in any way. For a grid on the antimeridian, the CRS of the file is replaced by one that
+    counts from that meridian.
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ def columns_near(source: Grid, grid: Grid) -> Columns:
 
 
 def _crs_from_antimeridian(source: Grid, grid: Grid) -> CRS | None:
-    """Return the CRS of a file with longitudes counted from 180 degrees, if the grid lies moved_places and not around 0."""
+    """Return the CRS of a file with longitudes counted from 180 degrees, for a grid near 180 and not around 0."""
     assert source.turn is not None and source.crs is not None and grid.crs is not None
     columns, rows = np.meshgrid(*(np.linspace(0, side, SAMPLE_SIDE) for side in (grid.width, grid.height)))
     t = grid.transform

@@ -302,13 +302,11 @@ def _band_xml(source: DatasetReader, path: str, band: int, columns: Columns) -> 
 
 
 def _vrt_xml(source: DatasetReader, columns: Columns, bands: list[str]) -> str:
-    source_grid = columns.placed(dataset_grid(source))
-    assert source_grid.crs is not None
-    root = ElementTree.Element("VRTDataset", rasterXSize=str(source_grid.width), rasterYSize=str(source_grid.height))
-    ElementTree.SubElement(root, "SRS").text = source_grid.crs.to_wkt()
-    ElementTree.SubElement(root, "GeoTransform").text = ", ".join(
-        repr(number) for number in source_grid.transform.to_gdal()
-    )
+    grid = columns.placed(dataset_grid(source))
+    assert grid.crs is not None
+    root = ElementTree.Element("VRTDataset", rasterXSize=str(grid.width), rasterYSize=str(grid.height))
+    ElementTree.SubElement(root, "SRS").text = grid.crs.to_wkt()
+    ElementTree.SubElement(root, "GeoTransform").text = ", ".join(repr(number) for number in grid.transform.to_gdal())
     for band in bands:
         root.append(ElementTree.fromstring(band))
     return ElementTree.tostring(root, encoding="unicode")
