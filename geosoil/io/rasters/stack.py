@@ -279,7 +279,7 @@ def _share_inside(grid: Grid, other: Grid) -> float:
 
 
 def _sampled_pixels(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return pixels along a side of a grid, the first and last one included, and the share of the side that each represents."""
+    """Return pixels along a side of a grid, its first and last one included, and the share that each represents."""
     if side <= SAMPLE_SIDE:
         return np.arange(side), np.full(side, 1 / side)
     inner = np.linspace(1, side - 1, SAMPLE_SIDE, endpoint=False) + (side - 2) / SAMPLE_SIDE / 2
