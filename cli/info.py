@@ -1,4 +1,4 @@
-"""`geosoil info`: describe a cube, a table of spectra, or a model."""
+"""`geosoil info`: describe a cube, a raster, a table of spectra or samples, or a model."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import Any
 
 import click
 
-from geosoil_cli.options import CUBE_OPTIONS, with_options
+from geosoil_cli.options import CUBE_OPTIONS, TABLE_OPTIONS, with_options
 
 
 @click.command()
 @click.argument("path")
-@with_options(CUBE_OPTIONS)
+@with_options(CUBE_OPTIONS, TABLE_OPTIONS)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(path: str, **cube_options: Any) -> None:
-    """Describe a cube, a table of spectra, or a model."""
+    """Describe a cube, a raster, a table of spectra or samples, or a model."""
     from geosoil.workflows.info import describe_path
 
     click.echo(describe_path(path, **cube_options))

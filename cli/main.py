@@ -21,7 +21,8 @@ VERBS = {
     "correlate": "Correlate a soil map with terrain, for the whole image and by zone.",
     "explain": "Explain which wavelengths or covariates the predictions of a model depend on (SHAP).",
     "localise": "Choose the rows of a spectral library that best represent one site (RS-LOCAL).",
-    "info": "Describe a cube, a table of spectra, or a model.",
+    "check": "Check whether a cube or covariates fit a model, without mapping them.",
+    "info": "Describe a cube, a raster, a table of spectra or samples, or a model.",
 }
 
 

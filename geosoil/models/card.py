@@ -48,6 +48,21 @@ class TrainingCard(_Part):
     notes: list[str] = Field(default_factory=list)
 
 
+class OriginCard(_Part):
+    """What a user should know about a model before it is used.
+
+    `bounds` are west, south, east and north of the training samples in degrees (EPSG:4326), and `contents` the lowest
+    and highest value of each target that the model learned from.
+    """
+
+    method: str = ""
+    bounds: tuple[float, float, float, float] | None = None
+    contents: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    author: str | None = None
+    licence: str | None = None
+    not_made_for: list[str] = Field(default_factory=list)
+
+
 class GridCard(_Part):
     """The grid of the covariates at training: its CRS as "EPSG:32755" or WKT, and the sides (x, y) of a pixel."""
 
@@ -117,7 +132,8 @@ class ModelCard(MemberCard):
     """Everything about a model that is not a large array.
 
     `metrics` holds the accuracy by split and target; `quantity` is what the features are; `grid` is the grid of the
-    covariates at training, if it is known. `weights_sha256` is the hash of the file of arrays that belongs to the card.
+    covariates at training, if it is known; `origin` is where the model comes from.
+    `weights_sha256` is the hash of the file of arrays that belongs to the card.
     """
 
     schema_version: Literal[1] = 1
@@ -127,6 +143,7 @@ class ModelCard(MemberCard):
     preprocessing: list[str]
     training: TrainingCard
     grid: GridCard | None = None
+    origin: OriginCard | None = None
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     created: str = ""

@@ -53,23 +53,34 @@ def html_table(title: str, pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def describe_card(card: ModelCard) -> Pairs:
-    """Return pairs of a title and a text that describe a model by its card."""
+    """Return pairs of a title and a text that describe a model: the honest accuracy comes first, the limits last."""
+    origin = card.origin
     used = [feature for feature in card.features if feature.used]
     waves = [feature.wavelength_nm for feature in used if feature.wavelength_nm is not None]
     span = f", {min(waves):.0f} to {max(waves):.0f} nm" if waves else ""
-    pairs = [
-        ("model", f"{card.name} ({card.study})"),
-        *((f"target {target.name}", f"{target.unit}, valid {target.valid_range}") for target in card.targets),
+    pairs = [("model", f"{card.name} ({card.study})")]
+    for target in card.targets:
+        learned = origin.contents.get(target.name) if origin is not None else None
+        contents = f", learned from contents of {learned[0]:.4g} to {learned[1]:.4g}" if learned else ""
+        pairs.append((f"target {target.name}", f"{target.unit}, valid {target.valid_range}{contents}"))
+    for split, figures in sorted(card.metrics.items(), key=lambda item: item[0].startswith("published")):
+        # A card of schema 1 has the figures of its one target without the target's name.
+        by_target = figures if all(isinstance(values, dict) for values in figures.values()) else {"": figures}
+        pairs += [(f"accuracy, {split}", f"{name}  {_accuracy(values)}".strip()) for name, values in by_target.items()]
+    pairs += [
         ("reads", f"{len(used)} of {len(card.features)} bands of {card.quantity}{span}"),
         ("steps", " > ".join(card.preprocessing)),
         ("samples", str(card.training.n_samples)),
         ("created", f"{card.created} with geosoil {card.versions.get('geosoil', '?')}"),
     ]
-    for split, figures in card.metrics.items():
-        # A card of schema 1 has the figures of its one target without the target's name.
-        by_target = figures if all(isinstance(values, dict) for values in figures.values()) else {"": figures}
-        pairs += [(f"accuracy, {split}", f"{name}  {_accuracy(values)}".strip()) for name, values in by_target.items()]
-    return pairs
+    if origin is None:
+        return pairs
+    if origin.bounds is not None:
+        west, south, east, north = origin.bounds
+        pairs.append(("where", f"{west:.4f} to {east:.4f} degrees east, {south:.4f} to {north:.4f} degrees north"))
+    stated = [("method", origin.method), ("author", origin.author), ("licence", origin.licence)]
+    pairs += [(title, text or "not stated") for title, text in stated]
+    return pairs + [("not made for", text) for text in origin.not_made_for]
 
 
 def _accuracy(figures: dict[str, Any]) -> str:

@@ -22,7 +22,16 @@ from geosoil.estimators.patch_regressor import PatchRegressor
 from geosoil.io.atomic import atomic_path
 from geosoil.io.input_paths import require_input
 from geosoil.io.provenance import current_time
-from geosoil.models.card import DescentCard, FeatureCard, GridCard, MemberCard, ModelCard, TargetCard, TrainingCard
+from geosoil.models.card import (
+    DescentCard,
+    FeatureCard,
+    GridCard,
+    MemberCard,
+    ModelCard,
+    OriginCard,
+    TargetCard,
+    TrainingCard,
+)
 from geosoil.models.compose import Cascade, CompositeModel, Ensemble, MultiTargetModel
 from geosoil.models.contract import Feature, Target
 from geosoil.models.patch import PatchModel
@@ -58,6 +67,7 @@ def save_model(
     metrics: Mapping[str, dict[str, Any]] | None = None,
     quantity: str = "reflectance",
     grid: Grid | None = None,
+    origin: OriginCard | None = None,
 ) -> ModelCard:
     """Write a model to a folder; raises OutputError if the folder cannot be written.
 
@@ -72,7 +82,7 @@ def save_model(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         weights = save(arrays)
-        card = card.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
+        card = card.model_copy(update={"origin": origin, "weights_sha256": hashlib.sha256(weights).hexdigest()})
         _write(folder / WEIGHTS, weights)
         (folder / FOREST).unlink(missing_ok=True)
         # The card comes last, with the hash of the arrays: a run that is killed in between leaves no model that loads.

@@ -100,6 +100,11 @@ class Recipe(Part):
     )
     features: FeatureSettings = Field(FeatureSettings(), description="Which features the model sees.")
     model: ModelSettings = Field(ModelSettings(), description="Which model is trained, and which are compared.")
+    author: str | None = Field(None, max_length=500, description="Author of the model, for its card.")
+    licence: str | None = Field(None, max_length=500, description="Licence of the model, for its card.")
+    not_made_for: str | None = Field(
+        None, max_length=2000, description="What the model should not be used for, in words, for its card."
+    )
     validation: ValidationSettings = Field(ValidationSettings(), description="How the accuracy is measured.")
 
     @model_validator(mode="after")

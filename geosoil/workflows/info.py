@@ -1,55 +1,117 @@
-"""Describe a model, a table of spectra, a cube or another raster as text."""
+"""Describe a model, a table of spectra or samples, a cube or another raster, as text or as JSON."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.errors import GeosoilError, RasterError, WavelengthError
+from geosoil.errors import GeosoilError, RasterError, SamplesError, WavelengthError
 from geosoil.io.spectra.reader import is_spectra, read_spectra
+from geosoil.io.tables.numbers import as_numbers, has_value
+from geosoil.io.tables.reader import TABLE_ENDINGS, read_table
 from geosoil.mapping.inputs import CovariateInput, CubeInput
 from geosoil.models.display import describe_card
 from geosoil.models.store import CARD, find_model, read_card
+from geosoil.samples.clustering import is_clustered
 
 if TYPE_CHECKING:
     import os
 
+    from geosoil.io.tables.numbers import Decimal
+
     Pairs = list[tuple[str, str]]
 
 
-def describe_path(path: str | os.PathLike[str], **cube_options: Any) -> str:
+def describe_path(
+    path: str | os.PathLike[str],
+    *,
+    layer: str | None = None,
+    decimal: Decimal | None = None,
+    as_json: bool = False,
+    **cube_options: Any,
+) -> str:
     """Describe what a path holds.
 
     Parameters
     ----------
     path : path-like
-        A model folder or the name of a model, a table of spectra, a cube, or another raster.
+        A model folder or the name of a model, a table of spectra or samples, a cube, or another raster.
+    layer, decimal : str, optional
+        Layer and decimal mark of a table, as in `read_samples`.
+    as_json : bool
+        Whether to return one JSON object instead of lines of text.
     **cube_options
         Options of a cube, as for `map_cube`.
 
     Returns
     -------
     str
-        One line per property.
+        One line per property, or a JSON object whose keys are the properties.
 
     Raises
     ------
     GeosoilError
         The path cannot be read.
     """
-    text = str(path)
-    if _is_model(text):
-        return _lines(_describe_model(find_model(text)))
-    if is_spectra(text):
-        return _lines(_describe_spectra(text))
+    pairs = _describe(str(path), layer, decimal, cube_options)
+    if not as_json:
+        return _lines(pairs)
+    facts: dict[str, Any] = {}
+    for name, text in pairs:  # a title that is repeated, such as "note", has a list
+        facts[name] = text if name not in facts else [*np.atleast_1d(facts[name]).tolist(), text]
+    return json.dumps(facts, ensure_ascii=False, indent=1)
+
+
+def _describe(path: str, layer: str | None, decimal: Decimal | None, cube_options: dict[str, Any]) -> Pairs:
+    if _is_model(path):
+        return _describe_model(find_model(path))
+    if is_spectra(path):
+        try:
+            return _describe_spectra(path, layer, decimal)
+        except SamplesError as error:
+            if "band columns" not in str(error):
+                raise
+    if Path(path).suffix.lower() in TABLE_ENDINGS:
+        return _describe_table(Path(path), layer, decimal)
     try:
-        return _lines(CubeInput(text, **cube_options).describe())
+        return CubeInput(path, **cube_options).describe()
     except WavelengthError:
         if any(value is not None for value in cube_options.values()):
             raise
-        return _lines(CovariateInput(text).describe())
+        return CovariateInput(path).describe()
+
+
+def _describe_table(path: Path, layer: str | None, decimal: Decimal | None) -> Pairs:
+    """Describe samples: their number, kind of geometry, CRS, bounding box, and the range of each column of numbers."""
+    table = read_table(path, layer, decimal)
+    pairs = [("table", f"{len(table)} rows x {table.shape[1]} columns, {path}")]
+    if hasattr(table, "geom_type"):
+        kinds = ", ".join(f"{n} {kind}" for kind, n in table.geom_type.value_counts().items())
+        west, south, east, north = table.total_bounds
+        pairs += [
+            ("geometry", kinds or "none"),
+            ("CRS", table.crs.to_string() if table.crs is not None else "not stated"),
+            ("bounds", f"{west:.9g} to {east:.9g}, {south:.9g} to {north:.9g}"),
+        ]
+        points = table.geometry if (table.geom_type == "Point").all() and table.crs is not None else None
+        if points is not None and len(points) > 2:
+            metres = points if points.crs.is_projected else points.to_crs(points.estimate_utm_crs())
+            clustered = is_clustered(np.column_stack([metres.x, metres.y]))
+            pairs.append(("clusters", "yes: validate with spatial blocks" if clustered else "no"))
+    for name in table.columns.drop("geometry", errors="ignore"):
+        column, numbers = table[name], as_numbers(table[name])
+        n_filled, n_numbers = int(has_value(column).sum()), int(np.isfinite(numbers).sum())
+        if n_numbers and n_numbers > n_filled / 2:
+            low, middle, high = np.nanquantile(numbers, [0, 0.5, 1])
+            text = f"{low:g} to {high:g}, median {middle:g}, {n_numbers} numbers"
+            text += f", {n_filled - n_numbers} cells of text" if n_filled > n_numbers else ""
+        else:
+            text = f"text, {column.nunique()} different values" if n_filled else "empty"
+        pairs.append((f"column {name}", text))
+    return pairs
 
 
 def _is_model(path: str) -> bool:
@@ -76,8 +138,8 @@ def _describe_model(folder: Path) -> Pairs:
     return [(title, f"{text}, {folder}"), *pairs]
 
 
-def _describe_spectra(path: str) -> Pairs:
-    spectra = read_spectra(path)
+def _describe_spectra(path: str, layer: str | None, decimal: Decimal | None) -> Pairs:
+    spectra = read_spectra(path, layer=layer, decimal=decimal)
     n, p = spectra.values.shape
     low, high = spectra.wavelength_nm[[0, -1]]
     step = np.diff(spectra.wavelength_nm)

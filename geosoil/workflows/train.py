@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rasterio.warp import transform_bounds
 
 from geosoil.io.atomic import require_writable_folder
-from geosoil.models.card import TrainingCard
+from geosoil.models.card import OriginCard, TrainingCard
 from geosoil.models.store import save_model
 from geosoil.pipeline.fit import fit_pipeline
 from geosoil.pipeline.recipe import read_recipe
@@ -123,11 +124,41 @@ def save_pipeline(fitted: FittedPipeline, folder: Path) -> None:
     save_model(
         fitted.model,
         folder,
+        origin=_origin(fitted),
         name=recipe.name,
         preprocessing=details.get("steps", [name]),
         training=card,
         metrics={outcome.split: outcome.card_metrics(name) for outcome in fitted.outcomes},
         **options,
+    )
+
+
+def _origin(fitted: FittedPipeline) -> OriginCard:
+    """Return the part of the card that says where a model comes from and what it was not made for."""
+    recipe, rows = fitted.loaded.recipe, fitted.rows
+    learned, contents, bounds = fitted.task.train, {}, None
+    for target, values in zip(rows.map_targets, np.asarray(rows.y)[learned].T, strict=False):
+        if np.isfinite(values).any():
+            contents[target.name] = (float(np.nanmin(values)), float(np.nanmax(values)))
+    if rows.xy is not None and rows.crs is not None:
+        west, south, east, north = transform_bounds(
+            rows.crs, "EPSG:4326", *rows.xy[learned].min(axis=0), *rows.xy[learned].max(axis=0)
+        )
+        bounds = (west, south, east, north)
+    limits = [recipe.not_made_for] if recipe.not_made_for else []
+    if recipe.data.kind == "spectra":
+        limits.append("The model learned from laboratory spectra only; spectra of satellites differ from these.")
+    if contents:
+        limits.append("Contents outside the range that the model learned from.")
+    if bounds is not None:
+        limits.append("Soils outside the area of the training samples, unless it is validated there.")
+    return OriginCard(
+        method=f"{fitted.task.candidate.name}, fitted to {len(learned)} samples",
+        bounds=bounds,
+        contents=contents,
+        author=recipe.author,
+        licence=recipe.licence,
+        not_made_for=limits,
     )
 
 

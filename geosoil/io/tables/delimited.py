@@ -117,8 +117,8 @@ def read_text(path: Path, layout: TextTable, number_format: NumberFormat, **opti
     # Excel writes empty rows and columns.
     shown = [bool(name) or bool(frame[i].notna().any()) for i, name in enumerate(layout.names)]
     frame = frame if all(shown) else frame.loc[:, shown]
-    if (is_empty := frame.isna().all(axis=1)).any():
-        frame = frame[~is_empty].reset_index(drop=True)
+    if len(frame) and frame.iloc[-1].isna().all():
+        frame = frame.iloc[: frame.notna().any(axis=1).to_numpy().nonzero()[0].max(initial=-1) + 1]
     frame.columns = pd.Index([name or f"column_{i + 1}" for i, name in enumerate(layout.names) if shown[i]])
     if ROW_NAMES in frame and frame[ROW_NAMES].astype(str).tolist() == [str(i + 1) for i in range(len(frame))]:
         frame = frame.drop(columns=ROW_NAMES)  # the numbers that R writes by default
@@ -164,7 +164,8 @@ def read_text_table(path: Path, decimal: Decimal | None = None) -> pd.DataFrame:
     ]
     layout = replace(layout, names=names)
     cells = (cell for row in layout.rows for cell in row)
-    return read_text(path, layout, NumberFormat.of(cells, separator=layout.separator, decimal=decimal), dtype=str)
+    frame = read_text(path, layout, NumberFormat.of(cells, separator=layout.separator, decimal=decimal), dtype=str)
+    return frame.dropna(how="all", ignore_index=True)
 
 
 def _not_a_table(path: Path, problem: str) -> SamplesError:
