@@ -176,8 +176,8 @@ class Outcome:
                         METRICS[metric].function, observed, predicted[:, :, k], other, groups=self.resampled_groups,
                         n_resamples=500,
                     )  # fmt: skip
-                    row |= {f"{metric}_difference": change.estimate}
-                    row |= {f"{metric}_low": change.low, f"{metric}_high": change.high}
+                    key = f"test_{metric}_difference"
+                    row |= {key: change.estimate, f"{key}_low": change.low, f"{key}_high": change.high}
                 by_split, by_reference = (
                     rmse_by_split(values[:, :, None], observed[:, None], self.folds)
                     for values in (predicted[:, :, k], other)

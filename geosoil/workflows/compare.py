@@ -1,9 +1,10 @@
-"""`geosoil compare`: a recipe in, a table of its models on the same test rows out."""
+"""`geosoil compare`: a recipe or a dict of estimators in, a table of the models on the same test rows out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from geosoil.pipeline.regressors import fit_model, prepare_shared
 from geosoil.pipeline.sources import read_rows
 from geosoil.pipeline.task import FitTask
 from geosoil.pipeline.validation import no_progress, validate
+from geosoil.workflows.compare_estimators import compare_estimators
+from geosoil.workflows.progress import reported
 from geosoil.workflows.shown import ShownResult
 from geosoil.workflows.train import concatenate, format_table
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from geosoil.pipeline.validation import Outcome, Progress
+    from geosoil.workflows.compare_estimators import Comparison
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,7 +47,60 @@ class CompareResult(ShownResult):
         return "\n".join([format_table(self.table), f"table   {self.path}", f"report  {self.report}"])
 
 
-def compare(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> CompareResult:
+@overload
+def compare(
+    recipe: str | Path, output: str | Path | None = ..., *, progress: Progress | bool | None = ...
+) -> CompareResult: ...
+
+
+@overload
+def compare(recipe: Mapping[str, Any], X: Any, y: Any, **options: Any) -> Comparison: ...
+
+
+def compare(recipe: str | Path | Mapping[str, Any], *arguments: Any, **options: Any) -> CompareResult | Comparison:
+    """Compare models on the same test rows: those of a recipe, or a dict of scikit-learn estimators.
+
+    `compare("recipe.toml", output=None, progress=None)` compares the models that a recipe names in `model.compare`, by
+    every split of `[validation]`. `compare({"PLS": estimator, ...}, X, y, folds=..., metrics=...)` compares estimators
+    on your own arrays.
+
+    Parameters
+    ----------
+    recipe : path, or mapping of str to estimator
+        A TOML file, or estimators with `fit` and `predict` by name.
+    *arguments, **options
+        Those of `geosoil.workflows.compare.compare_recipe` for a recipe, and of
+        `geosoil.workflows.compare_estimators.compare_estimators` for estimators.
+
+    Returns
+    -------
+    CompareResult or Comparison
+        Both have `table`, one row per model, and `differences`, the paired differences, each with 95 % intervals.
+
+    Raises
+    ------
+    GeosoilError
+        If the recipe, a file that it names, an estimator or the data are wrong.
+
+    Examples
+    --------
+    >>> import geosoil
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from sklearn.linear_model import LinearRegression
+    >>> X = np.arange(12.0).reshape(12, 1)
+    >>> models = {"linear": LinearRegression(), "mean": DummyRegressor()}
+    >>> result = geosoil.compare(models, X, 2 * X[:, 0], folds=np.arange(12) % 3, metrics=["rmse"])
+    >>> result.table[["model", "n", "test_rmse"]].round(2).values.tolist()
+    [['linear', 12, 0.0], ['mean', 12, 7.14]]
+    """
+    if isinstance(recipe, Mapping):
+        return compare_estimators(recipe, *arguments, **options)
+    return compare_recipe(recipe, *arguments, **options)
+
+
+def compare_recipe(
+    recipe: str | Path, output: str | Path | None = None, *, progress: Progress | bool | None = None
+) -> CompareResult:
     """Compare the models that a recipe names in `model.compare`, by every split of `[validation]`.
 
     Parameters
@@ -53,8 +110,8 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
     output : path, optional
         The table as CSV, by default NAME_comparison.csv. NAME_comparison_differences.csv beside it has the paired
         differences, and the folder NAME_comparison the report.
-    progress : callable, optional
-        Called as `progress(task, done, total)`.
+    progress : callable or bool, optional
+        Called as `progress(task, done, total)` after each fold; True shows a bar.
 
     Returns
     -------
@@ -78,11 +135,13 @@ def compare(recipe: str | Path, output: str | Path | None = None, *, progress: P
         require_writable(path)
     candidates = loaded.recipe.candidates()
     rows = read_rows(loaded)
-    shared = prepare_shared(loaded.recipe, rows, candidates, progress)
-    outcomes = tuple(
-        validate(split, loaded.recipe, rows, candidates, shared=shared, progress=progress)
-        for split in loaded.recipe.validation.split
-    )
+    with reported(progress) as given:
+        report_progress = given or no_progress
+        shared = prepare_shared(loaded.recipe, rows, candidates, report_progress)
+        outcomes = tuple(
+            validate(split, loaded.recipe, rows, candidates, shared=shared, progress=report_progress)
+            for split in loaded.recipe.validation.split
+        )
     table = concatenate([outcome.table for outcome in outcomes])
     differences = concatenate([outcome.differences() for outcome in outcomes])
     write_table(table, path)

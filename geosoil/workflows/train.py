@@ -15,7 +15,7 @@ from geosoil.models.store import save_model
 from geosoil.pipeline.fit import fit_pipeline
 from geosoil.pipeline.recipe import read_recipe
 from geosoil.pipeline.validation import no_progress
-from geosoil.workflows.shown import ShownResult
+from geosoil.workflows.shown import ShownResult, table_as_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,25 +207,5 @@ def format_table(table: pd.DataFrame) -> str:
      split model  n             test_r2      test_rmse
     random  PLSR 40 0.71 [0.60 to 0.80] 3 [2.5 to 3.6]
     """
-    shown = table.copy()
-    for metric, digits in (("r2", ".2f"), ("rmse", ".3g")):
-        name = f"test_{metric}"
-        shown[name] = [
-            f"{value:{digits}} [{low:{digits}} to {high:{digits}}]"
-            for value, low, high in table[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
-        ]
-    names = [
-        "split",
-        "target",
-        "model",
-        "n",
-        "test_r2",
-        "test_r2_ln",
-        "test_rmse",
-        "test_rpiq",
-        "test_ccc",
-        "test_bias",
-    ]
-    return shown[[name for name in names if name in shown]].to_string(
-        index=False, float_format=lambda value: f"{value:.3g}"
-    )
+    metrics = [f"test_{metric}" for metric in ("r2", "r2_ln", "rmse", "rpiq", "ccc", "bias")]
+    return table_as_text(table, [name for name in ("split", "target", "model", "n", *metrics) if name in table])

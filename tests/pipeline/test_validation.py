@@ -64,12 +64,13 @@ def test_differences_are_paired_and_against_the_first_model(outcome):
     assert row["model"] == "one component"
     assert row["reference"] == "PLSR"
     expected = table.loc["one component", "test_rmse"] - table.loc["PLSR", "test_rmse"]
-    assert row["rmse_difference"] == pytest.approx(expected)
-    assert 0 < row["rmse_low"] < row["rmse_difference"] < row["rmse_high"]
-    assert row["r2_high"] < 0
+    assert row["test_rmse_difference"] == pytest.approx(expected)
+    low, high = row["test_rmse_difference_low"], row["test_rmse_difference_high"]
+    assert 0 < low < row["test_rmse_difference"] < high
+    assert row["test_r2_difference_high"] < 0
     assert row["better"] == "0 of 6"
     (turned,) = outcome.differences("one component").to_dict("records")
-    assert turned["rmse_difference"] == pytest.approx(-expected)
+    assert turned["test_rmse_difference"] == pytest.approx(-expected)
     assert turned["better"] == "6 of 6"
 
 

@@ -161,7 +161,7 @@ def test_compare_tests_all_models_on_the_same_rows_and_writes_paired_differences
     differences = pd.read_csv(tmp_path / "table_differences.csv")
     assert differences.reference.unique().tolist() == ["PLSR"]
     gain = table.test_rmse[1] - table.test_rmse[0]
-    assert differences.rmse_difference[0] == pytest.approx(gain, rel=1e-3)
+    assert differences.test_rmse_difference[0] == pytest.approx(gain, rel=1e-3)
     assert (tmp_path / "table" / "report.html").is_file()
     assert "Paired differences" in result.report.read_text()
 
