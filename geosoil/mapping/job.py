@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from geosoil.models.contract import Block, HasModel, Model, Output
     from geosoil.spectra.bare_soil import BareSoil
 
+N_COUNTS = 5  # that a block adds for each output: see `PredictBlock.__call__`
 BATCH_BYTES = 24 * 2**20  # of the layers of a net for one batch of pixels
 DENSE_BYTES = 112 * 2**20  # of the maps of a patch network over one strip (`networks/dense_patches.py`)
 WRITING_BYTES = 256 * 2**20  # statistics, the copy to a COG, and most of it the quicklook
@@ -182,8 +183,9 @@ class PredictBlock:
     def __call__(self, block: Block, clipped: np.ndarray | None = None) -> Block:
         """Return the outputs of a block within their valid ranges.
 
-        Added to `clipped`, shape (output, 5), if it is given: the numbers of pixels below and above the valid range,
-        of those that have data in all bands and still no value, of undeclared background, and of those with a value.
+        Added to `clipped`, shape (output, N_COUNTS), if it is given: the numbers of pixels below and above the valid
+        range, of those that have data in all bands and still no value, of undeclared background, and of those with a
+        value.
         """
         halo = self.model.halo
         inner = block[:, halo : block.shape[1] - halo, halo : block.shape[2] - halo]

@@ -136,8 +136,22 @@ class TrainingRows:
 
     @property
     def xy_m(self) -> np.ndarray | None:
-        """Places in metres, shape (n, 2), or None where places are unknown or in degrees."""
-        return self.xy if self.crs is not None and self.crs.is_projected else None
+        """Places in metres, shape (n, 2), or None where they are unknown; degrees are projected around their centre."""
+        if self.xy is None or self.crs is None:
+            return None
+        if self.crs.is_projected:
+            return self.xy
+        from pyproj import Transformer
+
+        lon, lat = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True).transform(*self.xy.T)
+        middle = np.degrees(np.angle(np.exp(1j * np.radians(lon)).mean()))  # also of places beside the date line
+        local = f"+proj=aeqd +lat_0={lat.mean()} +lon_0={middle} +datum=WGS84 +units=m"
+        return np.stack(Transformer.from_crs("EPSG:4326", local, always_xy=True).transform(lon, lat), axis=1)
+
+    @property
+    def ground_unit(self) -> str:
+        """Unit of `xy`."""
+        return "m" if self.crs is not None and self.crs.is_projected else "degrees"
 
     @property
     def map_targets(self) -> tuple[Target, ...]:

@@ -160,13 +160,6 @@ def _by_label(labels: np.ndarray) -> list[Split]:
 
 
 def _divide_blocks(rows: TrainingRows, settings: ValidationSettings, seed: int) -> list[Split]:
-    if rows.xy is not None and rows.xy_m is None:
-        raise RecipeError(
-            "validation.split",
-            found="places in degrees",
-            expected="places in metres for spatial blocks",
-            way_out="use covariates or samples in a projected CRS (data.like, data.crs)",
-        )
     x_m, y_m = _required(rows.xy_m, "spatial", "samples with places").T
     side_m = settings.block_m or default_block_m(np.column_stack([x_m, y_m]))
     return _repeated(lambda seed: split_spatial_blocks(x_m, y_m, side_m, settings.n_folds, seed=seed), settings, seed)

@@ -54,11 +54,8 @@ def validation_section(outcome: Outcome, rows: TrainingRows) -> Section:
         caption = "Losses by epoch, one line per split; in variances of the target."
         figures.append((caption, learning_curves_figure(curves)))
     if rows.xy is not None and outcome.folds.max() > 0:
-        unit = "m" if xy_m is not None else "degrees"
-        first = outcome.folds[0]
-        figures.append(
-            ("The fold that tests each sample (first repeat).", folds_figure(rows.xy, first, ground_unit=unit))
-        )
+        figure = folds_figure(rows.xy, outcome.folds[0], ground_unit=rows.ground_unit)
+        figures.append(("The fold that tests each sample (first repeat).", figure))
     tables = [("Accuracy on test rows", table.drop(columns="split"))]
     if rows.zones is not None:
         tables.append(("Accuracy by zone", zone_table(outcome, rows.zones)))
@@ -142,9 +139,8 @@ def _depth_figures(outcome: Outcome, table: pd.DataFrame, profiles: TrainingRows
         top = outcome.observed[:, 0]
         safe = np.where(top > 0, top, np.nan)
         bias = {model: 100 * (mean[:, 0] - top) / safe for model, mean in means.items()}
-        ground_unit = "degrees" if profiles.xy_m is None else "m"
         x, y = profiles.xy.T
-        figure = relative_bias_figure(x, y, bias, ground_unit=ground_unit)
+        figure = relative_bias_figure(x, y, bias, ground_unit=profiles.ground_unit)
         figures.append((f"Relative bias at {layers[0]}: (predicted - measured) / measured.", figure))
     return figures
 

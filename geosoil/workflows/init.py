@@ -181,8 +181,10 @@ def _cut_layers(draft: Draft, rows: TrainingRows) -> bool:
     """Leave out layers above and below those that have enough values; return whether there were any."""
     limits, kept = draft.values["layers_cm"], [limit for layer in rows.layers_cm or () for limit in layer]
     within = [limit for limit in limits if min(kept) <= limit <= max(kept)]
+    if within == limits:
+        return False
     draft.set("layers_cm", within, f"limits in cm; too few profiles have values beyond {within[0]:g} to {within[-1]:g}")
-    return within != limits
+    return True
 
 
 def _compose(
@@ -258,6 +260,8 @@ def _add_head(
     if files.covariates:
         command = ["geosoil", "map", "--covariates", *files.covariates, "--model", model, "-o", f"{name}.tif"]
         text.add_command(shlex.join(command))
+    if not files.cube and not files.covariates:
+        text.add_command(shlex.join(["geosoil", "predict", files.table, "--model", model]))
     text.add_blank()
     text.add_value("name", name, f"name of the model: its folder is {model}")
     text.add_value("seed", 0, "random seed; the same seed gives the same model")

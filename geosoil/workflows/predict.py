@@ -15,6 +15,7 @@ from geosoil.io.provenance import provenance_tags, shown_name
 from geosoil.io.tables.reader import require_column
 from geosoil.io.tables.writer import METADATA_ENDING, WRITTEN_ENDINGS, open_table
 from geosoil.mapping.inputs import CovariateInput, CubeInput
+from geosoil.mapping.job import N_COUNTS
 from geosoil.mapping.joint import find_models
 from geosoil.mapping.spectra_table import SpectraInput
 from geosoil.mapping.tables import ColumnInput, PointInput
@@ -330,7 +331,7 @@ class _Part:
         self.model, self.matched = model, matched
         self.outputs: tuple[Output, ...] = matched.predict.outputs
         self.names: list[str] = []
-        self.clipped = np.zeros((len(self.outputs), 3), np.int64)
+        self.clipped = np.zeros((len(self.outputs), N_COUNTS), np.int64)
         self.range = RangeCount(matched.predict.model)
         self.reasons: dict[str, int] = {}
         self.n_rows = 0

@@ -287,7 +287,7 @@ class Predictor:
         Returns
         -------
         Explanation
-            Attributions of each sample to windows of features; `.table` lists the windows.
+            Attributions of each sample to windows of features, which `windows` names.
 
         Raises
         ------

@@ -155,6 +155,29 @@ def test_clustered_samples_get_spatial_blocks_that_hold_whole_clusters(scene, tm
     assert figures(tmp_path)["split"] == "spatial"
 
 
+def test_clustered_samples_on_covariates_in_degrees_get_blocks_in_metres(scene):
+    """Clusters of 100 m that lie 1 km apart, at 60 degrees N, where a degree of longitude is half as long."""
+    rng = np.random.default_rng(1)
+    rasters = rng.normal(size=(2, 50, 100)).astype(np.float32)
+    transform = rasterio.Affine(0.001, 0, 20, 0, -0.001, 60.05)
+    write_raster(Path("degrees.tif"), rasters, crs="EPSG:4326", transform=transform, descriptions=["a", "b"])
+    centres = np.stack(np.meshgrid(np.arange(4), np.arange(4)), axis=-1).reshape(-1, 1, 2)
+    x_m, y_m = (1000 * centres + rng.uniform(0, 100, (16, 4, 2)) + 500).reshape(-1, 2).T
+    table = pd.DataFrame({"lon": 20 + x_m / 55_800, "lat": 60 + y_m / 111_400, "SOC": rng.uniform(1, 3, 64)})
+    table.to_csv("clusters.csv", index=False)
+    options = {"covariates": ["degrees.tif"], "samples": "clusters.csv", "targets": ["SOC"]}
+    validation = filled_in("covariates", **options)["validation"]
+    assert validation["split"] == ["spatial", "random"]
+    assert 100 <= validation["block_m"] <= 1000
+
+
+def test_the_head_of_a_recipe_names_the_commands_that_follow(scene):
+    write_spectra()
+    text = init_recipe("spectra", table="library.csv", targets=["soc"], output="recipe.toml").text
+    commands = ["train recipe.toml", "compare recipe.toml", "predict library.csv --model models/soc"]
+    assert "\n".join(f"#   geosoil {command}" for command in commands) in text
+
+
 def write_spectra(factor=100.0, n=60, **columns):
     rng = np.random.default_rng(2)
     soc = rng.uniform(0.5, 4, n)
@@ -217,6 +240,12 @@ def test_profiles_get_their_columns_of_depth_and_layers_with_enough_values(scene
     data = filled_in("profiles", covariates=["covariates.tif"], table="horizons.csv", targets=["SOC"])["data"]
     assert (data["sample_id"], data["top_cm"], data["bottom_cm"]) == ("ProfileID", "upper_cm", "lower_cm")
     assert data["layers_cm"] == [0, 5, 15, 30]
+    assert "too few profiles have values beyond 0 to 30" in (tmp_path / "recipe.toml").read_text()
+    horizons["lower_cm"] = np.tile([15, 200], 40)
+    horizons.to_csv("horizons.csv", index=False)
+    deep = filled_in("profiles", covariates=["covariates.tif"], table="horizons.csv", targets=["SOC"])["data"]
+    assert deep["layers_cm"] == [0, 5, 15, 30, 60, 100, 200]
+    assert "too few profiles" not in (tmp_path / "recipe.toml").read_text()
     assert figures(tmp_path)["n"] > 0
 
 
