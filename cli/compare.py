@@ -10,17 +10,19 @@ import click
 @click.command()
 @click.argument("recipe", metavar="RECIPE.toml")
 @click.option("-o", "--output", type=Path, metavar="TABLE.csv", help="Output table; default: NAME_comparison.csv.")
-def command(recipe: str, output: Path | None) -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor notes.")
+def command(recipe: str, output: Path | None, *, quiet: bool) -> None:
     """Compare the models that a recipe names in model.compare.
 
     All models learn from the same rows and are tested on the same rows, by every split of the recipe. The table has
-    95 % confidence intervals; a second table has the paired differences, and a folder the report.
+    95 % confidence intervals; a second table has the paired differences, and a folder the report. Progress is a bar on
+    a terminal, and elsewhere a line on standard error for each fold.
     """
     from geosoil.workflows.compare import compare
     from geosoil_cli.main import report_failures
     from geosoil_cli.progress import make_reporter
 
-    with make_reporter() as progress:
+    with make_reporter("none" if quiet else None, elsewhere="lines") as progress:
         result = compare(recipe, output, progress=progress)
     click.echo(result.summary())
     report_failures(result.refused)

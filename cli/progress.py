@@ -1,9 +1,10 @@
-"""Report progress as bars on a terminal, as lines of JSON for other programs, or not at all in a pipe."""
+"""Report progress as bars on a terminal, as lines of text or of JSON, or not at all."""
 
 from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LEAST_SECONDS = 0.2  # the shortest time between two JSON lines of one task
+SILENT_SECONDS = 30.0  # after which a line of text repeats how far a task is
+MOST_LINES = 50  # of steps of one task that have a line each; of more steps, one line per half minute
 
 
 class Reporter:
@@ -46,6 +49,47 @@ class BarReporter(Reporter):
             self.tasks[what] = self.bars.add_task(what, total=total, completed=done, start=True)
             return
         self.bars.update(self.tasks[what], completed=done)
+
+
+class TextLines(Reporter):
+    """Reporter that writes a line to standard error after each step of a task, and at least one per half minute."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, tuple[float, int]] = {}
+        self.last: tuple[float, str, int, int] | None = None
+        self.lock, self.ended = threading.Lock(), threading.Event()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Report how far `what` is."""
+        now = time.monotonic()
+        with self.lock:
+            if what not in self.begun or done < self.begun[what][1]:
+                self.begun[what] = now, done
+            since = now if self.last is None else self.last[0]
+            many = total > MOST_LINES and self.last is not None and self.last[1] == what
+            if many and done < total and now - since < SILENT_SECONDS:
+                self.last = since, what, done, total
+                return
+            self._write(what, done, total)
+
+    def repeat_when_silent(self) -> None:
+        """Repeat the state of the last task after each half minute without a line, until `ended` is set."""
+        while not self.ended.wait(SILENT_SECONDS / 10):
+            with self.lock:
+                last = self.last
+                if last is not None and last[2] < last[3] and time.monotonic() - last[0] >= SILENT_SECONDS:
+                    self._write(*last[1:])
+
+    def _write(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        self.last = now, what, done, total
+        begun, at_first = self.begun[what]
+        text = f"{what}: {done} of {total} done"
+        if now - begun >= 1:
+            text += f", {now - begun:.0f} s"
+        if at_first < done < total:
+            text += f", about {(now - begun) / (done - at_first) * (total - done):.0f} s left"
+        click.echo(text, err=True)
 
 
 class JsonLines(Reporter):
@@ -83,13 +127,23 @@ class JsonLines(Reporter):
 
 
 @contextmanager
-def make_reporter(how: str | None = None) -> Iterator[Reporter]:
-    """Yield the reporter of a style ("bar", "json" or "none"; default: "bar" on a terminal, else "none")."""
+def make_reporter(how: str | None = None, *, elsewhere: str = "none") -> Iterator[Reporter]:
+    """Yield the reporter "bar", "lines", "json" or "none"; default: "bar" on a terminal, else `elsewhere`."""
+    if how is None and not sys.stderr.isatty():
+        how = elsewhere
     if how == "json":
         yield JsonLines()
         return
-    if how == "none" or (how is None and not sys.stderr.isatty()):
+    if how == "none":
         yield Reporter()
+        return
+    if how == "lines":
+        lines = TextLines()
+        threading.Thread(target=lines.repeat_when_silent, daemon=True).start()
+        try:
+            yield lines
+        finally:
+            lines.ended.set()
         return
     from rich.console import Console
     from rich.progress import (

@@ -10,17 +10,19 @@ import click
 @click.command()
 @click.argument("recipe", metavar="RECIPE.toml")
 @click.option("-o", "--output", type=Path, metavar="MODEL_DIR", help="Folder for the model; default: ./models/NAME.")
-def command(recipe: str, output: Path | None) -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor notes.")
+def command(recipe: str, output: Path | None, *, quiet: bool) -> None:
     """Fit, validate and save the model of a recipe, with a report.
 
     The saved model is fitted to all samples. Its accuracy comes from the splits that the recipe names in
-    validation.split; every choice is made again inside the training rows of each split.
+    validation.split; every choice is made again inside the training rows of each split. Progress is a bar on a
+    terminal, and elsewhere a line on standard error for each fold.
     """
     from geosoil.workflows.train import train
     from geosoil_cli.main import report_failures
     from geosoil_cli.progress import make_reporter
 
-    with make_reporter() as progress:
+    with make_reporter("none" if quiet else None, elsewhere="lines") as progress:
         result = train(recipe, output, progress=progress)
-    click.echo(result.summary())
+    click.echo(result.summary(notes=not quiet))
     report_failures(result.refused)

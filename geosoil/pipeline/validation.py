@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 LEAST_TRAINING_ROWS = 10
 LEAST_TEST_ROWS = 1
 ALL_DEPTHS = "all depths"
+ALL_DEPTHS_MEANING = (
+    "R2 of 'all depths' is high because it also contains the difference between depths, which is large and easy to "
+    "predict; the single depths show how well a model distinguishes places."
+)
 TABLE_METRICS = ("r2", "rmse", "mae", "rpiq", "ccc", "bias")
 WITH_INTERVAL = ("r2", "rmse")
 KEPT_DETAILS = ("n_features", "description", "losses", "stopping_losses", "choice")  # of each split: small ones
@@ -94,7 +98,7 @@ class Outcome:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row per candidate and target: metrics of the test rows first, with 95 % intervals.
+        """One row per candidate and target: metrics of the test rows with 95 % intervals, those of training rows last.
 
         Metrics are means over repeats. `test_r2_sd` is the standard deviation over repeats, `test_rmse_sd` that over
         splits. Under a logarithm, `test_r2_ln` compares ln(y) with ln(prediction), which one hot spot does not decide,
@@ -139,13 +143,13 @@ class Outcome:
             positive = np.where(predicted > 0, predicted, np.nan)
             row["test_r2_ln"] = mean_over_repeats(METRICS["r2"].function, np.log(observed), np.log(positive))
             row["test_bias_pct"] = mean_over_repeats(_bias_percent, observed, predicted)
+        sizes = [details["n_features"] for details in self.details[name] if "n_features" in details]
+        if sizes:
+            row["n_features"] = int(np.median(sizes))
         for metric in WITH_INTERVAL:
             key = metric if k is None else f"{metric} {k}"
             values = [figures[key] for figures in self.training[name] if key in figures]
             row[f"train_{metric}"] = float(np.mean(values)) if values else np.nan
-        sizes = [details["n_features"] for details in self.details[name] if "n_features" in details]
-        if sizes:
-            row["n_features"] = int(np.median(sizes))
         return row
 
     def differences(self, reference: str | None = None) -> pd.DataFrame:

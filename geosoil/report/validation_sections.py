@@ -10,7 +10,7 @@ import pandas as pd
 from geosoil.evaluate.metrics import METRICS, regression_metrics
 from geosoil.evaluate.resampling import mean_over_repeats
 from geosoil.pipeline.splits import SPLITS
-from geosoil.pipeline.validation import ALL_DEPTHS, WITH_INTERVAL
+from geosoil.pipeline.validation import ALL_DEPTHS, ALL_DEPTHS_MEANING, WITH_INTERVAL
 from geosoil.report.depth_figures import by_depth_figure, density_figure, relative_bias_figure
 from geosoil.report.page import Section
 from geosoil.report.training_figures import learning_curves_figure
@@ -40,10 +40,7 @@ def validation_section(outcome: Outcome, rows: TrainingRows) -> Section:
             "map. Add 'spatial' to validation.split to see what the map is worth away from the samples.",
         )
     if (table.target == ALL_DEPTHS).any():
-        text.append(
-            "'all depths' pools all layers: its R2 is high because values fall with depth, which any model learns; the "
-            "single layers show how well a model distinguishes places."
-        )
+        text.append(ALL_DEPTHS_MEANING)
     figures = _scatter_figures(outcome, table)
     if outcome.has_depths and len(outcome.targets) > 1:
         figures += _depth_figures(outcome, table, rows)
@@ -77,9 +74,15 @@ def _scatter_figures(outcome: Outcome, table: pd.DataFrame) -> list[tuple[str, F
                 mean, observed = _mean_of_repeats(predicted)[:, k], outcome.observed[:, k]
             known = np.isfinite(mean) & np.isfinite(observed)
             panels[name] = observed[known], mean[known]
-            label = ALL_DEPTHS if outcome.has_depths and len(outcome.targets) > 1 else outcome.target_names[k]
-            row = table[(table.model == name) & (table.target == label)].iloc[0]
-            texts[name] = f"R² {row.test_r2:.2f}  RMSE {row.test_rmse:.3g}"
+            of_model = table[(table.model == name) & (table.target != ALL_DEPTHS)]
+            if outcome.has_depths and len(of_model) > 1:  # not the R2 of all depths, which is high for any model
+                r2, rmse = of_model.test_r2, of_model.test_rmse
+                texts[name] = (
+                    f"single depths:\nR² {r2.min():.2f} to {r2.max():.2f}\nRMSE {rmse.min():.3g} to {rmse.max():.3g}"
+                )
+            else:
+                row = of_model[of_model.target == outcome.target_names[k]].iloc[0]
+                texts[name] = f"R² {row.test_r2:.2f}  RMSE {row.test_rmse:.3g}"
         caption = "Predicted against measured values of test rows, mean of the repeats."
         name = "" if outcome.has_depths else target.name
         figure = predicted_measured_figure(panels, unit=target.unit, texts=texts, name=name)
@@ -146,17 +149,19 @@ def _depth_figures(outcome: Outcome, table: pd.DataFrame, profiles: TrainingRows
 
 
 def zone_table(outcome: Outcome, zones: np.ndarray) -> pd.DataFrame:
-    """Return the accuracy of each candidate in each zone with three test values or more, all targets together."""
+    """Return the accuracy of each candidate for each target in each zone with three test values or more."""
     rows = []
     for zone in np.unique(zones):
         for name, predicted in outcome.predicted.items():
-            mean = _mean_of_repeats(predicted)[zones == zone].ravel()
-            observed = outcome.observed[zones == zone].ravel()
-            known = np.isfinite(mean) & np.isfinite(observed)
-            if known.sum() >= 3:
-                figures = regression_metrics(observed[known], mean[known])
-                row = {"zone": zone, "model": name, "n": int(known.sum())}
-                rows.append(row | {f"test_{metric}": figures[metric] for metric in ("r2", "rmse", "bias")})
+            means = _mean_of_repeats(predicted)[zones == zone]
+            for target, mean, observed in zip(
+                outcome.target_names, means.T, outcome.observed[zones == zone].T, strict=True
+            ):
+                known = np.isfinite(mean) & np.isfinite(observed)
+                if known.sum() >= 3:
+                    figures = regression_metrics(observed[known], mean[known])
+                    row = {"zone": zone, "target": target, "model": name, "n": int(known.sum())}
+                    rows.append(row | {f"test_{metric}": figures[metric] for metric in ("r2", "rmse", "bias")})
     return pd.DataFrame(rows)
 
 

@@ -14,7 +14,7 @@ from geosoil.models.card import OriginCard, TrainingCard
 from geosoil.models.store import save_model
 from geosoil.pipeline.fit import fit_pipeline
 from geosoil.pipeline.recipe import read_recipe
-from geosoil.pipeline.validation import no_progress
+from geosoil.pipeline.validation import ALL_DEPTHS, ALL_DEPTHS_MEANING, no_progress
 from geosoil.workflows.shown import ShownResult, table_as_text
 
 if TYPE_CHECKING:
@@ -44,9 +44,16 @@ class TrainResult(ShownResult):
     outcomes: tuple[Outcome, ...]
     refused: tuple[str, ...] = ()
 
-    def summary(self) -> str:
-        """Return a few lines for the terminal: notes, accuracy, and where model and report are."""
-        return "\n".join([*self.notes, format_table(self.table), f"model   {self.folder}", f"report  {self.report}"])
+    def summary(self, *, notes: bool = True) -> str:
+        """Return a few lines for the terminal: notes, if asked for, accuracy, and where model and report are."""
+        return "\n".join(
+            [
+                *(self.notes if notes else ()),
+                format_table(self.table),
+                f"model   {self.folder}",
+                f"report  {self.report}",
+            ]
+        )
 
 
 def train(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> TrainResult:
@@ -200,6 +207,8 @@ def concatenate(tables: list[pd.DataFrame]) -> pd.DataFrame:
 def format_table(table: pd.DataFrame) -> str:
     """Return the main columns of a table of accuracy as plain text, with 95 % intervals in brackets.
 
+    A sentence below explains the figures of all depths together, if there are any.
+
     >>> import pandas as pd
     >>> figures = {"test_r2": 0.71, "test_r2_low": 0.6, "test_r2_high": 0.8, "test_rmse": 3.0}
     >>> row = {"split": "random", "model": "PLSR", "n": 40} | figures | {"test_rmse_low": 2.5, "test_rmse_high": 3.6}
@@ -208,4 +217,6 @@ def format_table(table: pd.DataFrame) -> str:
     random  PLSR 40 0.71 [0.60 to 0.80] 3 [2.5 to 3.6]
     """
     metrics = [f"test_{metric}" for metric in ("r2", "r2_ln", "rmse", "rpiq", "ccc", "bias")]
-    return table_as_text(table, [name for name in ("split", "target", "model", "n", *metrics) if name in table])
+    text = table_as_text(table, [name for name in ("split", "target", "model", "n", *metrics) if name in table])
+    pooled = "target" in table and (table.target == ALL_DEPTHS).any()
+    return f"{text}\n{ALL_DEPTHS_MEANING}" if pooled else text

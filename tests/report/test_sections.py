@@ -88,7 +88,10 @@ def test_learning_curves_of_networks_have_a_pair_of_lines_for_each_split():
 def test_depths_are_drawn_by_layer_and_the_figure_of_all_depths_is_explained():
     rows = at_places(patch_rows(), np.random.default_rng(1).uniform(0, 10_000, (48, 2)))
     section = validation_section(validated(rows, kinds=("forest",)), rows)
-    assert "'all depths' pools all layers" in " ".join(section.text)
+    assert "it also contains the difference between depths" in " ".join(section.text)
+    scatter = next(figure for caption, figure in section.figures if caption.startswith("Predicted against measured"))
+    (text,) = [text.get_text() for text in scatter.axes[0].texts]
+    assert text.startswith("single depths:")
     by_depth = next(figure for caption, figure in section.figures if caption == "R² by depth.")
     assert [label.get_text() for label in by_depth.axes[0].get_xticklabels()] == ["0-10 cm", "10-30 cm", "30-60 cm"]
     assert "Densities of measured and predicted values" in captions(section)
@@ -103,6 +106,15 @@ def test_zones_have_their_own_figures_and_those_of_two_values_none():
     error = outcome.predicted["PLSR"][0, :30, 0] - outcome.observed[:30, 0]
     assert table.loc["north", "test_rmse"] == pytest.approx(np.sqrt(np.mean(error**2)))
     assert table.n.tolist() == [30, 16]
+
+
+def test_zones_have_figures_of_single_depths_and_none_of_all_together():
+    rows = replace(patch_rows(), zones=np.array(["north"] * 24 + ["south"] * 24))
+    outcome = validated(rows, kinds=("forest",))
+    table = zone_table(outcome, rows.zones)
+    assert table[table.zone == "north"].target.tolist() == list(outcome.target_names)
+    error = (outcome.predicted["Forest"][0] - outcome.observed)[:24, 1]
+    assert table.test_rmse[1] == pytest.approx(np.sqrt(np.nanmean(error**2)), nan_ok=False)
 
 
 def test_the_section_of_the_data_names_bands_patches_and_the_logarithm():

@@ -106,6 +106,11 @@ def test_depths_become_bands_and_a_patch_network_maps_what_it_predicts(tmp_path)
     result = train(recipe.recipe(("[validation]", settings)), tmp_path / "model")
     names = ("soc_g_kg 0-10 cm", "soc_g_kg 10-30 cm", "soc_g_kg 30-60 cm")
     assert result.table.target.tolist() == [*names, "all depths"]
+    assert list(result.table)[-2:] == ["train_r2", "train_rmse"]
+    lines = result.summary().splitlines()
+    of_all = next(number for number, line in enumerate(lines) if " all depths " in line)
+    assert all(name in line for name, line in zip(names, lines[of_all - 3 : of_all], strict=True))
+    assert "difference between depths, which is large and easy to predict" in lines[of_all + 1]
     paths = sorted((tmp_path / "covariates").glob("*.tif"))
     mapped = map_covariates(paths, tmp_path / "model", tmp_path / "soc.tif", block=11)
     with rasterio.open(mapped.path) as source:
