@@ -24,7 +24,7 @@ from geosoil.numerics.imports import import_object
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST_NODES, MOST_OBJECTS, MOST_DEPTH, MOST_STEPS = 2_000_000, 20_000, 60, 200
+MOST_NODES, MOST_OBJECTS, MOST_DEPTH, MOST_STEPS = 2_000_000, 50_000, 60, 200
 _SCALARS = (
     "bool_", "float32", "float64", "int8", "int16", "int32", "int64", "str_", "uint8", "uint16", "uint32", "uint64",
 )  # fmt: skip

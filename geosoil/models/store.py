@@ -34,6 +34,7 @@ from geosoil.models.card import (
 )
 from geosoil.models.compose import Cascade, CompositeModel, Ensemble, MultiTargetModel
 from geosoil.models.contract import Feature, Target
+from geosoil.models.objects import unstorable
 from geosoil.models.patch import PatchModel
 from geosoil.models.pixel import PixelModel
 from geosoil.models.probe import MOST_PROBE_ROWS, probe_of
@@ -79,6 +80,7 @@ def save_model(
         model, name=name, study=study, preprocessing=preprocessing, training=training, metrics=metrics,
         quantity=quantity, grid=grid,
     )  # fmt: skip
+    _require_loadable(card, arrays)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         weights = save(arrays)
@@ -147,6 +149,15 @@ def _member_card(model: Model, arrays: dict[str, np.ndarray], path: str = "") ->
         estimator=describe(model.estimator, arrays, path),
         descent=[DescentCard(**source) for source in getattr(regressor_of(model.estimator), "ancestry_", [])],
     )
+
+
+def _require_loadable(card: ModelCard, arrays: dict[str, np.ndarray]) -> None:
+    """Raise EstimatorError, before anything is written, for a model that `load_model` would refuse."""
+    try:
+        _check_members(card)
+        _build(card, dict(arrays), {})
+    except Exception as error:
+        raise unstorable(f"{card.name} ({type(error).__name__}: {str(error)[:200]})") from error
 
 
 def _write(path: Path, content: bytes) -> None:
