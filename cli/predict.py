@@ -54,8 +54,8 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 @click.option(
     "--wavelength-unit", type=click.Choice(["nm", "um"]), help="Unit of wavelengths; default: as the file says, or nm."
 )
-@click.option("--x", metavar="NAME", help="Column of x or longitude of points, for a table without geometry.")
-@click.option("--y", metavar="NAME", help="Column of y or latitude of points, for a table without geometry.")
+@click.option("--x", metavar="NAME", help="Column of x or longitude of points without geometry; default: by its name.")
+@click.option("--y", metavar="NAME", help="Column of y or latitude of points without geometry; default: by its name.")
 @click.option("--crs", help="CRS of points, for instance EPSG:4326.")
 @click.option("--like", metavar="GRID.tif", help="Raster whose grid covariates take; default: the first of them.")
 @with_options(TABLE_OPTIONS, CUBE_OPTIONS, MASK_OPTIONS, BARE_SOIL_OPTIONS)

@@ -21,6 +21,7 @@ from geosoil.errors import ModelFileError
 from geosoil.io.provenance import shown_name
 from geosoil.io.spectra.chunks import CHUNK_ROWS
 from geosoil.io.spectra.table import ID_COLUMNS, PARQUET_ENDINGS
+from geosoil.io.tables.columns import recognise_columns
 from geosoil.io.tables.reader import read_ids, read_numbers, read_points, read_table, require_column
 from geosoil.mapping.covariates import check_covariate_units, class_tables_of
 from geosoil.mapping.inputs import COVARIATES, open_mask
@@ -215,9 +216,10 @@ class PointInput(TableInput):
     source : CubeInput or CovariateInput
         The rasters.
     x, y, crs : str, optional
-        Columns and CRS of the coordinates, for a table without geometry.
+        Columns and CRS of the coordinates, for a table without geometry; default: as the names of the columns show.
     id_column : str, optional
-        The column of ids; default: `sample_id` or `id` if it exists, else rows are numbered.
+        The column of ids; default: `sample_id` or `id` if it exists, else as `recognise_columns` finds it, else rows
+        are numbered.
     mask : path-like, optional
         Points on pixels where this raster is 0 or nodata are not predicted.
     bare_soil : BareSoil, optional
@@ -262,8 +264,15 @@ class PointInput(TableInput):
         """Read all points, and yield them in chunks."""
         path = Path(self.path)
         table = read_table(path, **self.table_options).reset_index(drop=True)
-        whole = _chunk(path, table, self.id_column, 0)
-        points = read_points(path, table, whole.ids, self.x, self.y, self.crs)
+        columns, x, y, crs = recognise_columns(table), self.x, self.y, self.crs
+        id_column = self.id_column
+        if id_column is None and columns.sample_id and not set(ID_COLUMNS) & set(table.columns):
+            id_column = self.id_name = columns.sample_id
+        if x is None and y is None and columns.places and not hasattr(table, "geom_type"):
+            x, y, crs = columns.places[0].x, columns.places[0].y, crs or columns.places[0].crs
+            self.coordinates = (x, y)
+        whole = _chunk(path, table, id_column, 0)
+        points = read_points(path, table, whole.ids, x, y, crs)
         self.n_rows = len(points)
         for start in range(0, len(points), POINT_ROWS):
             rows = slice(start, start + POINT_ROWS)

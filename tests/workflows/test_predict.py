@@ -234,6 +234,21 @@ def test_points_on_covariates_have_the_values_of_the_map(models, tmp_path):
     np.testing.assert_array_equal(frame.soc_pct.to_numpy(np.float32), np.float32(expected))
 
 
+def test_ids_and_coordinates_of_points_are_recognised_by_their_names(models, tmp_path):
+    paths = [models / name for name in ("slope.tif", "twi.tif", "landform.tif")]
+    points = points_of([10, 59], [20, 79], "EPSG:4326").drop(columns="plot").assign(**{"Point ID": ["P7", "P8"]})
+    table = points.assign(Latitude=points.geometry.y, Longitude=points.geometry.x).drop(columns="geometry")
+    table.to_csv(tmp_path / "p.csv", index=False)
+    model = geosoil.load_model(models / "soc")
+    frame = model.predict_table(tmp_path / "p.csv", covariates=paths)
+    assert frame.columns.tolist() == ["Point ID", "Latitude", "Longitude", "soc_pct"]
+    assert frame["Point ID"].tolist() == ["P7", "P8"]
+    points.to_file(tmp_path / "p.gpkg")
+    expected = model.predict_table(tmp_path / "p.gpkg", covariates=paths).soc_pct
+    assert expected.notna().all()
+    np.testing.assert_array_equal(frame.soc_pct, expected)
+
+
 def test_points_of_a_model_of_patches_have_the_values_of_the_map(tmp_path):
     save_covariate_model(tmp_path / "patch", patch_model())
     covariates = write_small(tmp_path / "abc.tif")
