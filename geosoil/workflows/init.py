@@ -256,7 +256,10 @@ def _add_head(
     text.add_command(shlex.join(["geosoil", "compare", recipe]))
     model = f"models/{name}"
     if files.cube:
-        text.add_command(shlex.join(["geosoil", "map", "--cube", files.cube, "--model", model, "-o", f"{name}.tif"]))
+        command = ["geosoil", "map", "--cube", files.cube, "--model", model, "-o", f"{name}.tif"]
+        if draft.values["kind"] == "cube" and "scale" in draft.values:
+            command += ["--scale", str(draft.values["scale"])]
+        text.add_command(shlex.join(command))
     if files.covariates:
         command = ["geosoil", "map", "--covariates", *files.covariates, "--model", model, "-o", f"{name}.tif"]
         text.add_command(shlex.join(command))

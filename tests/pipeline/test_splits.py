@@ -124,9 +124,9 @@ def test_a_split_that_the_rows_cannot_have_is_one_line_that_names_the_key(name, 
 
 
 def test_blocks_and_buffers_of_places_in_degrees_are_in_metres(rows):
-    """Along a meridian at the equator a thousandth of a degree is 110.6 m."""
-    line = np.column_stack([np.full(N, 180.0), np.arange(N) / 1000])
-    line[::2, 0] = -180.0  # the same meridian
+    """Along the equator, across the date line, a thousandth of a degree is 111.3 m."""
+    line = np.column_stack([179.9985 + np.arange(N) / 1000, np.zeros(N)])
+    line[2:, 0] -= 360
     in_degrees = replace(rows, xy=line, crs=CRS.from_epsg(4326))
     splits = divide("buffer", in_degrees, ValidationSettings(buffer_m=223), seed=0)
     assert [len(split.train) for split in splits[:4]] == [N - 3, N - 4, N - 5, N - 5]

@@ -176,6 +176,8 @@ def test_the_head_of_a_recipe_names_the_commands_that_follow(scene):
     text = init_recipe("spectra", table="library.csv", targets=["soc"], output="recipe.toml").text
     commands = ["train recipe.toml", "compare recipe.toml", "predict library.csv --model models/soc"]
     assert "\n".join(f"#   geosoil {command}" for command in commands) in text
+    text = init_recipe("cube", cube="cube.tif", samples="soc.csv", targets=["SOC"]).text
+    assert "geosoil map --cube cube.tif --model models/soc -o soc.tif --scale 0.0001" in text
 
 
 def write_spectra(factor=100.0, n=60, **columns):
