@@ -16,6 +16,7 @@ import numpy as np
 
 from geosoil.errors import ModelFileError
 from geosoil.io.provenance import shown_name
+from geosoil.io.rasters.envi_header import data_file
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.stack import as_grid, open_stack, same_grid
 from geosoil.io.rasters.warped import warp_raster
@@ -203,6 +204,10 @@ class CubeInput(RasterInput):
     nodata: float | None = None
     overlap: Overlap = "detector"
     drop_nm: Sequence[tuple[float, float]] | None = ()
+
+    def __post_init__(self) -> None:
+        # An ENVI cube may be named by its header; what is hashed and stated is the file with its values.
+        object.__setattr__(self, "path", data_file(self.path))
 
     @property
     def files(self) -> tuple[PathLike, ...]:

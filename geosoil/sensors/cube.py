@@ -12,6 +12,7 @@ import numpy as np
 import geosoil.sensors.accessor  # noqa: F401 - gives .soil
 from geosoil.errors import RasterError, WavelengthError
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp
+from geosoil.io.rasters.envi_header import data_file, envi_fields
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.wavelengths import Bands, find_bands, read_band_table
 from geosoil.sensors import SENSORS
@@ -95,6 +96,7 @@ def open_cube(
         )
     if not os.fspath(path):  # Path("") is the working folder
         raise RasterError("the cube", found="an empty path", expected="a file or a folder", way_out="give its path")
+    path = data_file(path)
     sensor: Sensor | None
     if Path(path).is_dir():
         cube, sensor, good = _from_folder(Path(path), band_table, scale, offset, nodata)
@@ -158,7 +160,7 @@ def _from_file(
 ) -> tuple[xr.DataArray, Sensor | None, np.ndarray | None]:
     local = absolute_path(path)
     with dataset(local, file_stamp(local)) as source:
-        tags, header = source.tags(), source.tags(ns="ENVI")
+        tags, header = source.tags(), envi_fields(source)
         scaled = any(value != 1.0 for value in source.scales)
     units, notes = None, []
     factor = header.get("reflectance_scale_factor")

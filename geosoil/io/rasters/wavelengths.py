@@ -11,6 +11,7 @@ import pandas as pd
 
 from geosoil.errors import SamplesError, WavelengthError
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
+from geosoil.io.rasters.envi_header import envi_fields
 from geosoil.io.remote.reading import is_remote
 from geosoil.io.tables.delimited import read_text_table
 from geosoil.io.tables.numbers import as_numbers, is_ambiguous
@@ -64,10 +65,10 @@ class Bands:
 def find_bands(path: str | os.PathLike[str], *, table: str | os.PathLike[str] | None = None) -> Bands | None:
     """Find the wavelengths of the bands of a raster.
 
-    The sources are, in this order: the given table; the ENVI header (`wavelength`, `wavelength units`, `fwhm`, `bbl`);
-    tags of each band (`wavelength`, `wavelength_units`, `fwhm`, `bbl`, as EnMAP-Box writes them); the IMAGERY tags of
-    GDAL (`CENTRAL_WAVELENGTH_UM`, `FWHM_UM`, which GDAL rounds to 1 nm); and, for a local file `cube.tif`, a table
-    `cube.bands.csv` or `cube_bands.csv` in the same folder.
+    The sources are, in this order: the given table; the ENVI header (`wavelength`, `wavelength units`, `fwhm`, `bbl`),
+    also one beside a file of another format; tags of each band (`wavelength`, `wavelength_units`, `fwhm`, `bbl`, as
+    EnMAP-Box writes them); the IMAGERY tags of GDAL (`CENTRAL_WAVELENGTH_UM`, `FWHM_UM`, which GDAL rounds to 1 nm);
+    and, for a local file `cube.tif`, a table `cube.bands.csv` or `cube_bands.csv` in the same folder.
 
     Parameters
     ----------
@@ -189,7 +190,7 @@ def read_band_table(path: str | os.PathLike[str], *, count: int | None = None) -
 
 
 def _from_envi(source: DatasetReader, numbers: list[int]) -> Bands | None:
-    header = source.tags(ns="ENVI")
+    header = envi_fields(source)
     if "wavelength" not in header:
         return None
     lists = {}

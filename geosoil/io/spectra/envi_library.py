@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from geosoil.errors import SamplesError, UnitsError
+from geosoil.io.rasters.envi_header import parse_header
 from geosoil.io.rasters.wavelengths import NM_PER_UNIT
 from geosoil.io.spectra.stored import StoredSpectra
 
@@ -131,8 +131,7 @@ def _header(path: Path) -> dict[str, str]:
         raise SamplesError(
             path, found=f"text that starts with {text[:4]!r}", expected="an ENVI header", way_out="check the file"
         )
-    fields = re.findall(r"^[ \t]*([^=\n{}]+?)[ \t]*=[ \t]*(\{[^}]*\}|[^\n]*)", text, flags=re.MULTILINE)
-    return {key.lower(): value.strip() for key, value in fields}
+    return parse_header(text)
 
 
 def _integer(path: Path, header: dict[str, str], key: str, default: str | None = None) -> int:
