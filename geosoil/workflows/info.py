@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.errors import GeosoilError, RasterError, SamplesError, WavelengthError
+from geosoil.io.rasters.envi_header import has_envi_header
 from geosoil.io.spectra.reader import is_spectra, read_spectra
 from geosoil.io.tables.numbers import as_numbers, has_value
 from geosoil.io.tables.reader import TABLE_ENDINGS, read_table
@@ -68,13 +69,14 @@ def describe_path(
 def _describe(path: str, layer: str | None, decimal: Decimal | None, cube_options: dict[str, Any]) -> Pairs:
     if _is_model(path):
         return _describe_model(find_model(path))
-    if is_spectra(path):
+    of_raster = has_envi_header(path) and not path.lower().endswith((".sli", ".hdr"))  # scene.dat, not a table
+    if is_spectra(path) and not of_raster:
         try:
             return _describe_spectra(path, layer, decimal)
         except SamplesError as error:
             if "band columns" not in str(error):
                 raise
-    if Path(path).suffix.lower() in TABLE_ENDINGS:
+    if Path(path).suffix.lower() in TABLE_ENDINGS and not of_raster:
         return _describe_table(Path(path), layer, decimal)
     try:
         return CubeInput(path, **cube_options).describe()

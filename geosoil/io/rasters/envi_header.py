@@ -39,6 +39,15 @@ def data_file(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     return next((candidate for candidate in candidates if candidate.is_file()), path)
 
 
+def has_envi_header(path: str | os.PathLike[str]) -> bool:
+    """Return whether an ENVI header is beside a file: `scene.dat` is then a raster and not a table."""
+    return any(header.is_file() for header in _headers_beside(Path(path)))
+
+
+def _headers_beside(path: Path) -> tuple[Path, Path]:
+    return path.with_suffix(".hdr"), path.with_name(path.name + ".hdr")
+
+
 def envi_fields(source: DatasetReader) -> dict[str, str]:
     """Return the fields of the ENVI header of an open raster, with _ for the spaces in their names.
 
@@ -49,7 +58,7 @@ def envi_fields(source: DatasetReader) -> dict[str, str]:
     local = Path(source.name)
     if fields or "://" in source.name or not local.is_file():
         return dict(fields)
-    for header in (local.with_suffix(".hdr"), local.with_name(local.name + ".hdr")):
+    for header in _headers_beside(local):
         if header.is_file() and header.stat().st_size <= MOST_BYTES:
             found = parse_header(header.read_text(encoding="utf-8", errors="replace"))
             if found.get("bands") == str(source.count):

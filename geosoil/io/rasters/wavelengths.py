@@ -66,7 +66,7 @@ def find_bands(path: str | os.PathLike[str], *, table: str | os.PathLike[str] | 
     """Find the wavelengths of the bands of a raster.
 
     The sources are, in this order: the given table; the ENVI header (`wavelength`, `wavelength units`, `fwhm`, `bbl`),
-    also one beside a file of another format; tags of each band (`wavelength`, `wavelength_units`, `fwhm`, `bbl`, as
+    also of a header beside another format; tags of each band (`wavelength`, `wavelength_units`, `fwhm`, `bbl`, as
     EnMAP-Box writes them); the IMAGERY tags of GDAL (`CENTRAL_WAVELENGTH_UM`, `FWHM_UM`, which GDAL rounds to 1 nm);
     and, for a local file `cube.tif`, a table `cube.bands.csv` or `cube_bands.csv` in the same folder.
 
@@ -193,7 +193,7 @@ def _from_envi(source: DatasetReader, numbers: list[int]) -> Bands | None:
     header = envi_fields(source)
     if "wavelength" not in header:
         return None
-    lists = {}
+    lists: dict[str, list[str]] = {}
     for key in ("wavelength", "fwhm", "bbl"):
         if key in header:
             values = header[key].strip().strip("{}").replace(",", " ").split()

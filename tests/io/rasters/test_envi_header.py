@@ -51,7 +51,8 @@ def test_an_envi_cube_opens_by_the_name_of_its_header(tmp_path, data, header):
     source = CubeInput(tmp_path / header)
     assert [fingerprint(path) for path in source.files] == [fingerprint(tmp_path / data)]
     assert source.settings["cube"] == data
-    assert "450.0 to 2200.0 nm" in describe_path(tmp_path / header)
+    for name in (data, header):
+        assert "450.0 to 2200.0 nm" in describe_path(tmp_path / name)
 
 
 def test_a_header_beside_a_geotiff_gives_its_wavelengths_and_its_scale(tmp_path):
