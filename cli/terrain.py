@@ -14,6 +14,9 @@ import click
 )
 @click.option("--band", metavar="NAME", help="Band of heights, if the file has several bands.")
 @click.option(
+    "--nodata", type=float, help="The stored value that means nodata; default: as the file states, and usual codes."
+)
+@click.option(
     "--slope-method",
     type=click.Choice(["horn", "zevenbergen_thorne"]),
     default="horn",

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 STREAMS_LAYER = "streams"
 
 
+VOID_CODES = (-32768, -32767, -99999, -9999, 32767, 65535)  # written for voids by SRTM, GIS and GDAL
+
+
 @dataclass(frozen=True)
 class TerrainResult:
     """What `map_terrain` wrote.
@@ -83,6 +86,7 @@ def map_terrain(
     output: str | os.PathLike[str],
     *,
     band: str | None = None,
+    nodata: float | None = None,
     slope_method: SlopeMethod = "horn",
     flow: FlowMethod = "mfd",
     ls: LSMethod = "desmet_govers",
@@ -104,6 +108,9 @@ def map_terrain(
         The COG, `.tif`, with the bands of `terrain_stack`.
     band : str, optional
         Name of the band of heights, if the raster has several bands.
+    nodata : float, optional
+        The stored value that means no data; default: what the file states. Heights with a usual code of voids, such as
+        -32768 and -9999, are left out in any case, which a note states.
     slope_method, flow, ls, ls_convention, stream_area_m2, degrees, z_factor
         As for `terrain_stack` and `drain`.
     streams : path-like, optional
@@ -133,7 +140,8 @@ def map_terrain(
         temporary_picture = places.enter_context(atomic_path(picture))
         temporary_lines = None if lines_path is None else places.enter_context(atomic_path(lines_path))
         report("flow", 0, 3)
-        drainage = drain(_heights(dem, band), z_factor=z_factor, degrees=degrees)
+        heights, voids = _without_voids(_heights(dem, band, nodata))
+        drainage = drain(heights, z_factor=z_factor, degrees=degrees)
         report("flow", 1, 3)
         least_m2 = default_stream_area_m2(drainage) if stream_area_m2 is None else stream_area_m2
         cells = stream_cells(drainage, least_m2)
@@ -147,7 +155,7 @@ def map_terrain(
             lines.to_file(
                 temporary_lines, driver="GPKG", layer=STREAMS_LAYER, engine="pyogrio", geometry_type="LineString"
             )
-        notes = _notes(drainage, least_m2, streams_there=bool((cells.values == 1).any()), n_lines=len(lines))
+        notes = voids + _notes(drainage, least_m2, streams_there=bool((cells.values == 1).any()), n_lines=len(lines))
         settings = {
             "dem": shown_name(dem),
             "slope": slope_method,
@@ -155,6 +163,7 @@ def map_terrain(
             "ls": f"{ls} ({ls_convention})" if ls == "desmet_govers" else ls,
             "stream_area_m2": f"{least_m2:g}",
             "z_factor": f"{z_factor:g}",
+            "nodata": nodata,
         }
         cog = write_cog(
             stack,
@@ -170,8 +179,22 @@ def map_terrain(
     return TerrainResult(path, lines_path, picture, cog, len(lines), length_m, tuple(notes))
 
 
-def _heights(path: str | os.PathLike[str], band: str | None) -> xr.DataArray:
-    opened = open_raster(path)
+def _without_voids(heights: xr.DataArray) -> tuple[xr.DataArray, list[str]]:
+    """Return heights without the codes that DEMs use for voids, and a note for each code that was found."""
+    values, notes = heights.values, []
+    for code in VOID_CODES:
+        voids = values == np.float32(code)
+        if voids.any():
+            notes.append(
+                f"{int(voids.sum())} cells of exactly {code} were taken for voids and left out, although the file does "
+                f"not state it: state it in the file, or by --nodata {code}"
+            )
+            values = np.where(voids, np.float32(np.nan), values)
+    return heights.copy(data=values), notes
+
+
+def _heights(path: str | os.PathLike[str], band: str | None, nodata: float | None) -> xr.DataArray:
+    opened = open_raster(path, nodata=nodata)
     names = [str(name) for name in opened["band"].values]
     if band is None and len(names) == 1:
         return opened

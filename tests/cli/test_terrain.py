@@ -122,3 +122,21 @@ def test_the_band_of_heights_is_chosen_by_name(folder):
     run(folder / "two.tif", "-o", folder / "t.tif", "--band", "elevation_m")
     with rasterio.open(folder / "t.tif") as source:
         assert source.read(1).max() > 0
+
+
+@pytest.mark.parametrize("code", [-32768, -9999])
+def test_voids_that_no_header_states_are_left_out_and_named(tmp_path, code):
+    heights = rough().values
+    declared, hidden = heights.copy(), heights.copy()
+    declared[:, 10:14, 20:30], hidden[:, 10:14, 20:30] = np.nan, code
+    write_raster(tmp_path / "declared.tif", declared)
+    write_raster(tmp_path / "hidden.tif", hidden)
+    outputs = {}
+    for name, options in {"declared": [], "hidden": [], "named": ["--nodata", code]}.items():
+        dem = tmp_path / ("declared.tif" if name == "declared" else "hidden.tif")
+        done = run(dem, "-o", tmp_path / f"out_{name}.tif", *options)
+        assert (f"40 cells of exactly {code} were taken for voids" in done.output) == (name == "hidden")
+        with rasterio.open(tmp_path / f"out_{name}.tif") as source:
+            outputs[name] = source.read()
+    np.testing.assert_array_equal(outputs["hidden"], outputs["declared"])
+    np.testing.assert_array_equal(outputs["named"], outputs["declared"])
