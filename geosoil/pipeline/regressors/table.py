@@ -343,7 +343,7 @@ REGRESSORS: dict[str, Regressor] = {
     "library_pls": _localised("Library PLSR", LibraryPLS, "localised:fit_library_pls"),
     "spiked_pls": _localised("Spiked PLSR", SpikedPLS, "localised:fit_spiked_pls"),
     "mbl": _localised("MBL", MemoryBased, "localised:fit_memory_based"),
-    "boosted_trees": _localised("Boosted trees", BoostedTrees, "localised:fit_boosted_trees", saved=False),
+    "boosted_trees": _localised("Boosted trees", BoostedTrees, "localised:fit_boosted_trees"),
     "rs_local_pls": _localised("RS-LOCAL + PLSR", RSLocalPLS, "localised:fit_rs_local_pls"),
     "rs_local_pls_ln": _localised("RS-LOCAL + PLSR, ln", RSLocalPLS, "localised:fit_rs_local_pls"),
     "spectral_cnn": _method("1D-CNN", SpectralCNN, "localised_cnn:fit_samples", frozenset(), "preprocessing"),
