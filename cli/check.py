@@ -6,14 +6,15 @@ from typing import Any
 
 import click
 
+from geosoil_cli.many import ManyCommand
 from geosoil_cli.options import COVARIATE_OPTIONS, CUBE_OPTIONS, given, require_kind, with_options
 
 ALLOWED = {"--cube": tuple(CUBE_OPTIONS), "--covariates": tuple(COVARIATE_OPTIONS)}
 
 
-@click.command()
+@click.command(cls=ManyCommand)
 @click.option("--cube", metavar="CUBE", help="File, URL or product folder.")
-@click.option("--covariates", multiple=True, metavar="A.tif", help="Raster instead of a cube; repeatable.")
+@click.option("--covariates", multiple=True, metavar="A.tif B.tif ...", help="Rasters of any grid, instead of a cube.")
 @click.option("--model", required=True, metavar="NAME_OR_DIR", help="Model folder, or the name of a known model.")
 @with_options(CUBE_OPTIONS, COVARIATE_OPTIONS)
 def command(cube: str | None, covariates: tuple[str, ...], model: str, **options: Any) -> None:
@@ -21,7 +22,7 @@ def command(cube: str | None, covariates: tuple[str, ...], model: str, **options
     from geosoil.workflows.check import check_fit
 
     if (cube is None) == (not covariates):
-        raise click.UsageError("give either --cube CUBE or --covariates A.tif")
+        raise click.UsageError("give either --cube CUBE or --covariates A.tif B.tif ...")
     options = given(options)
     require_kind(options, ALLOWED, "--cube" if cube is not None else "--covariates")
     pairs = check_fit(model, cube=cube, covariates=covariates, **options)

@@ -52,7 +52,9 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
     "--quantity", type=click.Choice(["reflectance", "absorbance"]), help="What spectra are; default: as the file says."
 )
 @click.option(
-    "--wavelength-unit", type=click.Choice(["nm", "um"]), help="Unit of wavelengths; default: as the file says, or nm."
+    "--wavelength-unit",
+    type=click.Choice(["nm", "um", "cm-1"]),
+    help="Unit of wavelengths; default: as the file says, or nm.",
 )
 @click.option("--x", metavar="NAME", help="Column of x or longitude of points without geometry; default: by its name.")
 @click.option("--y", metavar="NAME", help="Column of y or latitude of points without geometry; default: by its name.")

@@ -162,7 +162,7 @@ def regressor(name: str) -> tuple[str, ...]:
     """Return the row of a regressor."""
     entry: Regressor = REGRESSORS[name]
     uses = "all" if entry.uses == ALL_FEATURES else ", ".join(sorted(entry.uses)) or "none"
-    meaning = first_line(entry.settings) + ("" if entry.saved else " It takes part in comparisons only.")
+    meaning = first_line(entry.settings)
     return f"`{name}`", entry.title, meaning, needs(entry.needs), uses
 
 

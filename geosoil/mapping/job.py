@@ -71,6 +71,10 @@ class MapJob:
         """Bytes per pixel that the files store for these bands, before compression; float32 is assumed if unknown."""
         return float(self.source.encoding.get(STORED_BYTES, 4.0) * self.source.sizes["band"])
 
+    def lazy(self, block: int | None = None) -> xr.DataArray:
+        """Return the map as a lazy raster; `block` is the side of its blocks, on which the values do not depend."""
+        return _labelled(lazy_raster(self.blocks(block), self.source), self.outputs)
+
     def blocks(self, block: int | tuple[int, int] | None = None) -> Blocks:
         """Divide the map into blocks of a side in pixels, or (y, x); the default suits the file."""
         model = self.predict.model
@@ -130,7 +134,7 @@ def map_model(
         If the model does not have one of the outputs.
     """
     job = prepare_map(model_of(model), raster, bands=bands, outputs=outputs, bare_soil=bare_soil, mask=mask)
-    return _labelled(lazy_raster(job.blocks(block), job.source), job.outputs)
+    return job.lazy(block)
 
 
 def _labelled(raster: xr.DataArray, outputs: Sequence[Output]) -> xr.DataArray:

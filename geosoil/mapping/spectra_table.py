@@ -13,7 +13,7 @@ from scipy import sparse
 from geosoil.errors import UnitsError
 from geosoil.io.provenance import shown_name
 from geosoil.io.spectra.chunks import iter_spectra
-from geosoil.io.spectra.table import PARQUET_ENDINGS
+from geosoil.io.tables.reader import PARQUET_ENDINGS
 from geosoil.mapping.match import interpolation_matrix, nearest_bands
 from geosoil.mapping.tables import ID_NAME, MatchedTable, TableChunk, TableInput, predict_block, require_rows
 from geosoil.samples.libraries import UPSIDE_DOWN

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from geosoil.errors import ModelFileError
 from geosoil.io.provenance import shown_name
 from geosoil.io.spectra.chunks import CHUNK_ROWS
-from geosoil.io.spectra.table import ID_COLUMNS, PARQUET_ENDINGS
+from geosoil.io.spectra.table import ID_COLUMNS, id_keys, join_ids
 from geosoil.io.tables.columns import recognise_columns
-from geosoil.io.tables.reader import read_ids, read_numbers, read_points, read_table, require_column
+from geosoil.io.tables.reader import PARQUET_ENDINGS, read_numbers, read_points, read_table, require_column
 from geosoil.mapping.covariates import check_covariate_units, class_tables_of
 from geosoil.mapping.inputs import COVARIATES, open_mask
 from geosoil.mapping.job import PredictBlock, prepare_map
@@ -354,11 +354,8 @@ def _chunk(path: Path, table: pd.DataFrame, id_column: str | None, first_row: in
     if points is not None:
         rest = pd.DataFrame(table.drop(columns=points.name))
         rest.attrs |= table.attrs
-    name = id_column or next((name for name in ID_COLUMNS if name in rest.columns), None)
-    if name is None:
-        ids = np.array([str(first_row + row) for row in range(len(rest))], object)
-    else:
-        require_column(path, rest, name)
-        ids = read_ids(path, rest[name])
-        rest = rest.drop(columns=name)
-    return TableChunk(ids, rest, points=points)
+    if id_column is not None:
+        require_column(path, rest, id_column)  # its error names the nearest column
+    keys = id_keys(path, rest, id_column)
+    ids = np.asarray(join_ids(path, rest, keys, first_row), object)
+    return TableChunk(ids, rest.drop(columns=keys), points=points)

@@ -29,7 +29,7 @@ class RangeCount:
     >>> count = RangeCount(model)
     >>> count.add(np.array([[2.0, 5.0, 9.0]]))
     >>> count.note
-    'rows outside the training range in at least one of 1 features: 1 of 3 (twi 1, training 3 to 9)'
+    'rows outside the training range in at least one of 1 features: 1 of 3; 1 in twi (training 3 to 9)'
     """
 
     def __init__(self, model: Any) -> None:
@@ -61,17 +61,17 @@ class RangeCount:
         if not self.n_outside:
             return ""
         most = [k for k in np.argsort(-self.by_feature, kind="stable")[:3] if self.by_feature[k]]
-        parts = [self._describe(k) for k in most]
-        more = f"; and {n_more} more" if (n_more := int((self.by_feature > 0).sum()) - len(most)) else ""
+        parts = [f"{self.by_feature[k]} in {self.describe_range(k)}" for k in most]
+        more = f" and {n_more} more" if (n_more := int((self.by_feature > 0).sum()) - len(most)) else ""
         return (
             f"rows outside the training range in at least one of {len(self.known)} features: "
-            f"{self.n_outside} of {self.n_rows} ({'; '.join(parts)}{more})"
+            f"{self.n_outside} of {self.n_rows}; {', '.join(parts)}{more}"
         )
 
-    def _describe(self, k: int) -> str:
+    def describe_range(self, k: int) -> str:
+        """Return the name and the training range of a feature, by its number among those with a known range."""
         feature: Feature = self.features[self.known[k]]
-        trained = f"training {feature.training_low:.4g} to {feature.training_high:.4g}"
-        return f"{feature.name} {self.by_feature[k]}, {trained}"
+        return f"{feature.name} (training {feature.training_low:.4g} to {feature.training_high:.4g})"
 
 
 def _training_features(model: Any) -> tuple[tuple[Feature, ...], np.ndarray | None]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from geosoil.errors import RasterError
 from geosoil.mapping.probe import probe_values
+from geosoil.mapping.training_range import RangeCount
 from geosoil.models.joint import JointModel
 from geosoil.raster.blocks import choose_block
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from geosoil.mapping.job import MapJob
-    from geosoil.models.contract import Block, Feature
+    from geosoil.models.contract import Block
 
 SURELY_BACKGROUND = 6  # bands with one value, from which on any value is background; of fewer bands, 0 and less
 OUTSIDE_SHARE = 0.05  # share of sampled pixels outside the training range of a band that is reported
@@ -124,20 +125,16 @@ def _compare_ranges(model: Any, values: np.ndarray) -> tuple[tuple[str, ...], tu
     """Return a note, or a warning where most bands differ, about sampled pixels outside the training range."""
     notes: list[str] = []
     warnings: list[str] = []
-    for name, features, of_model in _training_values(model, values):
-        known = [k for k, feature in enumerate(features) if None not in (feature.training_low, feature.training_high)]
-        if not known or not values.shape[1]:
-            continue
-        limits = np.array([(features[k].training_low, features[k].training_high) for k in known], np.float32)
-        outside = (of_model[known] < limits[:, :1]) | (of_model[known] > limits[:, 1:])
-        shares = outside.mean(axis=1)
+    for name, member, of_member in _members_of(model, values):
+        count = RangeCount(member)
+        count.add(of_member)
+        shares = count.by_feature / max(count.n_rows, 1)
         if not (shares > OUTSIDE_SHARE).any():
             continue
         worst = int(np.argmax(shares))
         text = (
-            f"{name}: of the sampled pixels, {outside.any(axis=0).mean():.0%} are outside the training range in one "
-            f"band or more, {shares[worst]:.0%} in {features[known[worst]].name} "
-            f"(training {limits[worst, 0]:.4g} to {limits[worst, 1]:.4g})"
+            f"{name}: of the sampled pixels, {count.n_outside / count.n_rows:.0%} are outside the training range in "
+            f"one band or more, {shares[worst]:.0%} in {count.describe_range(worst)}"
         ).removeprefix(": ")
         if (shares > OUTSIDE_SHARE).mean() >= FOREIGN_SHARE:
             warnings.append(f"{text}: the model predicts spectra unlike those that it learned from")
@@ -146,16 +143,14 @@ def _compare_ranges(model: Any, values: np.ndarray) -> tuple[tuple[str, ...], tu
     return tuple(notes), tuple(warnings)
 
 
-def _training_values(model: Any, values: np.ndarray) -> Iterator[tuple[str, list[Feature], np.ndarray]]:
-    """Yield name, features as at training, and their values `(feature, pixel)`, for each model of a map."""
-    if isinstance(model, JointModel):
-        places = {feature.name: k for k, feature in enumerate(model.features)}
-        for name, member, read in zip(model.names, model.models, model.read, strict=True):
-            for _, features, of_member in _training_values(member, values[[places[band.name] for band in read]]):
-                yield name, features, of_member
+def _members_of(model: Any, values: np.ndarray) -> Iterator[tuple[str, Any, np.ndarray]]:
+    """Yield the name of each model of a map, the model, and the values `(feature, pixel)` that it reads."""
+    if not isinstance(model, JointModel):
+        yield "", model, values
         return
-    matrix = getattr(model, "resampling", getattr(model, "matrix", None))  # from the bands of another sensor
-    yield "", [model.training_columns[k] for k in model.used_columns], values if matrix is None else matrix @ values
+    places = {feature.name: k for k, feature in enumerate(model.features)}
+    for name, member, read in zip(model.names, model.models, model.read, strict=True):
+        yield name, member, values[[places[band.name] for band in read]]
 
 
 def _list(names: Sequence[str] | np.ndarray) -> str:

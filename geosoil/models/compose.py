@@ -23,6 +23,7 @@ from geosoil.models.resampled import ResampledModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     from geosoil.models.contract import Block, Feature, Target
 
@@ -120,7 +121,34 @@ class CompositeModel(ShownModel, ABC):
 
 
 @dataclass(frozen=True, repr=False)
-class Ensemble(CompositeModel):
+class ParallelModel(CompositeModel):
+    """Models that read the same block side by side.
+
+    Parameters
+    ----------
+    models : tuple of Model
+        The members.
+    """
+
+    models: tuple[Any, ...]
+
+    @property
+    def members(self) -> tuple[Any, ...]:
+        """The models."""
+        return self.models
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context that its widest member needs."""
+        return max(model.halo for model in self.models)
+
+    def on(self, device: str) -> Self:
+        """Return the same model with its members on "cpu" or "cuda"."""
+        return replace(self, models=tuple(model.on(device) for model in self.models))
+
+
+@dataclass(frozen=True, repr=False)
+class Ensemble(ParallelModel):
     """The mean of models with the same targets, for example networks of several seeds, or a forest and a network.
 
     Parameters
@@ -145,32 +173,16 @@ class Ensemble(CompositeModel):
     [[[4.0, 4.0]]]
     """
 
-    models: tuple[Any, ...]
-
     def __post_init__(self) -> None:
         if len(self.models) < 2 or any(model.targets != self.targets for model in self.models):
             msg = f"{len(self.models)} models; expected two or more of the same targets"
             raise ValueError(msg)
 
     @property
-    def members(self) -> tuple[Any, ...]:
-        """The models that are averaged."""
-        return self.models
-
-    @property
     def targets(self) -> tuple[Target, ...]:
         """The bands that every member writes."""
         targets: tuple[Target, ...] = self.models[0].targets
         return targets
-
-    @property
-    def halo(self) -> int:
-        """Pixels of context that its widest member needs."""
-        return max(model.halo for model in self.models)
-
-    def on(self, device: str) -> Ensemble:
-        """Return the same ensemble with its members on "cpu" or "cuda"."""
-        return replace(self, models=tuple(model.on(device) for model in self.models))
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -200,7 +212,7 @@ class Ensemble(CompositeModel):
 
 
 @dataclass(frozen=True, repr=False)
-class MultiTargetModel(CompositeModel):
+class MultiTargetModel(ParallelModel):
     """Models of different targets as one model, so that a map of all of them reads the rasters once.
 
     Parameters
@@ -225,8 +237,6 @@ class MultiTargetModel(CompositeModel):
     [2.0, 6.0]
     """
 
-    models: tuple[Any, ...]
-
     def __post_init__(self) -> None:
         names = [target.name for target in self.targets]
         if len(self.models) < 2 or len(set(names)) < len(names):
@@ -234,23 +244,9 @@ class MultiTargetModel(CompositeModel):
             raise ValueError(msg)
 
     @property
-    def members(self) -> tuple[Any, ...]:
-        """The models of the targets."""
-        return self.models
-
-    @property
     def targets(self) -> tuple[Target, ...]:
         """The bands of all members, in their order."""
         return tuple(target for model in self.models for target in model.targets)
-
-    @property
-    def halo(self) -> int:
-        """Pixels of context that its widest member needs."""
-        return max(model.halo for model in self.models)
-
-    def on(self, device: str) -> MultiTargetModel:
-        """Return the same model with its members on "cpu" or "cuda"."""
-        return replace(self, models=tuple(model.on(device) for model in self.models))
 
     @property
     def outputs(self) -> tuple[Output, ...]:

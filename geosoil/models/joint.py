@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.models.compose import CompositeModel
+from geosoil.models.compose import ParallelModel
 from geosoil.models.contract import PREDICTION, pick_outputs
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class JointModel(CompositeModel):
+class JointModel(ParallelModel):
     """Models that map one raster together; each predicts what it predicts alone.
 
     A pixel with NaN in a band that a member reads has NaN in the outputs of this member only. It exists for the time of
@@ -46,14 +46,8 @@ class JointModel(CompositeModel):
     ['a_ph', 'b_ph']
     """
 
-    models: tuple[Any, ...]
     read: tuple[tuple[Feature, ...], ...]
     names: tuple[str, ...]
-
-    @property
-    def members(self) -> tuple[Any, ...]:
-        """The models."""
-        return self.models
 
     @property
     def training_columns(self) -> tuple[Feature, ...]:
@@ -73,7 +67,7 @@ class JointModel(CompositeModel):
     @property
     def targets(self) -> tuple[Target, ...]:
         """The targets of all members under unique names."""
-        names = self._unique([[target.name for target in model.targets] for model in self.models])
+        names = prefix_repeated([[target.name for target in model.targets] for model in self.models], self.names)
         return tuple(
             replace(target, name=name)
             for model, of_model in zip(self.models, names, strict=True)
@@ -81,19 +75,10 @@ class JointModel(CompositeModel):
         )
 
     @property
-    def halo(self) -> int:
-        """Pixels of context that the widest member needs."""
-        return max(model.halo for model in self.models)
-
-    @property
     def outputs(self) -> tuple[Output, ...]:
         """The bands that the members can write under unique names, the predictions first."""
         outputs = [output for of_model in self._renamed() for output in of_model]
         return tuple(sorted(outputs, key=lambda output: output.kind != PREDICTION))
-
-    def on(self, device: str) -> JointModel:
-        """Return the same models on "cpu" or "cuda"."""
-        return replace(self, models=tuple(model.on(device) for model in self.models))
 
     def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN only where a member's own band is."""
@@ -114,16 +99,21 @@ class JointModel(CompositeModel):
 
     def _renamed(self) -> list[list[Output]]:
         """Return the outputs of each member under unique names."""
-        names = self._unique([[output.name for output in model.outputs] for model in self.models])
+        names = prefix_repeated([[output.name for output in model.outputs] for model in self.models], self.names)
         return [
             [replace(output, name=name) for output, name in zip(model.outputs, of_model, strict=True)]
             for model, of_model in zip(self.models, names, strict=True)
         ]
 
-    def _unique(self, names: list[list[str]]) -> list[list[str]]:
-        """Return names with the member's own name in front of those that several members have."""
-        all_names = [name for of_model in names for name in of_model]
-        return [
-            [f"{prefix}_{name}" if all_names.count(name) > 1 else name for name in of_model]
-            for prefix, of_model in zip(self.names, names, strict=True)
-        ]
+
+def prefix_repeated(names: Sequence[Sequence[str]], prefixes: Sequence[str]) -> list[list[str]]:
+    """Return the names of each model, with the model's own name in front of those that several models have.
+
+    >>> prefix_repeated([["ph", "soc"], ["ph"]], ["a", "b"])
+    [['a_ph', 'soc'], ['b_ph']]
+    """
+    all_names = [name for of_model in names for name in of_model]
+    return [
+        [f"{prefix}_{name}" if all_names.count(name) > 1 else name for name in of_model]
+        for prefix, of_model in zip(prefixes, names, strict=True)
+    ]

@@ -29,8 +29,6 @@ def problems(recipe: Recipe) -> Iterator[str]:
         )
     kind = recipe.model.kind
     yield from _problems_of_kind("model.kind", kind, recipe.features, recipe)
-    if not REGRESSORS[kind].saved:
-        yield f"model.kind = '{kind}' cannot be saved: name it in model.compare only, and choose another kind"
     for number, entry in enumerate(recipe.model.compare):
         features = entry.changed(recipe.features)
         yield from _problems_of_features(f"model.compare.{number}.features", features, recipe)

@@ -17,7 +17,6 @@ STRONG_SKEWNESS = 1.0
 SHARED_SHARE = 0.05  # of the samples; more of them at one place are kept together
 MOST_FOLDS = 10
 LEAST_BLOCKS = 4
-SPECTRAL_BANDS = 50  # bands from which scatter correction is useful
 LARGEST = {"%": 100.0, "g/kg": 1000.0, "mg/kg": 1e6, "ppm": 1e6, "mg/g": 1000.0, "g/100g": 100.0}
 
 

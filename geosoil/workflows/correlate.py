@@ -106,7 +106,7 @@ def correlate_map(
         )
     if zone_layer is not None and zones in (None, HALVES):
         raise SamplesError(
-            "zones", found=f"a layer {zone_layer} without a file", expected="a file of polygons", way_out="give --zones"
+            "zones", found=f"layer {zone_layer} without a file", expected="a file of polygons", way_out="give --zones"
         )
     values = _property(soil_map, band)
     grid = Grid.of(values)

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import ModelFileError, SamplesError, UnitsError, WavelengthError
+from geosoil.errors import ModelFileError, SamplesError
 from geosoil.explain.explanation import BUDGET, Explanation, explain_rows
 from geosoil.explain.tables import check_line, highest_line, window_table
 from geosoil.io.atomic import require_writable_folder
 from geosoil.io.output_paths import check_not_an_input
-from geosoil.io.spectra.reader import read_spectra
-from geosoil.io.tables.reader import read_ids, read_numbers, read_table
 from geosoil.io.tables.writer import write_csv
 from geosoil.mapping.inputs import ModelInput
+from geosoil.mapping.spectra_table import SpectraInput
+from geosoil.mapping.tables import ColumnInput
 from geosoil.models.patch import PatchModel
 from geosoil.report.attribution_figures import covariate_figure, mark_windows, window_figure
 from geosoil.report.figure_style import save_figure
-from geosoil.spectra.resample import resampling_matrix
 from geosoil.workflows.shown import ShownResult
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from geosoil.models.compose import CompositeModel
     from geosoil.models.pixel import PixelModel
@@ -100,7 +99,7 @@ def explain_samples(
     explanations = {}
     for name, (opened, table) in named.items():
         loaded = require_pixel_model(opened.model, opened.folder)
-        rows, ids = read_rows(loaded, table, quantity=opened.card.quantity)
+        rows, ids = read_rows(opened, table)
         explanation = explain_rows(loaded, rows, n_background=n_background, budget=budget, seed=seed)
         explanations[name] = (explanation, [ids[i] for i in explanation.rows])
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,19 +153,17 @@ def require_pixel_model(model: Any, where: object) -> PixelModel | CompositeMode
     return loaded
 
 
-def read_rows(model: PixelModel | CompositeModel, path: PathLike, *, quantity: str) -> tuple[np.ndarray, list[str]]:
-    """Read the features of a model from a table of samples.
+def read_rows(model: ModelInput, path: PathLike) -> tuple[np.ndarray, list[str]]:
+    """Read the features of a model from a table of samples, as `geosoil predict` does.
 
-    Spectra on other bands are interpolated linearly. Rows with missing values are left out.
+    Rows with missing values are left out.
 
     Parameters
     ----------
-    model : PixelModel or CompositeModel
+    model : ModelInput
         The model whose features are read.
     path : path-like
         Spectra, or a table with one column per covariate.
-    quantity : {"reflectance", "absorbance", "covariates"}
-        What the model was trained on.
 
     Returns
     -------
@@ -177,52 +174,19 @@ def read_rows(model: PixelModel | CompositeModel, path: PathLike, *, quantity: s
 
     Raises
     ------
-    WavelengthError
-        The spectra do not cover the bands of the model.
-    UnitsError
-        The spectra are of another quantity.
-    SamplesError
-        Columns are missing, or all rows have missing values.
+    GeosoilError
+        The table does not fit the model, or all rows have missing values.
     """
-    features = model.features
-    if all(feature.wavelength_nm is not None for feature in features):
-        spectra = read_spectra(Path(path))
-        if spectra.quantity != quantity:
-            raise UnitsError(
-                path, found=spectra.quantity, expected=f"{quantity}, as the model was trained on",
-                way_out="convert the spectra",
-            )  # fmt: skip
-        model_nm = np.array([feature.wavelength_nm for feature in features], np.float64)
-        matrix = resampling_matrix(spectra.wavelength_nm, model_nm)
-        if not np.isfinite(matrix).all():
-            missing = model_nm[~np.isfinite(matrix).all(axis=1)]
-            raise WavelengthError(
-                path,
-                found=f"spectra from {spectra.wavelength_nm[0]:g} to {spectra.wavelength_nm[-1]:g} nm",
-                expected=f"the {len(model_nm)} bands of the model, among them {missing[0]:g} nm",
-                way_out="give spectra of the model's range",
-            )
-        read = matrix.any(axis=0)  # a missing value in a band that is not read costs no sample
-        rows, ids = spectra.values[:, read] @ matrix[:, read].T.astype(np.float32), spectra.ids
-    else:
-        rows, ids = _covariate_rows(Path(path), [feature.name for feature in features])
+    source = SpectraInput(path) if model.reads_spectra else ColumnInput(path)
+    matched = source.match(model, None)
+    parts, ids = [], list[str]()
+    for chunk in source.chunks():
+        parts += [block[:, 0].T for block in matched.read(chunk)[0]]
+        ids += list(chunk.ids)
+    rows = np.concatenate(parts)
     complete = np.isfinite(rows).all(axis=1)
     if not complete.any():
         raise SamplesError(
             path, found="missing values in every row", expected="complete rows", way_out="fill or drop the columns"
         )
-    return rows[complete].astype(np.float32), [name for name, kept in zip(ids, complete, strict=True) if kept]
-
-
-def _covariate_rows(path: Path, names: list[str]) -> tuple[np.ndarray, list[str]]:
-    table = read_table(path)
-    missing = [name for name in names if name not in table.columns]
-    if missing:
-        raise SamplesError(
-            path,
-            problem=f"the columns {', '.join(missing[:5])} are missing",
-            expected=f"one column for each of the model's {len(names)} covariates",
-            way_out="extract the covariates at the samples first",
-        )
-    ids = read_ids(path, table["sample_id"] if "sample_id" in table.columns else table.index.to_series())
-    return np.column_stack([read_numbers(path, table[name], ids) for name in names]), list(ids)
+    return rows[complete], [name for name, kept in zip(ids, complete, strict=True) if kept]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.errors import GeosoilError, RasterError, SamplesError, WavelengthError
+from geosoil.errors import GeosoilError, RasterError, WavelengthError
 from geosoil.io.rasters.envi_header import has_envi_header
 from geosoil.io.spectra.reader import is_spectra, read_spectra
+from geosoil.io.spectra.table import NoBandsError
 from geosoil.io.tables.numbers import as_numbers, has_value
 from geosoil.io.tables.reader import TABLE_ENDINGS, read_table
 from geosoil.mapping.inputs import CovariateInput, CubeInput
@@ -71,11 +73,8 @@ def _describe(path: str, layer: str | None, decimal: Decimal | None, cube_option
         return _describe_model(find_model(path))
     of_raster = has_envi_header(path) and not path.lower().endswith((".sli", ".hdr"))  # scene.dat, not a table
     if is_spectra(path) and not of_raster:
-        try:
+        with suppress(NoBandsError):
             return _describe_spectra(path, layer, decimal)
-        except SamplesError as error:
-            if "band columns" not in str(error):
-                raise
     if Path(path).suffix.lower() in TABLE_ENDINGS and not of_raster:
         return _describe_table(Path(path), layer, decimal)
     try:

@@ -291,5 +291,5 @@ def _add_model(text: RecipeText, draft: Draft, rows: TrainingRows, models: list[
     text.add_section("model")
     text.add_value("kind", chosen[0], "" if models else why)
     text.add_value("compare", chosen, "models of `geosoil compare`")
-    others = [kind for kind, entry in REGRESSORS.items() if not entry.needs and entry.saved and kind not in chosen]
+    others = [kind for kind, entry in REGRESSORS.items() if not entry.needs and kind not in chosen]
     text.add_comment(f"Other models for these data: {', '.join(others)}.")

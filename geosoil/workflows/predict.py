@@ -12,6 +12,7 @@ import pandas as pd
 from geosoil.errors import ModelFileError, SamplesError
 from geosoil.io.output_paths import check_output_path
 from geosoil.io.provenance import provenance_tags, shown_name
+from geosoil.io.tables.columns import recognise_columns
 from geosoil.io.tables.reader import require_column
 from geosoil.io.tables.writer import METADATA_ENDING, WRITTEN_ENDINGS, open_table
 from geosoil.mapping.inputs import CovariateInput, CubeInput
@@ -20,6 +21,7 @@ from geosoil.mapping.joint import find_models
 from geosoil.mapping.spectra_table import SpectraInput
 from geosoil.mapping.tables import ColumnInput, PointInput
 from geosoil.mapping.training_range import RangeCount
+from geosoil.models.joint import prefix_repeated
 from geosoil.spectra.bare_soil import BareSoil
 
 if TYPE_CHECKING:
@@ -43,7 +45,6 @@ OPTIONS = {  # that a table can have, by what it holds
     "spectra": ("scale", "quantity", "wavelength_unit"),
     "columns of covariates": OF_TABLE,
 }
-COORDINATES = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing"))
 
 
 @dataclass(frozen=True)
@@ -255,13 +256,14 @@ class TablePrediction:
         for name in keep:
             if keep != ("all",) and name != source.id_name:
                 require_column(Path(source.files[0]), first.table, name)
-        coordinates = source.coordinates or _coordinates(names)
+        coordinates = source.coordinates or next(((p.x, p.y) for p in recognise_columns(first.table).places), ())
         self.kept = [name for name in names if keep == ("all",) or name in (*keep, *coordinates)]
         self.with_xy = first.points is not None and not coordinates
         taken = {source.id_name, *self.kept, *(("x", "y") if self.with_xy else ())}
-        all_names = [output.name for part in parts for output in part.outputs]
-        for part in parts:
-            part.names = [_unique(output.name, part.model.card.name, all_names, taken) for output in part.outputs]
+        of_models = [[output.name for output in part.outputs] for part in parts]
+        prefixed = prefix_repeated(of_models, [part.model.card.name for part in parts])
+        for part, own in zip(parts, prefixed, strict=True):  # a column of the table keeps its name
+            part.names = [f"{name} predicted" if name in taken else name for name in own]
         columns = [name for part in parts for name in part.names]
         if len(set(columns)) < len(columns):
             raise ModelFileError(
@@ -386,15 +388,3 @@ class _Statistics:
         if not self.count:
             return PredictedColumn(name, unit, 0, np.nan, np.nan, np.nan)
         return PredictedColumn(name, unit, self.count, float(self.low), float(self.high), self.sum / self.count)
-
-
-def _coordinates(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns of coordinates among names."""
-    lower = {name.lower(): name for name in reversed(names)}
-    return next(((lower[x], lower[y]) for x, y in COORDINATES if x in lower and y in lower), ())
-
-
-def _unique(name: str, model: str, all_names: list[str], taken: set[str]) -> str:
-    """Return the name of a column that no other model and no column of the table has."""
-    name = f"{model}_{name}" if all_names.count(name) > 1 else name
-    return f"{name} predicted" if name in taken else name

@@ -16,7 +16,7 @@ from geosoil.explain.explanation import BUDGET, explain_rows
 from geosoil.io.journal import Identity
 from geosoil.mapping.covariates import match_covariates
 from geosoil.mapping.inputs import COVARIATES, ModelInput, UnsavedModel
-from geosoil.mapping.job import map_model, prepare_map
+from geosoil.mapping.job import prepare_map
 from geosoil.mapping.joint import foreign_spectra
 from geosoil.mapping.match import match_bands
 from geosoil.mapping.value_checks import check_values
@@ -179,13 +179,13 @@ class Predictor:
         else:
             matched = match_bands(self.model, raster)
             model, notes, bands, read = matched.model, matched.notes, matched.bands, raster
-        value_notes, strange = check_values(prepare_map(model, read, bands=bands, outputs=kinds))
+        job = prepare_map(model, read, bands=bands, outputs=kinds)
+        value_notes, strange = check_values(job)
         if self.source is not None and self.quantity != COVARIATES:
             strange = (*foreign_spectra([self.source]), *strange)
         for warning in strange:
             warnings.warn(warning, stacklevel=2)
-        predicted = map_model(model, read, bands=bands, outputs=kinds)
-        return predicted.assign_attrs(notes=(*notes, *value_notes))
+        return job.lazy().assign_attrs(notes=(*notes, *value_notes))
 
     def predict_table(self, table: PathLike, **options: Any) -> pd.DataFrame:
         """Predict the rows of a table: spectra, covariates, or points on rasters.
@@ -208,7 +208,7 @@ class Predictor:
         GeosoilError
             If the table does not fit the model.
         """
-        return prepare_table(table, self._unsaved({}) if self.source is None else self.source, **options).frame()
+        return prepare_table(table, self._input({}), **options).frame()
 
     def map(self, path: PathLike | Sequence[PathLike], output: PathLike | None = None, **options: Any) -> MapResult:
         """Map a cube or covariate rasters to a file, as `geosoil map` does.
@@ -233,10 +233,12 @@ class Predictor:
             If the input or the output does not fit.
         """
         mapper: Any = map_covariates if self.quantity == COVARIATES else map_cube
-        return mapper(path, self._unsaved(options) if self.source is None else self.source, output, **options)
+        return mapper(path, self._input(options), output, **options)
 
-    def _unsaved(self, options: dict[str, Any]) -> UnsavedModel:
-        """Return the model of this process as the mapper takes it."""
+    def _input(self, options: dict[str, Any]) -> ModelInput:
+        """Return the folder of the model, or the model of this process as the mapper takes it with these options."""
+        if self.source is not None:
+            return self.source
         name = type(regressor_of(getattr(self.model, "estimator", self.model))).__name__.lstrip("_")
         try:
             card, arrays = card_of(self.model, name=name, **self._card_options())
@@ -296,7 +298,7 @@ class Predictor:
         """
         model = require_pixel_model(self.model, "model" if self.source is None else self.source.folder)
         if isinstance(samples, str | os.PathLike):
-            rows, _ = read_rows(model, samples, quantity=self.quantity)
+            rows, _ = read_rows(self._input({}), samples)
         else:
             rows = _rows(model, samples)
         return explain_rows(model, rows, n_background=n_background, budget=budget, seed=seed)

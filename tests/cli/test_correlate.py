@@ -90,7 +90,7 @@ def test_correlate_takes_zones_from_polygons_and_all_bands_but_aspect(written):
         (("--streams", "table.gpkg"), SamplesError, "table.gpkg: found a table without geometry"),
         (("--zones", "halves", "--zone-column", "a"), SamplesError, "a column a for the halves of the image"),
         (("--zone-column", "a"), SamplesError, "a column a for no zones"),
-        (("--zone-layer", "a"), SamplesError, "a layer a without a file"),
+        (("--zone-layer", "a"), SamplesError, "layer a without a file"),
         (("--zones", "zones.csv", "-o", "zones.csv"), OutputError, "zones.csv: is also an input"),
         (("-o", "none/t.csv"), OutputError, "none/t.csv: the folder"),
     ],

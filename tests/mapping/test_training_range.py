@@ -20,15 +20,15 @@ def test_a_row_that_is_outside_in_two_features_is_one_row():
     count.add(np.array([[-1.0, 0.0, 0.5], [5.0, 20.0, 21.0], [99.0, 99.0, 99.0]]))
     count.add(np.array([[0.5], [30.0], [0.0]]))
     assert count.note == (
-        "rows outside the training range in at least one of 2 features: 3 of 4 (b 3, training 10 to 20; "
-        "a 1, training 0 to 1)"
+        "rows outside the training range in at least one of 2 features: 3 of 4; 3 in b (training 10 to 20), "
+        "1 in a (training 0 to 1)"
     )
 
 
 def test_bands_of_another_sensor_are_compared_after_resampling():
     count = RangeCount(model(np.array([[0.5, 0.5], [10.0, 10.0], [1.0, 0.0]])))
     count.add(np.array([[0.9, 0.9], [0.9, 1.2]]))
-    assert count.note.endswith("2 features: 1 of 2 (a 1, training 0 to 1; b 1, training 10 to 20)")
+    assert count.note.endswith("2 features: 1 of 2; 1 in a (training 0 to 1), 1 in b (training 10 to 20)")
 
 
 def test_the_ends_of_the_range_are_inside_also_after_rounding():

@@ -8,7 +8,7 @@ import rasterio
 from click.testing import CliRunner
 from written_rasters import write_raster
 
-from geosoil.errors import OutputError, SamplesError, UnitsError, WavelengthError
+from geosoil.errors import OutputError, SamplesError, WavelengthError
 from geosoil.estimators.forest import Forest
 from geosoil.estimators.pls import PartialLeastSquares
 from geosoil.estimators.resnet import ResNet1D
@@ -123,20 +123,25 @@ def test_covariates_are_explained_by_name(tmp_path):
     with pytest.raises(SamplesError, match=r"'n.d.' in column dist_m, row 1 \(a\)"):
         explain_samples(tmp_path / "pb", tmp_path / "t.csv", tmp_path / "out")
     table.drop(columns="dist_m").to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(SamplesError, match=r"the columns dist_m.* are missing"):
+    with pytest.raises(SamplesError, match='column "dist_m" is missing'):
         explain_samples(tmp_path / "pb", tmp_path / "t.csv", tmp_path / "out")
 
 
-def test_spectra_of_another_range_or_quantity_are_refused(place, tmp_path):
+def test_spectra_of_another_range_are_refused_and_absorbance_is_converted(place, tmp_path):
     empty = pd.DataFrame(index=range(30))
     ids = [f"S{i}" for i in range(30)]
     write_spectra(Spectra(NM + 300, X, ids, empty, "reflectance", tmp_path / "s"), tmp_path / "far.parquet")
-    with pytest.raises(WavelengthError, match="among them 450 nm"):
+    with pytest.raises(WavelengthError, match="that the model needs \\(450, "):
         explain_samples(place / "pls", tmp_path / "far.parquet", tmp_path / "out")
-    write_spectra(Spectra(NM, X, ids, empty, "absorbance", tmp_path / "s"), tmp_path / "a.parquet")
-    with pytest.raises(UnitsError, match="absorbance"):
-        explain_samples(place / "pls", tmp_path / "a.parquet", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    for quantity, values in {"reflectance": X, "absorbance": -np.log10(X)}.items():
+        path = tmp_path / f"{quantity}.parquet"
+        write_spectra(Spectra(NM, values.astype(np.float32), ids, empty, quantity, path), path)
+        explain_samples(place / "pls", path, tmp_path / quantity)
+    converted, expected = (
+        pd.read_csv(tmp_path / quantity / "pls_shap_samples.csv") for quantity in ("absorbance", "reflectance")
+    )
+    np.testing.assert_allclose(converted.predicted, expected.predicted, rtol=1e-3)
 
 
 def test_an_output_that_cannot_be_is_reported_before_anything_is_computed(place, tmp_path, monkeypatch):

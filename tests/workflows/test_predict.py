@@ -119,7 +119,7 @@ def test_rows_that_cannot_be_predicted_stay_empty_and_are_counted(models, tmp_pa
     notes = "\n".join(frame.attrs["notes"])
     assert "rows without a prediction: 1 of 5 (1 without a value in a feature of the model)" in notes
     assert "rows outside the training range in at least one of" in notes
-    assert ": 1 of 4 (" in notes
+    assert ": 1 of 4; " in notes
 
 
 def test_training_rows_are_inside_the_training_range(models, tmp_path):

@@ -37,6 +37,10 @@ BUFFER_BYTES = 65536  # of each column; without it, the columns of all rows are 
 ID_COLUMNS = ("sample_id", "id", ROW_NAMES)
 
 
+class NoBandsError(SamplesError):
+    """A table has no columns of bands, or no rows."""
+
+
 def read_spectra_table(
     path: Path,
     *,
@@ -174,7 +178,7 @@ def split_table(path: Path, frame: pd.DataFrame, id_column: str | Sequence[str] 
     keys = id_keys(path, frame, id_column)
     bands = find_band_columns(path, list(frame.columns), keys)
     if len(bands.names) < 2 or not len(frame):
-        raise SamplesError(
+        raise NoBandsError(
             path,
             found=f"{len(bands.names)} band columns and {len(frame)} rows",
             expected="columns whose names are wavelengths, such as 450, X450 or 450 nm, and one row per spectrum",

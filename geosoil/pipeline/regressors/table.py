@@ -291,8 +291,6 @@ class Regressor:
         Whether all targets are fitted by one model (depth networks); other regressors are fitted once per target.
     uses : frozenset of str
         Which parts of the section `[features]` the regressor can use, of `ALL_FEATURES`.
-    saved : bool
-        Whether a model can be written to a folder; others take part in comparisons only.
     """
 
     title: str
@@ -303,17 +301,14 @@ class Regressor:
     needs: frozenset[str] = frozenset()
     multi_target: bool = False
     uses: frozenset[str] = ALL_FEATURES
-    saved: bool = True
 
 
 def _method(title: str, settings: type[Part], place: str, needs: frozenset[str], *uses: str, **more: Any) -> Regressor:
     return Regressor(title, settings, fit=f"{_HERE}.{place}", needs=needs, uses=frozenset(uses), **more)
 
 
-def _localised(
-    title: str, settings: type[Part], place: str, needs: frozenset[str] = _LIBRARY, *, saved: bool = True
-) -> Regressor:
-    return _method(title, settings, place, needs, "preprocessing", saved=saved)
+def _localised(title: str, settings: type[Part], place: str, needs: frozenset[str] = _LIBRARY) -> Regressor:
+    return _method(title, settings, place, needs, "preprocessing")
 
 
 REGRESSORS: dict[str, Regressor] = {
