@@ -8,8 +8,9 @@ import click
 
 
 class ManyCommand(click.Command):
-    """A command without arguments, whose options with `multiple=True` take every word up to the next option.
+    """A command whose options with `multiple=True` take every word up to the next option.
 
+    An argument therefore comes before such options.
     Words with `*`, `?` or `[` are file patterns, for shells that do not expand them.
     """
 

@@ -123,8 +123,8 @@ def map_model(
     -------
     DataArray of shape (output, y, x)
         float32 on the grid of the raster; NaN where a band that is read has no data, and in a cube where all bands have
-        one value, as undeclared background has. The name and the unit of
-        the array are those of the output; outputs of different units have theirs in the coordinate `units` of `band`.
+        one value, as undeclared background has. The name and the unit of the array are those of the output; outputs of
+        different units have theirs in the coordinate `units` of `band`.
 
     Raises
     ------

@@ -40,7 +40,7 @@ def foreign_spectra(models: Sequence[ModelInput]) -> tuple[str, ...]:
     """Return warnings about models that learned from a table of spectra only and now map pixels of a cube."""
     return tuple(
         f"{model.card.name} was trained on spectra of a table, as of a laboratory, and on no pixel of an image: "
-        "moisture, roughness, plants and the atmosphere are new to it; compare the map with samples of the scene"
+        "it has not seen moisture, roughness, plants and the atmosphere; compare the map with samples of the scene"
         for model in models
         if model.card.training.laboratory or model.card.study == "spectra"  # older cards have the study only
     )

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from geosoil.mapping.job import MapJob
     from geosoil.models.contract import Block
 
-SURELY_BACKGROUND = 6  # bands with one value, from which on any value is background; of fewer bands, 0 and less
-OUTSIDE_SHARE = 0.05  # share of sampled pixels outside the training range of a band that is reported
-FOREIGN_SHARE = 0.5  # share of the bands that are so reported, from which on it is a warning
-FEWEST_SAMPLED = 100  # pixels with data, to call a band constant
+SURELY_BACKGROUND = 6  # bands; a pixel of fewer bands is background only if their common value is 0 or negative
+OUTSIDE_SHARE = 0.05  # a band with a larger share of sampled pixels outside its training range is reported
+FOREIGN_SHARE = 0.5  # a warning is given if at least this share of the bands is reported
+FEWEST_SAMPLED = 100  # pixels with data that are needed to call a band constant
 
 
 def background_pixels(values: Block) -> np.ndarray:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class JointModel(ParallelModel):
     """Models that map one raster together; each predicts what it predicts alone.
 
-    A pixel with NaN in a band that a member reads has NaN in the outputs of this member only. It exists for the time of
-    a map and is not saved; models of several targets that are saved as one are a `MultiTargetModel`.
+    A pixel with NaN in a band that a member reads has NaN in the outputs of this member only. It is made for
+    one map and is never saved; models of several targets that are saved as one model are a `MultiTargetModel`.
 
     Parameters
     ----------

@@ -62,11 +62,14 @@ def propose_log(column: str, values: np.ndarray) -> tuple[str, str]:
         return "none", "values of zero or less have no logarithm"
     before = float(skew(values))
     if before < STRONG_SKEWNESS:
-        return "none", f'skewness {before:.1f}: not strong; "smearing" would fit ln({column})'
+        return "none", f'the skewness is {before:.1f}, which is not strong; "smearing" would fit ln({column})'
     after = float(skew(np.log(values)))
     if abs(after) > before / 2:
-        return "none", f"skewness {before:.1f}, which the logarithm does not lower much ({after:.1f})"
-    why = f'skewness {before:.1f}, of the logarithm {after:.1f}: ln is fitted. Maps have means; "naive" gives medians'
+        return "none", f"the skewness is {before:.1f}, which the logarithm does not lower much ({after:.1f})"
+    why = (
+        f"the skewness is {before:.1f}, and {after:.1f} of the logarithm, so ln is fitted; predictions are means, "
+        'or medians with "naive"'
+    )
     return "smearing", why
 
 

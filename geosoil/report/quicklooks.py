@@ -47,7 +47,7 @@ def map_quicklook(path: Path, bands: Sequence[BandStatistics], models: Sequence[
     low, high = min(band.p2 for band in drawn), max(band.p98 for band in drawn)
     title = ", ".join(models)
     if len(drawn) == 1:
-        title = f"{drawn[0].name} by {title}"
+        title = drawn[0].name if drawn[0].name == title else f"{drawn[0].name} by {title}"
         return map_figure(values[0], title=title, unit=unit, low=low, high=high, extent=extent)
     panels = {band.name: array for band, array in zip(drawn, values, strict=True)}
     alike = len(models) == 1 and len({band.unit for band in drawn}) == 1

@@ -28,7 +28,7 @@ REFLECTANCE_UNITS = ("", "1", "reflectance")
 
 @xr.register_dataarray_accessor("soil")
 class SoilAccessor:
-    """What a soil scientist asks of a cube `(band, y, x)`, as `cube.soil`.
+    """Wavelengths, spectra, bands and pictures of a cube of shape (band, y, x), as `cube.soil`.
 
     Examples
     --------

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int], None]
 
 OF_TABLE, OF_POINTS = ("layer", "decimal"), ("x", "y", "crs", "mask")
-OPTIONS = {  # that a table can have, by what it holds
+OPTIONS = {  # the options that each kind of table can have
     "points on a cube": (*OF_TABLE, *OF_POINTS, "band_table", "scale", "offset", "nodata", "bare_soil"),
     "points on covariates": (*OF_TABLE, *OF_POINTS, "like"),
     "spectra": ("scale", "quantity", "wavelength_unit"),

@@ -3,13 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from affine import Affine
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from shared_material import shared
+from written_rasters import write_raster
 
+from geosoil.io.rasters.cog import BandStatistics
 from geosoil.report.depth_figures import density_figure
 from geosoil.report.figure_style import NAMED_COLOURS, save_figure
 from geosoil.report.map_figures import map_figure
+from geosoil.report.quicklooks import map_quicklook
 from geosoil.report.spectra_figures import break_at_gaps, loss_variants_figure, selected_bands_figure, spectra_figure
 from geosoil.report.training_figures import loss_figure
 from geosoil.report.validation_figures import predicted_measured_figure, rmse_change_figure
@@ -173,3 +177,14 @@ def test_the_map_of_folds_names_untested_samples_only_where_there_are_some():
     for folds, labels in (([0, 1, 1], ["fold 1", "fold 2"]), ([0, -1, 1], ["not tested", "fold 1", "fold 2"])):
         (axes,) = folds_figure(xy, np.array(folds)).axes
         assert [text.get_text() for text in axes.get_legend().get_texts()] == labels
+
+
+def test_a_map_of_a_model_that_is_named_like_its_band_has_the_name_once(tmp_path):
+    path = write_raster(
+        tmp_path / "zn.tif", np.ones((1, 4, 4), np.float32), crs="EPSG:32633", transform=Affine(30, 0, 0, 0, -30, 0)
+    )
+    band = BandStatistics(
+        name="zn", unit="mg/kg", valid_count=16, minimum=1.0, maximum=1.0, mean=1.0, std=0.0, p2=1.0, p98=2.0
+    )
+    titles = [map_quicklook(path, [band], [model]).axes[0].get_title(loc="left") for model in ("zn", "meuse")]
+    assert titles == ["zn", "zn by meuse"]
