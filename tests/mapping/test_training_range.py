@@ -35,3 +35,17 @@ def test_the_ends_of_the_range_are_inside_also_after_rounding():
     count = RangeCount(model(np.eye(3)))
     count.add(np.array([[0.0, 1.0 + 1e-7], [10.0, 20.0], [0.0, 0.0]]))
     assert count.note == ""
+
+
+def test_the_three_features_with_the_highest_counts_are_named():
+    columns = tuple(Feature(name, training_low=0.0, training_high=1.0) for name in "abcde")
+    count = RangeCount(PixelModel(None, columns, (Target("ph", ""),), np.eye(5), columns))
+    count.add(np.array([[2.0, 0.5, 0.5], [2.0, 2.0, 0.5], [2.0, 2.0, 2.0], [0.5, 0.5, 0.5], [-1.0, 0.5, 0.5]]))
+    assert count.note.endswith("3 of 3; 3 in c (training 0 to 1), 2 in b (training 0 to 1), 1 in a (training 0 to 1) "
+                               "and 1 more")  # fmt: skip
+
+
+def test_a_value_beyond_the_margin_of_rounding_is_outside():
+    count = RangeCount(model(np.eye(3)))
+    count.add(np.array([[1.0 + 1e-5, 1.00003, -0.00003], [10.0, 10.0, 10.0], [0.0, 0.0, 0.0]], np.float32))
+    assert count.n_outside == 2

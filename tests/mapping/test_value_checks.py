@@ -86,6 +86,38 @@ def test_a_band_with_data_outside_the_sampled_windows_is_not_empty(monkeypatch):
     assert check_values(job(cube(nearly_empty))) == ((), ())
 
 
+def test_a_band_with_data_in_its_first_row_only_is_not_empty(monkeypatch):
+    def nearly_empty(values):
+        values[2] = np.nan
+        values[2, 0, 39] = 0.2
+
+    monkeypatch.setattr("geosoil.mapping.value_checks.probe_values", lambda raster: raster.values[:, 8:].reshape(8, -1))
+    assert check_values(job(cube(nearly_empty))) == ((), ())
+
+
+def test_an_error_names_the_file_and_at_most_five_bands():
+    raster = cube(lambda values: values[1:7].fill(np.nan))
+    raster.attrs["source"] = "scene.tif"
+    with pytest.raises(RasterError, match=r"^scene\.tif: .* in bands B1, B2, B3, B4, B5, \.\.\., which"):
+        check_values(job(raster))
+    assert str(explain_empty(job(raster), 0)).startswith("scene.tif: ")
+    assert str(explain_empty(job(cube()), 0)).startswith("raster: ")
+
+
+@pytest.mark.parametrize(("sampled", "n_warnings"), [(99, 0), (100, 1)])
+def test_a_band_is_called_constant_from_100_pixels_on(monkeypatch, sampled, n_warnings):
+    raster = cube(lambda values: values[4].fill(0.25))
+    pixels = raster.values.reshape(8, -1)[:, :sampled]
+    monkeypatch.setattr("geosoil.mapping.value_checks.probe_values", lambda raster: pixels)
+    assert len(check_values(job(raster))[1]) == n_warnings
+
+
+@pytest.mark.parametrize(("n_bright", "n_warnings"), [(3, 0), (4, 1)])
+def test_a_scene_is_foreign_from_half_of_the_bands_on(n_bright, n_warnings):
+    notes, warnings = check_values(job(cube(lambda values: values[:n_bright].fill(0.9))))
+    assert (len(notes), sum("unlike those" in text for text in warnings)) == (1 - n_warnings, n_warnings)
+
+
 def test_a_band_of_one_value_among_bands_that_vary_is_warned_of():
     def dead(values):
         values[4] = 0.25
