@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -361,9 +362,13 @@ def run_in_processes(
     calls = (delayed(_call_on_one_thread)(function, number, item) for number, item in enumerate(items))
     progress(task, 0, len(items))
     n_jobs = min(processes, len(items))
-    for done, result in enumerate(Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls), start=1):
-        yield result
-        progress(task, done, len(items))
+    with warnings.catch_warnings():
+        # joblib replaces a worker whose memory has grown by 300 MB, and warns about it in the thread that manages the
+        # workers. Where warnings are errors, the warning would end this thread, and the results would never come.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+        for done, result in enumerate(Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls), start=1):
+            yield result
+            progress(task, done, len(items))
 
 
 def _call_on_one_thread(function: Callable[[Any], Any], number: int, item: Any) -> tuple[int, Any]:

@@ -1,5 +1,7 @@
 """One validation engine: any candidates, any split, any rows, and figures with known values."""
 
+import threading
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,7 +15,7 @@ from geosoil.evaluate.metrics import METRICS, regression_metrics
 from geosoil.evaluate.resampling import bootstrap_interval
 from geosoil.pipeline.part import TargetProperty
 from geosoil.pipeline.splits import ValidationSettings
-from geosoil.pipeline.validation import ALL_DEPTHS, Outcome, rmse_by_split, validate
+from geosoil.pipeline.validation import ALL_DEPTHS, Outcome, rmse_by_split, run_in_processes, validate
 
 ABSORBANCE = {"preprocessing": [{"step": "absorbance"}]}
 
@@ -30,6 +32,28 @@ def pls(name="PLSR", **settings):
 @pytest.fixture(scope="module")
 def outcome():
     return validate("random", recipe(n_repeats=2), spectral_rows(), [pls(), pls("one component", max_components=1)])
+
+
+_kept = []  # in a worker
+
+
+def keep_memory(number):
+    """Keep 400 MB at the second call in a process; joblib replaces a process that grows by over 300 MB in a second."""
+    time.sleep(1.2)
+    _kept.append(b"x" * (400 * 2**20 if len(_kept) == 1 else 1))
+    return number
+
+
+def test_a_worker_that_is_replaced_because_its_memory_grew_does_not_end_the_work():
+    results = []
+
+    def run():
+        results.extend(run_in_processes(keep_memory, range(6), processes=2, task="folds"))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert sorted(results) == [(number, number) for number in range(6)]
 
 
 def test_every_row_is_predicted_once_in_each_repeat(outcome):
