@@ -262,8 +262,8 @@ class TablePrediction:
         taken = {source.id_name, *self.kept, *(("x", "y") if self.with_xy else ())}
         of_models = [[output.name for output in part.outputs] for part in parts]
         prefixed = prefix_repeated(of_models, [part.model.card.name for part in parts])
-        for part, own in zip(parts, prefixed, strict=True):  # a column of the table keeps its name
-            part.names = [f"{name} predicted" if name in taken else name for name in own]
+        for part, names_of_part in zip(parts, prefixed, strict=True):  # a column of the table keeps its name
+            part.names = [f"{name} predicted" if name in taken else name for name in names_of_part]
         columns = [name for part in parts for name in part.names]
         if len(set(columns)) < len(columns):
             raise ModelFileError(
