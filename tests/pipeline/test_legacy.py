@@ -30,7 +30,10 @@ def meaning(loaded):
 @pytest.mark.parametrize("name", SAMPLES)
 def test_an_old_sample_recipe_means_what_the_new_one_means(name):
     old, new = read_recipe(FOLDER / f"{name}.toml"), read_recipe(SAMPLE_DATA / SAMPLES[name])
-    assert meaning(old) == meaning(new)
+    expected = meaning(new)
+    if name == "soc_transfer":  # the sample is validated by spatial folds only, so that its demo is short
+        expected["validation"]["split"].insert(0, "random")
+    assert meaning(old) == expected
     assert new.notes == ()
 
 
