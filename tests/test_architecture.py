@@ -17,7 +17,7 @@ LAYERS = [
     {"program", "raster"},
     {"evaluate", "io", "spectra", "terrain"},
     {"sensors", "samples", "networks"},
-    {"estimators"},
+    {"estimators", "trust"},
     {"models"},
     {"training"},
     {"mapping", "explain"},
