@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from affine import Affine
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer
 from rasterio.crs import CRS
 
 from geosoil.models.display import describe_card, html_table, targets_text
@@ -116,7 +116,8 @@ class MemberCard(_Part):
 
     `estimator` is the tree of types, parameters and names of arrays that `models/store.py` reads. `kind` is "pixel" if
     the value of a cell depends on its own pixel, "patch" if it depends on `patch_size` x `patch_size` pixels around it.
-    The other kinds are composite models (`models/compose.py`), which have `members` and no estimator.
+    The other kinds are composite models (`models/compose.py`), which have `members` and no estimator. An ensemble may
+    have one weight for each member; without weights it is their plain mean.
     """
 
     kind: Literal["pixel", "patch", "ensemble", "cascade", "multi_target"] = "pixel"
@@ -125,7 +126,14 @@ class MemberCard(_Part):
     targets: list[TargetCard] = Field(min_length=1)
     estimator: dict[str, Any] = Field(default_factory=dict)
     members: list[MemberCard] = Field(default_factory=list, max_length=100)
+    weights: list[float] = Field(default_factory=list, max_length=100)
     descent: list[DescentCard] = Field(default_factory=list)
+
+    @model_serializer(mode="wrap")
+    def _leave_out_empty_weights(self, serialise: Any) -> dict[str, Any]:
+        # So that the card of a model without weights, and its hash, are those of earlier versions.
+        content: dict[str, Any] = serialise(self)
+        return content if self.weights else {key: value for key, value in content.items() if key != "weights"}
 
 
 class ModelCard(MemberCard):

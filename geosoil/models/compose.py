@@ -1,7 +1,7 @@
 """Composite models: the mean of several models, several targets, and a property that is a covariate of another.
 
 Ensemble   block ─┬─▶ member 1 ─┐
-                  ├─▶ member 2 ─┼─▶ mean
+                  ├─▶ member 2 ─┼─▶ mean, of equal or other weights
                   └─▶ member 3 ─┘
 
 Cascade    block ─┬─▶ first (pH) ─┐
@@ -149,17 +149,19 @@ class ParallelModel(CompositeModel):
 
 @dataclass(frozen=True, repr=False)
 class Ensemble(ParallelModel):
-    """The mean of models with the same targets, for example networks of several seeds, or a forest and a network.
+    """The weighted mean of models with the same targets, for example a forest and a network.
 
     Parameters
     ----------
     models : tuple of Model
-        Two or more.
+        Two or more, whose targets have the same names and units.
+    weights : tuple of float
+        One positive weight for each model, with the sum 1; empty for the plain mean.
 
     Raises
     ------
     ValueError
-        If there are fewer than two models, or their targets differ.
+        If there are fewer than two models, their targets differ, or the weights are not as described.
 
     Examples
     --------
@@ -168,21 +170,29 @@ class Ensemble(ParallelModel):
     >>> from geosoil.models.contract import Feature, Target
     >>> from geosoil.models.pixel import PixelModel
     >>> lines = [LinearRegression().fit([[0.0], [1.0]], [0.0, slope]) for slope in (1.0, 3.0)]
-    >>> model = Ensemble(tuple(PixelModel(line, (Feature("twi"),), (Target("ph", ""),)) for line in lines))
-    >>> model.predict(np.full((1, 1, 2), 2.0, np.float32)).round(3).tolist()
-    [[[4.0, 4.0]]]
+    >>> models = tuple(PixelModel(line, (Feature("twi"),), (Target("ph", ""),)) for line in lines)
+    >>> block = np.full((1, 1, 1), 2.0, np.float32)
+    >>> Ensemble(models).predict(block).round(3).item(), Ensemble(models, (0.25, 0.75)).predict(block).round(3).item()
+    (4.0, 5.0)
     """
 
+    weights: tuple[float, ...] = ()
+
     def __post_init__(self) -> None:
-        if len(self.models) < 2 or any(model.targets != self.targets for model in self.models):
+        written = [[(target.name, target.unit) for target in model.targets] for model in self.models]
+        if len(self.models) < 2 or any(names != written[0] for names in written):
             msg = f"{len(self.models)} models; expected two or more of the same targets"
             raise ValueError(msg)
+        if self.weights and not (
+            len(self.weights) == len(self.models) and min(self.weights) > 0 and abs(sum(self.weights) - 1) < 1e-6
+        ):
+            msg = f"weights {self.weights}; expected {len(self.models)} positive numbers with the sum 1, or none"
+            raise ValueError(msg)
 
-    @property
+    @cached_property
     def targets(self) -> tuple[Target, ...]:
-        """The bands that every member writes."""
-        targets: tuple[Target, ...] = self.models[0].targets
-        return targets
+        """The bands that every member writes, each with the widest valid range of the members."""
+        return tuple(_widest(targets) for targets in zip(*(model.targets for model in self.models), strict=True))
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -193,22 +203,33 @@ class Ensemble(ParallelModel):
     def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any feature gives NaN.
 
-        The members' values are set to the valid range before they are averaged; the mean is outside only where all
-        members are. The spread is the standard deviation of the same values, with the number of members as divisor.
+        The members' values are set to their valid ranges before they are averaged; the mean is outside only where all
+        members are. The spread is the standard deviation of the same values, with the same weights, or with the number
+        of members as divisor.
         """
         bands = self._bands(block)
         each = np.stack([model.predict(self._block_of(model, bands, self.halo)) for model in self.models])
-        unclipped = each.mean(axis=0)
-        outside = np.stack([_all_outside(each[:, k], target) for k, target in enumerate(self.targets)])
-        for values in each:
-            clip_to_range(values, self.targets)
-        mean = np.where(outside, unclipped, each.mean(axis=0))
+        unclipped = self._mean(each)
+        # Where the ranges of the members differ, each value is set to its own range, and none is outside.
+        same = all(model.targets == self.targets for model in self.models)
+        outside = np.stack([same & _all_outside(each[:, k], target) for k, target in enumerate(self.targets)])
+        for model, values in zip(self.models, each, strict=True):
+            clip_to_range(values, model.targets)
+        clipped = self._mean(each)
+        mean = np.where(outside, unclipped, clipped)
         if outputs is None:
             return mean
-        return pick_outputs(np.concatenate([mean, each.std(axis=0)]), self.outputs, outputs)
+        spread = np.sqrt(self._mean((each - clipped) ** 2))
+        return pick_outputs(np.concatenate([mean, spread]), self.outputs, outputs)
 
-
-...
+    def _mean(self, each: np.ndarray) -> np.ndarray:
+        """Return the weighted mean over the members, the first axis; float32."""
+        if not self.weights:
+            return np.asarray(each.mean(axis=0))
+        mean = np.zeros(each.shape[1:])  # float64, so that the order of the members hardly matters
+        for weight, values in zip(self.weights, each, strict=True):
+            mean += weight * values
+        return mean.astype(np.float32)
 
 
 @dataclass(frozen=True, repr=False)
@@ -356,6 +377,13 @@ def _known_to_both(feature_a: Feature, feature_b: Feature) -> Feature:
     lows = [feature.training_low for feature in (feature_a, feature_b) if feature.training_low is not None]
     highs = [feature.training_high for feature in (feature_a, feature_b) if feature.training_high is not None]
     return replace(feature_a, training_low=max(lows, default=None), training_high=min(highs, default=None))
+
+
+def _widest(targets: Sequence[Target]) -> Target:
+    """Return one target whose valid range holds those of all."""
+    lows, highs = zip(*(target.valid_range for target in targets), strict=True)
+    low, high = None if None in lows else min(lows), None if None in highs else max(highs)
+    return replace(targets[0], valid_range=(low, high))
 
 
 def _all_outside(values: np.ndarray, target: Target) -> np.ndarray:

@@ -135,7 +135,8 @@ def _member_card(model: Model, arrays: dict[str, np.ndarray], path: str = "") ->
     if isinstance(model, CompositeModel):
         members = [_member_card(member, arrays, f"{path}{i}/") for i, member in enumerate(model.members)]
         kind: Any = next(kind for kind, composite in _COMPOSITES.items() if isinstance(model, composite))
-        return MemberCard(kind=kind, features=features, targets=targets, members=members)
+        weights = list(model.weights) if isinstance(model, Ensemble) else []
+        return MemberCard(kind=kind, features=features, targets=targets, members=members, weights=weights)
     if not isinstance(model, PixelModel | PatchModel):
         msg = f"a {type(model).__name__} cannot be saved; save the model that it was made from"
         raise TypeError(msg)
@@ -276,6 +277,8 @@ def _check_members(card: MemberCard) -> None:
 
 def _build(card: MemberCard, arrays: dict[str, np.ndarray], forests: dict[str, Any], path: str = "") -> AnyModel:
     """Return the model that a card describes, after checking its kind and running it once."""
+    if card.weights and card.kind != "ensemble":
+        raise ValueError(f"weights in a model of kind {card.kind}")
     if card.members:
         members = tuple(_build(member, arrays, forests, f"{path}{i}/") for i, member in enumerate(card.members))
         model = _composed(members, card)
@@ -309,7 +312,8 @@ def _composed(members: tuple[AnyModel, ...], card: MemberCard) -> AnyModel:
     if card.estimator or card.patch_size or card.kind not in _COMPOSITES:
         msg = f"members in a model of kind {card.kind}"
         raise ValueError(msg)
-    model: Any = Cascade(*members) if card.kind == "cascade" else _COMPOSITES[card.kind](members)
+    parts: Any = members if card.kind == "cascade" else (members, tuple(card.weights))[: 1 + bool(card.weights)]
+    model: Any = _COMPOSITES[card.kind](*parts)
     if (model.training_columns, model.targets) != _columns(card):
         msg = "the covariates and targets of the card are not those of its members"
         raise ValueError(msg)

@@ -15,6 +15,7 @@ from geosoil.estimators.depth_cnn import PlainCNN
 from geosoil.estimators.forest import Forest
 from geosoil.estimators.log_target import LogTarget
 from geosoil.estimators.pls import PartialLeastSquares
+from geosoil.estimators.support_vectors import SupportVectors
 from geosoil.io.rasters.stack import open_stack
 from geosoil.mapping.job import map_model
 from geosoil.models.compose import Cascade, Ensemble
@@ -68,6 +69,14 @@ def ensemble_of_transferred_nets():
     return Ensemble(tuple(tuned))
 
 
+def ensemble_of_kinds():
+    """A forest, support vectors and a line that reads two of the covariates, with weights."""
+    X, _, pb = rows()
+    machine = make_pipeline(StandardScaler(), SupportVectors(C=10, gamma=0.1, epsilon=0.1))
+    line = pixel(PartialLeastSquares(), X[:, 1:], pb, names=NAMES[1:])
+    return Ensemble((pixel(Forest(n_trees=7), X, pb), pixel(machine, X, pb), line), (0.5, 0.3, 0.2))
+
+
 def patches_model(names, target, seed=0):
     """A network of patches of 3 x 3, hardly trained."""
     rng = np.random.default_rng(seed)
@@ -84,6 +93,7 @@ def cascade_of_patches():
 MODELS = {
     "cascade of forests": cascade_of_forests,
     "ensemble of nets": ensemble_of_nets,
+    "ensemble of kinds": ensemble_of_kinds,
     "ensemble of transferred nets": ensemble_of_transferred_nets,
     "cascade of patches": cascade_of_patches,
 }
@@ -113,6 +123,55 @@ def test_the_map_is_the_models_prediction_of_every_cell_whatever_the_blocks(name
     else:
         of_rows = model.predict_rows(values.reshape(len(values), -1).T)
         np.testing.assert_array_equal(mapped.reshape(len(mapped), -1).T, of_rows)
+
+
+def test_the_weighted_map_is_the_weighted_mean_of_the_members_maps_from_one_pass_over_their_bands():
+    model, source = ensemble_of_kinds(), raster()
+    assert [feature.name for feature in model.features] == list(NAMES)
+    mapped = map_model(model, source, outputs=["prediction", "spread"], block=16).values
+    members = np.stack([map_model(member, source).values[0] for member in model.members]).astype(np.float64)
+    weights = np.array([0.5, 0.3, 0.2])
+    mean = np.tensordot(weights, members, 1)
+    known = np.isfinite(source.values).all(axis=0)  # the line does not read the first band
+    np.testing.assert_allclose(mapped[0][known], mean[known], rtol=1e-6)
+    spread = np.sqrt(np.tensordot(weights, (members - mean) ** 2, 1))
+    np.testing.assert_allclose(mapped[1][known], spread[known], rtol=1e-4, atol=1e-5)
+    assert np.isnan(mapped[:, ~known]).all()
+    rows = source.values.reshape(len(NAMES), -1).T[known.ravel()][:50]
+    own = [m.predict_rows(rows[:, [NAMES.index(f.name) for f in m.features]])[:, 0] for m in model.members]
+    np.testing.assert_allclose(model.predict_rows(rows)[:, 0], weights @ np.array(own), rtol=1e-5)
+
+
+def test_the_weights_of_an_ensemble_are_stored_and_old_cards_without_them_are_plain_means(tmp_path):
+    model = ensemble_of_kinds()
+    save_covariate_model(tmp_path / "m", model)
+    assert load_model(tmp_path / "m").weights == (0.5, 0.3, 0.2)
+    edit(tmp_path / "m", lambda card: card.pop("weights"))
+    plain, X = load_model(tmp_path / "m"), rows()[0]
+    assert plain.weights == ()
+    np.testing.assert_array_equal(plain.predict_rows(X), Ensemble(model.models).predict_rows(X))
+    save_covariate_model(tmp_path / "plain", plain)
+    assert "weights" not in json.loads((tmp_path / "plain" / "model.json").read_text())
+
+
+def test_members_with_other_valid_ranges_keep_their_own():
+    X, _, pb = rows()
+    line = LinearRegression().fit(X, 10 * pb)
+    limited = PixelModel(line, inputs(), (Target("pb", "mg/kg", (0.0, 50.0)),))
+    wide = PixelModel(line, inputs(), (PB,))
+    model = Ensemble((limited, wide), (0.25, 0.75))
+    assert model.targets[0].valid_range == (0.0, None)
+    free = line.predict(X)
+    expected = 0.25 * np.clip(free, 0, 50) + 0.75 * np.clip(free, 0, None)
+    np.testing.assert_allclose(model.predict_rows(X)[:, 0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [(0.5,), (0.5, 0.6), (1.0, 0.0), (1.5, -0.5), (np.nan, 1.0)])
+def test_weights_are_positive_and_one_for_each_model(weights):
+    X, ph, _ = rows()
+    line = pixel(LinearRegression(), X, ph, target=PH)
+    with pytest.raises(ValueError, match=r"expected 2 positive numbers with the sum 1"):
+        Ensemble((line, line), weights)
 
 
 def test_the_map_of_the_spread_is_that_of_the_members_maps_whatever_the_blocks():
@@ -270,6 +329,7 @@ CRAFTED = {
     "other targets": lambda card: card["targets"][0].update(name="cd"),
     "a covariate that no member reads": lambda card: card["features"].append({"name": "slope", "used": True}),
     "an unknown type in a member": lambda card: card["members"][0]["estimator"].update(type="os.system"),
+    "weights of a cascade": lambda card: card.update(weights=[0.5, 0.5]),
     "members in the wrong order": lambda card: card["members"].reverse(),
     "a member that reads another's forest": lambda card: card["members"][1].update(
         estimator=card["members"][0]["estimator"]
