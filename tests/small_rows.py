@@ -97,6 +97,7 @@ SMALL = {
     "transfer_cnn": {"filters": [4, 4], "hidden": [4], "epochs": 2, "fine_tuning_epochs": 1},
     "mbl": {"neighbours": [20, 30]},
     "boosted_trees": {"n_trees": 10},
+    "spiked_boosted_trees": {"n_trees": 10},
     "auto": {"candidates": ["pls", "forest"], "n_folds": 3},
 }
 _RS_LOCAL = {"k": 20, "b": 5, "r": 0.2, "n_components": 3}

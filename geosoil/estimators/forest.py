@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from geosoil.estimators.base import Regressor, require_samples
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestRegressor
 
 
 class Forest(Regressor):
@@ -35,6 +38,9 @@ class Forest(Regressor):
     ----------
     forest_ : sklearn.ensemble.RandomForestRegressor
         The fitted forest.
+    oob_prediction_ : ndarray of shape (sample,)
+        Mean prediction of each training row by the trees that did not learn from it; NaN if there is none. It is not
+        stored with a model.
 
     References
     ----------
@@ -76,6 +82,7 @@ class Forest(Regressor):
             min_samples_leaf=self.min_leaf_,
             random_state=self.random_state,
         ).fit(X, y)
+        self.oob_prediction_ = _out_of_bag(self.forest_, X)
         return self
 
     def _best_of_grid(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> tuple[int, int]:
@@ -106,3 +113,16 @@ class Forest(Regressor):
         if packed is None or packed[0] is not self.forest_:
             packed = self._packed = (self.forest_, pack_trees(self.forest_))
         return mean_of_trees(packed[1], X)
+
+
+def _out_of_bag(forest: RandomForestRegressor, X: np.ndarray) -> np.ndarray:
+    """Return the mean prediction `(sample,)` of the trees that did not learn from a row; NaN if all did."""
+    total, count = np.zeros(len(X)), np.zeros(len(X))
+    X = np.asarray(X, np.float32)
+    for tree, drawn in zip(forest.estimators_, forest.estimators_samples_, strict=True):
+        unseen = np.ones(len(X), bool)
+        unseen[drawn] = False
+        if unseen.any():
+            total[unseen] += tree.predict(X[unseen], check_input=False)
+            count += unseen
+    return np.divide(total, count, out=np.full(len(X), np.nan), where=count > 0)

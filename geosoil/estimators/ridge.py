@@ -20,9 +20,21 @@ class Ridge(LinearRegressor):
     random_state : int
         Not used; every regressor has it.
 
+    Attributes
+    ----------
+    coef_ : ndarray of shape (feature,)
+        Coefficients, in units of the target per unit of the feature.
+    intercept_ : float
+        Intercept in the unit of the target.
+    penalty_ : float
+        The penalty with the smallest error of the leave-one-out predictions.
+    loo_prediction_ : ndarray of shape (sample,)
+        Prediction of each training row by the regression of all other rows with the same penalty, in closed form. It is
+        not stored with a model.
+
     References
     ----------
-    Hoerl and Kennard 1970, Technometrics 12, 55-67.
+    Hoerl and Kennard 1970, Technometrics 12, 55-67. Golub, Heath and Wahba 1979, Technometrics 21, 215-223.
 
     Examples
     --------
@@ -55,4 +67,13 @@ class Ridge(LinearRegressor):
         self.coef_ = np.asarray(ridge.coef_, np.float64)
         self.intercept_ = float(ridge.intercept_)
         self.penalty_ = float(ridge.alpha_)
+        self.loo_prediction_ = y - (y - self._predict(X)) / (1 - _leverages(X, self.penalty_))
         return self
+
+
+def _leverages(X: np.ndarray, penalty: float) -> np.ndarray:
+    """Return how much each row `(sample,)` of X `(sample, feature)` decides its prediction; the intercept is free."""
+    X = np.asarray(X, np.float64)
+    left, singular, _ = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
+    shares: np.ndarray = left**2 @ (singular**2 / (singular**2 + penalty))
+    return shares + 1 / len(X)

@@ -27,11 +27,12 @@ KINDS = {
     "rs_local_plsr": "rs_local_pls",
     "rs_local_plsr_ln": "rs_local_pls_ln",
     "local_cnn": "spectral_cnn",
+    "boosted_trees": "spiked_boosted_trees",
 }
 SATELLITE_MODELS = [("GF5", "satellite")]
 ALL_MODELS = [("Indoor", "laboratory"), *SATELLITE_MODELS, ("VAE", "generated"), ("Mix", "mix")]
 LIBRARY_MODELS = (
-    *("pls", "library_pls", "spiked_pls", "mbl", "boosted_trees", "rs_local_pls", "rs_local_pls_ln"),
+    *("pls", "library_pls", "spiked_pls", "mbl", "spiked_boosted_trees", "rs_local_pls", "rs_local_pls_ln"),
     *("spectral_cnn", "library_cnn", "dtl_i", "dtl_r", "dtl_ir"),
 )
 COUNTRY_MODELS = ("country_cnn", "dtl_i_country", "dtl_r_country", "dtl_ir_country")

@@ -34,6 +34,14 @@ def test_the_compiled_forest_is_scikit_learns_to_the_last_bit(seed, n_trees, min
     assert np.array_equal(mean_of_trees(pack_trees(forest), new), forest.predict(new))
 
 
+def test_out_of_bag_predictions_are_scikit_learns_and_of_trees_that_did_not_learn_from_the_row():
+    X, y = rows()
+    own = Forest(n_trees=60, max_features=3, min_leaf=2).fit(X, y)
+    expected = RandomForestRegressor(60, max_features=3, min_samples_leaf=2, random_state=0, oob_score=True).fit(X, y)
+    np.testing.assert_allclose(own.oob_prediction_, expected.oob_prediction_, rtol=1e-12)
+    assert np.isnan(Forest(n_trees=1).fit(X, y).oob_prediction_).any()
+
+
 def test_a_row_does_not_depend_on_its_batch(monkeypatch):
     X, y = rows()
     forest = Forest(n_trees=9).fit(X, y)

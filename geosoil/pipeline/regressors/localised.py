@@ -117,7 +117,7 @@ def fit_memory_based(task: FitTask, settings: of.MemoryBased) -> PixelModel:
     return as_model(task, site, Fitted(model, np.arange(len(site.rows)), f"{model.k_} neighbours"))
 
 
-def fit_boosted_trees(task: FitTask, settings: of.BoostedTrees) -> PixelModel:
+def fit_spiked_boosted_trees(task: FitTask, settings: of.SpikedBoostedTrees) -> PixelModel:
     """Fit gradient boosting to principal components; the training rows have the weight of the library together."""
     from sklearn.decomposition import PCA
     from sklearn.ensemble import HistGradientBoostingRegressor

@@ -59,6 +59,15 @@ class Forest(Part):
     search: bool = Field(False, description="Whether max_features and min_leaf are chosen by cross-validation.")
 
 
+class BoostedTrees(Part):
+    """Gradient boosting of regression trees."""
+
+    n_trees: int = Field(200, ge=1, le=20_000, description="Number of trees.")
+    learning_rate: Rate = Field(0.05, description="Weight of each tree.")
+    min_leaf: int = Field(5, ge=1, le=1_000_000, description="Smallest number of rows in a leaf.")
+    max_features: float = Field(1 / 3, gt=0, le=1, description="Share of the features that is tried at a split.")
+
+
 class MLP(Part):
     """Dense neural network on standardised features."""
 
@@ -194,7 +203,7 @@ class MemoryBased(Part):
     max_components: Components = Field(15, description="Largest number of components of a local model.")
 
 
-class BoostedTrees(Part):
+class SpikedBoostedTrees(Part):
     """Histogram gradient boosting on principal components of the library and the training rows."""
 
     n_trees: int = Field(200, ge=1, le=20_000, description="Number of trees.")
@@ -316,6 +325,9 @@ REGRESSORS: dict[str, Regressor] = {
     "ridge": Regressor("Ridge", Ridge, estimator="geosoil.estimators.ridge:Ridge", scaled=True),
     "svr": Regressor("SVR", SVR, estimator="geosoil.estimators.support_vectors:SupportVectors", scaled=True),
     "forest": Regressor("Forest", Forest, estimator="geosoil.estimators.forest:Forest"),
+    "boosted_trees": Regressor(
+        "Boosted trees", BoostedTrees, estimator="geosoil.estimators.boosted_trees:BoostedTrees"
+    ),
     "mlp": Regressor("MLP", MLP, estimator="geosoil.estimators.dense_net:DenseNet", scaled=True),
     "resnet": Regressor("ResNet", ResNet, estimator="geosoil.estimators.resnet:ResNet1D"),
     "cnn": _method("CNN", PatchCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
@@ -338,7 +350,9 @@ REGRESSORS: dict[str, Regressor] = {
     "library_pls": _localised("Library PLSR", LibraryPLS, "localised:fit_library_pls"),
     "spiked_pls": _localised("Spiked PLSR", SpikedPLS, "localised:fit_spiked_pls"),
     "mbl": _localised("MBL", MemoryBased, "localised:fit_memory_based"),
-    "boosted_trees": _localised("Boosted trees", BoostedTrees, "localised:fit_boosted_trees"),
+    "spiked_boosted_trees": _localised(
+        "Spiked boosted trees", SpikedBoostedTrees, "localised:fit_spiked_boosted_trees"
+    ),
     "rs_local_pls": _localised("RS-LOCAL + PLSR", RSLocalPLS, "localised:fit_rs_local_pls"),
     "rs_local_pls_ln": _localised("RS-LOCAL + PLSR, ln", RSLocalPLS, "localised:fit_rs_local_pls"),
     "spectral_cnn": _method("1D-CNN", SpectralCNN, "localised_cnn:fit_samples", frozenset(), "preprocessing"),

@@ -11,7 +11,7 @@ from geosoil.models.pixel import PixelModel
 from geosoil.pipeline.part import TargetProperty
 from geosoil.pipeline.regressors import fit_model, predict_rows
 
-PLAIN = ["pls", "svr", "forest", "mlp", "resnet"]
+PLAIN = ["pls", "ridge", "svr", "forest", "boosted_trees", "mlp", "resnet"]
 CARS = {"selection": {"method": "cars", "n_runs": 5, "n_components": 3}}
 MIX = {"use": "mix", "fusion": {"hidden": [8, 4], "latent": 2, "epochs": 2, "n_members": 1}}
 
