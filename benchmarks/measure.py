@@ -27,9 +27,9 @@ def asked_quick(description: str | None) -> bool:
     return bool(parser.parse_args().quick)
 
 
-def shared(*parts: str) -> Path:
-    """Return a place in ../shared/data; where the reference material is absent, say so and leave with 0."""
-    path = Path(__file__).resolve().parents[2].joinpath("shared", "data", *parts)
+def shared(*parts: str, folder: str = "data") -> Path:
+    """Return a place in ../shared/data, or another folder; without the reference material, say so and leave with 0."""
+    path = Path(__file__).resolve().parents[2].joinpath("shared", folder, *parts)
     if not path.exists():
         print(f"{Path(sys.argv[0]).stem} skipped: the reference material is not beside this checkout ({path})")
         sys.exit(0)

@@ -95,6 +95,9 @@ _HOME = {
     "split_groups": "geosoil.samples.splits",
     "split_spatial_blocks": "geosoil.samples.splits",
     "validate": "geosoil.pipeline.validation",
+    # trust
+    "fit_applicability": "geosoil.trust.applicability",
+    "feature_weights": "geosoil.trust.feature_weights",
     # recipes
     "read_recipe": "geosoil.pipeline.recipe",
     "train": "geosoil.workflows.train",

@@ -1,0 +1,230 @@
+"""Nearest neighbours of many rows: exact in float64, by a matrix product or by a tree."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
+# A tree is faster from this number of points, and each further feature raises it by half: measured with 1000 to 50,000
+# points and 2 to 12 features.
+LEAST_TREE_POINTS, TREE_FACTOR = 1000, 1.5
+_BLOCK_VALUES, _LEAST_BLOCK_ROWS = 1 << 18, 64  # partial distances that stay in the cache of a core
+_LARGEST_NORM = 1e15  # beyond it, float32 may overflow
+_FLOAT32_STEP = 2.0**-24
+
+
+class Neighbours(NamedTuple):
+    """What a search returns for each row.
+
+    Attributes
+    ----------
+    distance : ndarray of float64, shape (n,)
+        Distance to the nearest point; NaN for a row that is not finite, infinite where there is no point.
+    neighbour : ndarray of int, shape (n,)
+        Number of the nearest point, -1 for none.
+    n_within : ndarray of int, shape (n,)
+        Number of points within the limit.
+    """
+
+    distance: np.ndarray
+    neighbour: np.ndarray
+    n_within: np.ndarray
+
+
+class NeighbourSearch:
+    """Search for the nearest of some points, and count the points within a distance.
+
+    Every distance that is returned or compared with the limit is summed in float64, feature by feature: a matrix
+    product in float32 only excludes the points that its error bound allows to exclude. The result for a row therefore
+    does not depend on the other rows.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_points, n_features)
+        Finite values.
+    method : {"auto", "matrix", "tree"}
+        "auto" takes the tree for many points with few features, where it is faster.
+
+    Examples
+    --------
+    >>> search = NeighbourSearch(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    >>> distance, neighbour, n_within = search.query(np.array([[3.0, 3.0], [0.0, 0.5]]), limit=5.0)
+    >>> distance.tolist(), neighbour.tolist(), n_within.tolist()
+    ([1.0, 0.5], [1, 0], [2, 2])
+    """
+
+    def __init__(self, points: np.ndarray, *, method: Literal["auto", "matrix", "tree"] = "auto") -> None:
+        self.points = np.ascontiguousarray(points, dtype=np.float64)
+        n_points, n_features = self.points.shape
+        suits_tree = n_points >= LEAST_TREE_POINTS * TREE_FACTOR**n_features
+        self.method = ("tree" if suits_tree else "matrix") if method == "auto" else method
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        from scipy.spatial import cKDTree
+
+        return cKDTree(self.points)
+
+    @cached_property
+    def _centre(self) -> np.ndarray:
+        return np.asarray(self.points.mean(axis=0))
+
+    @cached_property
+    def _factors(self) -> tuple[np.ndarray, float, float]:
+        """Return the matrix of a product, the divisor that avoids overflow, and the largest norm of the points."""
+        centred = self.points - self._centre
+        norms = np.sqrt((centred**2).sum(axis=1))
+        divisor = float(norms.max()) or 1.0
+        scaled = centred / divisor
+        matrix = np.concatenate([-2 * scaled.T, (scaled**2).sum(axis=1)[None]])
+        return np.ascontiguousarray(matrix, np.float32), divisor, float(norms.max()) / divisor
+
+    def query(
+        self, rows: np.ndarray, *, limit: float = -np.inf, unit: float = 1.0, skipped: np.ndarray | None = None
+    ) -> Neighbours:
+        """Search for the neighbours of rows.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (n, n_features)
+        limit, unit : float
+            Points count if their distance divided by `unit` is below `limit`.
+        skipped : ndarray of int, shape (n,), optional
+            For each row a point that is not its neighbour, such as the row itself, or -1.
+
+        Returns
+        -------
+        Neighbours
+        """
+        rows = np.ascontiguousarray(rows, dtype=np.float64)
+        n = len(rows)
+        found = Neighbours(np.full(n, np.nan), np.full(n, -1, np.intp), np.zeros(n, np.intp))
+        finite = np.isfinite(rows).all(axis=1)
+        if not finite.all():
+            inside = self.query(
+                rows[finite], limit=limit, unit=unit, skipped=None if skipped is None else skipped[finite]
+            )
+            for whole, part in zip(found, inside, strict=True):
+                whole[finite] = part
+            return found
+        if not len(self.points):
+            found.distance[:] = np.inf
+        elif self.method == "tree":
+            self._query_tree(rows, limit, unit, skipped, found)
+        else:
+            self._query_matrix(rows, limit, unit, skipped, found)
+        return found
+
+    def _query_matrix(
+        self, rows: np.ndarray, limit: float, unit: float, skipped: np.ndarray | None, found: Neighbours
+    ) -> None:
+        from geosoil.numerics._neighbour_kernels import scan
+
+        matrix, divisor, largest = self._factors
+        n_points, n_features = self.points.shape
+        size = max(_LEAST_BLOCK_ROWS, _BLOCK_VALUES // n_points)
+        product = np.empty((min(size, len(rows)), n_points), np.float32)
+        left = np.ones((len(product), n_features + 1), np.float32)
+        scaled_limit = limit * unit / divisor if limit * unit > 0 else -np.inf
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(rows), size):
+                part = slice(start, min(start + size, len(rows)))
+                x, n = rows[part], part.stop - start
+                scaled = (x - self._centre) / divisor
+                left[:n, :-1] = scaled
+                np.matmul(left[:n], matrix, out=product[:n])
+                squared = (scaled**2).sum(axis=1)
+                is_direct = ~(squared < _LARGEST_NORM**2)
+                # The bound of the rounding errors of a sum of products, with reserve for those of its inputs.
+                error = (n_features + 12) * _FLOAT32_STEP * (np.sqrt(squared) + largest) ** 2
+                decisive = np.sign(scaled_limit) * scaled_limit**2 - squared
+                scan(
+                    product[:n],
+                    x,
+                    self.points,
+                    (2.5 * error).astype(np.float32),
+                    (decisive - 1.5 * error).astype(np.float32),
+                    (decisive + 1.5 * error).astype(np.float32),
+                    np.full(n, -1) if skipped is None else skipped[part],
+                    is_direct,
+                    unit,
+                    limit,
+                    *(whole[part] for whole in found),
+                )
+
+    def _query_tree(
+        self, rows: np.ndarray, limit: float, unit: float, skipped: np.ndarray | None, found: Neighbours
+    ) -> None:
+        from geosoil.numerics._neighbour_kernels import distances_to
+
+        if skipped is None:
+            found.neighbour[:] = self._tree.query(rows)[1]
+        elif len(self.points) == 1:
+            found.neighbour[:] = np.where(skipped == 0, -1, 0)
+        else:
+            pairs = self._tree.query(rows, k=2)[1]
+            found.neighbour[:] = np.where(pairs[:, 0] == skipped, pairs[:, 1], pairs[:, 0])
+        distances_to(rows, self.points, found.neighbour, found.distance)
+        found.distance[found.neighbour < 0] = np.inf
+        radius = limit * unit
+        if not radius > 0:
+            return
+        low, high = (self._counts(rows, radius * factor) for factor in (1 - 1e-9, 1 + 1e-9))
+        found.n_within[:] = low
+        if skipped is not None:
+            to_skipped = np.empty(len(rows))
+            distances_to(rows, self.points, skipped, to_skipped)
+            found.n_within[(skipped >= 0) & (to_skipped <= radius * (1 - 1e-9))] -= 1
+        for row in np.flatnonzero(low != high):
+            members = np.array(self._tree.query_ball_point(rows[row], radius * (1 + 1e-9)), np.intp)
+            if skipped is not None:
+                members = members[members != skipped[row]]
+            distance = np.empty(len(members))
+            distances_to(np.repeat(rows[[row]], len(members), axis=0), self.points, members, distance)
+            found.n_within[row] = int((distance / unit < limit).sum())
+
+    def _counts(self, rows: np.ndarray, radius: float) -> Any:
+        return self._tree.query_ball_point(rows, radius, return_length=True)
+
+
+def mean_distance(points: np.ndarray) -> float:
+    """Return the mean distance between different rows.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, n_features)
+        Two rows or more.
+
+    Returns
+    -------
+    float
+        The mean over all pairs, in the unit of `points`.
+
+    Examples
+    --------
+    >>> mean_distance(np.array([[0.0], [1.0], [3.0]]))
+    2.0
+    """
+    points = np.asarray(points, np.float64)
+    points = points - points.mean(axis=0)
+    squared = (points**2).sum(axis=1)
+    n, total = len(points), 0.0
+    size = max(1, (1 << 22) // n)
+    for start in range(0, n, size):
+        part = slice(start, min(start + size, n))
+        block = points[part] @ points.T
+        block *= -2
+        block += squared[part, None]
+        block += squared
+        # Close pairs lose digits in the product; they are few, and computed directly.
+        close = np.argwhere(block < 1e-4 * (squared[part, None] + squared))
+        for pairs in np.array_split(close, len(close) // 100_000 + 1):
+            rows, columns = pairs.T
+            block[rows, columns] = ((points[part][rows] - points[columns]) ** 2).sum(axis=1)
+        total += float(np.sqrt(block, out=block).sum())
+    return total / (n * (n - 1))
