@@ -94,6 +94,8 @@ _HOME = {
     "split_k_fold": "geosoil.samples.splits",
     "split_groups": "geosoil.samples.splits",
     "split_spatial_blocks": "geosoil.samples.splits",
+    "knndm": "geosoil.samples.knndm",
+    "nndm": "geosoil.samples.knndm",
     "validate": "geosoil.pipeline.validation",
     # trust
     "fit_applicability": "geosoil.trust.applicability",
