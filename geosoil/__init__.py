@@ -78,6 +78,7 @@ _HOME = {
     # models
     "Feature": "geosoil.models.contract",
     "Target": "geosoil.models.contract",
+    "place_features": "geosoil.models.contract",
     "PixelModel": "geosoil.models.pixel",
     "PatchModel": "geosoil.models.patch",
     "Ensemble": "geosoil.models.compose",

@@ -12,8 +12,9 @@ from rasterio.warp import transform as transform_points
 from geosoil.errors import GridError, RasterError, UnitsError
 from geosoil.io.rasters.class_bands import ClassTable, Unseen, one_hot
 from geosoil.io.rasters.stack import PathLike, describe_grid, open_stack, suggest_names
+from geosoil.mapping.places import place_notes
 from geosoil.mapping.probe import probe_values
-from geosoil.models.contract import model_of
+from geosoil.models.contract import model_of, of_rasters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +37,8 @@ class CovariateMatch:
     Parameters
     ----------
     raster : DataArray of shape (feature, y, x)
-        The covariates in the order of the model.
+        The covariates in the order of the model, without places. For a model of places alone, all bands: their grid is
+        the template of the map, and their values are not read.
     notes : tuple of str
         What was done, and differences from the training data.
     """
@@ -112,7 +114,8 @@ def match_covariates(
             expected="georeferenced covariates",
             way_out="assign one (gdal_edit.py -a_srs)",
         )
-    features = [feature.name for feature in model.features]
+    read = of_rasters(model.features)
+    features = [feature.name for feature in read]
     bands = set(stack["band"].values.tolist())
     missing = [name for name in features if name not in bands]
     if missing:
@@ -123,7 +126,7 @@ def match_covariates(
             expected=f"the {len(features)} covariates of the model",
             way_out=f"{near}; " * bool(near) + "add its file, and name bands as at training",
         )
-    raster = stack.sel(band=features)
+    raster = stack.sel(band=features) if features else stack
     patch = 2 * model.halo + 1
     if patch > min(raster.shape[1:]):
         raise GridError(
@@ -132,7 +135,8 @@ def match_covariates(
             expected=f"at least a patch of {patch} x {patch}",
             way_out="use covariates of a larger area, or of the training resolution",
         )
-    return CovariateMatch(raster, (*stack.attrs.get("notes", ()), *_compared(raster, model.features, source)))
+    notes = (*stack.attrs.get("notes", ()), *place_notes(model, raster))
+    return CovariateMatch(raster, (*notes, *_compared(raster, read, source)) if read else notes)
 
 
 def compare_grids(trained: GridCard, grid: Grid, *, patch: int = 1) -> list[str]:

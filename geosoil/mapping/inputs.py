@@ -22,6 +22,7 @@ from geosoil.io.rasters.stack import as_grid, open_stack, same_grid
 from geosoil.io.rasters.warped import warp_raster
 from geosoil.mapping.covariates import compare_grids, match_covariates
 from geosoil.mapping.match import match_bands
+from geosoil.models.contract import of_rasters
 from geosoil.models.store import find_model, load_model, model_sha256, read_card
 from geosoil.raster.grid import Grid
 from geosoil.sensors.cube import Overlap, open_cube
@@ -76,8 +77,9 @@ class ModelInput:
 
     @property
     def reads_spectra(self) -> bool:
-        """Whether all its features have wavelengths."""
-        return all(feature.wavelength_nm is not None for feature in self.card.features)
+        """Whether all its features, places aside, have wavelengths."""
+        bands = [feature for feature in self.card.features if feature.place is None]
+        return bool(bands) and all(feature.wavelength_nm is not None for feature in bands)
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -122,7 +124,7 @@ class MatchedInput:
     raster : xarray.DataArray
         All bands of the input, `(band, y, x)`.
     bands : tuple of str
-        The bands that the model reads, in its order.
+        The bands that the model reads, in its order; places have none.
     notes : tuple of str
         What was done to the input, and what the user should know about it.
     """
@@ -298,7 +300,7 @@ class CovariateInput(RasterInput):
         notes = matched.notes
         if model.card.grid is not None:
             notes += tuple(compare_grids(model.card.grid, Grid.of(matched.raster), patch=2 * loaded.halo + 1))
-        names = tuple(str(name) for name in matched.raster["band"].values)
+        names = tuple(feature.name for feature in of_rasters(loaded.features))
         return MatchedInput(loaded, matched.raster, names, notes)
 
 

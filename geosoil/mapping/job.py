@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.io.rasters.stack import join_bands
+from geosoil.mapping.places import PLACE_BYTES, insert_places, require_no_patches
 from geosoil.mapping.value_checks import background_pixels
-from geosoil.models.contract import PREDICTION, clip_to_range, model_of, select_outputs
+from geosoil.models.contract import PREDICTION, clip_to_range, model_of, of_rasters, select_outputs
 from geosoil.raster.blocks import Blocks, choose_block, cut_blocks, lazy_raster
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import STORED_BYTES
@@ -59,6 +60,8 @@ class MapJob:
         model = self.predict.model
         # Values as stored, as float32, and those with a halo added; a result, and its bytes on the way to the store.
         each = 12 * self.source.sizes["band"] + 12 * len(self.outputs) + model.bytes_per_pixel
+        if len(of_rasters(model.features)) < len(model.features):
+            each += PLACE_BYTES
         return each * window[0] * window[1] + (DENSE_BYTES if model.halo else BATCH_BYTES)
 
     @property
@@ -109,7 +112,8 @@ def map_model(
     model : Model or Predictor
     raster : DataArray of shape (band, y, x)
     bands : sequence of str, optional
-        The bands that the model reads, in its order, as `match_bands` finds them; default: its features.
+        The bands that the model reads, in its order, as `match_bands` finds them; default: its features. Places are
+        computed from the grid, and have none.
     outputs : sequence of str
         Kinds of the bands of the map.
     bare_soil : BareSoil, optional
@@ -158,17 +162,24 @@ def prepare_map(
     mask: xr.DataArray | None = None,
 ) -> MapJob:
     """Return the job that `map_model` computes, before it is divided into blocks; the parameters are the same."""
-    names = list(bands if bands is not None else [feature.name for feature in model.features])
+    features = model.features
+    names = list(bands if bands is not None else [feature.name for feature in of_rasters(features)])
     extra = list(bare_soil.bands(raster)) if bare_soil is not None else []
-    read = [*names, *(name for name in dict.fromkeys(extra) if name not in names)]
-    places = tuple(read.index(name) for name in extra)
-    source = raster.sel(band=read)
+    require_no_patches(model)
+    source = insert_places(raster, names, features)
+    position = dict(zip(names, (i for i, feature in enumerate(features) if feature.place is None), strict=True))
+    others = [name for name in dict.fromkeys(extra) if name not in position]
+    if others:
+        is_same = len(names) == len(features)
+        source = raster.sel(band=[*names, *others]) if is_same else join_bands([source, raster.sel(band=others)])
+        position |= {name: len(features) + i for i, name in enumerate(others)}
     if mask is not None:
         Grid.of(mask).require_same(Grid.of(raster), where=mask.attrs.get("source", "mask"), than="the cube")
         source = join_bands([source, mask.isel(band=[0])])
     selected = select_outputs(model, outputs)
     of_cube = "wavelength_nm" in raster.coords
-    predict = PredictBlock(model, len(names), selected, bare_soil, places, masked=mask is not None, of_cube=of_cube)
+    places = tuple(position[name] for name in extra)
+    predict = PredictBlock(model, len(features), selected, bare_soil, places, masked=mask is not None, of_cube=of_cube)
     return MapJob(source, predict)
 
 
@@ -223,7 +234,8 @@ class PredictBlock:
         """Return which pixels `(y, x)` of a block without halo are background that no header declares."""
         if not self.of_cube:
             return np.zeros(block.shape[1:], bool)
-        return background_pixels(block[: self.n_features])
+        bands = [i for i, feature in enumerate(self.model.features) if feature.place is None]
+        return background_pixels(block[: self.n_features] if len(bands) == self.n_features else block[bands])
 
 
 def _count_without_value(predicted: Block, features: Block) -> np.ndarray:

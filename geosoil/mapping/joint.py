@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from geosoil.errors import ModelFileError
 from geosoil.io.rasters.stack import join_bands
 from geosoil.mapping.inputs import MatchedInput, ModelInput, PathLike
-from geosoil.models.contract import Feature
+from geosoil.models.contract import Feature, of_rasters
 from geosoil.models.joint import JointModel
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from geosoil.mapping.inputs import CovariateInput, CubeInput
+    from geosoil.raster.place import Place
 
 OneOrManyModels = PathLike | ModelInput | Sequence[PathLike | ModelInput]
 
@@ -61,7 +62,7 @@ def match_models(source: CubeInput | CovariateInput, models: Sequence[ModelInput
         return matched[0]
     raster, read = _joined(matched)
     names = tuple(model.card.name for model in models)
-    joint = JointModel(tuple(each.model for each in matched), read, names)
+    joint = JointModel(tuple(each.model for each in matched), _with_places(matched, read), names)
     outputs = [output.name for output in joint.outputs]
     if len(set(outputs)) < len(outputs):
         raise ModelFileError(
@@ -78,7 +79,8 @@ def match_models(source: CubeInput | CovariateInput, models: Sequence[ModelInput
         for note in each.notes
         if note not in common
     ]
-    return MatchedInput(joint, raster, tuple(feature.name for feature in joint.features), (*common, *differing))
+    bands = tuple(feature.name for feature in of_rasters(joint.features))
+    return MatchedInput(joint, raster, bands, (*common, *differing))
 
 
 def _joined(matched: Sequence[MatchedInput]) -> tuple[Any, tuple[tuple[Feature, ...], ...]]:
@@ -90,9 +92,35 @@ def _joined(matched: Sequence[MatchedInput]) -> tuple[Any, tuple[tuple[Feature, 
         new = [name for name in each.bands if _key(each, name) not in keys]
         keys += [_key(each, name) for name in new]
         parts += [each.raster.sel(band=new)] if new else []
+    if not parts:  # models of places alone: the raster is the template of the map
+        return matched[0].raster, tuple(() for _ in matched)
     raster = join_bands(parts)
     names = dict(zip(keys, (str(name) for name in raster["band"].values), strict=True))
     return raster, tuple(tuple(Feature(names[_key(each, name)]) for name in each.bands) for each in matched)
+
+
+def _with_places(
+    matched: Sequence[MatchedInput], read: Sequence[tuple[Feature, ...]]
+) -> tuple[tuple[Feature, ...], ...]:
+    """Return what each model reads, bands and places in its order; places of another origin have another name."""
+    taken = {feature.name for bands in read for feature in bands}
+    names: dict[Place, str] = {}
+    whole = []
+    for each, bands in zip(matched, read, strict=True):
+        rest, features = iter(bands), []
+        for feature in each.model.features:
+            if feature.place is None:
+                features.append(next(rest))
+                continue
+            if feature.place not in names:
+                name = feature.name
+                while name in taken:
+                    name += "'"
+                names[feature.place] = name
+                taken.add(name)
+            features.append(Feature(names[feature.place], place=feature.place))
+        whole.append(tuple(features))
+    return tuple(whole)
 
 
 def _key(matched: MatchedInput, name: str) -> Hashable:

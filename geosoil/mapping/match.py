@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geosoil.errors import GridError, UnitsError, WavelengthError
+from geosoil.mapping.places import place_notes
 from geosoil.mapping.probe import probe_values
 from geosoil.mapping.value_checks import background_pixels
-from geosoil.models.contract import Feature, model_of
+from geosoil.models.contract import Feature, model_of, of_rasters
 from geosoil.spectra.resample import resampling_matrix
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Match:
     model : Model
         The model, with a resampling step if the cube has other bands.
     bands : tuple of str
-        The bands of the cube that the model reads, in its order.
+        The bands of the cube that the model reads, in its order; places have none.
     notes : tuple of str
         What was done, for the user.
     """
@@ -81,7 +82,7 @@ def match_bands(model: Model | HasModel, cube: xr.DataArray) -> Match:
             expected="a georeferenced cube",
             way_out="orthorectify it first (gdalwarp -rpc), or assign its CRS (gdal_edit.py -a_srs)",
         )
-    if any(feature.wavelength_nm is None for feature in model.features):
+    if any(feature.wavelength_nm is None for feature in of_rasters(model.features)):
         matched = _by_name(model, cube, source)
     elif "wavelength_nm" not in cube.coords:
         raise WavelengthError(
@@ -90,11 +91,11 @@ def match_bands(model: Model | HasModel, cube: xr.DataArray) -> Match:
     else:
         matched = _by_wavelength(model, cube) or _resampled(model, cube, source)
     check_units(matched, cube)
-    return matched
+    return replace(matched, notes=(*matched.notes, *place_notes(model, cube)))
 
 
 def _by_name(model: Model, cube: xr.DataArray, source: str) -> Match:
-    names = [feature.name for feature in model.features]
+    names = [feature.name for feature in of_rasters(model.features)]
     missing = [name for name in names if name not in set(cube["band"].values)]
     if missing:
         raise WavelengthError(
@@ -109,10 +110,11 @@ def _by_name(model: Model, cube: xr.DataArray, source: str) -> Match:
 def _by_wavelength(model: Model, cube: xr.DataArray) -> Match | None:
     """Match every feature with a band of its own; None if a feature has none."""
     names = cube["band"].values
-    nearest = nearest_bands(model.features, cube["wavelength_nm"].values, names)
+    features = of_rasters(model.features)
+    nearest = nearest_bands(features, cube["wavelength_nm"].values, names)
     if nearest is None:
         return None
-    model_nm = np.array([feature.wavelength_nm for feature in model.features], np.float64)
+    model_nm = np.array([feature.wavelength_nm for feature in features], np.float64)
     notes = []
     if (np.diff(nearest) < 0).any() and (np.diff(model_nm) >= 0).all():
         notes.append("bands of the cube were put into the order of the model")
@@ -158,12 +160,19 @@ def _resampled(model: Model, cube: xr.DataArray, source: str) -> Match:
     order = np.argsort(cube["wavelength_nm"].values, kind="stable")
     cube_nm, first = np.unique(cube["wavelength_nm"].values[order], return_index=True)
     order = order[first]
-    matrix = interpolation_matrix(model.features, cube_nm, where=source, what="cube")
+    spectral = of_rasters(model.features)
+    matrix = interpolation_matrix(spectral, cube_nm, where=source, what="cube")
     read = np.flatnonzero(matrix.any(axis=0))
     names = tuple(str(name) for name in cube["band"].values[order][read])
-    features = tuple(Feature(name, float(cube_nm[i])) for name, i in zip(names, read, strict=True))
+    bands = tuple(Feature(name, float(cube_nm[i])) for name, i in zip(names, read, strict=True))
     note = f"spectra interpolated linearly from {len(read)} bands of the cube to {len(matrix)} of the model"
-    return Match(model.resample_from(features, matrix[:, read]), names, (note,))
+    # Places follow the bands, and each is itself.
+    is_band = np.array([feature.place is None for feature in model.features])
+    places = tuple(feature for feature in model.features if feature.place is not None)
+    whole = np.zeros((len(model.features), len(bands) + len(places)))
+    whole[is_band, : len(bands)] = matrix[:, read]
+    whole[~is_band, len(bands) :] = np.eye(len(places))
+    return Match(model.resample_from((*bands, *places), whole), names, (note,))
 
 
 def interpolation_matrix(
@@ -220,7 +229,8 @@ def check_units(match: Match, cube: xr.DataArray) -> None:
             expected="surface reflectance as a fraction",
             way_out="correct the cube for the atmosphere first, or give --scale if the values are reflectance",
         )
-    ranges = [(f.training_low, f.training_high) for f in match.model.training_columns if f.training_high is not None]
+    columns = of_rasters(match.model.training_columns)
+    ranges = [(column.training_low, column.training_high) for column in columns if column.training_high is not None]
     if not ranges:
         return
     used = cube.sel(band=list(match.bands))

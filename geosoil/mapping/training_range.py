@@ -34,7 +34,8 @@ class RangeCount:
 
     def __init__(self, model: Any) -> None:
         self.features, self.matrix = _training_features(model)
-        known = [i for i, feature in enumerate(self.features) if feature.training_low is not None]
+        # Places beyond those of the samples are reported by their distance.
+        known = [i for i, feature in enumerate(self.features) if feature.training_low is not None and not feature.place]
         self.known = np.array([i for i in known if self.features[i].training_high is not None], int)
         low, high = (np.array([[getattr(self.features[i], end)] for i in self.known], np.float64).reshape(-1, 1)
                      for end in ("training_low", "training_high"))  # fmt: skip

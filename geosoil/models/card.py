@@ -5,15 +5,42 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from affine import Affine
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pyproj.exceptions import CRSError
 from rasterio.crs import CRS
 
+from geosoil.models.contract import Feature
 from geosoil.models.display import describe_card, html_table, targets_text
 from geosoil.raster.grid import Grid
+from geosoil.raster.place import Place
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PlaceCard(_Part):
+    """One coordinate of a place: its axis, its projected CRS as "EPSG:32755" or WKT, and the metres subtracted."""
+
+    axis: Literal["x", "y"]
+    crs: str = Field(max_length=20_000)
+    origin_m: float
+
+    @model_validator(mode="after")
+    def _valid(self) -> PlaceCard:
+        try:
+            Place(self.axis, self.crs, self.origin_m)
+        except CRSError as error:
+            raise ValueError("the CRS of a place is not known") from error
+        return self
 
 
 class FeatureCard(_Part):
@@ -24,7 +51,27 @@ class FeatureCard(_Part):
     fwhm_nm: float | None = None
     training_low: float | None = None
     training_high: float | None = None
+    place: PlaceCard | None = None
     used: bool = True
+
+    @classmethod
+    def of(cls, feature: Feature, *, used: bool = True) -> FeatureCard:
+        """Return the card of a feature."""
+        place = None if feature.place is None else PlaceCard(**vars(feature.place))
+        return cls(**{**vars(feature), "place": place}, used=used)
+
+    def feature(self) -> Feature:
+        """Return the feature that the card describes."""
+        place = None if self.place is None else Place(**self.place.model_dump())
+        return Feature(**self.model_dump(exclude={"used", "place"}), place=place)
+
+    @model_serializer(mode="wrap")
+    def _without_empty_place(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Cards without places are written as before, so that their hashes remain and older versions read them.
+        content: dict[str, Any] = serialise(self)
+        if content.get("place") is None:
+            content.pop("place", None)
+        return content
 
 
 class TargetCard(_Part):

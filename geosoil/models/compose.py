@@ -374,6 +374,9 @@ def _known_to_both(feature_a: Feature, feature_b: Feature) -> Feature:
             f"{feature_a.name} is {feature_a.wavelength_nm} nm to one model and {feature_b.wavelength_nm} nm to another"
         )
         raise ValueError(msg)
+    if feature_a.place != feature_b.place:
+        msg = f"{feature_a.name} is {feature_a.place or 'a band'} to one model and {feature_b.place or 'a band'} to another"
+        raise ValueError(msg)
     lows = [feature.training_low for feature in (feature_a, feature_b) if feature.training_low is not None]
     highs = [feature.training_high for feature in (feature_a, feature_b) if feature.training_high is not None]
     return replace(feature_a, training_low=max(lows, default=None), training_high=min(highs, default=None))

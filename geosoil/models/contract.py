@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+import pyproj
 
 from geosoil.errors import ModelFileError
+from geosoil.raster.place import PLACE_NAMES, Place, text_of_crs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,9 @@ class Feature:
         The centre and the width of a spectral band.
     training_low, training_high : float, optional
         The range of its values in the training rows.
+    place : Place, optional
+        For a coordinate of the pixel's centre, which maps compute from their grid and no raster holds; see
+        `place_features`.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Feature:
     fwhm_nm: float | None = None
     training_low: float | None = None
     training_high: float | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,40 @@ def features_of(raster: xr.DataArray) -> tuple[Feature, ...]:
         Feature(str(name), *(None if np.isnan(value) else float(value) for value in values))
         for name, *values in zip(raster["band"].values, *columns, strict=True)
     )
+
+
+def place_features(crs: Any, origin_m: tuple[float, float] = (0.0, 0.0)) -> tuple[Feature, Feature]:
+    """Return the two features that are the place of a sample or of a pixel's centre: metres east and north of an origin.
+
+    Parameters
+    ----------
+    crs : CRS, str or int
+        The projected CRS of the coordinates, as `pyproj.CRS.from_user_input` takes it.
+    origin_m : (float, float)
+        The x and y in metres that were subtracted from the coordinates of the samples before the model was fitted. An
+        origin amid the samples keeps float32 coordinates to a centimetre.
+
+    Examples
+    --------
+    >>> east, north = place_features("EPSG:32633", (400_000, 5_700_000))
+    >>> east.name, str(north.place)
+    ('place_x_m', 'y in EPSG:32633 from 5700000 m')
+    """
+    text = text_of_crs(pyproj.CRS.from_user_input(crs))
+    x, y = (
+        Feature(name, place=Place(axis, text, float(origin)))
+        for name, axis, origin in zip(PLACE_NAMES, ("x", "y"), origin_m, strict=True)
+    )
+    return x, y
+
+
+def of_rasters(features: Sequence[Feature]) -> tuple[Feature, ...]:
+    """Return the features that bands of rasters hold: all but places.
+
+    >>> [feature.name for feature in of_rasters((Feature("twi"), *place_features(32633)))]
+    ['twi']
+    """
+    return tuple(feature for feature in features if feature.place is None)
 
 
 def with_training_range(features: Sequence[Feature], X: np.ndarray) -> tuple[Feature, ...]:

@@ -130,7 +130,7 @@ def card_of(
 def _member_card(model: Model, arrays: dict[str, np.ndarray], path: str = "") -> MemberCard:
     """Return the card of a model, and put its arrays under names with the prefix `path`."""
     used = set(model.used_columns.tolist())
-    features = [FeatureCard(**vars(feature), used=i in used) for i, feature in enumerate(model.training_columns)]
+    features = [FeatureCard.of(feature, used=i in used) for i, feature in enumerate(model.training_columns)]
     targets = [TargetCard(**vars(target)) for target in model.targets]
     if isinstance(model, CompositeModel):
         members = [_member_card(member, arrays, f"{path}{i}/") for i, member in enumerate(model.members)]
@@ -321,7 +321,7 @@ def _composed(members: tuple[AnyModel, ...], card: MemberCard) -> AnyModel:
 
 
 def _columns(card: MemberCard) -> tuple[tuple[Feature, ...], tuple[Target, ...]]:
-    columns = tuple(Feature(**feature.model_dump(exclude={"used"})) for feature in card.features)
+    columns = tuple(feature.feature() for feature in card.features)
     return columns, tuple(Target(**target.model_dump()) for target in card.targets)
 
 

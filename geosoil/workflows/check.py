@@ -8,6 +8,7 @@ import numpy as np
 from rasterio.warp import transform
 
 from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput
+from geosoil.mapping.places import insert_places
 from geosoil.mapping.probe import probe_values
 from geosoil.mapping.training_range import RangeCount
 from geosoil.raster.grid import Grid
@@ -53,11 +54,15 @@ def check_fit(
     input_model = ModelInput.find(model)
     source = CovariateInput(tuple(covariates), **options) if cube is None else CubeInput(cube, **options)
     matched = source.match(input_model)
-    raster = matched.raster.sel(band=list(matched.bands))
-    pairs = [("fits", f"yes: {input_model.card.name} reads {len(matched.bands)} bands of the input")]
+    raster = insert_places(matched.raster, matched.bands, matched.model.features)
+    n_places = len(matched.model.features) - len(matched.bands)
+    reads = [f"{len(matched.bands)} bands of the input"] if matched.bands else []
+    reads += ["the places of its pixels"] if n_places else []
+    pairs = [("fits", f"yes: {input_model.card.name} reads {' and '.join(reads)}")]
     model_nm = [f.wavelength_nm for f in input_model.card.features if f.used and f.wavelength_nm is not None]
-    if model_nm and "wavelength_nm" in raster.coords:
-        apart = np.abs(np.subtract.outer(model_nm, raster["wavelength_nm"].values)).min(axis=1)
+    if model_nm and "wavelength_nm" in matched.raster.coords:
+        read_nm = matched.raster["wavelength_nm"].sel(band=list(matched.bands)).values
+        apart = np.abs(np.subtract.outer(model_nm, read_nm)).min(axis=1)
         pairs.append(("bands", f"the nearest bands are at most {apart.max():.2f} nm from those of the model"))
     pairs += [("note", note) for note in matched.notes]
     values = probe_values(raster)

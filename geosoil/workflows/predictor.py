@@ -21,7 +21,7 @@ from geosoil.mapping.joint import foreign_spectra
 from geosoil.mapping.match import match_bands
 from geosoil.mapping.value_checks import check_values
 from geosoil.models.card import FeatureCard, ModelCard, TargetCard, TrainingCard
-from geosoil.models.contract import PREDICTION, Feature, Target, features_of, with_training_range
+from geosoil.models.contract import PREDICTION, Feature, Target, features_of, of_rasters, with_training_range
 from geosoil.models.display import describe_card, html_table, targets_text
 from geosoil.models.pixel import PixelModel
 from geosoil.models.sklearn_types import STORABLE
@@ -140,7 +140,8 @@ class Predictor:
         """What the features are: "covariates", or the quantity of a cube."""
         if self.card is not None:
             return self.card.quantity
-        is_cube = all(feature.wavelength_nm is not None for feature in self.model.features)
+        bands = of_rasters(self.model.features)
+        is_cube = bool(bands) and all(feature.wavelength_nm is not None for feature in bands)
         return "reflectance" if is_cube else COVARIATES
 
     def predict(self, raster: xr.DataArray, outputs: Sequence[str] | None = None) -> xr.DataArray:
@@ -254,7 +255,7 @@ class Predictor:
                 ) from error
             card = ModelCard(
                 name=name,
-                features=[FeatureCard(**vars(feature)) for feature in self.model.training_columns],
+                features=[FeatureCard.of(feature) for feature in self.model.training_columns],
                 targets=[TargetCard(**vars(target)) for target in self.model.targets],
                 **self._card_options(),
             )
