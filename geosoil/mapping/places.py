@@ -1,4 +1,4 @@
-"""The places of pixels as bands: computed from the grid for each block, so that no raster of coordinates is needed."""
+"""The places of pixels as bands: computed from the grid for each block, so that a map needs no file of coordinates."""
 
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ def insert_places(raster: xr.DataArray, bands: Sequence[str], features: Sequence
     order[~of_places] = np.arange(len(bands))
     order[of_places] = len(bands) + np.arange(len(placed))
     inserted = joined.isel(band=order)
-    inserted.encoding = {name: joined.encoding[name] for name in ("preferred_chunks", STORED_BYTES) if name in joined.encoding}
+    kept = ("preferred_chunks", STORED_BYTES)
+    inserted.encoding = {name: joined.encoding[name] for name in kept if name in joined.encoding}
     return inserted
 
 

@@ -369,14 +369,10 @@ class Cascade(CompositeModel):
 
 def _known_to_both(feature_a: Feature, feature_b: Feature) -> Feature:
     """Return a feature with the range that both models have seen."""
-    if (feature_a.wavelength_nm, feature_a.fwhm_nm) != (feature_b.wavelength_nm, feature_b.fwhm_nm):
-        msg = (
-            f"{feature_a.name} is {feature_a.wavelength_nm} nm to one model and {feature_b.wavelength_nm} nm to another"
-        )
-        raise ValueError(msg)
-    if feature_a.place != feature_b.place:
-        msg = f"{feature_a.name} is {feature_a.place or 'a band'} to one model and {feature_b.place or 'a band'} to another"
-        raise ValueError(msg)
+    meanings = [(each.wavelength_nm, each.fwhm_nm, each.place) for each in (feature_a, feature_b)]
+    if meanings[0] != meanings[1]:
+        first, other = (str(place or f"{nm} nm") for nm, _, place in meanings)
+        raise ValueError(f"{feature_a.name} is {first} to one model and {other} to another")
     lows = [feature.training_low for feature in (feature_a, feature_b) if feature.training_low is not None]
     highs = [feature.training_high for feature in (feature_a, feature_b) if feature.training_high is not None]
     return replace(feature_a, training_low=max(lows, default=None), training_high=min(highs, default=None))

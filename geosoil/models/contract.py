@@ -36,8 +36,8 @@ class Feature:
     training_low, training_high : float, optional
         The range of its values in the training rows.
     place : Place, optional
-        For a coordinate of the pixel's centre, which maps compute from their grid and no raster holds; see
-        `place_features`.
+        For a coordinate of the pixel's centre, which maps compute from their grid instead of reading it from a raster;
+        see `place_features`.
     """
 
     name: str
@@ -168,14 +168,12 @@ def features_of(raster: xr.DataArray) -> tuple[Feature, ...]:
     """
     blank = np.full(raster.sizes["band"], np.nan)
     columns = [raster[name].values if name in raster.coords else blank for name in ("wavelength_nm", "fwhm_nm")]
-    return tuple(
-        Feature(str(name), *(None if np.isnan(value) else float(value) for value in values))
-        for name, *values in zip(raster["band"].values, *columns, strict=True)
-    )
+    nm, fwhm_nm = ([None if np.isnan(value) else float(value) for value in values] for values in columns)
+    return tuple(map(Feature, (str(name) for name in raster["band"].values), nm, fwhm_nm))
 
 
 def place_features(crs: Any, origin_m: tuple[float, float] = (0.0, 0.0)) -> tuple[Feature, Feature]:
-    """Return the two features that are the place of a sample or of a pixel's centre: metres east and north of an origin.
+    """Return the two features that are the place of a sample or of a pixel's centre: x and y in metres from an origin.
 
     Parameters
     ----------
@@ -192,11 +190,8 @@ def place_features(crs: Any, origin_m: tuple[float, float] = (0.0, 0.0)) -> tupl
     ('place_x_m', 'y in EPSG:32633 from 5700000 m')
     """
     text = text_of_crs(pyproj.CRS.from_user_input(crs))
-    x, y = (
-        Feature(name, place=Place(axis, text, float(origin)))
-        for name, axis, origin in zip(PLACE_NAMES, ("x", "y"), origin_m, strict=True)
-    )
-    return x, y
+    x, y = Place("x", text, float(origin_m[0])), Place("y", text, float(origin_m[1]))
+    return Feature(PLACE_NAMES[0], place=x), Feature(PLACE_NAMES[1], place=y)
 
 
 def of_rasters(features: Sequence[Feature]) -> tuple[Feature, ...]:

@@ -25,6 +25,7 @@ TYPES: dict[str, str] = {
     "ResampleSpectra": "geosoil.spectra.resample:ResampleSpectra",
     "CARS": "geosoil.spectra.cars:CARS",
     "CovariateSelection": "geosoil.samples.covariates:CovariateSelection",
+    "StepsOfBands": "geosoil.spectra.steps_of_bands:StepsOfBands",
     "SpectralVAE": "geosoil.estimators.fusion.vae:SpectralVAE",
     "PartialLeastSquares": "geosoil.estimators.pls:PartialLeastSquares",
     "SpikedPLS": "geosoil.estimators.spiked_pls:SpikedPLS",

@@ -49,6 +49,15 @@ def _problems_of_data(recipe: Recipe) -> Iterator[str]:
         yield "data.x and data.y are given together, or neither of them"
     if data.kind in ("spectra", "table") and data.x is not None and data.crs is None:
         yield "data.x and data.y need data.crs: give x, y and crs together, or none of them"
+    if (
+        data.kind == "table"
+        and not data.columns
+        and not all(
+            features.place
+            for features in [recipe.features, *(e.changed(recipe.features) for e in recipe.model.compare)]
+        )
+    ):
+        yield "data.columns names no feature: name columns, or set features.place = true for a model of place alone"
     if data.kind == "spectra":
         for key in ("library_id", "country"):
             if getattr(data, key) is not None and data.library is None:

@@ -93,6 +93,11 @@ class FeatureSettings(Part):
     preprocessing: list[Preprocessing] = Field(
         default_factory=list, max_length=20, description="Steps that are applied to the spectra, in this order."
     )
+    place: bool = Field(
+        False,
+        description="Whether the place of a sample is a feature too: x and y in metres, which a map computes from its "
+        "grid.",
+    )
     fusion: Fusion = Field(Fusion(), description="Settings of the spectral VAE, for use = generated and mix.")
     selection: Selection = Field(Selection(), description="How bands or covariates are selected.")
 
@@ -104,6 +109,8 @@ class FeatureSettings(Part):
             parts["laboratory"] = "use = 'laboratory'"
         if self.use in ("generated", "mix"):
             parts["fusion"] = f"use = '{self.use}'"
+        if self.place:
+            parts["place"] = "place = true"
         if self.selection.method != "none":
             parts[self.selection.method] = f"selection.method = '{self.selection.method}'"
         return parts

@@ -114,6 +114,11 @@ class Recipe(Part):
         self.candidates()  # settings of entries of model.compare, and their names
         return self
 
+    @property
+    def reads_places(self) -> bool:
+        """Whether a model of the recipe has place among its features."""
+        return any(candidate.features.place for candidate in [self.candidate(), *self.candidates()])
+
     def candidate(self, kind: str | None = None) -> Candidate:
         """Return the candidate that `geosoil train` fits, or one of another kind with the recipe's settings."""
         from geosoil.pipeline.task import Candidate

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from geosoil.models.contract import Feature, Target
     from geosoil.pipeline.part import TargetProperty
+    from geosoil.pipeline.places import PlaceColumns
     from geosoil.raster.grid import Grid
 
 
@@ -88,6 +89,8 @@ class TrainingRows:
     library : Library or None
     grid : Grid or None
         Grid of the covariates.
+    place : PlaceColumns or None
+        The places as two columns more, where a candidate of the recipe has `features.place`.
     table : DataFrame or None
         Further columns for the table of statistics.
     """
@@ -111,6 +114,7 @@ class TrainingRows:
     neighbours: np.ndarray | None = None
     library: Library | None = None
     grid: Grid | None = None
+    place: PlaceColumns | None = None
     table: pd.DataFrame | None = None
     refused: list[str] = field(default_factory=list)  # targets without enough values, a sentence each
 

@@ -120,7 +120,8 @@ def pixel_places(places: Sequence[Place], grid: Grid, rows: slice, columns: slic
     row = np.arange(rows.start, rows.stop, dtype=np.float64)[:, None] + 0.5
     t = grid.transform
     x, y = t.a * column + t.b * row + t.c, t.d * column + t.e * row + t.f
-    return relative_places(places, *np.broadcast_arrays(x, y), text_of_crs(grid.crs))
+    x, y = np.broadcast_arrays(x, y)
+    return relative_places(places, x, y, text_of_crs(grid.crs))
 
 
 def makes_metres(crs: Any, longitude: float, latitude: float) -> bool:

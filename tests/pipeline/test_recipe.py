@@ -135,7 +135,7 @@ def test_an_invalid_recipe_of_a_cube_is_refused_by_its_key(tmp_path, changes, me
             [("[validation]", '[features]\npreprocessing = [{ step = "snv" }]\n[validation]')],
             "features.preprocessing is for spectra",
         ),
-        ("table", [('columns = ["depth_cm", "colour"]', "columns = []")], "data.columns: "),
+        ("table", [('columns = ["depth_cm", "colour"]', "columns = []")], "data.columns names no feature: "),
         ("table", [model("cnn")], "model.kind = 'cnn' needs data.patch"),
         ("table", [model("transfer_mlp")], "model.kind = 'transfer_mlp' needs data.auxiliary"),
         ("table", [model("rs_local_pls")], "model.kind = 'rs_local_pls' needs data.library"),

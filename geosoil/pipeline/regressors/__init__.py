@@ -15,7 +15,8 @@ from geosoil.pipeline.regressors.table import REGRESSORS, Regressor
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from geosoil.models.contract import Model
+    from geosoil.models.contract import Feature, Model
+    from geosoil.pipeline.places import PlaceColumns
     from geosoil.pipeline.recipe import Recipe
     from geosoil.pipeline.rows import TrainingRows
     from geosoil.pipeline.task import Candidate, FitTask
@@ -65,7 +66,31 @@ def predict_rows(model: Model, candidate: Candidate, rows: TrainingRows, indices
 
 
 def rows_for(candidate: Candidate, rows: TrainingRows) -> np.ndarray:
-    """Return the matrix `(n, n_features)` that a candidate learns from: the rows' centres, or laboratory spectra."""
+    """Return the matrix `(n, n_features)` that a candidate learns from: its columns are those of `features_for`.
+
+    They are the rows' centres or laboratory spectra, then the places if the candidate has them.
+    """
+    X = _bands_for(candidate, rows)
+    return X if not candidate.features.place else np.column_stack([X, _places_of(rows).X])
+
+
+def features_for(candidate: Candidate, rows: TrainingRows) -> tuple[Feature, ...]:
+    """Return the features that a candidate learns from, places last."""
+    return rows.features if not candidate.features.place else (*rows.features, *_places_of(rows).features)
+
+
+def _places_of(rows: TrainingRows) -> PlaceColumns:
+    if rows.place is None:
+        raise RecipeError(
+            "features.place",
+            found="rows that were read without places",
+            expected="rows of a recipe whose models have features.place = true",
+            way_out="set it in [features] or in an entry of model.compare",
+        )
+    return rows.place
+
+
+def _bands_for(candidate: Candidate, rows: TrainingRows) -> np.ndarray:
     if candidate.features.use != "laboratory":
         return rows.centres
     if rows.laboratory is None:

@@ -14,7 +14,7 @@ from geosoil.models.compose import Ensemble
 from geosoil.models.contract import with_training_range
 from geosoil.models.pixel import PixelModel
 from geosoil.numerics.imports import import_object
-from geosoil.pipeline.regressors import REGRESSORS, rows_for
+from geosoil.pipeline.regressors import REGRESSORS, features_for, rows_for
 from geosoil.pipeline.regressors.steps import Prepared, describe_network, fitted_target, known_rows, prepare
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ def _fit_member(task: FitTask, prepared: Prepared, parameters: dict[str, Any], s
     regressor = import_object(entry.estimator)(random_state=seed, **parameters)
     rows = known_rows(task, task.train)
     inputs = rows_for(task.candidate, task.rows)[rows]
+    scaled = entry.scaled or (entry.scaled_with_place and task.candidate.features.place)
     if task.rows.layers_cm is not None:
-        estimator = _fit_depths(task, prepared, regressor, rows, scaled=entry.scaled)
+        estimator = _fit_depths(task, prepared, regressor, rows, scaled=scaled)
     else:
-        estimator = _fit_target(task, prepared, regressor, rows, scaled=entry.scaled)
-    features = with_training_range(task.rows.features, inputs)
+        estimator = _fit_target(task, prepared, regressor, rows, scaled=scaled)
+    features = with_training_range(features_for(task.candidate, task.rows), inputs)
     return PixelModel(estimator, features, task.rows.map_targets)
 
 

@@ -13,6 +13,7 @@ from geosoil.estimators.log_target import logarithm
 from geosoil.numerics.imports import import_object
 from geosoil.pipeline.regressors import rows_for
 from geosoil.spectra import STEPS
+from geosoil.spectra.steps_of_bands import StepsOfBands
 
 if TYPE_CHECKING:
     from geosoil.pipeline.features import FeatureSettings, Preprocessing
@@ -22,10 +23,11 @@ Steps = list[tuple[str, Any]]
 
 
 class Prepared(NamedTuple):
-    """Fitted steps, and all rows behind them, shape (n, n_features)."""
+    """Fitted steps of a Pipeline, all rows behind them, shape (n, n_features), and the steps of the bands by name."""
 
     steps: Steps
     X: np.ndarray
+    of_bands: dict[str, Any]
 
 
 def known_rows(task: FitTask, rows: np.ndarray) -> np.ndarray:
@@ -48,7 +50,7 @@ def prepare(task: FitTask) -> Prepared:
     if key not in task.fold_cache:
         task.fold_cache[key] = _prepare(task)
     prepared: Prepared = task.fold_cache[key]
-    fitted = dict(prepared.steps)
+    fitted = prepared.of_bands
     if "fusion" in fitted:
         task.details.update(fusion=fitted["fusion"], notes=list(fitted["fusion"].notes_))
     if "selection" in fitted:
@@ -120,7 +122,9 @@ def _prepare(task: FitTask) -> Prepared:
     features, train = task.candidate.features, known_rows(task, task.train)
     steps = preprocessing_steps(features, task.rows.wavelength_nm)
     fit_steps(steps, task.rows.centres[train])
-    X = transform(steps, rows_for(task.candidate, task.rows))
+    inputs = rows_for(task.candidate, task.rows)
+    n_bands = len(task.rows.features)
+    X = transform(steps, inputs[:, :n_bands])  # places follow the bands, and no step changes them
     if features.use in ("generated", "mix"):
         output = "vae" if features.use == "generated" else "mix"
         steps.append(("fusion", copy(_fusion(task, steps, train)).set_params(output=output)))
@@ -130,7 +134,11 @@ def _prepare(task: FitTask) -> Prepared:
         rows = known_rows(task, task.selection_rows)
         steps.append(("selection", step.fit(X[rows], selection_target(task, rows))))
         X = step.transform(X)
-    return Prepared(steps, X)
+    of_bands = dict(steps)
+    if inputs.shape[1] > n_bands:
+        X = np.column_stack([X, inputs[:, n_bands:]])
+        steps = [("bands", StepsOfBands(inputs.shape[1] - n_bands).use_fitted(steps, n_bands))] if steps else []
+    return Prepared(steps, X, of_bands)
 
 
 def _fusion(task: FitTask, steps: Steps, train: np.ndarray) -> Any:

@@ -267,7 +267,7 @@ class Auto(Part):
     n_folds: Folds = Field(5, description="Number of folds of the cross-validation inside the training rows.")
 
 
-ALL_FEATURES = frozenset({"preprocessing", "laboratory", "fusion", "cars", "screen"})
+ALL_FEATURES = frozenset({"preprocessing", "laboratory", "fusion", "cars", "screen", "place"})
 _LIBRARY = frozenset({"library", "library_target"})
 _SOURCE = frozenset({"library", "auxiliary"})
 _COUNTRY = _LIBRARY | {"country"}
@@ -293,6 +293,9 @@ class Regressor:
         `module:function` of a method, or "".
     scaled : bool
         Whether a plain regressor sees standardised features.
+    scaled_with_place : bool
+        Whether a plain regressor sees standardised features where place is one of them, as metres and reflectance do
+        not share a unit.
     needs : frozenset of str
         What the rows must have: "library", "library_target", "auxiliary", "patches", "country". The auxiliary property
         is in the library if there is one, otherwise in the samples.
@@ -307,6 +310,7 @@ class Regressor:
     estimator: str = ""
     fit: str = ""
     scaled: bool = False
+    scaled_with_place: bool = False
     needs: frozenset[str] = frozenset()
     multi_target: bool = False
     uses: frozenset[str] = ALL_FEATURES
@@ -321,7 +325,7 @@ def _localised(title: str, settings: type[Part], place: str, needs: frozenset[st
 
 
 REGRESSORS: dict[str, Regressor] = {
-    "pls": Regressor("PLSR", PLS, estimator="geosoil.estimators.pls:PartialLeastSquares"),
+    "pls": Regressor("PLSR", PLS, estimator="geosoil.estimators.pls:PartialLeastSquares", scaled_with_place=True),
     "ridge": Regressor("Ridge", Ridge, estimator="geosoil.estimators.ridge:Ridge", scaled=True),
     "svr": Regressor("SVR", SVR, estimator="geosoil.estimators.support_vectors:SupportVectors", scaled=True),
     "forest": Regressor("Forest", Forest, estimator="geosoil.estimators.forest:Forest"),
@@ -329,7 +333,9 @@ REGRESSORS: dict[str, Regressor] = {
         "Boosted trees", BoostedTrees, estimator="geosoil.estimators.boosted_trees:BoostedTrees"
     ),
     "mlp": Regressor("MLP", MLP, estimator="geosoil.estimators.dense_net:DenseNet", scaled=True),
-    "resnet": Regressor("ResNet", ResNet, estimator="geosoil.estimators.resnet:ResNet1D"),
+    "resnet": Regressor(
+        "ResNet", ResNet, estimator="geosoil.estimators.resnet:ResNet1D", uses=ALL_FEATURES - {"place"}
+    ),
     "cnn": _method("CNN", PatchCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
     "multitask_cnn": _method("Multi-task CNN", MultiTaskCNN, "depth:fit", _PATCHES, "screen", multi_target=True),
     "transfer_cnn": _method("Transfer CNN", TransferCNN, "depth:fit", _PATCHES, "screen", multi_target=True),

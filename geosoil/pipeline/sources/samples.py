@@ -23,6 +23,7 @@ from geosoil.io.tables.reader import (
 )
 from geosoil.models.contract import Feature, with_training_range
 from geosoil.pipeline.part import TargetProperty
+from geosoil.pipeline.places import place_columns
 from geosoil.pipeline.rows import TrainingRows
 from geosoil.pipeline.splits import SPLITS
 
@@ -306,6 +307,10 @@ def make_rows(
         **fields,
     )
     _check_names(samples.path, rows, loaded.recipe)
+    if loaded.recipe.reads_places:
+        rows = replace(rows, place=place_columns(rows, samples.points, where=samples.path))
+        assert rows.place is not None
+        notes += rows.place.notes
     return replace(rows, features=with_training_range(rows.features, rows.centres), sha256=_hash(rows))
 
 
@@ -325,6 +330,8 @@ def _hash(rows: TrainingRows) -> str:
     """Return the hash of all values that decide a model."""
     names = ("X", "y", "auxiliary", "laboratory", "neighbours")
     arrays = {name: getattr(rows, name) for name in names}
+    if rows.place is not None:
+        arrays["place"] = rows.place.X
     if rows.library is not None:
         arrays |= {f"library {name}": getattr(rows.library, name) for name in ("X", "y", "auxiliary")}
     return Identity.of({}, arrays).sha256

@@ -201,4 +201,7 @@ class TableData(_Data):
 
     kind: Literal["table"] = Field(description="Kind of the source.")
     table: str = Field(description="Table of the samples with the target and the features.")
-    columns: list[Name] = Field(min_length=1, max_length=10_000, description="Columns that are features.")
+    columns: list[Name] = Field(
+        max_length=10_000,
+        description="Columns that are features; [] for a model of place alone, with features.place = true.",
+    )

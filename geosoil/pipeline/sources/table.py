@@ -45,7 +45,9 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
     table = read_table(path, data.layer, data.decimal)
     for name in data.columns:
         require_column(path, table, name)
-    X = np.column_stack([read_numbers(path, table[name], samples.ids) for name in data.columns]).astype(np.float32)
+    X = np.empty((len(samples.ids), len(data.columns)), np.float32)
+    for values, name in zip(X.T, data.columns, strict=True):
+        values[:] = read_numbers(path, table[name], samples.ids)
     complete = np.asarray(np.isfinite(X).all(axis=1))
     if not complete.all() and data.on_missing == "stop":
         empty = [name for name, values in zip(data.columns, X.T, strict=True) if np.isnan(values).any()]
