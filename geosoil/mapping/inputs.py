@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -25,7 +25,7 @@ from geosoil.mapping.match import match_bands
 from geosoil.models.contract import of_rasters
 from geosoil.models.store import find_model, load_model, model_sha256, read_card
 from geosoil.raster.grid import Grid
-from geosoil.sensors.cube import Overlap, open_cube
+from geosoil.sensors.cube import Overlap, lacks_scale, open_cube
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -239,6 +239,22 @@ class CubeInput(RasterInput):
             overlap=self.overlap,
             drop_nm=None if self.drop_nm is None else list(self.drop_nm),
         )
+
+    def with_scale_of(self, models: Sequence[ModelInput]) -> tuple[CubeInput, tuple[str, ...]]:
+        """Return the cube with the scale of the models' training cube if its own file states none, and a note on it.
+
+        This is for files of whole numbers, which are not reflectance, and for models that agree. `match` compares the
+        scaled values with those of the training.
+        """
+        cubes = {each.card.origin.cube if each.card.origin is not None else None for each in models}
+        if self.scale is not None or self.offset is not None or len(cubes) != 1 or not lacks_scale(self.path):
+            return self, ()
+        (cube,) = cubes
+        if cube is None:
+            return self, ()
+        plus = f" {cube.offset:+g}" if cube.offset else ""
+        note = f"reflectance is the stored value x {cube.scale:g}{plus}, as in the cube of the training, because the "
+        return replace(self, scale=cube.scale, offset=cube.offset), (f"{note}file states no scale",)
 
     def match(self, model: ModelInput) -> MatchedInput:
         """Find the bands that a model reads by wavelength; see `match_bands`."""

@@ -318,7 +318,8 @@ def _without_value(outputs: Sequence[Output], counts: np.ndarray) -> list[str]:
     for output, count in zip(outputs, counts[:, 2], strict=True):
         if count and output.kind == PREDICTION:
             pixels = "1 pixel has" if count == 1 else f"{count} pixels have"
-            lines.append(f"{output.name}: {pixels} data, but no prediction (such as SNV of a flat spectrum): no data")
+            cause = "such as absorbance of a value of 0 or less, or SNV of a flat spectrum"
+            lines.append(f"{output.name}: {pixels} data, but no prediction ({cause}): no data")
     return lines
 
 

@@ -226,6 +226,8 @@ class PointInput(TableInput):
         Points on other pixels are not predicted.
     table_options : dict
         The keyword arguments of `read_table`.
+    source_notes : tuple of str
+        What was done to the rasters when they were opened.
     """
 
     path: PathLike
@@ -237,6 +239,7 @@ class PointInput(TableInput):
     mask: PathLike | None = None
     bare_soil: BareSoil | None = None
     table_options: dict[str, Any] = field(default_factory=dict)
+    source_notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.id_name = self.id_column or ID_NAME
@@ -282,7 +285,7 @@ class PointInput(TableInput):
         """Match the rasters with a model, as `geosoil map` does."""
         matched = self.source.match(model)
         kind = "raster" if model.card.quantity == COVARIATES else "cube"
-        notes, mask = list(matched.notes), None
+        notes, mask = [*self.source_notes, *matched.notes], None
         if self.mask is not None:
             mask, mask_notes = open_mask(self.mask, Grid.of(matched.raster), warp=kind == "raster")
             notes += mask_notes

@@ -95,14 +95,24 @@ class TrainingCard(_Part):
     notes: list[str] = Field(default_factory=list)
 
 
+class CubeCard(_Part):
+    """How a cube stores reflectance (stored value x scale + offset), where its file does not state it."""
+
+    scale: float = Field(1.0, gt=0)
+    offset: float = 0.0
+
+
 class OriginCard(_Part):
     """What a user should know about a model before it is used.
 
     `bounds` are west, south, east and north of the training samples in degrees (EPSG:4326), and `contents` the lowest
-    and highest value of each target that the model learned from.
+    and highest value of each target that the model learned from. `sensor` is what measured the spectra, and `cube` how
+    the cube of the training stores reflectance.
     """
 
     method: str = ""
+    sensor: str | None = None
+    cube: CubeCard | None = None
     bounds: tuple[float, float, float, float] | None = None
     contents: dict[str, tuple[float, float]] = Field(default_factory=dict)
     author: str | None = None

@@ -61,8 +61,9 @@ def describe_card(card: ModelCard) -> Pairs:
     pairs = [("model", f"{card.name} ({card.study})")]
     for target in card.targets:
         learned = origin.contents.get(target.name) if origin is not None else None
-        contents = f", learned from contents of {learned[0]:.4g} to {learned[1]:.4g}" if learned else ""
-        pairs.append((f"target {target.name}", f"{target.unit}, valid {target.valid_range}{contents}"))
+        contents = [f"learned from contents of {learned[0]:.4g} to {learned[1]:.4g}"] if learned else []
+        parts = [*([target.unit] if target.unit else []), _range_text(*target.valid_range), *contents]
+        pairs.append((f"target {target.name}", ", ".join(parts)))
     for split, figures in sorted(card.metrics.items(), key=lambda item: item[0].startswith("published")):
         # A card of schema 1 has the figures of its one target without the target's name.
         by_target = figures if all(isinstance(values, dict) for values in figures.values()) else {"": figures}
@@ -79,8 +80,32 @@ def describe_card(card: ModelCard) -> Pairs:
         west, south, east, north = origin.bounds
         pairs.append(("where", f"{west:.4f} to {east:.4f} degrees east, {south:.4f} to {north:.4f} degrees north"))
     stated = [("method", origin.method), ("author", origin.author), ("licence", origin.licence)]
+    if waves:
+        stated.insert(0, ("sensor", _sensor_text(card)))
     pairs += [(title, text or "not stated") for title, text in stated]
     return pairs + [("not made for", text) for text in origin.not_made_for]
+
+
+def _range_text(low: float | None, high: float | None) -> str:
+    """Return a valid range as words.
+
+    >>> _range_text(0.0, 100.0), _range_text(0.0, None), _range_text(None, None)
+    ('valid from 0 to 100', 'valid from 0', 'no valid range')
+    """
+    ends = [f"{word} {end:g}" for word, end in (("from", low), ("to", high)) if end is not None and abs(end) < 1e300]
+    return f"valid {' '.join(ends)}" if ends else "no valid range"
+
+
+def _sensor_text(card: ModelCard) -> str:
+    """Return what measured the spectra that a model learned from, and how its cube stores them."""
+    origin = card.origin
+    name = origin.sensor if origin is not None else None
+    text = name or ("spectra of a table, such as of a laboratory" if card.training.laboratory else "")
+    if origin is not None and origin.cube is not None:
+        cube = origin.cube
+        plus = f" {cube.offset:+g}" if cube.offset else ""
+        text = f"{text or 'not stated'}; its cube stores reflectance as value x {cube.scale:g}{plus}"
+    return text
 
 
 def _accuracy(figures: dict[str, Any]) -> str:

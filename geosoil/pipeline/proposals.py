@@ -17,6 +17,7 @@ STRONG_SKEWNESS = 1.0
 SHARED_SHARE = 0.05  # of the samples; more of them at one place are kept together
 MOST_FOLDS = 10
 LEAST_BLOCKS = 4
+MOST_OF_LOG = 10  # times the largest value, which a model of the logarithm may predict
 LARGEST = {"%": 100.0, "g/kg": 1000.0, "mg/kg": 1e6, "ppm": 1e6, "mg/g": 1000.0, "g/100g": 100.0}
 
 
@@ -28,13 +29,15 @@ class Proposal:
     reasons: list[str] = field(default_factory=list)
 
 
-def propose_range(column: str, unit: str, values: np.ndarray) -> tuple[tuple[float, float], str]:
-    """Return the valid range of a property, and why.
+def propose_range(column: str, unit: str, values: np.ndarray, log: str = "none") -> tuple[tuple[float, float], str]:
+    """Return the valid range of a property, and why; `log` is how its logarithm is modelled.
 
     Examples
     --------
     >>> propose_range("soc", "%", np.array([1.2, 3.0]))[0], propose_range("x", "", np.array([-1.0, 3.0]))[0]
     ((0.0, 100.0), (-inf, inf))
+    >>> propose_range("zn", "mg/kg", np.array([20.0, 1672.0]), "smearing")[0]
+    (0.0, 17000.0)
     """
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if low < 0:
@@ -43,6 +46,9 @@ def propose_range(column: str, unit: str, values: np.ndarray) -> tuple[tuple[flo
     why = "predictions outside it are set to its ends; inf for no limit"
     if high > largest:
         return (0.0, np.inf), f"the largest value is {high:g}: check the unit; {why}"
+    of_log = float(f"{MOST_OF_LOG * high:.2g}")
+    if log != "none" and of_log < largest:  # exp of a predicted logarithm has no limit
+        return (0.0, of_log), f"to {MOST_OF_LOG} times the largest value; {why.removesuffix('; inf for no limit')}"
     return (0.0, largest), why
 
 

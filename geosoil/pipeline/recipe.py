@@ -102,6 +102,11 @@ class Recipe(Part):
     model: ModelSettings = Field(ModelSettings(), description="Which model is trained, and which are compared.")
     author: str | None = Field(None, max_length=500, description="Author of the model, for its card.")
     licence: str | None = Field(None, max_length=500, description="Licence of the model, for its card.")
+    sensor: str | None = Field(
+        None,
+        max_length=500,
+        description="What measured the spectra, for the card of the model; the default is what the cube states.",
+    )
     not_made_for: str | None = Field(
         None, max_length=2000, description="What the model should not be used for, in words, for its card."
     )

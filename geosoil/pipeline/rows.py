@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyproj import CRS
 
+    from geosoil.models.card import CubeCard
     from geosoil.models.contract import Feature, Target
     from geosoil.pipeline.part import TargetProperty
     from geosoil.pipeline.places import PlaceColumns
@@ -91,6 +92,10 @@ class TrainingRows:
         Grid of the covariates.
     place : PlaceColumns or None
         The places as two columns more, where a candidate of the recipe has `features.place`.
+    sensor : str
+        The sensor of the cube, if the cube states it.
+    cube : CubeCard or None
+        The scale of a cube whose file does not state it.
     table : DataFrame or None
         Further columns for the table of statistics.
     """
@@ -115,6 +120,8 @@ class TrainingRows:
     library: Library | None = None
     grid: Grid | None = None
     place: PlaceColumns | None = None
+    sensor: str = ""
+    cube: CubeCard | None = None
     table: pd.DataFrame | None = None
     refused: list[str] = field(default_factory=list)  # targets without enough values, a sentence each
 

@@ -62,7 +62,8 @@ def open_cube(
     -------
     DataArray of shape (band, y, x), float32
         The cube with the coordinate `wavelength_nm`. Bands are named by their wavelengths, with a number where two
-        are equal. `attrs["notes"]` lists what was done, `attrs["sensor"]` names the sensor.
+        are equal. `attrs["notes"]` lists what was done, `attrs["sensor"]` names the sensor as far as
+        it is known.
 
     Raises
     ------
@@ -122,8 +123,20 @@ def open_cube(
         )
     if not np.array_equal(order, np.arange(wavelength_nm.size)):
         cube = cube.isel(band=order)
-    cube.attrs.update(notes=notes, sensor=sensor.name if sensor else "")
+    cube.attrs.update(notes=notes, sensor=sensor.name if sensor else cube.attrs.get("sensor", ""))
     return cube
+
+
+def lacks_scale(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file has whole numbers and does not state how they become reflectance."""
+    path = data_file(path)
+    if Path(path).is_dir():  # the calibration of a product is known
+        return False
+    local = absolute_path(path)
+    with dataset(local, file_stamp(local)) as source:
+        is_whole = all(np.dtype(dtype).kind in "iu" for dtype in source.dtypes)
+        is_stated = any(value != 1.0 for value in source.scales) or any(source.offsets)
+        return is_whole and not is_stated and not envi_fields(source).get("reflectance_scale_factor")
 
 
 def _from_folder(
@@ -176,8 +189,8 @@ def _from_file(
             way_out="give a table of bands (--bands TABLE.csv with a column centre_nm)",
         )
     cube = open_raster(path, scale=scale, offset=offset, nodata=nodata, units=units)
-    tag = next((value for name, value in tags.items() if name.upper() == "SENSOR"), "")
-    cube.attrs["notes"] = notes
+    tag = next((value for name, value in tags.items() if name.upper() == "SENSOR"), header.get("sensor_type", ""))
+    cube.attrs.update(notes=notes, sensor="" if tag.lower() == "unknown" else tag)
     return _with_wavelengths(cube, bands), SENSORS.get(tag), bands.good
 
 

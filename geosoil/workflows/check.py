@@ -52,7 +52,12 @@ def check_fit(
         If the input does not fit; the message states what is wrong and what to do.
     """
     input_model = ModelInput.find(model)
-    source = CovariateInput(tuple(covariates), **options) if cube is None else CubeInput(cube, **options)
+    source: CovariateInput | CubeInput
+    scale_notes: tuple[str, ...] = ()
+    if cube is None:
+        source = CovariateInput(tuple(covariates), **options)
+    else:
+        source, scale_notes = CubeInput(cube, **options).with_scale_of([input_model])
     matched = source.match(input_model)
     raster = insert_places(matched.raster, matched.bands, matched.model.features)
     n_places = len(matched.model.features) - len(matched.bands)
@@ -64,7 +69,7 @@ def check_fit(
         read_nm = matched.raster["wavelength_nm"].sel(band=list(matched.bands)).values
         apart = np.abs(np.subtract.outer(model_nm, read_nm)).min(axis=1)
         pairs.append(("bands", f"the nearest bands are at most {apart.max():.2f} nm from those of the model"))
-    pairs += [("note", note) for note in matched.notes]
+    pairs += [("note", note) for note in (*scale_notes, *matched.notes)]
     values = probe_values(raster)
     values = values[:, np.isfinite(values).all(axis=0)]
     count = RangeCount(matched.model)

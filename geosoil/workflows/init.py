@@ -23,6 +23,7 @@ from geosoil.pipeline.regressors import REGRESSORS
 from geosoil.pipeline.sources import SOURCES, draft_data, read_rows
 from geosoil.pipeline.sources.draft import Draft, Files
 from geosoil.pipeline.sources.profiles import layer_name
+from geosoil.sensors.cube import lacks_scale
 
 if TYPE_CHECKING:
     import os
@@ -257,8 +258,9 @@ def _add_head(
     model = f"models/{name}"
     if files.cube:
         command = ["geosoil", "map", "--cube", files.cube, "--model", model, "-o", f"{name}.tif"]
-        if draft.values["kind"] == "cube" and "scale" in draft.values:
-            command += ["--scale", str(draft.values["scale"])]
+        scale = draft.values.get("scale" if draft.values["kind"] == "cube" else "cube_scale")
+        if scale is not None and not lacks_scale(files.cube):  # of a cube of whole numbers, the model knows the scale
+            command += ["--scale", str(scale)]
         text.add_command(shlex.join(command))
     if files.covariates:
         command = ["geosoil", "map", "--covariates", *files.covariates, "--model", model, "-o", f"{name}.tif"]
@@ -277,10 +279,10 @@ def _add_target(
     described = f"{len(values)} values, {values.min():.4g} to {values.max():.4g}, median {np.median(values):.4g}"
     text.add_value("column", column, described)
     text.add_value("unit", unit, "" if unit else "no unit was given")
-    limits, why = propose_range(column, unit, measured)
+    log, why_log = propose_log(column, values)
+    limits, why = propose_range(column, unit, measured, log)
     text.add_value("valid_range", list(limits), why)
-    log, why = propose_log(column, values)
-    text.add_value("log", log, why)
+    text.add_value("log", log, why_log)
 
 
 def _add_model(text: RecipeText, draft: Draft, rows: TrainingRows, models: list[str]) -> None:

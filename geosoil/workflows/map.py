@@ -235,8 +235,11 @@ def prepare_input(
 ) -> PreparedMap:
     """Check that an input and a model fit and return the map to be written; parameters as for `map_cube`."""
     models = find_models(model)
+    notes: tuple[str, ...] = ()
+    if isinstance(source, CubeInput):
+        source, notes = source.with_scale_of(models)
     matched = match_models(source, models)
-    notes = matched.notes
+    notes += matched.notes
     masked = None
     if mask is not None:
         masked, mask_notes = open_mask(mask, Grid.of(matched.raster), warp=isinstance(source, CovariateInput))

@@ -232,8 +232,11 @@ def _open_source(
         return ColumnInput(table, id_column, of_table)
     soil = options.pop("bare_soil", None)
     of_points |= {"bare_soil": BareSoil() if soil is True else soil or None, "table_options": of_table}
-    rasters = CubeInput(cube, **options) if cube else CovariateInput(covariates or (), unseen="nodata", **options)
-    return PointInput(table, rasters, id_column=id_column, **of_points)
+    if cube is None:
+        rasters = CovariateInput(covariates or (), unseen="nodata", **options)
+        return PointInput(table, rasters, id_column=id_column, **of_points)
+    scaled, notes = CubeInput(cube, **options).with_scale_of(models)
+    return PointInput(table, scaled, id_column=id_column, source_notes=notes, **of_points)
 
 
 class TablePrediction:

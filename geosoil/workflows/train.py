@@ -161,6 +161,8 @@ def _origin(fitted: FittedPipeline) -> OriginCard:
         limits.append("Soils outside the area of the training samples, unless it is validated there.")
     return OriginCard(
         method=f"{fitted.task.candidate.name}, fitted to {len(learned)} samples",
+        sensor=recipe.sensor or rows.sensor or None,
+        cube=rows.cube,
         bounds=bounds,
         contents=contents,
         author=recipe.author,

@@ -13,8 +13,10 @@ from pyproj import Transformer
 from written_rasters import write_raster
 
 from geosoil.errors import OutputError, RecipeError, SamplesError, UnitsError
+from geosoil.models.store import read_card
 from geosoil.pipeline.recipe import read_recipe
 from geosoil.workflows.init import init_recipe
+from geosoil.workflows.map import map_cube
 from geosoil.workflows.train import train
 
 CRS = "EPSG:25833"
@@ -177,7 +179,11 @@ def test_the_head_of_a_recipe_names_the_commands_that_follow(scene):
     commands = ["train recipe.toml", "compare recipe.toml", "predict library.csv --model models/soc"]
     assert "\n".join(f"#   geosoil {command}" for command in commands) in text
     text = init_recipe("cube", cube="cube.tif", samples="soc.csv", targets=["SOC"]).text
-    assert "geosoil map --cube cube.tif --model models/soc -o soc.tif --scale 0.0001" in text
+    assert "geosoil map --cube cube.tif --model models/soc -o soc.tif\n" in text  # the model knows the scale
+    with rasterio.open("cube.tif") as cube:
+        write_cube("floats.tif", cube.read().astype(np.float32))
+    text = init_recipe("cube", cube="floats.tif", samples="soc.csv", targets=["SOC"]).text
+    assert "geosoil map --cube floats.tif --model models/soc -o soc.tif --scale 0.0001" in text
 
 
 def write_spectra(factor=100.0, n=60, **columns):
@@ -230,7 +236,15 @@ def test_spectra_for_a_cube_and_a_table_of_laboratory_values_beside_them(scene, 
     assert recipe["data"]["samples"] == "lab.csv"
     assert recipe["data"]["sample_id"] == "lab_id"
     assert recipe["data"]["cube"] == "cube.tif"
+    assert recipe["data"]["cube_scale"] == 0.0001
+    left_out = f"left out 1 bands without data or with one value: {NM[20]:.2f} nm"
+    assert left_out in (tmp_path / "recipe.toml").read_text()
     assert figures(tmp_path)["test_r2"] > 0.9
+    learned_nm = np.array([feature.wavelength_nm for feature in read_card(tmp_path / "model").features])
+    assert np.abs(learned_nm - NM[20]).min() > 30 and np.abs(learned_nm - NM[21]).min() < 0.01
+    mapped = map_cube("cube.tif", tmp_path / "model", "carbon.tif")
+    assert "reflectance is the stored value x 0.0001" in mapped.notes[0]
+    assert mapped.cog.bands[0].valid_count == SIDE * SIDE
 
 
 def test_profiles_get_their_columns_of_depth_and_layers_with_enough_values(scene, tmp_path):
@@ -268,6 +282,8 @@ def test_several_targets_are_sections_of_their_own(scene):
     recipe = filled_in("cube", cube="cube.tif", samples="soc.csv", targets=["SOC", "zn"], units=["%", "mg/kg"])
     assert [(target["column"], target["unit"]) for target in recipe["target"]] == [("SOC", "%"), ("zn", "mg/kg")]
     assert [target["log"] for target in recipe["target"]] == ["none", "smearing"]
+    largest = pd.read_csv("soc.csv")["zn"].max()
+    assert recipe["target"][1]["valid_range"] == [0.0, pytest.approx(10 * largest, rel=0.05)]
     with pytest.raises(RecipeError, match="3 units for 2 targets"):
         init_recipe("cube", cube="cube.tif", samples="soc.csv", targets=["SOC", "zn"], units=["%", "a", "b"])
 

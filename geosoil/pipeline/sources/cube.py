@@ -11,6 +11,7 @@ from geosoil.io.rasters.stack import describe_grid
 from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE, read_spectra
 from geosoil.io.tables.reader import list_ids
 from geosoil.mapping.inputs import CubeInput
+from geosoil.models.card import CubeCard
 from geosoil.models.contract import features_of
 from geosoil.pipeline.sources.draft import Draft, Files, begin_draft, points_of
 from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples
@@ -71,9 +72,18 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
         quantity="reflectance",
         notes=notes,
         crs=cube.rio.crs,
+        sensor=cube.attrs.get("sensor", ""),
+        cube=cube_card(data.scale, data.offset),
         laboratory=None if laboratory is None else laboratory[:, kept],
         neighbours=pixels.neighbours[:, :, kept],
     )
+
+
+def cube_card(scale: float | None, offset: float | None) -> CubeCard | None:
+    """Return how a cube stores reflectance, as its recipe states it; None if the recipe states nothing."""
+    if scale is None and offset is None:
+        return None
+    return CubeCard(scale=1.0 if scale is None else scale, offset=offset or 0.0)
 
 
 def _check_reflectance(cube: xr.DataArray, spectra: np.ndarray) -> None:
@@ -186,7 +196,7 @@ def draft(files: Files, targets: Sequence[str], given: dict[str, Any]) -> Draft:
     values, nm = pixels.values, cube.sel(band=pixels.bands)["wavelength_nm"].values
     typical = float(np.nanmedian(values))
     if typical > LARGEST_MEDIAN_REFLECTANCE and "scale" not in given:
-        scale = _obvious_scale(files.cube, values, nm)
+        scale = obvious_scale(files.cube, values, nm)
         made.set("scale", scale, f"values are around {typical:.4g}: reflectance = value * scale")
         values = values * scale
     low = values <= 0
@@ -216,7 +226,7 @@ def spectral_steps(n_bands: int, *, has_dark_values: bool = False) -> tuple[str,
     return ("snv",) if has_dark_values else ("absorbance", "snv")
 
 
-def _obvious_scale(path: str, values: np.ndarray, nm: np.ndarray) -> float:
+def obvious_scale(path: str, values: np.ndarray, nm: np.ndarray) -> float:
     """Return 0.0001 or 0.01 for reflectance x 10000 or percent; raises UnitsError for what may be radiance."""
     typical, bands = float(np.nanmedian(values)), np.nanmedian(values, axis=0)
     visible, infrared = bands[(nm >= 450) & (nm <= 650)], bands[(nm >= 2000) & (nm <= 2350)]

@@ -137,6 +137,11 @@ class SpectraData(_Data):
     cube: str | None = Field(
         None, description="Cube to whose bands the spectra are resampled, so that it can be mapped."
     )
+    cube_scale: float | None = Field(
+        None,
+        gt=0,
+        description="Reflectance is the value that the cube stores x cube_scale; by default as its file states.",
+    )
     bands: str | None = Field(
         None,
         description="CSV table of the wavelengths of that cube, or of the bands to resample to if no cube is given.",

@@ -11,21 +11,25 @@ import numpy as np
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
 from geosoil.estimators.base import FEWEST_SAMPLES
 from geosoil.io.rasters.wavelengths import read_band_table
-from geosoil.io.spectra.reader import ASD_ENDING, read_spectra
+from geosoil.io.spectra.reader import ASD_ENDING, LARGEST_MEDIAN_REFLECTANCE, read_spectra
 from geosoil.io.spectra.table import ID_COLUMNS
 from geosoil.io.tables.reader import list_ids, read_table
+from geosoil.mapping.inputs import CubeInput
+from geosoil.mapping.probe import probe_values
+from geosoil.mapping.value_checks import background_pixels
 from geosoil.models.contract import Feature
-from geosoil.pipeline.sources.cube import spectral_steps
+from geosoil.pipeline.sources.cube import cube_card, obvious_scale, spectral_steps
 from geosoil.pipeline.sources.draft import Draft, Files, draft_of_table
 from geosoil.pipeline.sources.library import read_library
 from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples, samples_of_table
 from geosoil.samples.libraries import common_grid
 from geosoil.samples.rs_local import LEAST_SITE_SAMPLES
-from geosoil.sensors.cube import open_cube
 from geosoil.spectra.resample import resampling_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import xarray as xr
 
     from geosoil.io.spectra.reader import Spectra
     from geosoil.pipeline.recipe import LoadedRecipe
@@ -62,7 +66,8 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
     if data.library is not None:
         library = read_spectra(loaded.path(data.library), id_column=data.library_id)
     samples, spectra = _samples_with_spectra(loaded, spectra, notes)
-    sensor = _sensor_bands(loaded)
+    cube = _open_cube(loaded)
+    sensor = _sensor_bands(loaded, cube, notes)
     if sensor is not None:
         spectra = _resample(sensor, spectra, notes)
         library = None if library is None else _resample(sensor, library, notes)
@@ -84,7 +89,14 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
     helped = library_rows is not None and library_rows.y is not None
     check_count(samples, recipe, notes, fewest=LEAST_SITE_SAMPLES if helped else FEWEST_SAMPLES)
     return make_rows(
-        loaded, samples, X, _features(sensor, nm), quantity="reflectance", notes=notes, library=library_rows
+        loaded,
+        samples,
+        X,
+        _features(sensor, nm),
+        quantity="reflectance",
+        notes=notes,
+        library=library_rows,
+        cube=cube_card(data.cube_scale, None),
     )
 
 
@@ -121,15 +133,28 @@ def _samples_with_spectra(loaded: LoadedRecipe, spectra: Spectra, notes: list[st
     return samples, replace(spectra, values=spectra.values[rows], ids=[spectra.ids[i] for i in rows], table=table)
 
 
-def _sensor_bands(loaded: LoadedRecipe) -> Sensor | None:
-    """Return centres and widths in nm of the bands that the recipe names, or None."""
+def _open_cube(loaded: LoadedRecipe) -> xr.DataArray | None:
+    """Return the cube that is to be mapped, with the bands that are usable, or None."""
     data = loaded.recipe.data
-    if data.cube is not None:
-        cube = open_cube(loaded.path(data.cube), band_table=loaded.path(data.bands) if data.bands else None)
-        if "wavelength_nm" not in cube.coords:
-            raise WavelengthError(
-                data.cube, found="no wavelengths", expected="one for each band", way_out="give them by data.bands"
-            )
+    if data.cube is None:
+        return None
+    band_table = loaded.path(data.bands) if data.bands else None
+    return CubeInput(loaded.path(data.cube), band_table=band_table, scale=data.cube_scale, drop_nm=None).raster
+
+
+def _sensor_bands(loaded: LoadedRecipe, cube: xr.DataArray | None, notes: list[str]) -> Sensor | None:
+    """Return centres and widths in nm of the bands that the recipe names, or None; a cube's dead bands are left out."""
+    data = loaded.recipe.data
+    if cube is not None:
+        values = probe_values(cube)
+        values = values[:, ~background_pixels(values)]
+        low, high = np.fmin.reduce(values, axis=1, initial=np.inf), np.fmax.reduce(values, axis=1, initial=-np.inf)
+        is_dead = low >= high
+        if is_dead.any() and not is_dead.all():
+            names = cube["band"].values[is_dead].tolist()
+            what = f"left out {len(names)} bands without data or with one value"
+            notes.append(f"{Path(str(data.cube)).name}: {what}: {list_ids(names)}")
+            cube = cube.isel(band=np.flatnonzero(~is_dead))
         nm = cube["wavelength_nm"].values
         fwhm_nm = cube["fwhm_nm"].values if "fwhm_nm" in cube.coords else None
     elif data.bands is not None:
@@ -201,8 +226,27 @@ def draft(files: Files, targets: Sequence[str], given: dict[str, Any]) -> Draft:
         if path:
             made.values[key] = files.relative(path)
             made.reasons[key] = "spectra are resampled to its bands" if key == "cube" else ""
+    if files.cube:
+        _set_cube_scale(made, files.cube, given.get("bands"))
     made.preprocessing = spectral_steps(len(nm))
     return made
+
+
+def _set_cube_scale(made: Draft, path: str, band_table: str | None) -> None:
+    """Set the scale of the cube that is to be mapped, if its values are not reflectance."""
+    cube = CubeInput(path, band_table=band_table, drop_nm=None).raster
+    values = probe_values(cube)
+    values = values[:, ~background_pixels(values) & np.isfinite(values).any(axis=0)]
+    has_data = np.isfinite(values).any(axis=1)
+    typical = float(np.nanmedian(values)) if has_data.any() else 0.0
+    if typical <= LARGEST_MEDIAN_REFLECTANCE:
+        return
+    try:
+        scale = obvious_scale(path, values[has_data].T, cube["wavelength_nm"].values[has_data])
+    except UnitsError as error:
+        made.remarks.append(str(error))
+    else:
+        made.set("cube_scale", scale, f"its values are around {typical:.4g}: reflectance = value * cube_scale")
 
 
 def _read_unscaled(files: Files, given: dict[str, Any]) -> tuple[Spectra, float | None]:
