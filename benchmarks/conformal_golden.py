@@ -32,9 +32,11 @@ LEVELS = (0.8, 0.9, 0.95)
 def difference(found: Bounds, expected: dict[str, Any]) -> float:
     """Return the largest absolute difference of the ends; infinity where only one of the two is infinite."""
     known = np.array([[np.inf if v is None else v for v in expected[end]] for end in ("lower", "upper")])
-    values = np.abs(np.array(found))
-    both = np.isinf(values) & np.isinf(known)
-    return float(np.where(both, 0, np.abs(np.where(np.isinf(values), np.inf, np.array(found)) - known)).max())
+    values = np.array(found)
+    infinite = np.isinf(known)
+    if (np.isinf(values) != infinite).any():
+        return float("inf")
+    return float(np.abs(values[~infinite] - known[~infinite]).max(initial=0))
 
 
 def differences() -> dict[str, float]:

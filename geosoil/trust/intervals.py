@@ -1,0 +1,343 @@
+"""Prediction intervals of a map: a state of few numbers, fitted to the scores of a model, and bounds for every pixel.
+
+    error on the upper side = q s exp(skew),    on the lower side = q s exp(-skew)
+
+The local scale s is that of `local_scale.py`. The skew makes one side longer where the errors are, and q is the
+quantile of the scores by the finite-sample rule of `conformal.py`. A score is the distance of an observed value from
+its prediction, in units of the side on which it lies; scale and skew of a score are fitted without the samples of its
+group. Under a logarithm all of this applies to ln(y).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from geosoil.errors import ModelFileError
+from geosoil.trust.conformal import check_level, conformal_rank, require_scores, widest_level
+from geosoil.trust.local_scale import GROWING, INDICATORS, PREDICTED, WITHOUT_LOGARITHM, LocalScale, fit_local_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from geosoil.trust.scores import Scores
+
+ValidRange = tuple[float | None, float | None]
+FEWEST_FOR_SKEW = 30
+PRIOR_SAMPLES_OF_SKEW = 50  # so many samples without skew are assumed beside those that are known
+MOST_SKEW = 1.0
+MOST_SCORES = 50_000_000  # that a model folder may hold
+ARRAYS = ("scores", "scale")
+
+
+class IntervalCard(BaseModel):
+    """The numbers of an `IntervalState` as a model's card holds them; its arrays are those of `ARRAYS`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+
+    n_samples: int = Field(ge=1)
+    log_scale: float = Field(ge=-100, le=100)
+    indicators: list[str] = Field(default_factory=list, max_length=len(INDICATORS))
+    skew: float = Field(ge=-MOST_SKEW, le=MOST_SKEW)
+    logarithm: bool = False
+    split: str = Field("", max_length=200)
+
+
+@dataclass(frozen=True, eq=False)
+class IntervalState:
+    """Everything that the prediction intervals of one target need beside the predictions and the indicators.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_scores,)
+        Sorted, not negative, in the unit of the target, or without unit under a logarithm.
+    n_samples : int
+        The number of different samples that they come from.
+    scale : LocalScale
+    skew : float
+        Logarithm of how much longer the upper side is than the mean of both.
+    logarithm : bool
+        Whether the errors are those of ln(y).
+    split : str
+        How the rows of the scores were divided.
+    """
+
+    scores: np.ndarray
+    n_samples: int
+    scale: LocalScale
+    skew: float = 0.0
+    logarithm: bool = False
+    split: str = ""
+
+    @property
+    def indicators(self) -> tuple[str, ...]:
+        """The indicators that `bounds` needs beside the predicted value."""
+        return tuple(name for name in self.scale.indicators if name != PREDICTED)
+
+    @property
+    def widest_level(self) -> float:
+        """The highest level for which there are enough samples."""
+        return widest_level(self.n_samples)
+
+    def quantile(self, level: float) -> float:
+        """Return the quantile of the scores at a level, by the finite-sample rule for `n_samples`.
+
+        Where samples have several scores, of several repeats, the share of the scores replaces the rank.
+
+        Raises
+        ------
+        SamplesError
+            For a level outside 0 to 1, or one that needs more samples; the message names the highest possible level.
+        """
+        require_scores(level, self.n_samples)
+        rank = conformal_rank(level, self.n_samples)
+        return float(self.scores[math.ceil(rank * len(self.scores) / self.n_samples) - 1])
+
+    def bounds(
+        self,
+        predicted: np.ndarray,
+        levels: Sequence[float],
+        indicators: Mapping[str, np.ndarray] | None = None,
+        valid_range: ValidRange = (None, None),
+    ) -> np.ndarray:
+        """Return the lower and upper ends of intervals.
+
+        Every value depends on its own prediction and indicators only, so that it is the same in every block. The
+        interval contains the prediction, a wider level contains a narrower one, and all lie within the valid range.
+
+        Parameters
+        ----------
+        predicted : ndarray of any shape
+            In the unit of the target, within the valid range; NaN gives NaN.
+        levels : sequence of float
+            Shares of values that the intervals shall hold, for example (0.5, 0.9).
+        indicators : mapping of str to ndarray, optional
+            Those of `IntervalState.indicators`, of the same shape.
+        valid_range : (float or None, float or None)
+
+        Returns
+        -------
+        ndarray of shape (n_levels, 2, ...)
+            The type of `predicted`: float32 or float64.
+
+        Raises
+        ------
+        SamplesError
+            For a level that is not possible.
+
+        Examples
+        --------
+        >>> from geosoil.trust.local_scale import CONSTANT
+        >>> state = IntervalState(np.arange(1.0, 20.0), 19, CONSTANT)
+        >>> state.bounds(np.array([10.0, np.nan]), [0.5, 0.9], valid_range=(0.0, None)).tolist()
+        [[[0.0, nan], [20.0, nan]], [[0.0, nan], [28.0, nan]]]
+        """
+        kind = np.result_type(np.float32, predicted.dtype)
+        predicted = np.asarray(predicted, kind)
+        scale = self.scale(
+            {PREDICTED: predicted, **{name: np.asarray(v, kind) for name, v in (indicators or {}).items()}},
+            predicted.shape,
+        )
+        ends = np.empty((len(levels), 2, *predicted.shape), kind)
+        for level, (lower, upper) in zip(levels, ends, strict=True):
+            quantile = self.quantile(level)
+            for end, sign in ((lower, -1), (upper, 1)):
+                error = kind.type(sign * quantile * math.exp(sign * self.skew)) * scale
+                end[...] = predicted * np.exp(error) if self.logarithm else predicted + error
+        low, high = valid_range
+        if low is not None or high is not None:
+            np.clip(ends, low, high, out=ends)
+        return ends
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return what `from_state` reads: a dict of JSON values, and float64 arrays by name.
+
+        >>> from geosoil.trust.local_scale import CONSTANT
+        >>> card, arrays = IntervalState(np.arange(3.0), 3, CONSTANT).to_state()
+        >>> card["n_samples"], arrays["scale"].shape
+        (3, (0, 4))
+        """
+        scale = self.scale
+        card = IntervalCard(
+            n_samples=self.n_samples,
+            log_scale=scale.log_scale,
+            indicators=list(scale.indicators),
+            skew=self.skew,
+            logarithm=self.logarithm,
+            split=self.split,
+        )
+        columns = np.column_stack([scale.slopes, scale.offsets, scale.lowest, scale.highest])
+        arrays = {"scores": self.scores, "scale": columns}
+        return card.model_dump(mode="json"), {name: np.ascontiguousarray(a, np.float64) for name, a in arrays.items()}
+
+    @classmethod
+    def from_state(
+        cls, card: Mapping[str, Any], arrays: Mapping[str, np.ndarray], *, where: object = "intervals"
+    ) -> IntervalState:
+        """Return the state that `to_state` described.
+
+        Parameters
+        ----------
+        card : mapping
+        arrays : mapping of str to ndarray
+        where : object
+            The file that they were read from, for messages.
+
+        Raises
+        ------
+        ModelFileError
+            If something is missing, not finite, of another shape or size, or contradicts the rest.
+        """
+        try:
+            checked = IntervalCard.model_validate(dict(card))
+            _check_arrays(checked, arrays)
+        except (ValueError, AttributeError) as error:
+            first = error.errors()[0] if isinstance(error, ValidationError) else None
+            problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error)
+            raise ModelFileError(
+                where,
+                problem=f"the prediction intervals are not valid ({problem})",
+                way_out="train the model again, or get its folder again from its author",
+            ) from error
+        scale = LocalScale(checked.log_scale, tuple(checked.indicators), *np.ascontiguousarray(arrays["scale"].T))
+        return cls(arrays["scores"], checked.n_samples, scale, checked.skew, checked.logarithm, checked.split)
+
+
+def _check_arrays(card: IntervalCard, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise ValueError for arrays that `to_state` cannot have made."""
+    if set(arrays) != set(ARRAYS):
+        raise ValueError(f"arrays {sorted(arrays)[:10]} instead of {sorted(ARRAYS)}")
+    if any(array.dtype != np.float64 or not np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError("arrays that are not finite numbers of 64 bits")
+    scores, scale = arrays["scores"], arrays["scale"]
+    if scores.ndim != 1 or not card.n_samples <= len(scores) <= MOST_SCORES:
+        raise ValueError(f"{len(scores)} scores of {card.n_samples} samples")
+    if scores[0] < 0 or (np.diff(scores) < 0).any():
+        raise ValueError("scores that are negative or not sorted")
+    known = set(card.indicators) & set(INDICATORS)
+    if scale.shape != (len(card.indicators), 4) or len(known) < len(card.indicators):
+        raise ValueError(f"a local scale of shape {scale.shape} for the indicators {card.indicators}")
+    for name, (slope, offset, low, high) in zip(card.indicators, scale, strict=True):
+        if (name in GROWING and slope < 0) or low > high or not (offset > 0 or offset == WITHOUT_LOGARITHM):
+            raise ValueError(f"numbers of the local scale that are not possible for the indicator {name}")
+
+
+def fit_intervals(scores: Scores, *, logarithm: bool = False) -> IntervalState:
+    """Fit local scale, skew and quantiles to scores.
+
+    Parameters
+    ----------
+    scores : Scores
+    logarithm : bool
+        Whether the errors are those of ln(y), as for a model that learns a logarithm. Scores with a value or
+        prediction that is not positive are then measured in the unit of the target.
+
+    Returns
+    -------
+    IntervalState
+
+    Examples
+    --------
+    >>> from geosoil.trust.scores import pool_scores
+    >>> rng = np.random.default_rng(0)
+    >>> predicted = rng.uniform(5, 10, (1, 400))
+    >>> scores = pool_scores(predicted[0] + rng.normal(size=400), predicted, np.arange(400)[None] % 10)
+    >>> state = fit_intervals(scores)
+    >>> bool(abs(state.quantile(0.9) - 1.645) < 0.2), state.n_samples
+    (True, 400)
+    """
+    logarithm = logarithm and bool((scores.observed > 0).all() and (scores.predicted > 0).all())
+    errors = _Errors(scores, logarithm)
+    everything = np.ones(len(scores), bool)
+    distances, groups = np.empty(len(scores)), np.unique(scores.groups)
+    if len(groups) == 1:
+        distances = errors.distances(everything, everything)
+    for group in groups if len(groups) > 1 else ():
+        inside = scores.groups == group
+        distances[inside] = errors.distances(~inside, inside)
+    scale, skew = errors.shape(everything)
+    return IntervalState(np.sort(distances), scores.n_samples, scale, skew, logarithm, scores.split)
+
+
+def nested_bounds(
+    scores: Scores, levels: Sequence[float], *, logarithm: bool = False, valid_range: ValidRange = (None, None)
+) -> np.ndarray:
+    """Return the interval of each score by a state that is fitted to the scores of the other groups alone.
+
+    This shows what the intervals are worth: the state of the final model is fitted in the same way to all scores.
+
+    Parameters
+    ----------
+    scores : Scores
+    levels : sequence of float
+    logarithm : bool
+    valid_range : (float or None, float or None)
+
+    Returns
+    -------
+    ndarray of shape (n_levels, 2, n_scores)
+        NaN where the other groups have too few samples for a level.
+
+    Examples
+    --------
+    >>> from geosoil.trust.scores import pool_scores
+    >>> rng = np.random.default_rng(0)
+    >>> predicted = rng.uniform(5, 10, (1, 400))
+    >>> scores = pool_scores(predicted[0] + rng.normal(size=400), predicted, np.arange(400)[None] % 10)
+    >>> lower, upper = nested_bounds(scores, [0.9])[0]
+    >>> bool(0.85 < np.mean((lower <= scores.observed) & (scores.observed <= upper)) < 0.95)
+    True
+    """
+    for level in levels:
+        check_level(level)
+    bounds = np.full((len(levels), 2, len(scores)), np.nan)
+    for group in np.unique(scores.groups):
+        inside = scores.groups == group
+        if inside.all():
+            break
+        state, tested = fit_intervals(scores.take(~inside), logarithm=logarithm), scores.take(inside)
+        for k, level in enumerate(levels):
+            if conformal_rank(level, state.n_samples) <= state.n_samples:
+                bounds[k][:, inside] = state.bounds(tested.predicted, [level], tested.indicators, valid_range)[0]
+    return bounds
+
+
+class _Errors:
+    """Residuals with their indicators, by which scale and skew are fitted to some scores and applied to others."""
+
+    def __init__(self, scores: Scores, logarithm: bool) -> None:
+        values = (scores.observed, scores.predicted)
+        observed, predicted = (np.log(v) for v in values) if logarithm else values
+        self.residuals = observed - predicted
+        self.indicators = {PREDICTED: scores.predicted, **scores.indicators}
+        self.samples = scores.samples
+
+    def shape(self, learned: np.ndarray) -> tuple[LocalScale, float]:
+        """Return local scale and skew, fitted to the scores of a mask; the scale is centred on all scores."""
+        n_samples = len(np.unique(self.samples[learned]))
+        known = {name: values[learned] for name, values in self.indicators.items()}
+        scale = fit_local_scale(self.residuals[learned], known, n_samples).centred_on(self.indicators)
+        return scale, _skew(self.residuals[learned] / scale(known, known[PREDICTED].shape), n_samples)
+
+    def distances(self, learned: np.ndarray, measured: np.ndarray) -> np.ndarray:
+        """Return the scores of the rows of one mask under the scale and skew of those of another."""
+        scale, skew = self.shape(learned)
+        known = {name: values[measured] for name, values in self.indicators.items()}
+        relative = self.residuals[measured] / scale(known, known[PREDICTED].shape)
+        return np.where(relative > 0, relative * math.exp(-skew), -relative * math.exp(skew))
+
+
+def _skew(relative: np.ndarray, n_samples: int) -> float:
+    """Return half of the logarithm of how much longer the upper side of errors is, shrunk towards 0 for few errors.
+
+    The length of a side is the fourth root of its sum of squares: between their number and their largest.
+    """
+    above, below = (float(np.sum(np.square(relative[side]))) for side in (relative > 0, relative < 0))
+    if n_samples < FEWEST_FOR_SKEW or above == 0 or below == 0:
+        return 0.0
+    skew = math.log(above / below) / 4 * n_samples / (n_samples + PRIOR_SAMPLES_OF_SKEW)
+    return float(np.clip(skew, -MOST_SKEW, MOST_SKEW))
