@@ -92,7 +92,7 @@ def judge(name: str, rows: TrainingRows, recipe: Recipe) -> dict[str, object]:
     auto = recipe.candidate().name
     choice = outcome.details[auto][0]["choice"]
     row = {"site": name, "n_test": table.n.iloc[0], "local_rmse": rmse["PLSR"]}
-    row |= {"chosen": choice.model[choice.chosen].item(), "change": change[auto]}
+    row |= {"chosen": " + ".join(choice.model[choice.chosen]), "change": change[auto]}
     return row | change.drop(["PLSR", auto]).to_dict()
 
 

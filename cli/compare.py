@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
+from geosoil_cli.options import BUDGET_OPTIONS, with_options
+
 
 @click.command()
 @click.argument("recipe", metavar="RECIPE.toml")
 @click.option("-o", "--output", type=Path, metavar="TABLE.csv", help="Output table; default: NAME_comparison.csv.")
+@with_options(BUDGET_OPTIONS)
 @click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor notes.")
-def command(recipe: str, output: Path | None, *, quiet: bool) -> None:
+def command(recipe: str, output: Path | None, *, budget_minutes: float | None, quiet: bool) -> None:
     """Compare the models that a recipe names in model.compare.
 
     All models learn from the same rows and are tested on the same rows, by every split of the recipe. The table has
@@ -23,6 +26,6 @@ def command(recipe: str, output: Path | None, *, quiet: bool) -> None:
     from geosoil_cli.progress import make_reporter
 
     with make_reporter("none" if quiet else None, elsewhere="lines") as progress:
-        result = compare(recipe, output, progress=progress)
+        result = compare(recipe, output, budget_minutes=budget_minutes, progress=progress)
     click.echo(result.summary())
     report_failures(result.refused)

@@ -25,12 +25,36 @@ def _bytes(ctx: click.Context, option: click.Parameter, text: str | None) -> int
     return number
 
 
+def _minutes(ctx: click.Context, option: click.Parameter, text: str | None) -> float | None:
+    """Return the minutes of a text such as `90s`, `10m` or `1.5h`."""
+    if text is None:
+        return None
+    units = {"s": 1 / 60, "m": 1.0, "h": 60.0}
+    try:
+        minutes = float(text[:-1]) * units[text[-1:]]
+    except (ValueError, KeyError):
+        minutes = 0.0
+    if not 0 < minutes <= MOST_MINUTES:
+        raise click.BadParameter(f"{text}: expected a time such as 90s, 10m or 1.5h", ctx, option)
+    return minutes
+
+
 def _kinds(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
     """Return the words of a text such as `prediction,spread`."""
     return None if text is None else tuple(word.strip() for word in text.split(","))
 
 
+MOST_MINUTES = 1e6
 # name of the parameter in Python -> option
+BUDGET_OPTIONS: dict[str, Decorator] = {
+    "budget_minutes": click.option(
+        "--budget",
+        "budget_minutes",
+        callback=_minutes,
+        metavar="10m",
+        help='Time for all fits of kind = "auto"; default: model.auto.minutes, or no limit.',
+    ),
+}
 CUBE_OPTIONS: dict[str, Decorator] = {
     "band_table": click.option(
         "--bands", "band_table", metavar="CSV", help="Table of wavelengths, with a column wavelength_nm [, fwhm_nm]."

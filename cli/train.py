@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
+from geosoil_cli.options import BUDGET_OPTIONS, with_options
+
 
 @click.command()
 @click.argument("recipe", metavar="RECIPE.toml")
 @click.option("-o", "--output", type=Path, metavar="MODEL_DIR", help="Folder for the model; default: ./models/NAME.")
+@with_options(BUDGET_OPTIONS)
 @click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor notes.")
-def command(recipe: str, output: Path | None, *, quiet: bool) -> None:
+def command(recipe: str, output: Path | None, *, budget_minutes: float | None, quiet: bool) -> None:
     """Fit, validate and save the model of a recipe, with a report.
 
     The saved model is fitted to all samples. Its accuracy comes from the splits that the recipe names in
@@ -23,6 +26,6 @@ def command(recipe: str, output: Path | None, *, quiet: bool) -> None:
     from geosoil_cli.progress import make_reporter
 
     with make_reporter("none" if quiet else None, elsewhere="lines") as progress:
-        result = train(recipe, output, progress=progress)
+        result = train(recipe, output, budget_minutes=budget_minutes, progress=progress)
     click.echo(result.summary(notes=not quiet))
     report_failures(result.refused)

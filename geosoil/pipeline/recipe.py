@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import reduce
 from importlib.resources import files
@@ -189,6 +189,29 @@ def read_recipe(path: str | Path) -> LoadedRecipe:
     content, notes = translate(path, content)
     recipe = check_recipe(path, content)
     return LoadedRecipe(recipe, path, path.resolve().parent, hashlib.sha256(text).hexdigest(), tuple(notes))
+
+
+def with_budget(loaded: LoadedRecipe, minutes: float | None) -> LoadedRecipe:
+    """Return a recipe whose automatic choices take at most this time in minutes; None keeps the recipe's own.
+
+    Raises
+    ------
+    RecipeError
+        If no model of the recipe is of the kind "auto".
+    """
+    if minutes is None:
+        return loaded
+    model: Any = loaded.recipe.model  # its tables of settings are made from REGRESSORS
+    kinds = {model.kind, *(entry.kind for entry in model.compare)}
+    if "auto" not in kinds:
+        raise RecipeError(
+            loaded.source,
+            found=f"a time budget for models of kind {', '.join(sorted(kinds))}",
+            expected='model.kind = "auto", or "auto" in model.compare',
+            way_out="leave --budget out, or change the recipe",
+        )
+    auto = type(model.auto).model_validate(model.auto.model_dump() | {"minutes": minutes})
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"model": model.model_copy(update={"auto": auto})}))
 
 
 def check_recipe(path: Path, content: dict[str, Any]) -> Recipe:

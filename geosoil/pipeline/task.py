@@ -56,9 +56,10 @@ class FitTask:
         n_features (int), description (str: what the model chose), notes (list of str, shown to the user), card_notes
         (list of str, kept in the card only), steps (list of str, the steps in words), n_training_rows (int),
         losses and stopping_losses (one or several curves by epoch), selection (the fitted CARS or CovariateSelection),
-        fusion (the fitted SpectralVAE), rs_local (`RSLocalResult`), library_rows (indices), choice (DataFrame of inner
-        scores of `auto`), source_model (`SourceModel`), explained (dict of str to (model, rows), whose Shapley values
-        are shown). The details of models of several targets are in targets, by the name of the target.
+        fusion (the fitted SpectralVAE), rs_local (`RSLocalResult`), library_rows (indices), choice (DataFrame of the
+        candidates of `auto` with inner scores and weights), source_model (`SourceModel`), explained (dict of str to
+        (model, rows), whose Shapley values are shown). The details of models of several targets are in targets, by the
+        name of the target.
     """
 
     candidate: Candidate

@@ -164,8 +164,14 @@ def _choices(task: FitTask, details: dict[str, Any], suffix: str) -> list[Sectio
     if details.get("rs_local") is not None and rows.library is not None:
         sections.append(_library_section(task, details["rs_local"], suffix))
     if details.get("choice") is not None:
-        text = ["The model with the smallest RMSE in cross-validation inside the training rows is used."]
-        sections.append(Section(f"Choice of the model{suffix}", text, [], [("Cross-validation", details["choice"])]))
+        text = [
+            "R2 and RMSE are those of training rows that the regressors did not learn from: leave-one-out or "
+            "out-of-bag predictions, or inner folds. They decide the weights, which are drawn towards equal ones as "
+            "far as the rows cannot tell the regressors apart. They are not the accuracy of the model, which is "
+            "measured on test rows."
+        ]
+        tables = [("Candidates, their errors inside the training rows, and their weights", details["choice"])]
+        sections.append(Section(f"Choice of the model{suffix}", text, [], tables))
     if details.get("description"):
         sections.append(Section(f"Model{suffix}", [f"{task.candidate.name}: {details['description']}."], [], []))
     return sections

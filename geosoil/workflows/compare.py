@@ -12,7 +12,7 @@ from geosoil.io.atomic import atomic_path, require_writable, require_writable_fo
 from geosoil.io.output_paths import check_not_an_input, check_output_path
 from geosoil.io.tables.writer import write_csv
 from geosoil.pipeline.fit import FittedPipeline
-from geosoil.pipeline.recipe import files_named_in, read_recipe
+from geosoil.pipeline.recipe import files_named_in, read_recipe, with_budget
 from geosoil.pipeline.regressors import fit_model, prepare_shared
 from geosoil.pipeline.sources import read_rows
 from geosoil.pipeline.task import FitTask
@@ -49,7 +49,11 @@ class CompareResult(ShownResult):
 
 @overload
 def compare(
-    recipe: str | Path, output: str | Path | None = ..., *, progress: Progress | bool | None = ...
+    recipe: str | Path,
+    output: str | Path | None = ...,
+    *,
+    budget_minutes: float | None = ...,
+    progress: Progress | bool | None = ...,
 ) -> CompareResult: ...
 
 
@@ -99,7 +103,11 @@ def compare(recipe: str | Path | Mapping[str, Any], *arguments: Any, **options: 
 
 
 def compare_recipe(
-    recipe: str | Path, output: str | Path | None = None, *, progress: Progress | bool | None = None
+    recipe: str | Path,
+    output: str | Path | None = None,
+    *,
+    budget_minutes: float | None = None,
+    progress: Progress | bool | None = None,
 ) -> CompareResult:
     """Compare the models that a recipe names in `model.compare`, by every split of `[validation]`.
 
@@ -110,6 +118,9 @@ def compare_recipe(
     output : path, optional
         The table as CSV, by default NAME_comparison.csv. NAME_comparison_differences.csv beside it has the paired
         differences, and the folder NAME_comparison the report.
+    budget_minutes : float, optional
+        Time in minutes that all fits of `kind = "auto"` may take together; by default `model.auto.minutes` of the
+        recipe. Other models take their own time.
     progress : callable or bool, optional
         Called as `progress(task, done, total)` after each fold; True shows a bar.
 
@@ -125,7 +136,7 @@ def compare_recipe(
     from geosoil.report.page import write_report
     from geosoil.report.sections import comparison_sections
 
-    loaded = read_recipe(recipe)
+    loaded = with_budget(read_recipe(recipe), budget_minutes)
     path = check_output_path(
         output if output is not None else f"{loaded.recipe.name}_comparison.csv", (".csv",), "TABLE.csv"
     )

@@ -13,7 +13,7 @@ from geosoil.io.atomic import require_writable_folder
 from geosoil.models.card import OriginCard, TrainingCard
 from geosoil.models.store import save_model
 from geosoil.pipeline.fit import fit_pipeline
-from geosoil.pipeline.recipe import read_recipe
+from geosoil.pipeline.recipe import read_recipe, with_budget
 from geosoil.pipeline.validation import ALL_DEPTHS, ALL_DEPTHS_MEANING, no_progress
 from geosoil.workflows.shown import ShownResult, table_as_text
 
@@ -56,7 +56,13 @@ class TrainResult(ShownResult):
         )
 
 
-def train(recipe: str | Path, output: str | Path | None = None, *, progress: Progress = no_progress) -> TrainResult:
+def train(
+    recipe: str | Path,
+    output: str | Path | None = None,
+    *,
+    budget_minutes: float | None = None,
+    progress: Progress = no_progress,
+) -> TrainResult:
     """Fit, validate and save the model of a recipe, with a report in its folder.
 
     The saved model is fitted to all rows; its accuracy comes from the honest splits of `[validation]`, where every
@@ -68,6 +74,9 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
         A TOML file; `geosoil init` prints one.
     output : path, optional
         The model's folder, by default models/NAME.
+    budget_minutes : float, optional
+        Time in minutes that all fits of `kind = "auto"` may take together; by default `model.auto.minutes` of the
+        recipe.
     progress : callable, optional
         Called as `progress(task, done, total)`.
 
@@ -83,7 +92,7 @@ def train(recipe: str | Path, output: str | Path | None = None, *, progress: Pro
     from geosoil.report.page import write_report
     from geosoil.report.sections import training_sections
 
-    loaded = read_recipe(recipe)
+    loaded = with_budget(read_recipe(recipe), budget_minutes)
     folder = require_writable_folder(Path(output) if output is not None else Path("models") / loaded.recipe.name)
     fitted = fit_pipeline(loaded, progress=progress)
     save_pipeline(fitted, folder)
@@ -140,6 +149,16 @@ def save_pipeline(fitted: FittedPipeline, folder: Path) -> None:
     )
 
 
+def _method(fitted: FittedPipeline) -> str:
+    """Return the method in words: the name of the model, and what it chose for each target."""
+    details = fitted.task.details
+    by_target = details.get("targets", {"": details})
+    chosen = [f"{name}: {part['description']}" if name else part["description"]
+              for name, part in by_target.items() if "description" in part]  # fmt: skip
+    name = fitted.task.candidate.name
+    return f"{name} ({'; '.join(chosen)})" if chosen else name
+
+
 def _origin(fitted: FittedPipeline) -> OriginCard:
     """Return the part of the card that says where a model comes from and what it was not made for."""
     recipe, rows = fitted.loaded.recipe, fitted.rows
@@ -160,7 +179,7 @@ def _origin(fitted: FittedPipeline) -> OriginCard:
     if bounds is not None:
         limits.append("Soils outside the area of the training samples, unless it is validated there.")
     return OriginCard(
-        method=f"{fitted.task.candidate.name}, fitted to {len(learned)} samples",
+        method=f"{_method(fitted)}, fitted to {len(learned)} samples",
         sensor=recipe.sensor or rows.sensor or None,
         cube=rows.cube,
         bounds=bounds,

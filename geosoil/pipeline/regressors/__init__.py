@@ -106,7 +106,7 @@ def _bands_for(candidate: Candidate, rows: TrainingRows) -> np.ndarray:
 def prepare_shared(
     recipe: Recipe, rows: TrainingRows, candidates: Sequence[Candidate], progress: Progress | None = None
 ) -> dict[Any, Any]:
-    """Learn what all folds may share: networks and scores of library rows without samples.
+    """Prepare what all folds may share: the time of each fit, and networks and scores of library rows without samples.
 
     If the library holds spectra of the samples, nothing is shared: every fold then learns from the library without
     the samples that it tests.
@@ -116,9 +116,10 @@ def prepare_shared(
     dict
         The `shared` of every `FitTask`.
     """
+    from geosoil.pipeline.regressors.auto import share_time
     from geosoil.pipeline.task import FitTask
 
-    shared: dict[Any, Any] = {}
+    shared: dict[Any, Any] = share_time(recipe, rows, candidates)
     if rows.library is None or rows.library.holds_samples:
         return shared
     for candidate in candidates:

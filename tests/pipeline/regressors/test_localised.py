@@ -1,4 +1,4 @@
-"""Models of a library and a site: what RS-LOCAL chooses, whom the library may not hold, and the choice by auto."""
+"""Models of a library and a site: what RS-LOCAL chooses and whom the library may not hold."""
 
 from dataclasses import replace
 
@@ -91,30 +91,3 @@ def test_a_model_of_the_logarithm_predicts_no_more_than_it_has_seen():
     largest = max(learned.rows.y[:36].max(), learned.rows.library.y[learned.details["library_rows"]].max())
     assert model.targets[0].valid_range == (0.0, pytest.approx(largest))
     assert np.corrcoef(values, learned.rows.y[36:, 0])[0, 1] > 0.9
-
-
-def test_auto_takes_the_candidate_that_cross_validates_best():
-    rows = of_another_kind(spectral_rows())
-    settings = {"candidates": ["library_pls", "pls"], "n_folds": 3}
-    learned = task("auto", rows, settings=settings, features=ABSORBANCE)
-    alone = task("pls", rows, features=ABSORBANCE)
-    np.testing.assert_array_equal(fitted(learned)[1], fitted(alone)[1])
-    choice = learned.details["choice"].set_index("model")
-    assert choice.chosen.to_dict() == {"Library PLSR": False, "PLSR": True}
-    assert choice.rmse["PLSR"] < choice.rmse["Library PLSR"]
-
-
-def test_auto_never_looks_at_test_rows():
-    rows = spectral_rows()
-    settings = {"candidates": ["pls", "forest"], "n_folds": 3}
-    learned = task("auto", rows, settings=settings, features=ABSORBANCE)
-    y = rows.y.copy()
-    y[learned.test] = 1000.0
-    changed = task("auto", replace(rows, y=y), settings=settings, features=ABSORBANCE)
-    np.testing.assert_array_equal(fitted(learned)[1], fitted(changed)[1])
-    assert learned.details["choice"].equals(changed.details["choice"])
-
-
-def test_auto_names_an_unknown_candidate():
-    with pytest.raises(RecipeError, match="'plsr'"):
-        fit_model(task("auto", spectral_rows(), settings={"candidates": ["plsr", "pls"]}))
