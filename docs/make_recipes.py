@@ -30,8 +30,9 @@ from geosoil.pipeline.regressors.table import (
 )
 from geosoil.pipeline.sources import SOURCES
 from geosoil.pipeline.sources.schemas import _Data as Common
-from geosoil.pipeline.splits import SPLITS, ValidationSettings
+from geosoil.pipeline.splits import SPLITS
 from geosoil.pipeline.validation import TABLE_METRICS, WITH_INTERVAL
+from geosoil.pipeline.validation_settings import ValidationSettings
 from geosoil.spectra import STEPS
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ NEEDS = {
     "folds": "`data.folds`",
     "places": "places in metres",
     "buffer_m": "`validation.buffer_m`",
+    "map": '`kind = "cube"`, `"covariates"` or `"profiles"`',
 }
 
 INTRODUCTION = """# Recipes

@@ -27,7 +27,7 @@ from geosoil.pipeline.legacy import translate
 from geosoil.pipeline.part import Part, TargetProperty, Title
 from geosoil.pipeline.regressors import REGRESSORS
 from geosoil.pipeline.sources import SOURCES
-from geosoil.pipeline.splits import ValidationSettings
+from geosoil.pipeline.validation_settings import ValidationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

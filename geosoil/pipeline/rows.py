@@ -96,6 +96,8 @@ class TrainingRows:
         The sensor of the cube, if the cube states it.
     cube : CubeCard or None
         The scale of a cube whose file does not state it.
+    map_places : ndarray, shape (n_places, 2), or None
+        Places in `crs` on a regular lattice that represent the map.
     table : DataFrame or None
         Further columns for the table of statistics.
     """
@@ -122,6 +124,7 @@ class TrainingRows:
     place: PlaceColumns | None = None
     sensor: str = ""
     cube: CubeCard | None = None
+    map_places: np.ndarray | None = None
     table: pd.DataFrame | None = None
     refused: list[str] = field(default_factory=list)  # targets without enough values, a sentence each
 
@@ -148,16 +151,25 @@ class TrainingRows:
     @property
     def xy_m(self) -> np.ndarray | None:
         """Places in metres, shape (n, 2), or None where they are unknown; degrees are projected around their centre."""
-        if self.xy is None or self.crs is None:
-            return None
-        if self.crs.is_projected:
-            return self.xy
+        return None if self.xy is None else self._in_metres(self.xy)
+
+    @property
+    def map_places_m(self) -> np.ndarray | None:
+        """Places of the map in metres, projected as `xy_m`, or None where they are unknown."""
+        return None if self.map_places is None or self.xy is None else self._in_metres(self.map_places)
+
+    def _in_metres(self, places: np.ndarray) -> np.ndarray | None:
+        if self.crs is None or self.crs.is_projected:
+            return None if self.crs is None else places
         from pyproj import Transformer
 
-        lon, lat = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True).transform(*self.xy.T)
+        assert self.xy is not None
+        to_degrees = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
+        lon, lat = to_degrees.transform(*self.xy.T)
         middle = np.degrees(np.angle(np.exp(1j * np.radians(lon)).mean()))  # also of places beside the date line
         local = f"+proj=aeqd +lat_0={lat.mean()} +lon_0={middle} +datum=WGS84 +units=m"
-        return np.stack(Transformer.from_crs("EPSG:4326", local, always_xy=True).transform(lon, lat), axis=1)
+        to_metres = Transformer.from_crs("EPSG:4326", local, always_xy=True)
+        return np.stack(to_metres.transform(*to_degrees.transform(*places.T)), axis=1)
 
     @property
     def ground_unit(self) -> str:

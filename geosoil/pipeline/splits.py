@@ -1,4 +1,4 @@
-"""How rows are divided into training and test rows: one table, and the recipe's section `[validation]`.
+"""How rows are divided into training and test rows: one table.
 
 Every split returns a list of `Split`. All candidates of a comparison learn from the same rows and are tested on the
 same.
@@ -7,19 +7,18 @@ same.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from pydantic import BeforeValidator, Field, field_validator
 
 from geosoil.errors import RecipeError
-from geosoil.pipeline.part import Part
 from geosoil.samples.splits import split_by_rank, split_groups, split_k_fold, split_spatial_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from geosoil.pipeline.rows import TrainingRows
+    from geosoil.pipeline.validation_settings import ValidationSettings
 
 
 class Split(NamedTuple):
@@ -28,58 +27,6 @@ class Split(NamedTuple):
     repeat: int
     train: np.ndarray
     test: np.ndarray
-
-
-def _as_list(names: Any) -> Any:
-    return [names] if isinstance(names, str) else names
-
-
-class ValidationSettings(Part):
-    """How accuracy is measured. Everything is fitted again inside the training rows of every split."""
-
-    split: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)] = Field(
-        ["random"],
-        description="Split, or list of splits; the first one gives the accuracy that the model's card states.",
-    )
-    n_folds: int = Field(10, ge=2, le=1000, description="Number of folds.")
-    n_repeats: int = Field(1, ge=1, le=1000, description="Number of repeats with different folds or holdouts.")
-    block_m: float | None = Field(
-        None,
-        gt=0,
-        description="spatial: side of a block in metres; by default a tenth of the longer side of the samples' extent.",
-    )
-    buffer_m: float | None = Field(
-        None, gt=0, description="buffer: distance in metres beyond which rows are learned from; required there."
-    )
-    test_share: float = Field(
-        0.25, gt=0, lt=1, description="holdout, published_settings, kennard_stone: share of the rows that is tested."
-    )
-    n_train: int | None = Field(
-        None,
-        ge=5,
-        description="holdout, published_settings, kennard_stone: number of training rows, instead of test_share.",
-    )
-    n_labels: int | None = Field(
-        None, ge=10, description="Largest number of training rows that are learned from, drawn at random in each split."
-    )
-    n_components: float | None = Field(
-        None,
-        gt=0,
-        description="kennard_stone: number of principal components on which distances are computed, or below 1 the "
-        "share of the variance that they explain.",
-    )
-    mahalanobis: bool = Field(False, description="kennard_stone: whether components are scaled to unit variance.")
-    n_seeds: int = Field(1999, ge=0, le=19_999, description="published_rank: number of seeds that the fusion searches.")
-    processes: int = Field(2, ge=1, le=256, description="Number of folds that are computed at the same time.")
-
-    @field_validator("split")
-    @classmethod
-    def _check_known(cls, names: list[str]) -> list[str]:
-        for name in names:
-            if name not in SPLITS:
-                msg = f"{name!r} is not one of {', '.join(SPLITS)}"
-                raise ValueError(msg)
-        return names
 
 
 @dataclass(frozen=True)
@@ -96,7 +43,7 @@ class SplitMethod:
         Takes the rows, the settings and the seed, and returns the splits.
     leaks : {"", "selection", "settings"}
         In which choices the test rows take part, in a published protocol.
-    needs : frozenset of {"group", "folds", "places", "buffer_m"}
+    needs : frozenset of {"group", "folds", "places", "buffer_m", "map"}
         What the recipe must give.
     makes_folds : bool
         Whether the rows are divided into `validation.n_folds` folds.
@@ -173,6 +120,29 @@ def _leave_out_with_buffer(rows: TrainingRows, settings: ValidationSettings, see
         distance = np.hypot(*(places - place).T)
         splits.append(Split(0, np.flatnonzero(distance > buffer_m), np.array([number])))
     return splits
+
+
+def _match_map_by_folds(rows: TrainingRows, settings: ValidationSettings, seed: int) -> list[Split]:
+    from geosoil.samples.knndm import knndm
+
+    matched = knndm(
+        _required(rows.xy_m, "knndm", "samples with places"),
+        _required(rows.map_places_m, "knndm", "a map: data.covariates or data.cube"),
+        settings.n_folds,
+        clustering=settings.clustering,
+        largest_share=settings.largest_share,
+        seed=seed,
+    )
+    return [Split(0, train, test) for train, test in matched.splits()]
+
+
+def _match_map_by_rows(rows: TrainingRows, settings: ValidationSettings, seed: int) -> list[Split]:
+    from geosoil.samples.knndm import nndm
+
+    places = _required(rows.map_places_m, "nndm", "a map: data.covariates or data.cube")
+    samples = _required(rows.xy_m, "nndm", "samples with places")
+    pairs = nndm(samples, places, range_m=settings.range_m, least_share=settings.least_share)
+    return [Split(0, train, test) for train, test in pairs]
 
 
 def default_block_m(xy_m: np.ndarray) -> float:
@@ -283,6 +253,23 @@ SPLITS: dict[str, SplitMethod] = {
         "is worth at that distance from the samples.",
         _leave_out_with_buffer,
         needs=frozenset({"places", "buffer_m"}),
+    ),
+    "knndm": SplitMethod(
+        "kNNDM",
+        "Clusters of samples are tested together, chosen so that test rows are as far from training rows as the map is "
+        "from the samples: this shows what a model is worth on the map. Samples that are spread like the map have "
+        "random folds.",
+        _match_map_by_folds,
+        needs=frozenset({"places", "map"}),
+        makes_folds=True,
+        keeps_groups=True,
+    ),
+    "nndm": SplitMethod(
+        "NNDM",
+        "Each row is tested by models of the other rows, without close ones as far as the map is farther from the "
+        "samples: this shows what a model is worth on the map. It fits one model per row.",
+        _match_map_by_rows,
+        needs=frozenset({"places", "map"}),
     ),
     "holdout": SplitMethod(
         "random holdout",

@@ -18,7 +18,7 @@ from geosoil.report.spectra_figures import (
 )
 from geosoil.report.training_figures import loss_figure
 from geosoil.report.validation_figures import batches_figure, predicted_measured_figure
-from geosoil.report.validation_sections import validation_section
+from geosoil.report.validation_sections import distances_section, validation_section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,7 @@ def training_sections(fitted: FittedPipeline) -> list[Section]:
     details = fitted.task.details
     sections = [
         *(validation_section(outcome, fitted.rows) for outcome in fitted.outcomes),
+        *_distances(fitted),
         data_section(fitted.rows),
         *spectra_sections(fitted.task),
         *choice_sections(fitted.task),
@@ -65,12 +66,17 @@ def comparison_sections(fitted: Sequence[FittedPipeline], differences: pd.DataFr
         ]
         sections.insert(1, Section("Paired differences", text, [], [("Differences by split and target", differences)]))
     with_fusion = next((pipeline for pipeline in fitted if "fusion" in pipeline.task.details), None)
-    sections += [data_section(first.rows), *spectra_sections((with_fusion or first).task)]
+    sections += [*_distances(first), data_section(first.rows), *spectra_sections((with_fusion or first).task)]
     if with_fusion is not None:
         sections.append(losses_of_fusion_section(with_fusion.task))
     for pipeline in fitted:
         sections += choice_sections(pipeline.task, name=pipeline.task.candidate.name)
     return sections
+
+
+def _distances(fitted: FittedPipeline) -> list[Section]:
+    section = distances_section(fitted.outcomes, fitted.rows)
+    return [] if section is None else [section]
 
 
 def data_section(rows: TrainingRows) -> Section:

@@ -9,7 +9,10 @@ from matplotlib.ticker import FixedLocator
 
 from geosoil.report.figure_style import (
     BLUE,
+    GREEN,
     LEGEND,
+    LINES,
+    OTHER_COLOURS,
     VERMILION,
     limit_ticks,
     new_figure,
@@ -158,6 +161,54 @@ def batches_figure(
     style_axes(axes, title, "number of covariates", f"{y_label} ({unit})" if unit else y_label)
     axes.xaxis.set_major_locator(FixedLocator(count.tolist(), nbins=10))
     axes.legend(**LEGEND)
+    return figure
+
+
+def distances_figure(
+    to_map: np.ndarray, between_samples: np.ndarray, by_split: Mapping[str, np.ndarray], *, unit: str = "m"
+) -> Figure:
+    """Draw the shares of map places and of test rows that have a sample to learn from within a distance.
+
+    Parameters
+    ----------
+    to_map : ndarray
+        Distance of each place of the map to the nearest sample.
+    between_samples : ndarray
+        Distance of each sample to the nearest other one.
+    by_split : mapping of str to ndarray
+        Title of a split -> distance of each test row to the nearest training row; NaN for a row that is not tested.
+    unit : str
+        Unit of the distances.
+
+    Examples
+    --------
+    >>> distances = np.arange(1.0, 9)
+    >>> figure = distances_figure(3 * distances, distances, {"random folds": distances})
+    >>> [line.get_label() for line in figure.axes[0].lines]
+    ['from the map to the samples', 'between samples', 'random folds']
+    """
+    figure = new_figure(3.8)
+    axes = figure.subplots()
+    lines = {"from the map to the samples": to_map, "between samples": between_samples} | dict(by_split)
+    known = {name: np.sort(values[np.isfinite(values)]) for name, values in lines.items()}
+    right = 1.05 * max(float(np.quantile(values, 0.98)) for values in known.values() if values.size) or 1.0
+    colours = (BLUE, "0.55", VERMILION, GREEN, *OTHER_COLOURS)
+    for number, (name, values) in enumerate(known.items()):
+        style = "-" if number < 2 else LINES[(number - 1) % len(LINES)]
+        share = np.arange(1, values.size + 1) / max(values.size, 1)
+        axes.step(
+            np.concatenate([[0.0], values, [max(right, *values[-1:])]]),
+            np.concatenate([[0.0], share, [1.0]]),
+            where="post",
+            color=colours[number % len(colours)],
+            linestyle=style,
+            linewidth=2.6 if number == 0 else 1.5,
+            label=name,
+        )
+    axes.set(xlim=(0, right), ylim=(0, 1.02))
+    axes.ticklabel_format(style="plain", axis="x", useOffset=False)
+    style_axes(axes, "", f"distance to the nearest sample that is learned from ({unit})", "share within the distance")
+    axes.legend(**LEGEND, loc="lower right")
     return figure
 
 

@@ -14,10 +14,25 @@ from geosoil.pipeline.validation import ALL_DEPTHS, ALL_DEPTHS_MEANING, WITH_INT
 from geosoil.report.depth_figures import by_depth_figure, density_figure, relative_bias_figure
 from geosoil.report.page import Section
 from geosoil.report.training_figures import learning_curves_figure
-from geosoil.report.validation_figures import folds_figure, predicted_measured_figure, rmse_change_figure, rounds_figure
+from geosoil.report.validation_figures import (
+    distances_figure,
+    folds_figure,
+    predicted_measured_figure,
+    rmse_change_figure,
+    rounds_figure,
+)
 from geosoil.samples.clustering import is_clustered
+from geosoil.samples.knndm import RANDOM_FROM, closer_test
+from geosoil.samples.nearest_distances import (
+    difference_of_distances,
+    fold_distances,
+    prediction_distances,
+    sample_distances,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.figure import Figure
 
     from geosoil.pipeline.rows import TrainingRows
@@ -58,6 +73,49 @@ def validation_section(outcome: Outcome, rows: TrainingRows) -> Section:
         tables.append(("Accuracy by zone", zone_table(outcome, rows.zones)))
     title = f"Accuracy: {method.title}" + (" (leaks)" if method.leaks else "")
     return Section(title, [line for line in text if line], figures, tables)
+
+
+def distances_section(outcomes: Sequence[Outcome], rows: TrainingRows) -> Section | None:
+    """Show which split resembles the use of the map, by distances to the nearest sample.
+
+    Returns None where the places of samples or of the map are unknown.
+    """
+    samples, places = rows.xy_m, rows.map_places_m
+    if samples is None or places is None or len(samples) < 2:
+        return None
+    to_map, between = prediction_distances(samples, places), sample_distances(samples)
+    by_split = {
+        SPLITS[outcome.split].title: fold_distances(samples, [split for split in outcome.splits if split.repeat == 0])
+        for outcome in outcomes
+        if not outcome.leaks
+    }
+    table = pd.DataFrame(
+        [
+            {"distance": name, "median_m": np.nanmedian(values), "w_m": difference_of_distances(values, to_map)}
+            for name, values in {"from the map to the samples": to_map, "between samples": between, **by_split}.items()
+        ]
+    )
+    text = [
+        f"Half of the map is within {np.median(to_map):.3g} m of a sample. A split shows the accuracy of the map if "
+        "its test rows are as far from the rows that are learned from as the map is from the samples. w_m is the mean "
+        "difference of the two distributions of distances in metres (Wasserstein distance)."
+    ]
+    if by_split:
+        w_m = table.set_index("distance").w_m[list(by_split)]
+        text.append(f"The split of this report with the smallest w_m, {w_m.min():.3g}, is: {w_m.idxmin()}.")
+    if closer_test(between, to_map)[1] >= RANDOM_FROM:
+        text.append("Samples are not closer to each other than the map is to them, so that random folds suit this map.")
+    elif all(SPLITS[outcome.split].is_random for outcome in outcomes):
+        text.append(
+            "Samples are closer to each other than the map is to them, so that random folds flatter the map: add "
+            "'knndm' to validation.split."
+        )
+    caption = (
+        f"Share of {len(places)} places of the map, and of test rows, with a sample to learn from within a distance."
+    )
+    figures = [(caption, distances_figure(to_map, between, by_split))]
+    title = "Distances: which split resembles the map"
+    return Section(title, text, figures, [("Distances to the nearest sample", table)])
 
 
 def _scatter_figures(outcome: Outcome, table: pd.DataFrame) -> list[tuple[str, Figure]]:

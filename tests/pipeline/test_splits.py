@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from pyproj import CRS
+from pyproj import CRS, Transformer
 
 from geosoil.errors import RecipeError, SamplesError
 from geosoil.models.contract import Feature
 from geosoil.pipeline.part import TargetProperty
 from geosoil.pipeline.rows import TrainingRows
-from geosoil.pipeline.splits import SPLITS, ValidationSettings, default_block_m, divide
+from geosoil.pipeline.splits import SPLITS, default_block_m, divide
+from geosoil.pipeline.validation_settings import ValidationSettings
+from geosoil.samples.knndm import knndm
 
 N = 40
 
@@ -31,6 +33,9 @@ def rows():
         sha256="",
         xy=rng.uniform(0, 1000, (N, 2)),
         crs=CRS.from_epsg(32633),
+        map_places=np.stack(np.meshgrid(np.arange(50.0, 1000, 100), np.arange(50.0, 1000, 100)), axis=-1).reshape(
+            -1, 2
+        ),
         groups=np.repeat(["north", "east", "south", "west"], N // 4),
         folds=np.tile(["a", "b"], N // 2),
     )
@@ -38,7 +43,8 @@ def rows():
 
 @pytest.mark.parametrize("name", SPLITS)
 def test_training_and_test_rows_are_disjoint_and_no_row_is_tested_twice_in_a_repeat(name, rows):
-    splits = divide(name, rows, ValidationSettings(n_folds=4, n_repeats=2, block_m=200.0, buffer_m=1e-9), seed=3)
+    nothing_left_out = {"buffer_m": 1e-9, "range_m": 1e-9}
+    splits = divide(name, rows, ValidationSettings(n_folds=4, n_repeats=2, block_m=200.0, **nothing_left_out), seed=3)
     for repeat in {split.repeat for split in splits}:
         tested = np.concatenate([split.test for split in splits if split.repeat == repeat])
         assert len(set(tested)) == len(tested)
@@ -47,7 +53,9 @@ def test_training_and_test_rows_are_disjoint_and_no_row_is_tested_twice_in_a_rep
         assert set(split.train) | set(split.test) == set(range(N))
 
 
-@pytest.mark.parametrize("name", ["random", "rank", "groups", "site_out", "folds", "spatial", "buffer"])
+@pytest.mark.parametrize(
+    "name", ["random", "rank", "groups", "site_out", "folds", "spatial", "buffer", "knndm", "nndm"]
+)
 def test_every_row_is_tested_once_in_each_repeat(name, rows):
     splits = divide(name, rows, ValidationSettings(n_folds=4, n_repeats=2, block_m=200.0, buffer_m=150.0), seed=0)
     for repeat in {split.repeat for split in splits}:
@@ -93,6 +101,32 @@ def test_no_training_row_lies_within_the_buffer_of_the_tested_one(rows):
         divide("buffer", rows, ValidationSettings(), seed=0)
 
 
+def test_folds_that_match_the_map_are_those_of_knndm_in_metres_also_for_places_in_degrees(rows):
+    clusters = np.repeat(rows.xy[::8], 8, axis=0) + np.random.default_rng(1).normal(0, 10, (N, 2))
+    clustered, settings = replace(rows, xy=clusters), ValidationSettings(n_folds=4)
+    splits = divide("knndm", clustered, settings, seed=0)
+    expected = knndm(clusters, rows.map_places, 4).splits()
+    assert knndm(clusters, rows.map_places, 4).method == "clustered"
+    assert [split.test.tolist() for split in splits] == [test.tolist() for _, test in expected]
+    to_degrees = Transformer.from_crs(32633, 4326, always_xy=True)
+    xy, places = (np.stack(to_degrees.transform(*points.T), axis=1) for points in (clusters, rows.map_places))
+    in_degrees = replace(clustered, xy=xy, map_places=places, crs=CRS.from_epsg(4326))
+    assert [split.test.tolist() for split in divide("knndm", in_degrees, settings, seed=0)] == [
+        split.test.tolist() for split in splits
+    ]
+
+
+def test_the_range_limits_what_nndm_leaves_out(rows):
+    clusters = np.repeat(rows.xy[::8], 8, axis=0) + np.random.default_rng(1).normal(0, 10, (N, 2))
+    clustered = replace(rows, xy=clusters)
+    sizes = [
+        sum(len(split.train) for split in divide("nndm", clustered, ValidationSettings(**options), seed=0))
+        for options in ({"range_m": 1e-9}, {"range_m": 10.0}, {}, {"least_share": 0.9})
+    ]
+    assert sizes[0] == N * (N - 1)
+    assert sizes[2] < sizes[3] < sizes[0] and sizes[2] < sizes[1] < sizes[0]
+
+
 def test_a_holdout_has_the_share_or_the_number_that_is_asked_for(rows):
     by_share = divide("holdout", rows, ValidationSettings(test_share=0.3, n_repeats=3), seed=0)
     assert [len(split.test) for split in by_share] == [12, 12, 12]
@@ -116,7 +150,7 @@ def test_labels_limit_the_training_rows_and_no_test_row(rows):
 @pytest.mark.parametrize(
     ("name", "missing", "words"),
     [("groups", "groups", "data.group"), ("site_out", "groups", "data.group"), ("folds", "folds", "data.folds"),
-     ("spatial", "xy", "places")],
+     ("spatial", "xy", "places"), ("knndm", "map_places", "data.covariates"), ("nndm", "xy", "a map|places")],
 )  # fmt: skip
 def test_a_split_that_the_rows_cannot_have_is_one_line_that_names_the_key(name, missing, words, rows):
     with pytest.raises(RecipeError, match=words):
@@ -154,6 +188,7 @@ def test_the_defaults_are_those_of_the_documentation():
     assert ValidationSettings().model_dump() == {
         "split": ["random"], "n_folds": 10, "n_repeats": 1, "block_m": None, "buffer_m": None, "test_share": 0.25,
         "n_train": None, "n_labels": None, "n_components": None, "mahalanobis": False, "n_seeds": 1999, "processes": 2,
+        "n_places": 1000, "clustering": "hierarchical", "largest_share": 0.5, "range_m": None, "least_share": 0.5,
     }  # fmt: skip
 
 
@@ -173,13 +208,13 @@ def test_the_table_states_what_each_split_needs_and_how_its_figures_are_read():
     def with_flag(flag):
         return {name for name, split in SPLITS.items() if getattr(split, flag)}
 
-    assert with_flag("makes_folds") == {"random", "groups", "spatial"}
-    assert with_flag("keeps_groups") == {"groups", "site_out", "spatial"}
+    assert with_flag("makes_folds") == {"random", "groups", "spatial", "knndm"}
+    assert with_flag("keeps_groups") == {"groups", "site_out", "spatial", "knndm"}
     assert with_flag("is_random") == {"random", "holdout"}
     needs = {name: set(split.needs) for name, split in SPLITS.items() if split.needs}
     assert needs == {
         "groups": {"group"}, "site_out": {"group"}, "folds": {"folds"}, "spatial": {"places"},
-        "buffer": {"places", "buffer_m"},
+        "buffer": {"places", "buffer_m"}, "knndm": {"places", "map"}, "nndm": {"places", "map"},
     }  # fmt: skip
 
 

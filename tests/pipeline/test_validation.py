@@ -14,8 +14,8 @@ from geosoil.errors import SamplesError
 from geosoil.evaluate.metrics import METRICS, regression_metrics
 from geosoil.evaluate.resampling import bootstrap_interval
 from geosoil.pipeline.part import TargetProperty
-from geosoil.pipeline.splits import ValidationSettings
 from geosoil.pipeline.validation import ALL_DEPTHS, Outcome, rmse_by_split, run_in_processes, validate
+from geosoil.pipeline.validation_settings import ValidationSettings
 
 ABSORBANCE = {"preprocessing": [{"step": "absorbance"}]}
 

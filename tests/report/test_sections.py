@@ -8,10 +8,10 @@ import pytest
 from pyproj import CRS
 from small_rows import candidate, patch_rows, spectral_rows
 
-from geosoil.pipeline.splits import ValidationSettings
 from geosoil.pipeline.validation import validate
+from geosoil.pipeline.validation_settings import ValidationSettings
 from geosoil.report.sections import data_section
-from geosoil.report.validation_sections import validation_section, zone_table
+from geosoil.report.validation_sections import distances_section, validation_section, zone_table
 
 UTM = CRS.from_epsg(32633)
 
@@ -66,6 +66,37 @@ def test_the_map_of_the_folds_is_drawn_where_places_are_known(clusters):
     assert "The fold that tests each sample" in captions(validation_section(validated(rows), rows))
     without = spectral_rows()
     assert "The fold that tests each sample" not in captions(validation_section(validated(without), without))
+
+
+def mapped(rows, xy):
+    places = np.stack(np.meshgrid(*[np.arange(250.0, 10_000, 500)] * 2), axis=-1).reshape(-1, 2)
+    return replace(at_places(rows, xy), map_places=places)
+
+
+def test_distances_show_which_split_resembles_the_map(clusters):
+    rows = mapped(spectral_rows(), clusters)
+    outcomes = [validated(rows, "random"), validated(rows, "knndm")]
+    section = distances_section(outcomes, rows)
+    table = section.tables[0][1].set_index("distance")
+    assert table.w_m["from the map to the samples"] == 0
+    assert table.w_m["kNNDM"] < 0.5 * table.w_m["random folds"]
+    assert "is: kNNDM" in section.text[1]
+    assert [line.get_label() for line in section.figures[0][1].axes[0].lines][2:] == ["random folds", "kNNDM"]
+    alone = distances_section(outcomes[:1], rows)
+    assert "add 'knndm'" in alone.text[-1]
+
+
+def test_distances_of_samples_that_are_spread_like_the_map_recommend_random_folds():
+    rows = mapped(spectral_rows(), np.random.default_rng(1).uniform(0, 10_000, (48, 2)))
+    assert "random folds suit this map" in distances_section([validated(rows)], rows).text[-1]
+
+
+def test_there_is_no_section_of_distances_without_a_map_and_a_leaking_split_is_left_out(clusters):
+    rows = at_places(spectral_rows(), clusters)
+    assert distances_section([validated(rows)], rows) is None
+    with_map = mapped(spectral_rows(), clusters)
+    leaking = validated(with_map, "published_settings", n_repeats=1)
+    assert len(distances_section([leaking], with_map).tables[0][1]) == 2
 
 
 def test_repeats_and_a_second_model_are_drawn_only_where_there_are_some():

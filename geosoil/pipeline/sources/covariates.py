@@ -17,7 +17,7 @@ from geosoil.io.tables.columns import words_of
 from geosoil.io.tables.polygons import POLYGON_ENDINGS, read_polygons
 from geosoil.models.contract import Feature
 from geosoil.pipeline.sources.draft import Draft, Files, begin_draft
-from geosoil.pipeline.sources.samples import check_count, make_rows, read_samples
+from geosoil.pipeline.sources.samples import check_count, make_rows, places_of_map, read_samples
 from geosoil.raster.grid import Grid
 from geosoil.samples.extract import sample_raster
 from geosoil.samples.patches import extract_patches
@@ -76,6 +76,7 @@ def at_covariates(loaded: LoadedRecipe, samples: Samples, notes: list[str]) -> t
         "X": X,
         "features": [Feature(str(name)) for name in bands],
         "grid": grid,
+        "map_places": places_of_map(loaded, stack, covariate_paths(loaded)),
         "crs": grid.crs,
         "zones": _zones(loaded, samples.as_points(data.sample_id)),
     }

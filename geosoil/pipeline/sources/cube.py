@@ -14,7 +14,7 @@ from geosoil.mapping.inputs import CubeInput
 from geosoil.models.card import CubeCard
 from geosoil.models.contract import features_of
 from geosoil.pipeline.sources.draft import Draft, Files, begin_draft, points_of
-from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples
+from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, places_of_map, read_samples
 from geosoil.raster.grid import Grid
 from geosoil.samples.extract import sample_raster
 from geosoil.sensors import SENSORS
@@ -74,6 +74,7 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
         crs=cube.rio.crs,
         sensor=cube.attrs.get("sensor", ""),
         cube=cube_card(data.scale, data.offset),
+        map_places=places_of_map(loaded, cube, [loaded.path(data.cube)]),
         laboratory=None if laboratory is None else laboratory[:, kept],
         neighbours=pixels.neighbours[:, :, kept],
     )

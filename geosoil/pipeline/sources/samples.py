@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import SamplesError
+from geosoil.errors import GeosoilError, SamplesError
 from geosoil.estimators.base import FEW_SAMPLES, FEWEST_SAMPLES
 from geosoil.io.journal import Identity
 from geosoil.io.tables.reader import (
@@ -26,11 +26,13 @@ from geosoil.pipeline.part import TargetProperty
 from geosoil.pipeline.places import place_columns
 from geosoil.pipeline.rows import TrainingRows
 from geosoil.pipeline.splits import SPLITS
+from geosoil.samples.map_places import regular_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import geopandas as gpd
+    import xarray as xr
     from pyproj import CRS
 
     from geosoil.pipeline.part import Property
@@ -312,6 +314,23 @@ def make_rows(
         assert rows.place is not None
         notes += rows.place.notes
     return replace(rows, features=with_training_range(rows.features, rows.centres), sha256=_hash(rows))
+
+
+def places_of_map(loaded: LoadedRecipe, raster: xr.DataArray, paths: Sequence[str]) -> np.ndarray | None:
+    """Return places that represent the map of a raster, or None where no split needs them and reading takes long.
+
+    Without such a split they are for the report only: they are not read over a network, and a raster that cannot be
+    read there does not stop the training.
+    """
+    validation = loaded.recipe.validation
+    if any("map" in SPLITS[name].needs for name in validation.split):
+        return regular_places(raster, validation.n_places)
+    if any("://" in path or path.startswith("/vsi") for path in paths):
+        return None
+    try:
+        return regular_places(raster, validation.n_places)
+    except GeosoilError:
+        return None
 
 
 def _check_names(path: str, rows: TrainingRows, recipe: Recipe) -> None:
