@@ -45,6 +45,25 @@ def test_rows_are_the_cells_of_the_points_with_classes_as_columns_of_0_and_1(poi
     assert rows.grid.width == 24
 
 
+def test_the_places_of_the_map_are_cells_with_data_of_the_covariates(points):
+    rows = points.read()
+    left, bottom, right, top = rows.grid.bounds
+    x, y = rows.map_places.T
+    assert 50 < len(x) <= rows.grid.width * rows.grid.height
+    assert ((x > left) & (x < right) & (y > bottom) & (y < top)).all()
+    np.testing.assert_array_equal(rows.map_places_m, rows.map_places)
+
+
+def test_a_raster_without_data_at_places_stops_only_a_split_that_needs_them(points, monkeypatch):
+    def refuse(raster, n_places):
+        raise SamplesError("raster", found="no data", way_out="crop it")
+
+    monkeypatch.setattr("geosoil.pipeline.sources.samples.regular_places", refuse)
+    assert points.read().map_places is None
+    with pytest.raises(SamplesError, match="no data"):
+        points.read(("[validation]", '[validation]\nsplit = "knndm"'))
+
+
 def test_points_without_the_target_are_kept_with_their_auxiliary_property(points):
     rows = points.read()
     assert len(rows) == N_POINTS
