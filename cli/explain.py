@@ -22,7 +22,7 @@ from geosoil_cli.options import (
 
 OF_RASTERS = ("n_pixels", *MASK_OPTIONS)
 ALLOWED = {
-    "--samples": ("source_model", "source_samples", "budget"),
+    "--samples": ("source_model", "source_samples", "budget", "x", "y", "crs"),
     "--cube": (*OF_A_CUBE, *OF_RASTERS),
     "--covariates": (*COVARIATE_OPTIONS, *OF_RASTERS),
 }
@@ -50,6 +50,9 @@ ALLOWED = {
     type=click.IntRange(1),
     help="Number of rows that represent an absent feature; default: all, up to 1000.",
 )
+@click.option("--x", metavar="NAME", help="Column of x or longitude, for a model with place; default: by its name.")
+@click.option("--y", metavar="NAME", help="Column of y or latitude, for a model with place; default: by its name.")
+@click.option("--crs", help="CRS of x and y, for instance EPSG:4326.")
 @click.option("--budget", type=click.IntRange(1), help="Largest number of rows to predict per model; default: 500000.")
 @click.option(
     "--pixels",

@@ -24,7 +24,7 @@ SPECTRA = "a table of spectra, without --cube and --covariates"
 ALLOWED = {
     "--cube": (*OF_A_CUBE, *OF_POINTS),
     "--covariates": ("like", *OF_POINTS),
-    SPECTRA: ("scale", "quantity", "wavelength_unit"),
+    SPECTRA: ("scale", "quantity", "wavelength_unit", "x", "y", "crs"),
 }
 
 
@@ -56,9 +56,9 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
     type=click.Choice(["nm", "um", "cm-1"]),
     help="Unit of wavelengths; default: as the file says, or nm.",
 )
-@click.option("--x", metavar="NAME", help="Column of x or longitude of points without geometry; default: by its name.")
-@click.option("--y", metavar="NAME", help="Column of y or latitude of points without geometry; default: by its name.")
-@click.option("--crs", help="CRS of points, for instance EPSG:4326.")
+@click.option("--x", metavar="NAME", help="Column of x or longitude of a table without geometry; default: by its name.")
+@click.option("--y", metavar="NAME", help="Column of y or latitude of a table without geometry; default: by its name.")
+@click.option("--crs", help="CRS of x and y, for instance EPSG:4326.")
 @click.option("--like", metavar="GRID.tif", help="Raster whose grid covariates take; default: the first of them.")
 @with_options(TABLE_OPTIONS, CUBE_OPTIONS, MASK_OPTIONS, BARE_SOIL_OPTIONS)
 def command(table: str, model: tuple[str, ...], output: str | None, **options: Any) -> None:

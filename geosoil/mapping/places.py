@@ -13,12 +13,14 @@ from geosoil.io.rasters.windows import WindowArray
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import STORED_BYTES, make_raster
 from geosoil.raster.place import describe_crs, pixel_places, text_of_crs
+from geosoil.samples.nearest_distances import prediction_distances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import xarray as xr
 
+    from geosoil.models.card import SamplePlaces
     from geosoil.models.contract import Feature, Model
     from geosoil.raster.place import Place
 
@@ -139,4 +141,59 @@ def require_no_patches(model: Any) -> None:
             found="place among the features of a model of patches",
             expected="a model of single pixels",
             way_out="train it without place, or choose a regressor of pixels",
+        )
+
+
+class SampleDistances:
+    """Counts of rows that lie farther from all samples of a model than neighbouring samples from each other.
+
+    Parameters
+    ----------
+    model : Model
+        The model as it runs.
+    samples : SamplePlaces or None
+        As the card of the model states them.
+
+    Examples
+    --------
+    >>> from geosoil.models.card import SamplePlaces
+    >>> from geosoil.models.contract import Target, place_features
+    >>> from geosoil.models.pixel import PixelModel
+    >>> model = PixelModel(None, place_features("EPSG:32633"), (Target("ph", ""),))
+    >>> count = SampleDistances(model, SamplePlaces(xy_m=[(0.0, 0.0), (30.0, 0.0)], apart_m=30.0, rounded_m=1.0))
+    >>> count.add(np.array([[0.0, 80.0], [0.0, 0.0]]))
+    >>> count.share, count.note.partition(";")[0]
+    (0.5, 'places: up to 50 m from the nearest sample')
+    """
+
+    def __init__(self, model: Model, samples: SamplePlaces | None) -> None:
+        axes = {feature.place.axis: i for i, feature in enumerate(model.features) if feature.place is not None}
+        # A step may have dropped one of the two.
+        self.columns = [axes["x"], axes["y"]] if samples is not None and len(axes) == 2 else []
+        self.samples = samples
+        self.n_rows = self.n_far = 0
+        self.farthest_m = 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        """Count rows of `values` (feature, row), in the features that the model reads."""
+        if not self.columns or self.samples is None or not values.shape[1]:
+            return
+        distances = prediction_distances(np.array(self.samples.xy_m), values[self.columns].T)
+        self.n_rows += len(distances)
+        self.n_far += int((distances > self.samples.apart_m + self.samples.rounded_m).sum())
+        self.farthest_m = max(self.farthest_m, float(distances.max()))
+
+    @property
+    def share(self) -> float:
+        """The share of the rows that are farther."""
+        return self.n_far / max(self.n_rows, 1)
+
+    @property
+    def note(self) -> str:
+        """How far rows are from the samples; empty if that is unknown."""
+        if self.samples is None or not self.n_rows:
+            return ""
+        return (
+            f"places: up to {self.farthest_m:.0f} m from the nearest sample; {self.share:.0%} are farther than "
+            f"{self.samples.apart_m:.0f} m, the largest distance between neighbouring samples"
         )

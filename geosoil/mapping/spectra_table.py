@@ -15,7 +15,9 @@ from geosoil.io.provenance import shown_name
 from geosoil.io.spectra.chunks import iter_spectra
 from geosoil.io.tables.reader import PARQUET_ENDINGS
 from geosoil.mapping.match import interpolation_matrix, nearest_bands
+from geosoil.mapping.table_places import BY_NAME, PlaceOptions, merge_places
 from geosoil.mapping.tables import ID_NAME, MatchedTable, TableChunk, TableInput, predict_block, require_rows
+from geosoil.models.contract import of_rasters
 from geosoil.samples.libraries import UPSIDE_DOWN
 from geosoil.spectra.resample import resampling_matrix
 
@@ -42,12 +44,16 @@ class SpectraInput(TableInput):
         As `read_spectra` takes it.
     options : dict
         The keyword arguments of `read_spectra`.
+    places : PlaceOptions
+        The columns of x and y and their CRS, for a model that reads places.
     """
 
     path: PathLike
     options: dict[str, Any] = field(default_factory=dict)
+    places: PlaceOptions = BY_NAME
 
     def __post_init__(self) -> None:
+        self.coordinates = self.places.columns
         given = self.options.get("id_column")
         self.id_name = given if isinstance(given, str) else ID_NAME
 
@@ -59,7 +65,7 @@ class SpectraInput(TableInput):
     @property
     def settings(self) -> dict[str, object]:
         """The name of the table, and the options that were given."""
-        return {"spectra": shown_name(self.path), **self.options}
+        return {"spectra": shown_name(self.path), **self.options, **vars(self.places)}
 
     def read_chunks(self) -> Iterator[TableChunk]:
         """Read the spectra in chunks."""
@@ -84,12 +90,16 @@ class SpectraInput(TableInput):
         if order is not None and np.array_equal(order, np.arange(weights.shape[1])):
             order = slice(None)
 
+        places = self.places.reader(Path(self.path), first, loaded.features)
+
         def features(chunk: TableChunk) -> tuple[list[Block], Reasons]:
             assert chunk.values is not None
             values = convert(chunk.values[read if order is None else order])
-            return [np.ascontiguousarray(values if order is not None else chosen @ values)[:, None]], {}
+            values = np.ascontiguousarray(values if order is not None else chosen @ values)
+            return [merge_places(loaded.features, values, places(chunk))[:, None]], {}
 
-        _refuse_upside_down(features(first)[0][0][:, 0], loaded.features, spectra)
+        is_band = np.array([feature.place is None for feature in loaded.features])
+        _refuse_upside_down(features(first)[0][0][is_band, 0], of_rasters(loaded.features), spectra)
         return MatchedTable(predict_block(loaded, model, outputs), features, tuple(notes))
 
 
@@ -140,7 +150,7 @@ def band_weights(model: Model, wavelength_nm: np.ndarray, *, where: object) -> t
     >>> band_weights(model, np.array([480.0, 500.0, 520.0]), where="a.csv")[0].toarray()
     array([[0., 1., 0.]], dtype=float32)
     """
-    features, (width, averaged) = model.features, _widths(model, wavelength_nm)
+    features, (width, averaged) = of_rasters(model.features), _widths(model, wavelength_nm)
     nearest = nearest_bands(features, wavelength_nm)
     if nearest is not None and not averaged:
         rows = np.arange(len(features))
@@ -165,7 +175,7 @@ def _widths(model: Model, wavelength_nm: np.ndarray) -> tuple[np.ndarray, bool]:
     columns_nm = np.unique([column.wavelength_nm for column in model.training_columns if column.wavelength_nm])
     spacing = np.gradient(columns_nm) if len(columns_nm) > 1 else np.ones(1)
     of_column = dict(zip(columns_nm.tolist(), spacing.tolist(), strict=True))
-    width = np.array([f.fwhm_nm or of_column.get(f.wavelength_nm or 0.0, 1.0) for f in model.features])
+    width = np.array([f.fwhm_nm or of_column.get(f.wavelength_nm or 0.0, 1.0) for f in of_rasters(model.features)])
     step = float(np.median(np.diff(wavelength_nm))) if len(wavelength_nm) > 1 else np.inf
     return width, step < AVERAGED * float(np.median(width))
 

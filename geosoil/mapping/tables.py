@@ -26,7 +26,8 @@ from geosoil.io.tables.reader import PARQUET_ENDINGS, read_numbers, read_points,
 from geosoil.mapping.covariates import check_covariate_units, class_tables_of
 from geosoil.mapping.inputs import COVARIATES, open_mask
 from geosoil.mapping.job import PredictBlock, prepare_map
-from geosoil.models.contract import select_outputs
+from geosoil.mapping.table_places import BY_NAME, PlaceOptions, merge_places
+from geosoil.models.contract import of_rasters, select_outputs
 from geosoil.raster.grid import Grid
 from geosoil.samples.extract import locate_points
 from geosoil.samples.patches import read_patches
@@ -148,14 +149,18 @@ class ColumnInput(TableInput):
         The column of ids; default: `sample_id` or `id` if it exists, else rows are numbered.
     table_options : dict
         The keyword arguments of `read_table`.
+    places : PlaceOptions
+        The columns of x and y and their CRS, for a model that reads places.
     """
 
     path: PathLike
     id_column: str | None = None
     table_options: dict[str, Any] = field(default_factory=dict)
+    places: PlaceOptions = BY_NAME
 
     def __post_init__(self) -> None:
         self.id_name = self.id_column or ID_NAME
+        self.coordinates = self.places.columns
 
     @property
     def files(self) -> tuple[PathLike, ...]:
@@ -164,8 +169,9 @@ class ColumnInput(TableInput):
 
     @property
     def settings(self) -> dict[str, object]:
-        """The name of the table, and the column of ids if it was given."""
-        return {"table": shown_name(self.path), "id_column": self.id_column, **self.table_options}
+        """The name of the table, and the columns of ids and places if they were given."""
+        given = {"id_column": self.id_column, **vars(self.places)}
+        return {"table": shown_name(self.path), **given, **self.table_options}
 
     def read_chunks(self) -> Iterator[TableChunk]:
         """Read the table in chunks."""
@@ -179,7 +185,8 @@ class ColumnInput(TableInput):
         columns = [str(name) for name in self.first.table.columns]
         tables = class_tables_of(loaded, columns)
         sources = []  # of each feature: its column, and its code if the column has classes
-        for feature in loaded.features:
+        bands = of_rasters(loaded.features)
+        for feature in bands:
             name, _, code = feature.name.rpartition("=")
             of_class = name in tables and feature.name not in columns
             sources.append((name, int(code)) if of_class else (feature.name, None))
@@ -188,6 +195,8 @@ class ColumnInput(TableInput):
                 # A class column that is missing is named by itself, not by one of its classes.
                 base = name.rpartition("=")[0]
                 require_column(path, self.first.table, base if name.rpartition("=")[2].lstrip("-").isdigit() else name)
+
+        places = self.places.reader(path, self.first, loaded.features)
 
         def features(chunk: TableChunk) -> tuple[list[Block], Reasons]:
             read = {name: read_numbers(path, chunk.table[name], chunk.ids) for name in dict(sources)}
@@ -198,10 +207,12 @@ class ColumnInput(TableInput):
             for row, (name, code) in zip(values, sources, strict=True):
                 row[:] = read[name] if code is None else np.where(np.isnan(read[name]), np.nan, read[name] == code)
             values[:, unseen] = np.nan
-            return [values[:, None]], {"of a class without training samples": unseen}
+            whole = merge_places(loaded.features, values, places(chunk))
+            return [whole[:, None]], {"of a class without training samples": unseen}
 
         if len(self.first.ids) >= FEWEST_TO_JUDGE:
-            check_covariate_units(features(self.first)[0][0][:, 0], loaded.features, path)
+            is_band = np.array([feature.place is None for feature in loaded.features])
+            check_covariate_units(features(self.first)[0][0][is_band, 0], bands, path)
         return MatchedTable(predict_block(loaded, model, outputs), features)
 
 

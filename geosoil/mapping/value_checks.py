@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.errors import RasterError
+from geosoil.mapping.places import SampleDistances
 from geosoil.mapping.probe import probe_values
 from geosoil.mapping.training_range import RangeCount
 from geosoil.models.joint import JointModel
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from geosoil.mapping.job import MapJob
+    from geosoil.models.card import SamplePlaces
     from geosoil.models.contract import Block
 
 SURELY_BACKGROUND = 6  # bands; a pixel of fewer bands is background only if their common value is 0 or negative
@@ -59,8 +61,14 @@ def background_pixels(values: Block) -> np.ndarray:
     return same
 
 
-def check_values(job: MapJob) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def check_values(job: MapJob, samples: Sequence[SamplePlaces | None] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return notes and warnings about the values of a few windows of the pixels that are mapped.
+
+    Parameters
+    ----------
+    job : MapJob
+    samples : sequence of SamplePlaces or None
+        For each model of the map, where its samples are, if it has place among its features.
 
     Raises
     ------
@@ -72,10 +80,13 @@ def check_values(job: MapJob) -> tuple[tuple[str, ...], tuple[str, ...]]:
     seen = np.isfinite(features).any(axis=1)
     if seen.any() and not seen.all():
         _require_data(job.source, [str(name) for name in job.source["band"].values[: len(features)][~seen]])
-    if not job.predict.of_cube:
-        return (), ()
     features = features[:, np.isfinite(features).all(axis=0) & ~job.predict.left_out(values[:, None])[0]]
-    notes, warnings = _compare_ranges(job.predict.model, features)
+    of_places = _compare_places(job.predict.model, features, samples)
+    if not job.predict.of_cube:
+        return of_places
+    notes, warnings = (
+        new + old for new, old in zip(_compare_ranges(job.predict.model, features), of_places, strict=True)
+    )
     constant = np.ptp(features, axis=1) == 0 if features.shape[1] >= FEWEST_SAMPLED else np.zeros(len(features), bool)
     if constant.any() and not constant.all():
         names = job.source["band"].values[: len(features)][constant]
@@ -139,6 +150,23 @@ def _compare_ranges(model: Any, values: np.ndarray) -> tuple[tuple[str, ...], tu
         if (shares > OUTSIDE_SHARE).mean() >= FOREIGN_SHARE:
             warnings.append(f"{text}: the model predicts spectra unlike those that it learned from")
         else:
+            notes.append(text)
+    return tuple(notes), tuple(warnings)
+
+
+def _compare_places(
+    model: Any, values: np.ndarray, samples: Sequence[SamplePlaces | None]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return how far sampled pixels are from the samples of each model: a note, or a warning for most of them."""
+    notes: list[str] = []
+    warnings: list[str] = []
+    for (name, member, of_member), places in zip(_members_of(model, values), samples, strict=False):
+        count = SampleDistances(member, places)
+        count.add(of_member)
+        text = f"{name}: {count.note}".removeprefix(": ")
+        if count.note and count.share >= FOREIGN_SHARE:
+            warnings.append(f"{text}: the place of most sampled pixels says little about their soil")
+        elif count.note:
             notes.append(text)
     return tuple(notes), tuple(warnings)
 

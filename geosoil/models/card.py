@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 from affine import Affine
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 from pyproj.exceptions import CRSError
 from rasterio.crs import CRS
 
@@ -21,6 +14,8 @@ from geosoil.models.contract import Feature
 from geosoil.models.display import describe_card, html_table, targets_text
 from geosoil.raster.grid import Grid
 from geosoil.raster.place import Place
+
+MOST_PLACES = 5000  # of samples in a card
 
 
 class _Part(BaseModel):
@@ -37,10 +32,17 @@ class PlaceCard(_Part):
     @model_validator(mode="after")
     def _valid(self) -> PlaceCard:
         try:
-            Place(self.axis, self.crs, self.origin_m)
+            self.place()
         except CRSError as error:
             raise ValueError("the CRS of a place is not known") from error
         return self
+
+    def __str__(self) -> str:
+        return str(self.place())
+
+    def place(self) -> Place:
+        """Return the coordinate that the card describes."""
+        return Place(self.axis, self.crs, self.origin_m)
 
 
 class FeatureCard(_Part):
@@ -62,16 +64,14 @@ class FeatureCard(_Part):
 
     def feature(self) -> Feature:
         """Return the feature that the card describes."""
-        place = None if self.place is None else Place(**self.place.model_dump())
+        place = None if self.place is None else self.place.place()
         return Feature(**self.model_dump(exclude={"used", "place"}), place=place)
 
     @model_serializer(mode="wrap")
-    def _without_empty_place(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Cards without places are written as before, so that their hashes remain and older versions read them.
+    def _leave_out_empty_place(self, serialise: Any) -> dict[str, Any]:
+        # So that the card of a model without places, and its hash, are those of earlier versions.
         content: dict[str, Any] = serialise(self)
-        if content.get("place") is None:
-            content.pop("place", None)
-        return content
+        return content if self.place else {key: value for key, value in content.items() if key != "place"}
 
 
 class TargetCard(_Part):
@@ -102,12 +102,30 @@ class CubeCard(_Part):
     offset: float = 0.0
 
 
+class SamplePlaces(_Part):
+    """Where the samples of a model with place are: in metres from the origin of its places, rounded to `rounded_m`.
+
+    `apart_m` is the largest distance of a sample to its nearest neighbour.
+    """
+
+    xy_m: list[tuple[float, float]] = Field(min_length=1, max_length=MOST_PLACES)
+    apart_m: float = Field(ge=0)
+    rounded_m: float = Field(ge=0)
+
+    @classmethod
+    def of(cls, xy_m: np.ndarray, apart_m: float) -> SamplePlaces:
+        """Return the places of samples `(n, 2)`, rounded to a twentieth of `apart_m`; of very many, every so many."""
+        rounded_m = max(float(np.floor(apart_m / 20)), 1.0)
+        places = np.unique(np.round(np.asarray(xy_m, np.float64) / rounded_m) * rounded_m, axis=0)
+        return cls(xy_m=places[:: -(-len(places) // MOST_PLACES)].tolist(), apart_m=apart_m, rounded_m=rounded_m)
+
+
 class OriginCard(_Part):
     """What a user should know about a model before it is used.
 
     `bounds` are west, south, east and north of the training samples in degrees (EPSG:4326), and `contents` the lowest
     and highest value of each target that the model learned from. `sensor` is what measured the spectra, and `cube` how
-    the cube of the training stores reflectance.
+    the cube of the training stores reflectance. `places` has the samples of a model with place.
     """
 
     method: str = ""
@@ -115,9 +133,15 @@ class OriginCard(_Part):
     cube: CubeCard | None = None
     bounds: tuple[float, float, float, float] | None = None
     contents: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    places: SamplePlaces | None = None
     author: str | None = None
     licence: str | None = None
     not_made_for: list[str] = Field(default_factory=list)
+
+    @model_serializer(mode="wrap")
+    def _leave_out_empty_places(self, serialise: Any) -> dict[str, Any]:
+        content: dict[str, Any] = serialise(self)
+        return content if self.places else {key: value for key, value in content.items() if key != "places"}
 
 
 class GridCard(_Part):
@@ -213,6 +237,11 @@ class ModelCard(MemberCard):
     versions: dict[str, str] = Field(default_factory=dict)
     created: str = ""
     weights_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+
+    @property
+    def sample_places(self) -> SamplePlaces | None:
+        """Where the samples are, for a model with place that states it."""
+        return None if self.origin is None else self.origin.places
 
     def __repr__(self) -> str:
         return f"ModelCard of {self.name}: {targets_text(self.targets)}, {self.training.n_samples} training samples"

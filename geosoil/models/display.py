@@ -68,8 +68,15 @@ def describe_card(card: ModelCard) -> Pairs:
         # A card of schema 1 has the figures of its one target without the target's name.
         by_target = figures if all(isinstance(values, dict) for values in figures.values()) else {"": figures}
         pairs += [(f"accuracy, {split}", f"{name}  {_accuracy(values)}".strip()) for name, values in by_target.items()]
+    places = [feature for feature in used if feature.place is not None]
+    bands = [feature for feature in card.features if feature.place is None]
+    if bands or not places:
+        pairs.append(("reads", f"{len(used) - len(places)} of {len(bands)} bands of {card.quantity}{span}"))
+    pairs += [("reads", f"{place.name}: {place.place}") for place in places]
+    samples = origin.places if origin is not None else None
+    if places and samples is not None:
+        pairs.append(("places", f"samples are up to {samples.apart_m:.0f} m from their nearest neighbour"))
     pairs += [
-        ("reads", f"{len(used)} of {len(card.features)} bands of {card.quantity}{span}"),
         ("steps", " > ".join(card.preprocessing)),
         ("samples", str(card.training.n_samples)),
         ("created", f"{card.created} with geosoil {card.versions.get('geosoil', '?')}"),

@@ -12,7 +12,7 @@ from geosoil.errors import SamplesError
 from geosoil.io.tables.reader import list_ids
 from geosoil.models.contract import place_features, with_training_range
 from geosoil.raster.place import describe_crs, local_crs, makes_metres, relative_places, text_of_crs
-from geosoil.samples.clustering import neighbour_distances
+from geosoil.samples.nearest_distances import sample_distances
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -32,12 +32,15 @@ class PlaceColumns:
         x and y in metres from the origin.
     features : tuple of Feature
         The two features, with CRS, origin and range.
+    apart_m : float
+        The largest distance of a sample to its nearest neighbour.
     notes : tuple of str
         What was done, and what the user should know.
     """
 
     X: np.ndarray
     features: tuple[Feature, ...]
+    apart_m: float
     notes: tuple[str, ...]
 
 
@@ -92,12 +95,17 @@ def place_columns(rows: TrainingRows, points: gpd.GeoSeries | None, *, where: st
     if text_of_crs(crs) != given:
         unit = "degrees" if points.crs.is_geographic else "no metres there"
         notes.append(f"places of the samples, in {describe_crs(given)} ({unit}), are projected to {name}")
-    span, apart = np.ptp(X, axis=0), neighbour_distances(X).max()
+    span, different = np.ptp(X, axis=0), np.unique(X, axis=0)
+    if len(different) < 2:
+        raise SamplesError(
+            where, found="all samples at one place", expected="places that differ", way_out="remove features.place"
+        )
+    apart = float(sample_distances(different).max())
     notes.append(
         f"place is a feature: metres in {name} from x {origin[0]:.0f}, y {origin[1]:.0f}; the samples span "
         f"{span[0]:.0f} x {span[1]:.0f} m, and their nearest neighbours are up to {apart:.0f} m apart"
     )
-    return PlaceColumns(X, with_training_range(features, X), (*notes, *_repeated(rows, X)))
+    return PlaceColumns(X, with_training_range(features, X), apart, (*notes, *_repeated(rows, X)))
 
 
 def _places(crs: Any, origin_m: tuple[float, float]) -> list[Place]:

@@ -32,7 +32,7 @@ def clark_evans_ratio(xy: np.ndarray) -> float:
     >>> round(clark_evans_ratio(grid), 1)
     2.2
     """
-    from scipy.spatial import ConvexHull, QhullError
+    from scipy.spatial import ConvexHull, QhullError, cKDTree
 
     places = np.unique(np.asarray(xy, np.float64), axis=0)
     if len(places) < 3:
@@ -41,22 +41,8 @@ def clark_evans_ratio(xy: np.ndarray) -> float:
         area = ConvexHull(places).volume  # the area, in two dimensions
     except QhullError:
         return float("nan")
-    return float(neighbour_distances(places).mean() / (0.5 / np.sqrt(len(places) / area)))
-
-
-def neighbour_distances(xy: np.ndarray) -> np.ndarray:
-    """Return the distance of each different place to its nearest neighbour; 0 for a single place.
-
-    >>> neighbour_distances(np.array([[0.0, 0.0], [0.0, 0.0], [3.0, 4.0]])).tolist()
-    [5.0, 5.0]
-    """
-    from scipy.spatial import cKDTree
-
-    places = np.unique(np.asarray(xy, np.float64), axis=0)
-    if len(places) < 2:
-        return np.zeros(1)
-    distances: np.ndarray = cKDTree(places).query(places, k=2)[0][:, 1]
-    return distances
+    distance = cKDTree(places).query(places, k=2)[0][:, 1]
+    return float(distance.mean() / (0.5 / np.sqrt(len(places) / area)))
 
 
 def is_clustered(xy: np.ndarray) -> bool:

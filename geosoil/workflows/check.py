@@ -8,7 +8,7 @@ import numpy as np
 from rasterio.warp import transform
 
 from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput
-from geosoil.mapping.places import insert_places
+from geosoil.mapping.places import SampleDistances, insert_places
 from geosoil.mapping.probe import probe_values
 from geosoil.mapping.training_range import RangeCount
 from geosoil.raster.grid import Grid
@@ -81,6 +81,10 @@ def check_fit(
         pairs.append(("training range", f"{share:.0%} of {count.n_rows} sampled pixels are inside it in every band"))
     else:
         pairs.append(("training range", "not stated by the model"))
+    distances = SampleDistances(matched.model, input_model.card.sample_places)
+    distances.add(values)
+    if distances.note:
+        pairs.append(("distance to samples", distances.note.removeprefix("places: ")))
     bounds = input_model.card.origin.bounds if input_model.card.origin is not None else None
     share_inside = None if bounds is None else _share_inside(Grid.of(raster), bounds)
     inside = "not stated by the model" if share_inside is None else f"{share_inside:.0%} of the raster is inside it"

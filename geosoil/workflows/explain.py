@@ -16,6 +16,7 @@ from geosoil.io.output_paths import check_not_an_input
 from geosoil.io.tables.writer import write_csv
 from geosoil.mapping.inputs import ModelInput
 from geosoil.mapping.spectra_table import SpectraInput
+from geosoil.mapping.table_places import BY_NAME, PlaceOptions
 from geosoil.mapping.tables import ColumnInput
 from geosoil.models.patch import PatchModel
 from geosoil.report.attribution_figures import covariate_figure, mark_windows, window_figure
@@ -54,6 +55,9 @@ def explain_samples(
     n_background: int | None = None,
     budget: int = BUDGET,
     seed: int = 0,
+    x: str | None = None,
+    y: str | None = None,
+    crs: str | None = None,
 ) -> ExplainResult:
     """Explain a model on a table of samples by Shapley values.
 
@@ -75,6 +79,8 @@ def explain_samples(
         Largest number of rows to predict for each model.
     seed : int
         Random seed for drawing background rows and samples.
+    x, y, crs : str, optional
+        Columns and CRS of the coordinates of the samples, for a model with place; default: as their names show.
 
     Returns
     -------
@@ -99,7 +105,7 @@ def explain_samples(
     explanations = {}
     for name, (opened, table) in named.items():
         loaded = require_pixel_model(opened.model, opened.folder)
-        rows, ids = read_rows(opened, table)
+        rows, ids = read_rows(opened, table, PlaceOptions(x, y, crs))
         explanation = explain_rows(loaded, rows, n_background=n_background, budget=budget, seed=seed)
         explanations[name] = (explanation, [ids[i] for i in explanation.rows])
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,7 +159,7 @@ def require_pixel_model(model: Any, where: object) -> PixelModel | CompositeMode
     return loaded
 
 
-def read_rows(model: ModelInput, path: PathLike) -> tuple[np.ndarray, list[str]]:
+def read_rows(model: ModelInput, path: PathLike, places: PlaceOptions = BY_NAME) -> tuple[np.ndarray, list[str]]:
     """Read the features of a model from a table of samples, as `geosoil predict` does.
 
     Rows with missing values are left out.
@@ -164,6 +170,8 @@ def read_rows(model: ModelInput, path: PathLike) -> tuple[np.ndarray, list[str]]
         The model whose features are read.
     path : path-like
         Spectra, or a table with one column per covariate.
+    places : PlaceOptions
+        The columns of x and y and their CRS, for a model that reads places.
 
     Returns
     -------
@@ -177,7 +185,7 @@ def read_rows(model: ModelInput, path: PathLike) -> tuple[np.ndarray, list[str]]
     GeosoilError
         The table does not fit the model, or all rows have missing values.
     """
-    source = SpectraInput(path) if model.reads_spectra else ColumnInput(path)
+    source = SpectraInput(path, places=places) if model.reads_spectra else ColumnInput(path, places=places)
     matched = source.match(model, None)
     parts, ids = [], list[str]()
     for chunk in source.chunks():

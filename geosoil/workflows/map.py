@@ -249,7 +249,7 @@ def prepare_input(
         notes += (f"bare soil only: {soil}",)
     select_outputs(matched.model, outputs, where=" and ".join(str(each.folder) for each in models))  # names the models
     job = prepare_map(matched.model, matched.raster, bands=matched.bands, outputs=outputs, bare_soil=soil, mask=masked)
-    value_notes, warnings = check_values(job)
+    value_notes, warnings = check_values(job, [each.card.sample_places for each in models])
     if isinstance(source, CubeInput):
         warnings = (*foreign_spectra(models), *warnings)
     files = source.files if mask is None else (*source.files, mask)

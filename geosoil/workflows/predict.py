@@ -18,7 +18,9 @@ from geosoil.io.tables.writer import METADATA_ENDING, WRITTEN_ENDINGS, open_tabl
 from geosoil.mapping.inputs import CovariateInput, CubeInput
 from geosoil.mapping.job import N_COUNTS
 from geosoil.mapping.joint import find_models
+from geosoil.mapping.places import SampleDistances
 from geosoil.mapping.spectra_table import SpectraInput
+from geosoil.mapping.table_places import PlaceOptions
 from geosoil.mapping.tables import ColumnInput, PointInput
 from geosoil.mapping.training_range import RangeCount
 from geosoil.models.joint import prefix_repeated
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
     Progress = Callable[[str, int, int], None]
 
-OF_TABLE, OF_POINTS = ("layer", "decimal"), ("x", "y", "crs", "mask")
+OF_PLACES = ("x", "y", "crs")
+OF_TABLE, OF_POINTS = ("layer", "decimal"), (*OF_PLACES, "mask")
 OPTIONS = {  # the options that each kind of table can have
     "points on a cube": (*OF_TABLE, *OF_POINTS, "band_table", "scale", "offset", "nodata", "bare_soil"),
     "points on covariates": (*OF_TABLE, *OF_POINTS, "like"),
@@ -172,9 +175,9 @@ def prepare_table(
         A factor for spectra, 0.01 for percent; for a cube, as for `map_cube`.
     **options
         `layer` and `decimal` of a table without spectra, as for `read_samples`. Of spectra, `quantity` ("reflectance"
-        or "absorbance") and `wavelength_unit`, as for `read_spectra`. Of points, the columns `x` and `y` and the `crs`
-        of a table without geometry, and `mask`; with a cube also `band_table`, `offset`, `nodata` and `bare_soil`, with
-        covariates `like`; as for `map_cube` and `map_covariates`.
+        or "absorbance") and `wavelength_unit`, as for `read_spectra`. The columns `x` and `y` and the `crs` of points,
+        or of any table for a model with place, without geometry. Of points, `mask`; with a cube also `band_table`,
+        `offset`, `nodata` and `bare_soil`, with covariates `like`; as for `map_cube` and `map_covariates`.
 
     Returns
     -------
@@ -215,21 +218,25 @@ def _open_source(
                 way_out="predict with each kind by itself",
             )
         holds = "spectra" if True in spectral else "columns of covariates"
-    wrong = [name for name in options if name not in OPTIONS[holds]]
+    has_place = any(feature.place for each in models for feature in each.card.features)
+    allowed = (*OPTIONS[holds], *(OF_PLACES if has_place else ()))
+    wrong = [name for name in options if name not in allowed]
     if wrong:
         raise SamplesError(
             table,
             found=f"the option {wrong[0]} for a table of {holds}",
-            expected=f"one of {', '.join(OPTIONS[holds])}",
+            expected=f"one of {', '.join(allowed)}",
             way_out="leave it out, or give the rasters that contain the points",
         )
+    places = PlaceOptions(**{name: options[name] for name in OF_PLACES if name in options})
     if holds == "spectra":
-        return SpectraInput(table, {**({"id_column": id_column} if id_column else {}), **options})
+        given = {name: value for name, value in options.items() if name not in OF_PLACES}
+        return SpectraInput(table, {**({"id_column": id_column} if id_column else {}), **given}, places)
     of_table, of_points = (
         {name: options.pop(name) for name in names if name in options} for names in (OF_TABLE, OF_POINTS)
     )
     if holds == "columns of covariates":
-        return ColumnInput(table, id_column, of_table)
+        return ColumnInput(table, id_column, of_table, places)
     soil = options.pop("bare_soil", None)
     of_points |= {"bare_soil": BareSoil() if soil is True else soil or None, "table_options": of_table}
     if cube is None:
@@ -338,6 +345,7 @@ class _Part:
         self.names: list[str] = []
         self.clipped = np.zeros((len(self.outputs), N_COUNTS), np.int64)
         self.range = RangeCount(matched.predict.model)
+        self.distances = SampleDistances(matched.predict.model, model.card.sample_places)
         self.reasons: dict[str, int] = {}
         self.n_rows = 0
 
@@ -355,7 +363,9 @@ class _Part:
             self.reasons[reason] = self.reasons.get(reason, 0) + int(here.sum())
             missing &= ~here
         predictable = np.isfinite(predicted[0])
-        self.range.add(centres if predictable.all() else centres[:, predictable])
+        centres = centres if predictable.all() else centres[:, predictable]
+        self.range.add(centres)
+        self.distances.add(centres)
         self.n_rows += predicted.shape[1]
         return predicted
 
@@ -372,7 +382,7 @@ class _Part:
                     notes.append(
                         f"{name}: rows predicted outside the valid range and set to {end}: {count} of {self.n_rows}"
                     )
-        return [*notes, self.range.note] if self.range.note else notes
+        return [*notes, *(note for note in (self.range.note, self.distances.note) if note)]
 
 
 class _Statistics:

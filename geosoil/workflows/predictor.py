@@ -181,7 +181,7 @@ class Predictor:
             matched = match_bands(self.model, raster)
             model, notes, bands, read = matched.model, matched.notes, matched.bands, raster
         job = prepare_map(model, read, bands=bands, outputs=kinds)
-        value_notes, strange = check_values(job)
+        value_notes, strange = check_values(job, [None if self.card is None else self.card.sample_places])
         if self.source is not None and self.quantity != COVARIATES:
             strange = (*foreign_spectra([self.source]), *strange)
         for warning in strange:

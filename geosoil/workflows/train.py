@@ -10,7 +10,7 @@ import numpy as np
 from rasterio.warp import transform_bounds
 
 from geosoil.io.atomic import require_writable_folder
-from geosoil.models.card import OriginCard, TrainingCard
+from geosoil.models.card import OriginCard, SamplePlaces, TrainingCard
 from geosoil.models.store import save_model
 from geosoil.pipeline.fit import fit_pipeline
 from geosoil.pipeline.recipe import read_recipe, with_budget
@@ -184,10 +184,18 @@ def _origin(fitted: FittedPipeline) -> OriginCard:
         cube=rows.cube,
         bounds=bounds,
         contents=contents,
+        places=_sample_places(fitted),
         author=recipe.author,
         licence=recipe.licence,
         not_made_for=limits,
     )
+
+
+def _sample_places(fitted: FittedPipeline) -> SamplePlaces | None:
+    """Return where the samples of a model with place are, None for any other model."""
+    if not fitted.task.candidate.features.place or fitted.rows.place is None:
+        return None
+    return SamplePlaces.of(fitted.rows.place.X[fitted.task.train], fitted.rows.place.apart_m)
 
 
 def write_points(fitted: FittedPipeline, folder: Path) -> Section | None:

@@ -309,7 +309,7 @@ def read_points(
                 expected="coordinates for each sample",
                 way_out="add them, or delete these rows",
             )
-        return gpd.GeoSeries(gpd.points_from_xy(*coordinates), crs=_parse_crs(path, crs))
+        return gpd.GeoSeries(gpd.points_from_xy(*coordinates), crs=parse_crs(path, crs))
     points = as_points(table.geometry.reset_index(drop=True))
     missing = (points.isna() | points.is_empty).to_numpy()
     if missing.any():
@@ -330,8 +330,8 @@ def read_points(
     if points.crs is None:
         if crs is None:
             raise SamplesError(path, found="no CRS", expected="a CRS", way_out="specify it, for instance crs=EPSG:4326")
-        return points.set_crs(_parse_crs(path, crs))
-    if crs is not None and not points.crs.equals(_parse_crs(path, crs), ignore_axis_order=True):
+        return points.set_crs(parse_crs(path, crs))
+    if crs is not None and not points.crs.equals(parse_crs(path, crs), ignore_axis_order=True):
         raise SamplesError(
             path,
             found=f"CRS {points.crs.to_string()[:60]}",
@@ -357,7 +357,7 @@ def as_points(geometry: gpd.GeoSeries) -> gpd.GeoSeries:
     return type(geometry)(flat, index=geometry.index, crs=geometry.crs)
 
 
-def _parse_crs(path: Path, crs: str) -> Any:
+def parse_crs(path: Path, crs: str) -> Any:
     import pyproj
 
     try:
