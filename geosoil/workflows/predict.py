@@ -25,6 +25,7 @@ from geosoil.mapping.tables import ColumnInput, PointInput
 from geosoil.mapping.training_range import RangeCount
 from geosoil.models.joint import prefix_repeated
 from geosoil.spectra.bare_soil import BareSoil
+from geosoil.workflows.predicted_columns import ColumnStatistics, PredictedColumn
 
 if TYPE_CHECKING:
     import os
@@ -48,27 +49,6 @@ OPTIONS = {  # the options that each kind of table can have
     "spectra": ("scale", "quantity", "wavelength_unit"),
     "columns of covariates": OF_TABLE,
 }
-
-
-@dataclass(frozen=True)
-class PredictedColumn:
-    """A column of predictions.
-
-    Attributes
-    ----------
-    name, unit : str
-    n_values : int
-        The number of rows with a value.
-    minimum, maximum, mean : float
-        NaN without values.
-    """
-
-    name: str
-    unit: str
-    n_values: int
-    minimum: float
-    maximum: float
-    mean: float
 
 
 @dataclass(frozen=True)
@@ -320,7 +300,7 @@ class TablePrediction:
         name = f"{PurePath(shown_name(files[0])).stem}_{models[0].card.name}.csv"
         beside = (f".csv{METADATA_ENDING}",)
         path = check_output_path(output or name, WRITTEN_ENDINGS, "OUT.csv", inputs=files, beside=beside)
-        statistics = {name: _Statistics() for name in self.units}
+        statistics = {name: ColumnStatistics() for name in self.units}
         with open_table(path, self.units) as writer:
             for frame, points in self.chunks():
                 writer.write(frame, points)
@@ -383,21 +363,3 @@ class _Part:
                         f"{name}: rows predicted outside the valid range and set to {end}: {count} of {self.n_rows}"
                     )
         return [*notes, *(note for note in (self.range.note, self.distances.note) if note)]
-
-
-class _Statistics:
-    """The least, the largest and the mean of values that come in chunks."""
-
-    def __init__(self) -> None:
-        self.count, self.sum, self.low, self.high = 0, 0.0, np.inf, -np.inf
-
-    def add(self, values: np.ndarray) -> None:
-        values = values[np.isfinite(values)].astype(np.float64)
-        if values.size:
-            self.count, self.sum = self.count + values.size, self.sum + float(values.sum())
-            self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
-
-    def column(self, name: str, unit: str) -> PredictedColumn:
-        if not self.count:
-            return PredictedColumn(name, unit, 0, np.nan, np.nan, np.nan)
-        return PredictedColumn(name, unit, self.count, float(self.low), float(self.high), self.sum / self.count)
