@@ -12,7 +12,7 @@ demo: $(VENV)/installed  ## set up, run the main job on the sample data, say whe
 	$(BIN)/geosoil demo
 
 test: $(VENV)/installed-dev  ## all tests, examples in docstrings and README included
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 check: $(VENV)/installed-dev  ## style, types, architecture
 	$(BIN)/ruff check

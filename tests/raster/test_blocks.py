@@ -16,7 +16,7 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from geosoil.errors import RasterError
 from geosoil.raster.blocks import choose_block, map_blocks, stream_blocks
@@ -304,10 +304,12 @@ def test_blas_and_torch_are_held_to_one_thread_in_a_run_and_restored_after_it():
         return block
 
     try:
-        outside = [lib["num_threads"] for lib in threadpool_info()]
-        stream_blocks(map_blocks(function, a_raster(1, 9, 9), names=["a"], block=3), lambda *_: None, threads=2)
-        assert seen == {1}
-        assert [lib["num_threads"] for lib in threadpool_info()] == outside
+        with threadpool_limits(2):
+            outside = [lib["num_threads"] for lib in threadpool_info()]
+            assert 2 in outside
+            stream_blocks(map_blocks(function, a_raster(1, 9, 9), names=["a"], block=3), lambda *_: None, threads=2)
+            assert seen == {1}
+            assert [lib["num_threads"] for lib in threadpool_info()] == outside
         new = threading.Thread(target=lambda: after.append(torch.get_num_threads()))
         new.start()
         new.join()
