@@ -19,7 +19,7 @@ from geosoil.report.figure_style import save_figure, write_png
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.figure import Figure
 
@@ -98,9 +98,12 @@ def write_page(path: str | os.PathLike[str], *, title: str, sections: Sequence[S
     ...     "<h1>SOC &lt; 2 %</h1>" in page.read_text("utf-8")
     True
     """
-    path = Path(path)
+    return _write_page(Path(path), title, sections, _png)
+
+
+def _write_page(path: Path, title: str, sections: Sequence[Section], png: Callable[[Figure], bytes]) -> Path:
     links = "".join(f'<a href="#s{k}">{escape(section.title)}</a>' for k, section in enumerate(sections, start=1))
-    body = "\n".join(_section(k, section) for k, section in enumerate(sections, start=1))
+    body = "\n".join(_section(k, section, png) for k, section in enumerate(sections, start=1))
     page = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -121,25 +124,32 @@ def write_report(folder: Path, *, title: str, sections: Sequence[Section]) -> Pa
     'report.html'
     """
     folder.mkdir(parents=True, exist_ok=True)
+    drawn = {}  # each figure is drawn once, because a drawing takes longer than everything else in a report
     for section in sections:
         name = "".join(letter if letter.isalnum() else "_" for letter in section.title.lower())
         for i, (_, figure) in enumerate(section.figures):
-            save_figure(figure, folder / f"{name}{f'_{i + 1}' if i else ''}.png")
-    return write_page(folder / "report.html", title=title, sections=sections)
+            path = folder / f"{name}{f'_{i + 1}' if i else ''}.png"
+            save_figure(figure, path)
+            drawn[figure] = path.read_bytes()
+    return _write_page(folder / "report.html", title, sections, drawn.__getitem__)
 
 
-def _section(number: int, section: Section) -> str:
+def _section(number: int, section: Section, png: Callable[[Figure], bytes]) -> str:
     parts = [f'<section id="s{number}">\n<h2>{escape(section.title)}</h2>']
     parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.text]
-    parts += [_figure(caption, figure) for caption, figure in section.figures]
+    parts += [_figure(caption, png(figure)) for caption, figure in section.figures]
     parts += [_table(caption, table) for caption, table in section.tables]
     return "\n".join([*parts, "</section>"])
 
 
-def _figure(caption: str, figure: Figure) -> str:
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     write_png(figure, buffer)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
+
+
+def _figure(caption: str, png: bytes) -> str:
+    data = base64.b64encode(png).decode("ascii")
     text = escape(caption)
     return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
 

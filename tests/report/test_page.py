@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from geosoil.errors import OutputError
-from geosoil.report.page import Section, format_number, write_page
+from geosoil.report.page import Section, format_number, write_page, write_report
 from geosoil.report.training_figures import loss_figure
 
 VOID = {"meta", "img", "br", "link"}
@@ -59,6 +59,20 @@ def test_the_page_is_one_file_that_needs_no_other(tmp_path):
 def test_figures_are_png_inside_the_page(tmp_path):
     (image,) = [a for a in Reader(page(tmp_path)).addresses if a.startswith("data:image/png;base64,")]
     assert base64.b64decode(image.split(",")[1]).startswith(b"\x89PNG")
+
+
+def test_a_report_has_each_figure_as_a_file_and_in_the_page_and_draws_it_once(tmp_path, monkeypatch):
+    figures = [loss_figure({"total": losses}) for losses in ([2.0, 1.0], [1.0, 2.0])]
+    drawings = []
+    for figure in figures:
+        draw = figure.savefig
+        monkeypatch.setattr(figure, "savefig", lambda *args, _draw=draw, **kw: drawings.append(_draw(*args, **kw)))
+    sections = [Section("The loss", figures=[("down", figures[0]), ("up", figures[1])])]
+    images = Reader(write_report(tmp_path, title="SOC", sections=sections).read_text("utf-8")).addresses
+    inside = [base64.b64decode(image.split(",")[1]) for image in images if image.startswith("data:")]
+    assert inside == [(tmp_path / name).read_bytes() for name in ("the_loss.png", "the_loss_2.png")]
+    assert inside[0] != inside[1]
+    assert len(drawings) == 2
 
 
 def test_all_text_is_escaped(tmp_path):
