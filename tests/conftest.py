@@ -10,8 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("MPLBACKEND", "Agg")
-# A test process for each core leaves no core for more threads: those of OpenMP and BLAS would wait for each other, which
-# took a third of the time. Tests of the limit of threads raise it themselves. Read when NumPy and torch are imported.
+# A test process for each core leaves no core for more threads: those of OpenMP and BLAS would wait for each other. The
+# test of the limit of threads raises it itself. NumPy and torch read these variables when they are imported.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 

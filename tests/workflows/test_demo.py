@@ -15,7 +15,6 @@ from geosoil.workflows.demo import DEMOS, read_beside_truth, run_demo, sample_da
 from geosoil.workflows.map import MapResult
 from geosoil_cli.demo import NAMES
 
-
 SHORTER = {
     "gf5": [("n_folds = 5", "n_folds = 2"), ("n_repeats = 2", "n_repeats = 1")],
     "soc": [
