@@ -13,7 +13,7 @@ from geosoil.samples.extract import windows_around
 if TYPE_CHECKING:
     import xarray as xr
 
-_MOST_BANDS = 4  # whose data decide which cells are mapped: reading all of them would take as long as a map
+MOST_BANDS_OF_PLACES = 4  # whose data decide which cells are mapped: reading all of them would take as long as a map
 _DENSE = 0.8  # share of cells with data from which a lattice over the whole raster suffices
 
 
@@ -49,7 +49,7 @@ def regular_places(raster: xr.DataArray, n_places: int = 1000) -> np.ndarray:
     ((55, 2), 165.0)
     """
     n_bands, height, width = raster.shape
-    chosen = raster.isel(band=np.unique(np.linspace(0, n_bands - 1, min(n_bands, _MOST_BANDS)).astype(int)))
+    chosen = raster.isel(band=np.unique(np.linspace(0, n_bands - 1, min(n_bands, MOST_BANDS_OF_PLACES)).astype(int)))
     spacing = max(1.0, float(np.sqrt(height * width / n_places)))
     rows, columns = _lattice(height, width, spacing)
     has_data = _has_data(chosen, rows, columns)

@@ -31,9 +31,10 @@ def feature_weights(estimator: Any, X: np.ndarray) -> FeatureWeights:
     """Return the weights that a fitted estimator gives to the features of X.
 
     These are the importances of a forest, the absolute coefficients of a linear model for features in standard
-    deviations, and the shares of the variance (`variance_shares_`) of a Gaussian process. Steps before the regressor
-    that select features or keep their number are followed back to the features of X. All weights are 1 for other
-    models, and for steps that combine features into new ones.
+    deviations, and the shares of the variance (`variance_shares_`) of a Gaussian process: each of its blocks of
+    features contributes its share to the squared distance. Steps before the regressor that select features or keep
+    their number are followed back to the features of X. All weights are 1 for other models, and for steps that combine
+    features into new ones.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ def _weights(estimator: Any, X: np.ndarray) -> tuple[np.ndarray, str] | None:
         return _weights(estimator.best_estimator_, X)
     if hasattr(estimator, "steps"):
         return _of_pipeline([step for _, step in estimator.steps], X)
+    if _fitted(estimator, "variance_shares_") is not None:
+        return _of_process(estimator, X), "variance"
     for attribute, source, read in _SOURCES:
         value = _fitted(estimator, attribute)
         if value is not None:
@@ -129,6 +132,17 @@ def _fitted(estimator: Any, attribute: str) -> Any:
         return None
 
 
+def _of_process(process: Any, X: np.ndarray) -> np.ndarray:
+    """Return the roots of the shares of the variance, each divided by the number of features of its block."""
+    shares = np.asarray(process.variance_shares_, np.float64).reshape(-1)
+    blocks = getattr(process, "blocks", None) or [{"columns": range(X.shape[1])}]
+    values = np.zeros(X.shape[1])
+    for share, block in zip(shares, blocks, strict=False):  # the last share is that of the noise
+        columns = np.asarray(list(block["columns"]), np.intp)
+        values[columns] += max(share, 0) / len(columns)
+    return np.sqrt(values)
+
+
 def _of_coefficients(value: Any, X: np.ndarray) -> np.ndarray:
     rows = np.abs(np.atleast_2d(np.asarray(value, np.float64)))  # one row per target
     rows = rows.T if rows.shape[1] != X.shape[1] and rows.shape[0] == X.shape[1] else rows
@@ -144,7 +158,6 @@ def _as_given(value: Any, X: np.ndarray) -> np.ndarray:
 
 
 _SOURCES: tuple[tuple[str, str, Callable[[Any, np.ndarray], np.ndarray]], ...] = (
-    ("variance_shares_", "variance", _as_given),
     ("feature_importances_", "importance", _as_given),
     ("coef_", "coefficients", _of_coefficients),
 )

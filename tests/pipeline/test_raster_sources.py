@@ -64,6 +64,12 @@ def test_a_raster_without_data_at_places_stops_only_a_split_that_needs_them(poin
         points.read(("[validation]", '[validation]\nsplit = "knndm"'))
 
 
+def test_places_of_a_large_raster_are_read_only_for_a_split_that_needs_them(points, monkeypatch):
+    monkeypatch.setattr("geosoil.pipeline.sources.samples.MOST_VALUES_FOR_REPORT", 100)
+    assert points.read().map_places is None
+    assert points.read(("[validation]", '[validation]\nsplit = "knndm"')).map_places is not None
+
+
 def test_points_without_the_target_are_kept_with_their_auxiliary_property(points):
     rows = points.read()
     assert len(rows) == N_POINTS

@@ -26,7 +26,7 @@ from geosoil.pipeline.part import TargetProperty
 from geosoil.pipeline.places import place_columns
 from geosoil.pipeline.rows import TrainingRows
 from geosoil.pipeline.splits import SPLITS
-from geosoil.samples.map_places import regular_places
+from geosoil.samples.map_places import MOST_BANDS_OF_PLACES, regular_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from geosoil.pipeline.part import Property
     from geosoil.pipeline.recipe import LoadedRecipe, Recipe
+
+MOST_VALUES_FOR_REPORT = 300_000_000  # that are unpacked for a figure: a few seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -319,13 +321,16 @@ def make_rows(
 def places_of_map(loaded: LoadedRecipe, raster: xr.DataArray, paths: Sequence[str]) -> np.ndarray | None:
     """Return places that represent the map of a raster, or None where no split needs them and reading takes long.
 
-    Without such a split they are for the report only: they are not read over a network, and a raster that cannot be
-    read there does not stop the training.
+    Without such a split they are for the report only: they are not read over a network or from a large raster, and one
+    that cannot be read there does not stop the training.
     """
     validation = loaded.recipe.validation
     if any("map" in SPLITS[name].needs for name in validation.split):
         return regular_places(raster, validation.n_places)
-    if any("://" in path or path.startswith("/vsi") for path in paths):
+    is_remote = any("://" in path or path.startswith("/vsi") for path in paths)
+    n_bands, height, width = raster.shape
+    n_unpacked = n_bands if "wavelength_nm" in raster.coords else min(n_bands, MOST_BANDS_OF_PLACES)
+    if is_remote or n_unpacked * height * width > MOST_VALUES_FOR_REPORT:
         return None
     try:
         return regular_places(raster, validation.n_places)
