@@ -56,7 +56,7 @@ NEEDS = {
     "folds": "`data.folds`",
     "places": "places in metres",
     "buffer_m": "`validation.buffer_m`",
-    "map": '`kind = "cube"`, `"covariates"` or `"profiles"`',
+    "map": "`data.covariates` or `data.cube`",
 }
 
 INTRODUCTION = """# Recipes

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from geosoil.pipeline.recipe import Recipe
 
 SPECTRAL = ("cube", "spectra")  # kinds of data whose features are spectra
-MAPPED = ("cube", "covariates", "profiles")  # kinds of data with a raster
 
 
 def problems(recipe: Recipe) -> Iterator[str]:
@@ -123,7 +122,7 @@ def _problems_of_splits(recipe: Recipe) -> Iterator[str]:
         "group": ("data.group", data.group is not None),
         "folds": ("data.folds", data.folds is not None),
         "places": ("places: data.samples, or data.x, data.y and data.crs", has_places),
-        "map": ("a map: data.kind = 'covariates', 'profiles' or 'cube'", data.kind in MAPPED),
+        "map": ("a map: data.covariates or data.cube", getattr(data, "cube", None) or hasattr(data, "covariates")),
         "buffer_m": ("validation.buffer_m", recipe.validation.buffer_m is not None),
     }
     for name in splits:

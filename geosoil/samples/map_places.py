@@ -78,7 +78,11 @@ def _lattice(height: int, width: int, spacing: float) -> tuple[np.ndarray, np.nd
 
 
 def _has_data(raster: xr.DataArray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    has_data = np.zeros(len(rows), bool)
+    """Return whether each cell has data in all bands, except bands that have none anywhere."""
+    has_data = np.zeros((len(raster), len(rows)), bool)
     for members, window, top, left in windows_around(raster, rows, columns, margin=0):
-        has_data[members] = np.isfinite(window[:, rows[members] - top, columns[members] - left]).all(axis=0)
-    return has_data
+        has_data[:, members] = np.isfinite(window[:, rows[members] - top, columns[members] - left])
+    is_dead = ~has_data.any(axis=1)
+    if is_dead.all():
+        return np.zeros(len(rows), bool)
+    return np.asarray(has_data[~is_dead].all(axis=0))

@@ -114,6 +114,7 @@ def test_an_invalid_recipe_of_a_cube_is_refused_by_its_key(tmp_path, changes, me
         ("spectra", [('column = "ph"', 'column = "pb_mg_kg"')], "data.auxiliary and target are both Pb"),
         ("spectra", [('title = "pH"', 'title = "Pb"')], "data.auxiliary and target are both Pb"),
         ("spectra", [("[validation]", "[validation]\nn_labels = 5")], "validation.n_labels: "),
+        ("spectra", [("[validation]", '[validation]\nsplit = "knndm"')], "needs a map: data.covariates or data.cube"),
         ("spectra", [("[validation]", '[features]\nuse = "mix"\n[validation]')], "needs data.kind = 'cube'"),
         ("library", [('library = "library.parquet"\n', "")], "data.country needs data.library"),
         (

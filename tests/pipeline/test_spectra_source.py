@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from affine import Affine
+from pyproj import Transformer
+from small_cube import write_cube
 from small_lead_data import NM, N, write_spectra_table
 from small_library_data import N_SITE
 from small_library_data import NM as SITE_NM
@@ -37,6 +40,21 @@ def test_rows_are_the_samples_with_their_spectra_in_any_order_of_the_tables(case
     shuffled = case.read()
     np.testing.assert_array_equal(shuffled.X, rows.X[order])
     np.testing.assert_array_equal(shuffled.y, rows.y[order])
+
+
+def test_the_places_of_the_map_are_those_of_the_cube_in_the_crs_of_the_samples(case):
+    corner = Affine(30, 0, 600_000, 0, -30, 2_600_000)
+    write_cube(case.folder / "cube.tif", crs="EPSG:32649", transform=corner, wavelength_nm=NM, values=whole_cube())
+    rows = case.read(NO_LIBRARY, ('spectra = "spectra.parquet"', 'spectra = "spectra.parquet"\ncube = "cube.tif"'))
+    x, y = Transformer.from_crs(rows.crs, 32649, always_xy=True).transform(*rows.map_places.T)
+    assert rows.crs.to_epsg() == 32648
+    assert ((x > 600_000) & (x < 600_000 + 20 * 30) & (y < 2_600_000) & (y > 2_600_000 - 10 * 30)).all()
+    assert len(x) == 10 * 20 - 1  # one pixel of the file has no data
+    assert case.read(NO_LIBRARY).map_places is None
+
+
+def whole_cube():
+    return np.random.default_rng(0).integers(1000, 5000, (len(NM), 10, 20)).astype(np.int16)
 
 
 def test_the_library_has_the_auxiliary_property_on_the_bands_of_the_rows(case):

@@ -40,6 +40,12 @@ def test_a_cell_without_data_in_another_band_is_no_place_of_the_map():
     assert regular_places(raster_of(values), 200)[:, 0].max() < 500 + 25 * 30
 
 
+def test_a_band_without_data_anywhere_is_ignored():
+    values = np.ones((3, 30, 30))
+    values[0] = np.nan
+    assert len(regular_places(raster_of(values), 100)) == 100
+
+
 def test_a_small_raster_has_a_place_in_each_cell_and_one_cell_has_one():
     assert len(regular_places(raster_of(np.ones((5, 4))), 1000)) == 20
     assert regular_places(raster_of(np.ones((1, 1)))).tolist() == [[515.0, 8985.0]]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pyproj import Transformer
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
 from geosoil.estimators.base import FEWEST_SAMPLES
@@ -21,7 +22,14 @@ from geosoil.models.contract import Feature
 from geosoil.pipeline.sources.cube import cube_card, obvious_scale, spectral_steps
 from geosoil.pipeline.sources.draft import Draft, Files, draft_of_table
 from geosoil.pipeline.sources.library import read_library
-from geosoil.pipeline.sources.samples import check_count, keep_known, make_rows, read_samples, samples_of_table
+from geosoil.pipeline.sources.samples import (
+    check_count,
+    keep_known,
+    make_rows,
+    places_of_map,
+    read_samples,
+    samples_of_table,
+)
 from geosoil.samples.libraries import common_grid
 from geosoil.samples.rs_local import LEAST_SITE_SAMPLES
 from geosoil.spectra.resample import resampling_matrix
@@ -88,7 +96,7 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
         library_rows = read_library(recipe, library, np.asarray(R_library, np.float32), X, notes)
     helped = library_rows is not None and library_rows.y is not None
     check_count(samples, recipe, notes, fewest=LEAST_SITE_SAMPLES if helped else FEWEST_SAMPLES)
-    return make_rows(
+    rows = make_rows(
         loaded,
         samples,
         X,
@@ -98,6 +106,18 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
         library=library_rows,
         cube=cube_card(data.cube_scale, None),
     )
+    return replace(rows, map_places=_places_on_cube(loaded, cube, rows))
+
+
+def _places_on_cube(loaded: LoadedRecipe, cube: xr.DataArray | None, rows: TrainingRows) -> np.ndarray | None:
+    """Return places of the map of a cube in the CRS of the rows; None without a cube or without places of the rows."""
+    if cube is None or cube.rio.crs is None or rows.xy is None or rows.crs is None:
+        return None
+    places = places_of_map(loaded, cube, [loaded.path(loaded.recipe.data.cube)])
+    if places is None:
+        return None
+    transformer = Transformer.from_crs(cube.rio.crs, rows.crs, always_xy=True)
+    return np.stack(transformer.transform(*places.T), axis=1)
 
 
 def _samples_with_spectra(loaded: LoadedRecipe, spectra: Spectra, notes: list[str]) -> tuple[Samples, Spectra]:
