@@ -83,7 +83,7 @@ def judge(name: str, rows: TrainingRows, recipe: Recipe) -> dict[str, object]:
     log_rows = replace(rows, targets=tuple(t.model_copy(update={"log": "naive"}) for t in rows.targets))
     candidates = recipe.candidates()
     log_candidates = [replace(recipe.candidate(k), name=f"{k}, ln") for k in ("pls", "spiked_pls")]
-    split = recipe.validation.splits[0]
+    split = recipe.validation.split[0]
     with warnings.catch_warnings(action="ignore", category=UserWarning):
         outcome = validate(split, recipe, rows, candidates)
         table = pd.concat([outcome.table, validate(split, recipe, log_rows, log_candidates).table])

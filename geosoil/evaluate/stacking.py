@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import nnls
 
-SHRINKAGE = 5.0
-"""How strongly weights are drawn towards equal ones, in standard errors of the mean squared errors."""
+SHRINKAGE = 50.0
+"""Number of rows at which the data and the wish for equal weights count the same."""
 HARM = 2.0
 """Number of standard errors by which the mean of all must be worse with a model than without for it to be dropped."""
 SMALLEST_WEIGHT = 0.05
@@ -17,9 +17,9 @@ def ensemble_weights(predicted: np.ndarray, observed: np.ndarray) -> np.ndarray:
 
     First, models without which the plain mean is significantly better are dropped, the most harmful one first. The
     weights w of the remaining m models minimise the mean squared error of the weighted mean plus
-    c |w - 1/m|^2, where c is `SHRINKAGE` times the mean of their mean squared errors divided by sqrt(n): weights differ
-    from equal ones as far as n rows are enough to tell the models apart. A weight below `SMALLEST_WEIGHT` is not worth
-    the time of a map, and becomes 0.
+    c |w - 1/m|^2, where c is the mean of their mean squared errors times `SHRINKAGE` / n: weights differ from equal
+    ones as far as n rows are enough to tell the models apart. A weight below `SMALLEST_WEIGHT` is not worth the time of
+    a map, and becomes 0.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def _shrunk_weights(errors: np.ndarray) -> np.ndarray:
     if m == 1 or size == 0:
         return np.full(m, 1 / m)
     scaled = errors.T / np.sqrt(n * size)
-    strength = np.sqrt(SHRINKAGE / np.sqrt(n))
+    strength = np.sqrt(SHRINKAGE / n)
     sum_to_one = 1e4  # the weight of the row of the least squares that asks for the sum 1
     A = np.concatenate([scaled, strength * np.eye(m), np.full((1, m), sum_to_one)])
     b = np.concatenate([np.zeros(n), np.full(m, strength / m), [sum_to_one]])

@@ -51,7 +51,7 @@ def test_few_rows_do_not_decide_against_equal_weights():
 
 def test_the_weights_minimise_what_the_description_says():
     errors = np.random.default_rng(5).normal(size=(3, 60)) + np.array([[0.5], [0.0], [-0.2]])
-    c = SHRINKAGE * np.mean(errors**2) / np.sqrt(60)
+    c = SHRINKAGE * np.mean(errors**2) / 60
 
     def loss(w):
         return np.mean((w @ errors) ** 2) + c * ((w - 1 / 3) ** 2).sum()
