@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from geosoil.errors import ModelFileError
-from geosoil.trust.conformal import check_level, conformal_rank, require_scores, widest_level
+from geosoil.trust.conformal import conformal_rank, require_scores, widest_level
 from geosoil.trust.local_scale import GROWING, INDICATORS, PREDICTED, WITHOUT_LOGARITHM, LocalScale, fit_local_scale
 
 if TYPE_CHECKING:
@@ -153,6 +153,34 @@ class IntervalState:
             np.clip(ends, low, high, out=ends)
         return ends
 
+    def probability(
+        self, observed: np.ndarray, predicted: np.ndarray, indicators: Mapping[str, np.ndarray] | None = None
+    ) -> np.ndarray:
+        """Return the probability of a value below the observed one (PIT), which is uniform for honest intervals.
+
+        Parameters
+        ----------
+        observed, predicted : ndarray of shape (n,)
+        indicators : mapping of str to ndarray of shape (n,), optional
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            From 0 to 1; 0.5 where the prediction is exact.
+
+        Examples
+        --------
+        >>> from geosoil.trust.local_scale import CONSTANT
+        >>> state = IntervalState(np.arange(1.0, 20.0), 19, CONSTANT)
+        >>> state.probability(np.array([0.0, 10.0, 20.0]), np.full(3, 10.0)).tolist()
+        [0.25, 0.5, 0.75]
+        """
+        scale = self.scale({PREDICTED: predicted, **(indicators or {})}, predicted.shape)
+        errors = np.log(observed) - np.log(predicted) if self.logarithm else observed - predicted
+        distance = _distance(errors / scale, self.skew)
+        share = np.searchsorted(self.scores, distance, side="right") / (len(self.scores) + 1)
+        return 0.5 + np.sign(errors) * share / 2
+
     def to_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return what `from_state` reads: a dict of JSON values, and float64 arrays by name.
 
@@ -263,49 +291,6 @@ def fit_intervals(scores: Scores, *, logarithm: bool = False) -> IntervalState:
     return IntervalState(np.sort(distances), scores.n_samples, scale, skew, logarithm, scores.split)
 
 
-def nested_bounds(
-    scores: Scores, levels: Sequence[float], *, logarithm: bool = False, valid_range: ValidRange = (None, None)
-) -> np.ndarray:
-    """Return the interval of each score by a state that is fitted to the scores of the other groups alone.
-
-    This shows what the intervals are worth: the state of the final model is fitted in the same way to all scores.
-
-    Parameters
-    ----------
-    scores : Scores
-    levels : sequence of float
-    logarithm : bool
-    valid_range : (float or None, float or None)
-
-    Returns
-    -------
-    ndarray of shape (n_levels, 2, n_scores)
-        NaN where the other groups have too few samples for a level.
-
-    Examples
-    --------
-    >>> from geosoil.trust.scores import pool_scores
-    >>> rng = np.random.default_rng(0)
-    >>> predicted = rng.uniform(5, 10, (1, 400))
-    >>> scores = pool_scores(predicted[0] + rng.normal(size=400), predicted, np.arange(400)[None] % 10)
-    >>> lower, upper = nested_bounds(scores, [0.9])[0]
-    >>> bool(0.85 < np.mean((lower <= scores.observed) & (scores.observed <= upper)) < 0.95)
-    True
-    """
-    for level in levels:
-        check_level(level)
-    bounds = np.full((len(levels), 2, len(scores)), np.nan)
-    for group in np.unique(scores.groups):
-        inside = scores.groups == group
-        if inside.all():
-            break
-        state, tested = fit_intervals(scores.take(~inside), logarithm=logarithm), scores.take(inside)
-        for k, level in enumerate(levels):
-            if conformal_rank(level, state.n_samples) <= state.n_samples:
-                bounds[k][:, inside] = state.bounds(tested.predicted, [level], tested.indicators, valid_range)[0]
-    return bounds
-
-
 class _Errors:
     """Residuals with their indicators, by which scale and skew are fitted to some scores and applied to others."""
 
@@ -328,7 +313,12 @@ class _Errors:
         scale, skew = self.shape(learned)
         known = {name: values[measured] for name, values in self.indicators.items()}
         relative = self.residuals[measured] / scale(known, known[PREDICTED].shape)
-        return np.where(relative > 0, relative * math.exp(-skew), -relative * math.exp(skew))
+        return _distance(relative, skew)
+
+
+def _distance(relative: np.ndarray, skew: float) -> np.ndarray:
+    """Return how far relative errors lie from 0, in units of the side on which they lie."""
+    return np.where(relative > 0, relative * math.exp(-skew), -relative * math.exp(skew))
 
 
 def _skew(relative: np.ndarray, n_samples: int) -> float:

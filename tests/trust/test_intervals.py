@@ -7,8 +7,9 @@ import pytest
 
 from geosoil.errors import ModelFileError, SamplesError
 from geosoil.trust.conformal import conformal_quantile, split_interval
+from geosoil.trust.diagnostics import nested_bounds
 from geosoil.trust.intervals import IntervalState as State
-from geosoil.trust.intervals import fit_intervals, nested_bounds
+from geosoil.trust.intervals import fit_intervals
 from geosoil.trust.local_scale import CONSTANT, LocalScale, fit_local_scale
 from geosoil.trust.scores import Scores, leave_one_out_scores, pool_scores
 
