@@ -23,7 +23,8 @@ from geosoil.io.rasters.warped import warp_raster
 from geosoil.mapping.covariates import compare_grids, match_covariates
 from geosoil.mapping.match import match_bands
 from geosoil.models.contract import of_rasters
-from geosoil.models.store import find_model, load_model, model_sha256, read_card
+from geosoil.models.find import find_model
+from geosoil.models.store import load_model, model_sha256, read_card
 from geosoil.raster.grid import Grid
 from geosoil.sensors.cube import Overlap, lacks_scale, open_cube
 

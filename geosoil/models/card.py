@@ -14,6 +14,8 @@ from geosoil.models.contract import Feature
 from geosoil.models.display import describe_card, html_table, targets_text
 from geosoil.raster.grid import Grid
 from geosoil.raster.place import Place
+from geosoil.trust.applicability import ApplicabilityCard  # noqa: TC001 - pydantic reads it
+from geosoil.trust.intervals import IntervalCard  # noqa: TC001
 
 MOST_PLACES = 5000  # of samples in a card
 
@@ -217,6 +219,35 @@ class MemberCard(_Part):
         return content if self.weights else {key: value for key, value in content.items() if key != "weights"}
 
 
+class CoverageCard(_Part):
+    """How often the intervals of a level held the values of samples, by states fitted without these samples."""
+
+    level: float = Field(gt=0, lt=1)
+    n: int = Field(ge=0)
+    covered: float = Field(ge=0, le=1)
+    mean_width: float = Field(ge=0)
+
+
+class TargetTrustCard(_Part):
+    """What is known of the errors of a target: their root mean square, prediction intervals, and how these cover."""
+
+    rmse: float = Field(ge=0)
+    intervals: IntervalCard
+    coverage: list[CoverageCard] = Field(default_factory=list, max_length=20)
+
+
+class TrustCard(_Part):
+    """Prediction intervals by target, and the area of applicability.
+
+    Their arrays are in `trust.safetensors`, whose hash is `sha256`; `split` is the split that the errors come from.
+    """
+
+    split: str = Field(max_length=200)
+    targets: dict[str, TargetTrustCard]
+    applicability: ApplicabilityCard | None = None
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class ModelCard(MemberCard):
     """Everything about a model that is not a large array.
 
@@ -233,6 +264,7 @@ class ModelCard(MemberCard):
     training: TrainingCard
     grid: GridCard | None = None
     origin: OriginCard | None = None
+    trust: TrustCard | None = None
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     created: str = ""

@@ -1,5 +1,7 @@
 """Model folders: `model.json` to read, `weights.safetensors` for arrays; forests of older folders in `forest.skops`.
 
+What prediction intervals and the area of applicability need is beside them (`models/trust.py`).
+
 Loading executes nothing that a file says: JSON is checked by a schema, arrays are arrays, types come from one
 literal table (`models/state.py`), and the rebuilt model must answer before it is handed out.
 """
@@ -8,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,21 +34,25 @@ from geosoil.models.card import (
 )
 from geosoil.models.compose import Cascade, CompositeModel, Ensemble, MultiTargetModel
 from geosoil.models.contract import Feature, Target
+from geosoil.models.find import CARD, find_model
 from geosoil.models.objects import unstorable
 from geosoil.models.patch import PatchModel
 from geosoil.models.pixel import PixelModel
 from geosoil.models.probe import MOST_PROBE_ROWS, probe_of
 from geosoil.models.state import describe, rebuild, regressor_of
+from geosoil.models.trust import write_trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from geosoil.models.contract import Model
+    from geosoil.models.trust import ModelTrust
     from geosoil.raster.grid import Grid
 
 SCHEMA_VERSION = 1  # the newest `ModelCard.schema_version` that can be read
 MOST_JSON_BYTES = 20 * 1024**2
-CARD, WEIGHTS, FOREST = "model.json", "weights.safetensors", "forest.skops"
+WEIGHTS, FOREST = "weights.safetensors", "forest.skops"
 _WAY_OUT = "name a folder that `geosoil train` wrote"
 _PROBE = ("probe/rows", "probe/predictions")  # by which a loaded estimator of scikit-learn is checked
 _PROBE_TOLERANCE = 1e-6  # of the size of the predictions; other libraries of linear algebra round differently
@@ -69,6 +73,7 @@ def save_model(
     quantity: str = "reflectance",
     grid: Grid | None = None,
     origin: OriginCard | None = None,
+    trust: ModelTrust | None = None,
 ) -> ModelCard:
     """Write a model to a folder; raises OutputError if the folder cannot be written.
 
@@ -84,7 +89,8 @@ def save_model(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         weights = save(arrays)
-        card = card.model_copy(update={"origin": origin, "weights_sha256": hashlib.sha256(weights).hexdigest()})
+        stated = {"origin": origin, "trust": write_trust(trust, folder)}
+        card = card.model_copy(update={**stated, "weights_sha256": hashlib.sha256(weights).hexdigest()})
         _write(folder / WEIGHTS, weights)
         (folder / FOREST).unlink(missing_ok=True)
         # The card comes last, with the hash of the arrays: a run that is killed in between leaves no model that loads.
@@ -368,30 +374,3 @@ def model_sha256(folder: Path) -> str:
         if (folder / file).exists():
             digest.update((folder / file).read_bytes())
     return digest.hexdigest()
-
-
-def find_model(name: str | Path) -> Path:
-    """Find a model: a folder, else NAME in ./models, $GEOSOIL_MODELS, or among the models that ship with geosoil.
-
-    Raises ModelFileError with the places looked in.
-    """
-    from importlib.resources import files
-
-    given = Path(name)
-    if given.is_dir() or given.is_absolute() or len(given.parts) != 1:
-        return given
-    places = [Path("models")]
-    if os.environ.get("GEOSOIL_MODELS"):
-        places.append(Path(os.environ["GEOSOIL_MODELS"]))
-    shipped = Path(str(files("geosoil_sample_data"))) / "models"
-    places.append(shipped)
-    for place in places:
-        if (place / given / CARD).is_file():
-            return place / given
-    known = sorted({path.parent.name for place in places for path in place.glob(f"*/{CARD}")})
-    raise ModelFileError(
-        name,
-        found="no such model in ./models, $GEOSOIL_MODELS or among those that ship with geosoil",
-        expected="one of " + (", ".join(known) or "none yet"),
-        way_out="train one with `geosoil train`, or give the path of its folder",
-    )

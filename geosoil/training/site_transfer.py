@@ -187,7 +187,8 @@ def transfer_representations(
 
 def _net_of(source: Any) -> tuple[SpectralCNN, str | None]:
     """Return the network inside a source, and the `retransform` of its LogTarget (None without one)."""
-    from geosoil.models.store import find_model, load_model
+    from geosoil.models.find import find_model
+    from geosoil.models.store import load_model
 
     model = load_model(find_model(source)) if isinstance(source, str | Path) else source
     estimator = model.estimator if isinstance(model, PixelModel) else model

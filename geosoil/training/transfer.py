@@ -163,7 +163,8 @@ def _unpack_source(source: Any, wavelength_nm: Sequence[float] | np.ndarray | No
     sha256, name, n_samples, target = "", "", None, ""
     estimator = source
     if isinstance(source, str | Path):
-        from geosoil.models.store import find_model, load_model, model_sha256, read_card
+        from geosoil.models.find import find_model
+        from geosoil.models.store import load_model, model_sha256, read_card
 
         folder = find_model(source)
         card = read_card(folder)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
 
 from geosoil.errors import SamplesError
 
@@ -133,6 +132,8 @@ def fit_local_scale(
     >>> bool(scale.slopes[0] > 0.8)
     True
     """
+    from scipy.optimize import minimize
+
     size = np.abs(np.asarray(residuals, np.float64))
     columns = {name: np.asarray(indicators[name], np.float64) for name in INDICATORS if name in indicators}
     if not len(size) or not all(np.isfinite(values).all() for values in (size, *columns.values())):

@@ -17,7 +17,8 @@ from geosoil.io.tables.numbers import as_numbers, has_value
 from geosoil.io.tables.reader import TABLE_ENDINGS, read_table
 from geosoil.mapping.inputs import CovariateInput, CubeInput
 from geosoil.models.display import describe_card
-from geosoil.models.store import CARD, find_model, read_card
+from geosoil.models.find import CARD, find_model
+from geosoil.models.store import read_card
 from geosoil.samples.clustering import is_clustered
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from geosoil.io.rasters.reader import open_raster
 from geosoil.io.remote.objects import open_store
 from geosoil.io.spectra.reader import read_spectra
 from geosoil.io.tables.reader import read_table
-from geosoil.models.store import FOREST, find_model, load_model
+from geosoil.models.find import find_model
+from geosoil.models.store import FOREST, load_model
 
 
 def pipe(path):

@@ -19,8 +19,9 @@ from geosoil.estimators.pls import PartialLeastSquares
 from geosoil.estimators.support_vectors import SupportVectors
 from geosoil.models.card import TrainingCard
 from geosoil.models.contract import Feature, Target
+from geosoil.models.find import find_model
 from geosoil.models.pixel import PixelModel
-from geosoil.models.store import find_model, load_model, model_sha256, save_model
+from geosoil.models.store import load_model, model_sha256, save_model
 from geosoil.spectra.cars import CARS
 from geosoil.spectra.smooth import SavitzkyGolay
 
