@@ -11,12 +11,14 @@ from geosoil.pipeline.regressors import fit_model, prepare_shared
 from geosoil.pipeline.sources import read_rows
 from geosoil.pipeline.splits import SPLITS, divide
 from geosoil.pipeline.task import FitTask
+from geosoil.pipeline.trust import fit_trust
 from geosoil.pipeline.validation import no_progress, validate
 
 if TYPE_CHECKING:
     from geosoil.models.contract import Model
     from geosoil.pipeline.recipe import LoadedRecipe
     from geosoil.pipeline.rows import TrainingRows
+    from geosoil.pipeline.trust import FittedTrust
     from geosoil.pipeline.validation import Outcome, Progress
 
 
@@ -29,6 +31,7 @@ class FittedPipeline:
     task: FitTask
     model: Model
     outcomes: tuple[Outcome, ...]
+    trust: FittedTrust | None = None
 
     @property
     def title(self) -> str:
@@ -63,4 +66,5 @@ def fit_pipeline(loaded: LoadedRecipe, *, progress: Progress = no_progress) -> F
     task = FitTask(candidate, rows, learned, recipe, seed=recipe.seed, shared=shared)
     model = fit_model(task)
     progress("final model", 1, 1)
-    return FittedPipeline(loaded, rows, task, model, outcomes)
+    trust = fit_trust(model, candidate, rows, learned, outcomes)
+    return FittedPipeline(loaded, rows, task, model, outcomes, trust)

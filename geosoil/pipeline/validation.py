@@ -14,7 +14,7 @@ from geosoil.errors import SamplesError
 from geosoil.evaluate.metrics import METRICS, regression_metrics
 from geosoil.evaluate.resampling import bootstrap_interval, mean_over_repeats, paired_difference
 from geosoil.numerics.threads import one_thread_each
-from geosoil.pipeline.regressors import fit_model, predict_rows
+from geosoil.pipeline.regressors import fit_model, predict_rows, predict_spread
 from geosoil.pipeline.splits import SPLITS, Split, divide
 from geosoil.pipeline.task import FitTask
 
@@ -64,7 +64,7 @@ class Outcome:
         The number of the split that tested a row, -1 for none.
     splits : list of Split
     details : dict of str to list of dict
-        By candidate and split, what the regressor noted (losses, chosen bands).
+        By candidate and split, what the regressor noted (losses, chosen bands), and the spread of the tested rows.
     """
 
     split: str
@@ -333,6 +333,8 @@ def _fit_split(
         model = fit_model(task)
         tested = predict_rows(model, candidate, rows, division.test)
         kept = {key: task.details[key] for key in KEPT_DETAILS if key in task.details}
+        spread = predict_spread(model, candidate, rows, division.test)
+        kept |= {} if spread is None else {"spread": spread}
         results[candidate.name] = tested, _training_figures(model, candidate, rows, division.train), kept
     return results
 

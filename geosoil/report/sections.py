@@ -17,6 +17,7 @@ from geosoil.report.spectra_figures import (
     spectra_figure,
 )
 from geosoil.report.training_figures import loss_figure
+from geosoil.report.trust_sections import trust_section
 from geosoil.report.validation_figures import batches_figure, predicted_measured_figure
 from geosoil.report.validation_sections import distances_section, validation_section
 
@@ -40,6 +41,7 @@ def training_sections(fitted: FittedPipeline) -> list[Section]:
     """Return the sections of a trained model: data, what was chosen, accuracy, and what the predictions rest on."""
     details = fitted.task.details
     sections = [
+        *trust_sections(fitted),
         *(validation_section(outcome, fitted.rows) for outcome in fitted.outcomes),
         *_distances(fitted),
         data_section(fitted.rows),
@@ -53,6 +55,16 @@ def training_sections(fitted: FittedPipeline) -> list[Section]:
     if details.get("explained"):
         sections.append(explanation_section(details["explained"], seed=fitted.loaded.recipe.seed))
     return sections
+
+
+def trust_sections(fitted: FittedPipeline) -> list[Section]:
+    """Return the section on errors and prediction intervals, if the model has them."""
+    trust = fitted.trust
+    if trust is None or not trust.scores:
+        return []
+    table = trust.outcome.table
+    of_model = table[table.model == fitted.task.candidate.name].set_index("target")
+    return [trust_section(trust, {name: float(of_model.test_r2[name]) for name in trust.scores})]
 
 
 def comparison_sections(fitted: Sequence[FittedPipeline], differences: pd.DataFrame) -> list[Section]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from geosoil.trust.intervals import IntervalState, ValidRange
     from geosoil.trust.scores import Scores
 
-LEVELS = (0.5, 0.8, 0.9, 0.95)
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+CARD_LEVELS = (0.5, 0.8, 0.9, 0.95)
 CONFIDENCE = 0.95
 
 

@@ -14,6 +14,7 @@ from geosoil.models.card import OriginCard, SamplePlaces, TrainingCard
 from geosoil.models.store import save_model
 from geosoil.pipeline.fit import fit_pipeline
 from geosoil.pipeline.recipe import read_recipe, with_budget
+from geosoil.pipeline.trust import trust_sentence
 from geosoil.pipeline.validation import ALL_DEPTHS, ALL_DEPTHS_MEANING, no_progress
 from geosoil.workflows.shown import ShownResult, table_as_text
 
@@ -31,7 +32,8 @@ SOURCE_FOLDER = "source"
 class TrainResult(ShownResult):
     """A trained model, its accuracy, and where both are.
 
-    `refused` has a sentence for each target that could not be trained, for example a depth without data.
+    `refused` has a sentence for each target that could not be trained, for example a depth without data, and `trust`
+    one for the error and the prediction intervals of each target.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class TrainResult(ShownResult):
     sections: list[Section]
     outcomes: tuple[Outcome, ...]
     refused: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
 
     def summary(self, *, notes: bool = True) -> str:
         """Return a few lines for the terminal: notes, if asked for, accuracy, and where model and report are."""
@@ -50,6 +53,7 @@ class TrainResult(ShownResult):
             [
                 *(self.notes if notes else ()),
                 format_table(self.table),
+                *self.trust,
                 f"model   {self.folder}",
                 f"report  {self.report}",
             ]
@@ -105,8 +109,17 @@ def train(
     notes = [*loaded.notes, *fitted.rows.notes, *fitted.task.details.get("notes", [])]
     return TrainResult(
         folder, report, fitted.model, table, tuple(notes), fitted.title, sections, fitted.outcomes,
-        refused=tuple(fitted.rows.refused),
+        refused=tuple(fitted.rows.refused), trust=trust_lines(fitted),
     )  # fmt: skip
+
+
+def trust_lines(fitted: FittedPipeline) -> tuple[str, ...]:
+    """Return a sentence for the error and the prediction intervals of each target."""
+    if fitted.trust is None:
+        return ()
+    state = fitted.trust.state
+    units = {target.column: target.unit for target in fitted.rows.targets}
+    return (*(trust_sentence(state, name, units[name]) for name in state.targets), *fitted.trust.notes)
 
 
 def save_pipeline(fitted: FittedPipeline, folder: Path) -> None:
@@ -145,6 +158,7 @@ def save_pipeline(fitted: FittedPipeline, folder: Path) -> None:
         preprocessing=details.get("steps", [name]),
         training=card,
         metrics={outcome.split: outcome.card_metrics(name) for outcome in fitted.outcomes},
+        trust=fitted.trust.state if fitted.trust is not None and fitted.trust.scores else None,
         **options,
     )
 

@@ -65,6 +65,22 @@ def predict_rows(model: Model, candidate: Candidate, rows: TrainingRows, indices
     return np.asarray(model.predict_rows(X[indices][:, model.used_columns]))
 
 
+def predict_spread(model: Model, candidate: Candidate, rows: TrainingRows, indices: np.ndarray) -> np.ndarray | None:
+    """Return the spread of the predictions of rows, as a map does, `(len(indices), n_targets)`.
+
+    None if the model has no spread for each of its targets, or reads patches.
+    """
+    from geosoil.models.contract import SPREAD
+
+    outputs = {output.name: output for output in model.outputs if output.kind == SPREAD}
+    names = [f"{target.name} spread" for target in model.targets]
+    if model.halo or not set(names) <= set(outputs):
+        return None
+    X = np.asarray(rows_for(candidate, rows)[indices][:, model.used_columns], np.float32)
+    block = np.ascontiguousarray(X.T)[:, None]
+    return np.asarray(model.predict(block, [outputs[name] for name in names])[:, 0].T)
+
+
 def rows_for(candidate: Candidate, rows: TrainingRows) -> np.ndarray:
     """Return the matrix `(n, n_features)` that a candidate learns from: its columns are those of `features_for`.
 
