@@ -11,6 +11,7 @@ from small_recipes import CovariateRecipe
 from geosoil.errors import RecipeError
 from geosoil.models.compose import Ensemble
 from geosoil.models.store import load_model, read_card
+from geosoil.models.trust import load_trust
 from geosoil_cli.main import group
 
 AUTO = '[model]\nkind = "auto"\nauto = { candidates = ["forest", "ridge"] }\nforest = { n_trees = 60 }\n[validation]'
@@ -51,6 +52,11 @@ def test_the_automatic_choice_is_in_the_card_and_the_report_and_maps_as_it_predi
     assert any(note.startswith("time budget: ") for note in card.training.notes)
     page = (tmp_path / "model" / "report" / "report.html").read_text()
     assert "Candidates, their errors inside the training rows, and their weights" in page
+    assert page.index("<h2>Trust</h2>") < page.index("<h2>Accuracy")
+    assert "90 % intervals covered" in result.output
+    trust = load_trust(tmp_path / "model", card)
+    assert set(trust.targets) == {target.name for target in card.targets}
+    assert trust.applicability is not None
     assert_mapped_as_predicted(tmp_path)
 
 
