@@ -14,12 +14,13 @@ PUBLISHED = ("gf5", "soc", "lead", "library")
 # The files of each kind of data: those that it needs, then those that it can have besides.
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cube": (("cube", "samples"), ()),
-    "spectra": (("table",), ("cube", "samples")),
+    "spectra": (("table",), ("cube", "samples", "library")),
     "covariates": (("covariates", "samples"), ()),
     "profiles": (("covariates", "profiles"), ()),
     "table": (("table",), ()),
 }
-FLAGS = {"cube": "--cube CUBE", "samples": "--samples POINTS", "covariates": "--covariates A.tif B.tif ...",
+FLAGS = {"cube": "--cube CUBE", "samples": "--samples POINTS", "library": "--library LIBRARY",
+         "covariates": "--covariates A.tif B.tif ...",
          "profiles": "--profiles HORIZONS", "table": "TABLE"}  # fmt: skip
 NAMES = (*KINDS, *PUBLISHED)
 
@@ -29,6 +30,7 @@ NAMES = (*KINDS, *PUBLISHED)
 @click.argument("table", required=False)
 @click.option("--cube", "--for", "cube", metavar="CUBE", help="Cube; for spectra the cube that is to be mapped.")
 @click.option("--samples", metavar="POINTS", help="Table of sample points; for spectra another table with the target.")
+@click.option("--library", metavar="LIBRARY", help="Spectral library with the target, for the spectra of one site.")
 @click.option("--covariates", multiple=True, metavar="A.tif B.tif ...", help="Covariate rasters of any grids.")
 @click.option("--profiles", metavar="HORIZONS", help="Horizons, or depth layers of `geosoil depths`.")
 @click.option("--target", "targets", multiple=True, metavar="COLUMN ...", help="Columns to predict.")
@@ -60,6 +62,7 @@ def command(kind: str, table: str | None, **options: Any) -> None:
     \b
     geosoil init cube --cube enmap.tif --samples soc.csv --target SOC --unit %
     geosoil init spectra LIBRARY.csv --target soc --group site --models pls,svm
+    geosoil init spectra SCANS/ --samples lab.xlsx --library LIBRARY.csv --target soc
     geosoil init covariates --covariates A.tif B.tif --samples points.gpkg --target zinc --unit mg/kg
     geosoil init profiles --covariates A.tif B.tif --profiles horizons.csv --target soc
     geosoil init table TABLE.csv --target clay

@@ -79,14 +79,16 @@ def propose_log(column: str, values: np.ndarray) -> tuple[str, str]:
     return "smearing", why
 
 
-def propose_models(*, spectral: bool, n: int, n_features: int) -> tuple[list[str], str]:
-    """Return models that suit the number of samples, the one to train first, and why.
+def propose_models(*, spectral: bool, n: int, n_features: int, library: bool = False) -> tuple[list[str], str]:
+    """Return models that suit the number of samples, the one to train first, and why; `library`: beside the samples.
 
     Examples
     --------
     >>> propose_models(spectral=True, n=60, n_features=200)[0], propose_models(spectral=False, n=500, n_features=9)[0]
     (['pls', 'svr', 'ridge'], ['forest', 'svr', 'pls', 'mlp'])
     """
+    if library:
+        return ["spiked_pls", "rs_local_pls", "mbl", "pls"], f"{n} samples of one site, and a library to learn from"
     if spectral:
         if n < 100:
             return ["pls", "svr", "ridge"], f"few samples ({n}) of many bands: linear models and SVR"

@@ -65,6 +65,7 @@ def init_recipe(
     cube: PathLike = "",
     covariates: Sequence[PathLike] = (),
     samples: PathLike = "",
+    library: PathLike = "",
     targets: Sequence[str] = (),
     units: Sequence[str] = (),
     models: Sequence[str] = (),
@@ -87,6 +88,8 @@ def init_recipe(
         Covariate rasters.
     samples : path-like, optional
         The table of sample points, or for spectra another table with the target.
+    library : path-like, optional
+        For spectra of one site, a spectral library with the target.
     targets : sequence of str
         Columns to predict.
     units : sequence of str, optional
@@ -112,11 +115,11 @@ def init_recipe(
         If a file cannot be read, or something cannot be decided from it; the message says what decides it.
     """
     path = None if output is None else Path(output)
-    inputs = [str(file) for file in (table, cube, samples, *covariates) if str(file)]
+    inputs = [str(file) for file in (table, cube, samples, library, *covariates) if str(file)]
     if path is not None:
         _check_output(path, inputs, force=force)
     folder = (Path() if path is None else path.parent).absolute()
-    files = Files(folder, str(table), str(cube), tuple(map(str, covariates)), str(samples))
+    files = Files(folder, str(table), str(cube), tuple(map(str, covariates)), str(samples), str(library))
     given = {key: value for key, value in given.items() if value is not None}
     draft = draft_data(kind, files, targets, given)
     rows = _read_rows(draft, targets, folder)
@@ -211,7 +214,8 @@ def _compose(
         text.add_comment(f"{remark.rstrip('.')}.")
     for column, unit in zip(targets, units, strict=True):
         measured = as_numbers(draft.measured[column])
-        _add_target(text, column, unit, _values_of(rows, column), measured, repeated=len(targets) > 1)
+        library = _values_of_library(rows, column)
+        _add_target(text, column, unit, _values_of(rows, column), measured, library, repeated=len(targets) > 1)
     text.add_section("features")
     if draft.values["kind"] in SPECTRAL:
         text.add_value("preprocessing", [{"step": step} for step in draft.preprocessing])
@@ -235,6 +239,14 @@ def _values_of(rows: TrainingRows, column: str) -> np.ndarray:
     if rows.layers_cm is not None:
         names = [name.removesuffix(f" {layer_name(layer)}") for name, layer in zip(names, rows.layers_cm, strict=True)]
     values = rows.y[:, [name == column for name in names]]
+    return values[np.isfinite(values)]
+
+
+def _values_of_library(rows: TrainingRows, column: str) -> np.ndarray:
+    """Return the known values of a target in the library, if there is one."""
+    if rows.library is None or rows.library.y is None:
+        return np.empty(0)
+    values = rows.library.y[:, [target.column for target in rows.targets].index(column)]
     return values[np.isfinite(values)]
 
 
@@ -273,14 +285,23 @@ def _add_head(
 
 
 def _add_target(
-    text: RecipeText, column: str, unit: str, values: np.ndarray, measured: np.ndarray, *, repeated: bool
+    text: RecipeText,
+    column: str,
+    unit: str,
+    values: np.ndarray,
+    measured: np.ndarray,
+    library: np.ndarray,
+    *,
+    repeated: bool,
 ) -> None:
     text.add_section("target", repeated=repeated)
     described = f"{len(values)} values, {values.min():.4g} to {values.max():.4g}, median {np.median(values):.4g}"
     text.add_value("column", column, described)
     text.add_value("unit", unit, "" if unit else "no unit was given")
     log, why_log = propose_log(column, values)
-    limits, why = propose_range(column, unit, measured, log)
+    if log != "none" and (library <= 0).any():
+        log, why_log = "none", "the library has values of zero or less, which have no logarithm"
+    limits, why = propose_range(column, unit, np.concatenate([measured, library]), log)
     text.add_value("valid_range", list(limits), why)
     text.add_value("log", log, why_log)
 
@@ -288,7 +309,9 @@ def _add_target(
 def _add_model(text: RecipeText, draft: Draft, rows: TrainingRows, models: list[str]) -> None:
     spectral = draft.values["kind"] in SPECTRAL
     n = int(np.isfinite(rows.y).any(axis=1).sum())
-    proposed, why = propose_models(spectral=spectral, n=n, n_features=len(rows.features))
+    proposed, why = propose_models(
+        spectral=spectral, n=n, n_features=len(rows.features), library=rows.library is not None
+    )
     chosen = models or proposed
     text.add_section("model")
     text.add_value("kind", chosen[0], "" if models else why)

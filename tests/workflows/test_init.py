@@ -247,6 +247,23 @@ def test_spectra_for_a_cube_and_a_table_of_laboratory_values_beside_them(scene, 
     assert mapped.cog.bands[0].valid_count == SIDE * SIDE
 
 
+def test_spectra_of_a_site_learn_from_a_library_beside_them(scene, tmp_path):
+    write_spectra(factor=1.0, n=120)
+    table = pd.read_csv("library.csv")
+    table.iloc[:100].drop(columns=["lab_id", "site"]).to_csv("library.csv", index=False)
+    table.iloc[100:].to_csv("site.csv", index=False)
+    recipe = filled_in("spectra", table="site.csv", library="library.csv", targets=["soc"])
+    assert recipe["data"]["library"] == "library.csv"
+    assert recipe["model"]["kind"] == "spiked_pls"
+    assert figures(tmp_path)["n"] == 20
+    table.loc[50, "soc"] = 0.0  # which has no logarithm
+    table.loc[100:, "soc"] = np.exp(2 * table.loc[100:, "soc"])
+    table.iloc[:100].drop(columns=["lab_id", "site"]).to_csv("library.csv", index=False)
+    table.iloc[100:].to_csv("site.csv", index=False)
+    assert filled_in("spectra", table="site.csv", targets=["soc"])["target"]["log"] == "smearing"
+    assert filled_in("spectra", table="site.csv", library="library.csv", targets=["soc"])["target"]["log"] == "none"
+
+
 def test_profiles_get_their_columns_of_depth_and_layers_with_enough_values(scene, tmp_path):
     horizons = scene.loc[scene.index.repeat(2), ["Point ID", "Longitude", "Latitude", "SOC"]].rename(
         columns={"Point ID": "ProfileID"}

@@ -37,6 +37,7 @@ class Files:
     cube: str = ""
     covariates: tuple[str, ...] = ()
     samples: str = ""
+    library: str = ""
 
     def relative(self, path: str) -> str:
         """Return a path as the recipe names it: relative to its folder, or unchanged if it is a URL.

@@ -235,6 +235,10 @@ def draft(files: Files, targets: Sequence[str], given: dict[str, Any]) -> Draft:
         made.set("sample_id", _common_id(spectra, table, path, files))
     elif made.columns.sample_id is not None or set(ID_COLUMNS) & set(table.columns) or "sample_id" in given:
         made.set("sample_id", made.columns.sample_id or "", "" if made.columns.sample_id else "rows are numbered")
+    if files.library:
+        library = read_spectra(files.library)
+        described = f"{len(library.values)} spectra, {library.wavelength_nm[0]:g} to {library.wavelength_nm[-1]:g} nm"
+        made.set("library", files.relative(files.library), described)
     made.set_given("wavelength_unit")
     made.set_labels(ids=False)
     made.set_places(path)
