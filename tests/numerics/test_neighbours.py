@@ -85,6 +85,23 @@ def test_rows_that_are_not_finite_have_no_distance_and_huge_ones_do_not_overflow
     assert found.neighbour.tolist()[3] == 1 and found.n_within.tolist() == [0, 0, 0, 1]
 
 
+def test_the_nearest_of_points_whose_distances_differ_by_less_than_float32_can_hold_is_exact():
+    directions = np.random.default_rng(5).normal(size=(300, 20))
+    directions /= np.sqrt((directions**2).sum(axis=1, keepdims=True))
+    row = np.full((1, 20), 0.3)
+    points = row + directions * (1 + 1e-9 * np.random.default_rng(6).permutation(300))[:, None]
+    found = NeighbourSearch(points, method="matrix").query(row, limit=1 + 150.5e-9)
+    assert found.neighbour[0] == by_definition(row, points, 1, 1)[1][0]
+    assert found.distance[0] == pytest.approx(1, abs=1e-12)
+    assert found.n_within[0] == 151
+
+
+def test_the_limit_of_a_huge_row_is_exclusive_too():
+    search = NeighbourSearch(np.array([[0.0], [1.0]]), method="matrix")
+    assert search.query(np.array([[1e30]]), limit=1e30).n_within[0] == 0
+    assert search.query(np.array([[1e30]]), limit=1.1e30).n_within[0] == 2
+
+
 def test_many_points_with_few_features_are_searched_by_a_tree():
     assert NeighbourSearch(np.zeros((2500, 2))).method == "tree"
     assert NeighbourSearch(np.zeros((2000, 2))).method == "matrix"

@@ -101,6 +101,17 @@ def test_large_clusters_are_folds_and_small_ones_are_dealt_in_order():
     assert merge_clusters(points, labels, 3).tolist() == [0, 0, 0, 0, 0, 0, 1, 2, 1, 2, 1, 1]
 
 
+def test_a_cluster_of_exactly_the_mean_size_of_a_fold_is_a_fold():
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 3, 4, 5])
+    assert partition(merge_clusters(np.arange(12.0)[:, None], labels, 3)) == partition(np.repeat([0, 1, 2], 4))
+
+
+def test_a_pair_exactly_at_the_range_is_left_out():
+    points, place = np.array([[0.0], [1.0], [50.0], [52.0], [99.0]]), np.array([[25.0], [75.0]])
+    sizes = [[len(train) for train, _ in nndm(points, place, range_m=range_m)] for range_m in (0.9, 1.0, 2.0)]
+    assert sizes == [[4] * 5, [3, 3, 4, 4, 4], [3, 3, 3, 3, 4]]
+
+
 def test_the_order_of_the_samples_does_not_change_the_folds():
     order = np.random.default_rng(1).permutation(len(CLUSTERED))
     first, other = knndm(CLUSTERED, MAP, 4), knndm(CLUSTERED[order], MAP, 4)

@@ -69,6 +69,15 @@ def test_a_sample_at_the_threshold_is_inside_and_its_neighbour_at_the_threshold_
     assert area.assess(samples).inside.all()
 
 
+def test_a_row_exactly_at_the_threshold_is_inside():
+    samples = np.array([[0.0], [4.0]])
+    one, index = np.ones(1), np.array([0.5, 0.5])
+    area = Applicability(samples, 0 * one, one, one, 4.0, 0.5, index, np.zeros(2, int))
+    assessed = area.assess(np.array([[-2.0], [np.nextafter(-2.0, -9)]]))
+    assert assessed.dissimilarity[0] == 0.5
+    assert assessed.inside.tolist() == [True, False]
+
+
 def test_only_the_training_rows_of_the_fold_that_tests_a_sample_count():
     samples = np.array([[0.0], [0.1], [5.0], [5.1], [9.0]])
     folds = [(np.array([2, 3, 4]), np.array([0, 1])), (np.array([0, 1, 4]), np.array([2, 3]))]
@@ -182,7 +191,7 @@ def test_what_is_stored_gives_the_same_assessment_to_the_last_bit():
         lambda card, arrays: arrays.update(training_index=arrays["training_index"][:-1]),
         lambda card, arrays: arrays.update(training_index=np.full(60, -1.0)),
         lambda card, arrays: arrays.update(samples=[[1.0]]),
-        lambda card, arrays: card.update(threshold=1e9),
+        lambda card, arrays: card.update(threshold=1.001 * card["threshold"]),
         lambda card, arrays: card.update(threshold=float("nan")),
         lambda card, arrays: card.update(mean_distance=0.0),
         lambda card, arrays: card.update(mean_distance="1"),

@@ -53,12 +53,12 @@ def test_features_that_a_selection_leaves_out_have_weight_0():
 def test_blocks_of_a_process_contribute_their_shares_of_the_variance_to_the_squared_distance():
     process = LinearRegression().fit(X, Y)
     process.blocks = [{"name": "bands", "columns": [0, 1, 2]}, {"name": "height", "columns": [3]}]
-    process.variance_shares_ = np.array([0.6, 0.2, 0.2])  # the last one is that of the noise
+    process.variance_shares_ = np.array([0.3, 0.6, 0.1])  # the last one is that of the noise
     weights = feature_weights(process, X)
     assert weights.source == "variance"
     squared = weights.values**2
-    assert squared[:3].sum() / squared[3] == pytest.approx(3)
-    assert np.ptp(squared[:3]) == 0
+    assert squared[:3].sum() / squared[3] == pytest.approx(0.5)
+    assert squared[0] == squared[1] == squared[2]
     process.blocks = None
     process.variance_shares_ = np.array([0.9, 0.1])
     assert feature_weights(process, X).values.tolist() == [1, 1, 1, 1]
