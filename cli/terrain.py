@@ -60,9 +60,7 @@ import click
 @click.option(
     "--z-factor",
     type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Factor that converts heights to metres.",
+    help="Factor that converts heights to metres (default: by the unit that the file states, else 1).",
 )
 @click.option("--threads", type=click.IntRange(1), help="Number of threads (default: all cores).")
 def command(dem: str, output: str, **options: Any) -> None:

@@ -188,6 +188,17 @@ def horizontal_crs(crs: CRS | None) -> CRS | None:
     return None if crs is None else _horizontal(crs.to_wkt()) or crs
 
 
+def vertical_unit(crs: CRS | None) -> tuple[str, float] | None:
+    """Return the name and the metres of the unit of the heights of a CRS; None for a CRS without heights.
+
+    Examples
+    --------
+    >>> vertical_unit(CRS.from_user_input("EPSG:32633+5773")), vertical_unit(CRS.from_epsg(32633))
+    (('metre', 1.0), None)
+    """
+    return None if crs is None else _vertical(crs.to_wkt())
+
+
 def crs_unit(crs: CRS) -> str:
     """Return the unit of a CRS as it is written after a number: m, ft, US survey ft, degrees.
 
@@ -196,7 +207,7 @@ def crs_unit(crs: CRS) -> str:
     >>> crs_unit(CRS.from_epsg(32633)), crs_unit(CRS.from_epsg(4326)), crs_unit(CRS.from_epsg(2264))
     ('m', 'degrees', 'US survey ft')
     """
-    unit = crs.units_factor[0] if crs.is_geographic or crs.is_projected else crs.linear_units
+    unit = crs.units_factor[0]
     return {"metre": "m", "meter": "m", "degree": "degrees"}.get(unit.lower(), unit.replace("foot", "ft"))
 
 
@@ -229,6 +240,19 @@ def _horizontal(wkt: str) -> CRS | None:
     plane = parsed.to_2d()
     code = plane.to_epsg()
     return CRS.from_epsg(code) if code else CRS.from_wkt(plane.to_wkt())
+
+
+@lru_cache(maxsize=64)
+def _vertical(wkt: str) -> tuple[str, float] | None:
+    """Return name and metres of the unit of the third axis, None for a CRS of two axes."""
+    try:
+        parsed = pyproj.CRS.from_wkt(wkt)
+    except pyproj.exceptions.CRSError:
+        return None
+    if len(parsed.axis_info) < 3 or parsed.is_geocentric:
+        return None
+    height = parsed.axis_info[2]
+    return str(height.unit_name), float(height.unit_conversion_factor)
 
 
 def _stored_transform(raster: xr.DataArray) -> Affine:

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import pyproj
 
 from geosoil.errors import GridError
 from geosoil.raster.blocks import choose_block, map_blocks
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import check_raster
+from geosoil.terrain.ground_scale import ground_scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import xarray as xr
+    from rasterio.crs import CRS
 
 Degrees = Literal["refuse", "scale"]
 
@@ -54,7 +57,8 @@ def cell_sizes(dem: xr.DataArray, *, degrees: Degrees = "refuse") -> CellSizes:
     Parameters
     ----------
     dem : DataArray of shape (band, y, x)
-        A raster with a CRS, not rotated; feet and other units of length are converted to metres.
+        A raster with a CRS, not rotated; feet and other units of length are converted to metres. Where the scale of the
+        projection differs from 1 by more than 2 %, such as in Web Mercator, sizes are those on the ground.
     degrees : {"refuse", "scale"}
         Whether a grid in degrees is refused, or its cells are scaled by the latitude of their row on the WGS84
         ellipsoid.
@@ -66,7 +70,8 @@ def cell_sizes(dem: xr.DataArray, *, degrees: Degrees = "refuse") -> CellSizes:
     Raises
     ------
     GridError
-        If the grid is rotated, has no CRS, or is in degrees that may not be scaled.
+        If the grid is rotated, has no CRS or one without a plane, is in degrees that may not be scaled, or its
+        projection distorts it too much (see `ground_scale`).
 
     Examples
     --------
@@ -102,16 +107,44 @@ def cell_sizes(dem: xr.DataArray, *, degrees: Degrees = "refuse") -> CellSizes:
                 way_out="warp it to a projected CRS with `gdalwarp -t_srs`, or scale cells by latitude: "
                 "--degrees scale (degrees='scale')",
             )
-        width_m, height_m = _degree_m(dem["y"].values)
-        width_m, height_m = width_m * step_x, height_m * step_y
+        degrees_per_unit = 360 / grid.turn if grid.turn else 1.0  # some maps of France count in grads
+        width_m, height_m = _degree_m(dem["y"].values * degrees_per_unit)
+        width_m, height_m = width_m * step_x * degrees_per_unit, height_m * step_y * degrees_per_unit
         note = (
             f"a grid in degrees: cells scaled by latitude, {width_m.min():.5g} to {width_m.max():.5g} m wide, "
             f"{height_m.mean():.5g} m high"
         )
         return CellSizes(width_m, height_m, *signs, note)
-    factor = grid.crs.linear_units_factor[1]
-    note = "" if factor == 1 else f"cells of {grid.crs.linear_units} became metres (x {factor:g})"
-    return CellSizes(np.full(grid.height, step_x * factor), np.full(grid.height, step_y * factor), *signs, note)
+    unit, factor = _length_unit(grid.crs, where)
+    note = "" if factor == 1 else f"cells of {unit} became metres (x {factor:g})"
+    width_m, height_m = np.full(grid.height, step_x * factor), np.full(grid.height, step_y * factor)
+    scale = ground_scale(grid, where) if grid.crs.is_projected else None
+    if scale is not None:
+        low, high = min(part.min() for part in scale), max(part.max() for part in scale)
+        width_m, height_m = width_m * scale[0], height_m * scale[1]
+        note = (
+            f"a projection whose metres are {low:.4g} to {high:.4g} m on the ground: cells were measured there, "
+            f"{width_m.min():.5g} to {width_m.max():.5g} m wide, {height_m.min():.5g} to {height_m.max():.5g} m high"
+        )
+    return CellSizes(width_m, height_m, *signs, note)
+
+
+def _length_unit(crs: CRS, where: str) -> tuple[str, float]:
+    """Return the name of the unit of length of a plane CRS, and its metres."""
+    if not crs.is_projected and not _is_local(crs):
+        raise GridError(
+            where,
+            found="a CRS without a plane, such as a geocentric one",
+            expected="a projected CRS, so that cells have a size in metres",
+            way_out="warp it to one with `gdalwarp -t_srs`",
+        )
+    unit, factor = crs.units_factor
+    return unit, factor
+
+
+def _is_local(crs: CRS) -> bool:
+    """Return whether a CRS is that of a site, such as a mine or an experiment, without a place on the Earth."""
+    return pyproj.CRS.from_wkt(crs.to_wkt()).is_engineering
 
 
 def map_cells(
@@ -159,6 +192,17 @@ def map_cells(
         block=block,
         units=units,
     )
+
+
+def with_notes(raster: xr.DataArray, *notes: str) -> xr.DataArray:
+    """Return a raster whose `attrs["notes"]` are the notes that are not empty.
+
+    >>> import xarray as xr
+    >>> with_notes(xr.DataArray([1.0]), "", "heights of ft became metres").attrs["notes"]
+    ('heights of ft became metres',)
+    """
+    raster.attrs["notes"] = tuple(note for note in notes if note)
+    return raster
 
 
 def _with_sizes(raster: xr.DataArray, sizes: CellSizes, block: int | tuple[int, int] | None) -> xr.DataArray:

@@ -17,7 +17,8 @@ import numpy as np
 from geosoil.errors import GridError, RasterError
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
-from geosoil.terrain.cells import CellSizes, Degrees, cell_sizes
+from geosoil.terrain.cells import CellSizes, Degrees, cell_sizes, with_notes
+from geosoil.terrain.heights import height_factor
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,6 +45,10 @@ class Drainage:
     grid : Grid
     source : str
         The file of the DEM.
+    z_factor : float
+        The factor by which the heights became metres.
+    notes : tuple of str
+        Remarks on the units of cells and heights.
     """
 
     dem_m: np.ndarray
@@ -53,6 +58,8 @@ class Drainage:
     sizes: CellSizes
     grid: Grid
     source: str = ""
+    z_factor: float = 1.0
+    notes: tuple[str, ...] = ()
 
     @property
     def filled_share(self) -> float:
@@ -89,7 +96,7 @@ class Drainage:
 
     def raster(self, values: np.ndarray, name: str, units: str) -> xr.DataArray:
         """Return values `(y, x)` as a raster on the grid of the DEM."""
-        return make_raster(
+        raster = make_raster(
             np.asarray(values, np.float32)[None],
             names=[name],
             crs=self.grid.crs,
@@ -97,20 +104,22 @@ class Drainage:
             source=self.source,
             units=units,
         )
+        return with_notes(raster, *self.notes)
 
 
 def drain(
-    dem: xr.DataArray, *, min_slope_deg: float = 0.0, z_factor: float = 1.0, degrees: Degrees = "refuse"
+    dem: xr.DataArray, *, min_slope_deg: float = 0.0, z_factor: float | None = None, degrees: Degrees = "refuse"
 ) -> Drainage:
     """Fill the sinks of a DEM, and find the order in which its cells drain, by a priority flood from the edges.
 
     Parameters
     ----------
     dem : DataArray of shape (1, y, x)
-        Heights, in metres after multiplication by `z_factor`.
+        Heights.
     min_slope_deg : float
         Slope of filled cells towards their outlet in degrees; 0 leaves filled sinks level.
-    z_factor : float
+    z_factor : float, optional
+        Metres per unit of the heights; default: by the unit that the raster states, else 1 (see `height_factor`).
     degrees : {"refuse", "scale"}
         See `cell_sizes`.
 
@@ -153,26 +162,21 @@ def drain(
             expected=f"at most {MOST_CELLS}, because flow needs all of them at once",
             way_out="cut the DEM by catchments, or coarsen it",
         )
-    if not 0 < z_factor < np.inf:
-        raise RasterError(
-            source or "DEM",
-            found=f"a z-factor of {z_factor:g}",
-            expected="a number above 0",
-            way_out="give the factor that converts heights to metres",
-        )
+    factor, height_note = height_factor(dem, z_factor)
     dem_m = np.array(dem.values[0], dtype=np.float32)
-    if z_factor != 1:
-        dem_m *= np.float32(z_factor)
+    if factor != 1:
+        dem_m *= np.float32(factor)
     if np.isnan(dem_m).all():
         raise RasterError(source or "DEM", found="no cell with data", expected="heights", way_out="check its no-data")
     filled_m, order, parent = _kernels.flood(
         dem_m, sizes.width_m, sizes.height_m, float(np.tan(np.deg2rad(min_slope_deg)))
     )
-    return Drainage(dem_m, filled_m, order, parent, sizes, Grid.of(dem), source)
+    notes = tuple(note for note in (sizes.note, height_note) if note)
+    return Drainage(dem_m, filled_m, order, parent, sizes, Grid.of(dem), source, factor, notes)
 
 
 def fill_sinks(
-    dem: xr.DataArray, *, min_slope_deg: float = 0.0, z_factor: float = 1.0, degrees: Degrees = "refuse"
+    dem: xr.DataArray, *, min_slope_deg: float = 0.0, z_factor: float | None = None, degrees: Degrees = "refuse"
 ) -> xr.DataArray:
     """Raise the cells of the sinks of a DEM to their outlets; the parameters and errors are those of `drain`.
 
@@ -198,7 +202,7 @@ def catchment_area(
     flow: FlowMethod = "mfd",
     *,
     min_slope_deg: float = 0.0,
-    z_factor: float = 1.0,
+    z_factor: float | None = None,
     degrees: Degrees = "refuse",
 ) -> xr.DataArray:
     """Compute the area that drains through every cell of a DEM, including the cell; sinks are filled first.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from geosoil.terrain.cells import Degrees, cell_sizes, map_cells
+from geosoil.terrain.cells import Degrees, cell_sizes, map_cells, with_notes
+from geosoil.terrain.heights import height_factor
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,7 +23,7 @@ def slope(
     dem: xr.DataArray,
     method: SlopeMethod = "horn",
     *,
-    z_factor: float = 1.0,
+    z_factor: float | None = None,
     degrees: Degrees = "refuse",
     block: int | tuple[int, int] | None = None,
 ) -> xr.DataArray:
@@ -31,10 +32,11 @@ def slope(
     Parameters
     ----------
     dem : DataArray of shape (1, y, x)
-        Heights, in metres after multiplication by `z_factor`.
+        Heights.
     method : {"horn", "zevenbergen_thorne"}
         Horn (1981), as in GDAL, GRASS and terra; or Zevenbergen and Thorne (1987), as in SAGA.
-    z_factor : float
+    z_factor : float, optional
+        Metres per unit of the heights; default: by the unit that the raster states, else 1 (see `height_factor`).
     degrees : {"refuse", "scale"}
         See `cell_sizes`.
     block : int or (int, int), optional
@@ -43,7 +45,7 @@ def slope(
     Returns
     -------
     DataArray of shape (1, y, x)
-        The band `slope_deg`, degrees from the horizontal, 0 to 90.
+        The band `slope_deg`, degrees from the horizontal, 0 to 90; `attrs["notes"]` states what was converted.
 
     Raises
     ------
@@ -61,18 +63,20 @@ def slope(
     array([54.7356], dtype=float32)
     """
 
+    factor, note = height_factor(dem, z_factor)
+
     def of_block(b: np.ndarray, width_m: np.ndarray, height_m: np.ndarray) -> np.ndarray:
-        return np.rad2deg(slope_rad(*gradient(b[0], width_m, height_m, method, z_factor=z_factor)))[None]
+        return np.rad2deg(slope_rad(*gradient(b[0], width_m, height_m, method, z_factor=factor)))[None]
 
     sizes = cell_sizes(dem, degrees=degrees)
-    return map_cells(of_block, dem, sizes, names=["slope_deg"], units="deg", block=block)
+    return with_notes(map_cells(of_block, dem, sizes, names=["slope_deg"], units="deg", block=block), sizes.note, note)
 
 
 def aspect(
     dem: xr.DataArray,
     method: SlopeMethod = "horn",
     *,
-    z_factor: float = 1.0,
+    z_factor: float | None = None,
     degrees: Degrees = "refuse",
     block: int | tuple[int, int] | None = None,
 ) -> xr.DataArray:
@@ -93,18 +97,19 @@ def aspect(
     (90.0, 90.0)
     """
     sizes = cell_sizes(dem, degrees=degrees)
+    factor, note = height_factor(dem, z_factor)
 
     def of_block(b: np.ndarray, width_m: np.ndarray, height_m: np.ndarray) -> np.ndarray:
-        east, south = gradient(b[0], width_m, height_m, method, z_factor=z_factor)
+        east, south = gradient(b[0], width_m, height_m, method, z_factor=factor)
         return aspect_deg(sizes.to_east * east, sizes.to_north * south)[None]
 
-    return map_cells(of_block, dem, sizes, names=["aspect_deg"], units="deg", block=block)
+    return with_notes(map_cells(of_block, dem, sizes, names=["aspect_deg"], units="deg", block=block), sizes.note, note)
 
 
 def curvatures(
     dem: xr.DataArray,
     *,
-    z_factor: float = 1.0,
+    z_factor: float | None = None,
     degrees: Degrees = "refuse",
     block: int | tuple[int, int] | None = None,
 ) -> xr.DataArray:
@@ -131,11 +136,14 @@ def curvatures(
     (4.1, True)
     """
 
+    factor, note = height_factor(dem, z_factor)
+
     def of_block(b: np.ndarray, width_m: np.ndarray, height_m: np.ndarray) -> np.ndarray:
-        return np.stack(curvatures_1_m(b[0], width_m, height_m, z_factor=z_factor))
+        return np.stack(curvatures_1_m(b[0], width_m, height_m, z_factor=factor))
 
     names = ["profile_curvature_1_m", "plan_curvature_1_m"]
-    return map_cells(of_block, dem, cell_sizes(dem, degrees=degrees), names=names, units="1/m", block=block)
+    sizes = cell_sizes(dem, degrees=degrees)
+    return with_notes(map_cells(of_block, dem, sizes, names=names, units="1/m", block=block), sizes.note, note)
 
 
 def gradient(

@@ -8,7 +8,7 @@ import numpy as np
 
 from geosoil.errors import GridError
 from geosoil.raster.layout import make_raster
-from geosoil.terrain.cells import Degrees, map_cells
+from geosoil.terrain.cells import Degrees, map_cells, with_notes
 from geosoil.terrain.flow import Drainage, FlowMethod, drain
 from geosoil.terrain.ls_factor import LSConvention, LSMethod, ls_boehner_selige, ls_desmet_govers, ls_moore
 from geosoil.terrain.slope import SlopeMethod, aspect_deg, curvatures_1_m, gradient, slope_rad
@@ -40,7 +40,7 @@ def terrain_stack(
     ls: LSMethod = "desmet_govers",
     ls_convention: LSConvention = "paper",
     stream_area_m2: float | None = None,
-    z_factor: float = 1.0,
+    z_factor: float | None = None,
     degrees: Degrees = "refuse",
     block: int | tuple[int, int] | None = None,
 ) -> xr.DataArray:
@@ -53,8 +53,7 @@ def terrain_stack(
     Parameters
     ----------
     dem : DataArray of shape (1, y, x) or Drainage
-        Heights, in metres after multiplication by `z_factor`; or the result of `drain`, which already includes
-        `z_factor` and `degrees`.
+        Heights; or the result of `drain`, which already includes `z_factor` and `degrees`.
     slope_method, flow
         See `slope` and `catchment_area`.
     ls : {"moore", "desmet_govers", "boehner_selige"}
@@ -63,7 +62,8 @@ def terrain_stack(
         Convention for Desmet and Govers (see `ls_desmet_govers`).
     stream_area_m2 : float, optional
         Catchment area, by D8, at which a stream begins (default: see `default_stream_area_m2`).
-    z_factor : float
+    z_factor : float, optional
+        Metres per unit of the heights; default: by the unit that the raster states, else 1 (see `height_factor`).
     degrees : {"refuse", "scale"}
         See `cell_sizes`.
     block : int or (int, int), optional
@@ -148,4 +148,4 @@ def terrain_stack(
             casting="same_kind",
         )
 
-    return map_cells(of_block, whole, drainage.sizes, names=list(UNITS), block=block)
+    return with_notes(map_cells(of_block, whole, drainage.sizes, names=list(UNITS), block=block), *drainage.notes)

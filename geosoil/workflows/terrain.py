@@ -14,6 +14,7 @@ from geosoil.io.atomic import atomic_path, require_writable
 from geosoil.io.output_paths import check_output_path
 from geosoil.io.provenance import provenance_tags, shown_name
 from geosoil.io.rasters.cog import CogSummary, write_cog
+from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
 from geosoil.io.rasters.reader import open_raster
 from geosoil.report.figure_style import save_figure
 from geosoil.report.quicklooks import terrain_quicklook
@@ -94,7 +95,7 @@ def map_terrain(
     stream_area_m2: float | None = None,
     streams: str | os.PathLike[str] | None = None,
     degrees: Degrees = "refuse",
-    z_factor: float = 1.0,
+    z_factor: float | None = None,
     threads: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> TerrainResult:
@@ -162,7 +163,7 @@ def map_terrain(
             "flow": flow,
             "ls": f"{ls} ({ls_convention})" if ls == "desmet_govers" else ls,
             "stream_area_m2": f"{least_m2:g}",
-            "z_factor": f"{z_factor:g}",
+            "z_factor": f"{drainage.z_factor:g}",
             "nodata": nodata,
         }
         cog = write_cog(
@@ -205,11 +206,15 @@ def _heights(path: str | os.PathLike[str], band: str | None, nodata: float | Non
             expected=f"one of {', '.join(names[:12])}",
             way_out="name the band of heights: --band NAME",
         )
-    return opened.isel(band=[names.index(band)])
+    heights = opened.isel(band=[names.index(band)])
+    file = absolute_path(path)
+    with dataset(file, file_stamp(file)) as source:  # the unit of this band; an opened raster has only a common one
+        heights.attrs["units"] = source.units[value_bands(source)[names.index(band)] - 1] or ""
+    return heights
 
 
 def _notes(drainage: Drainage, least_m2: float, *, streams_there: bool, n_lines: int) -> list[str]:
-    notes = [drainage.sizes.note] if drainage.sizes.note else []
+    notes = list(drainage.notes)
     notes.append(
         f"sinks: {100 * drainage.filled_share:.3g} % of the cells were raised, "
         f"by {float(np.nanmax(drainage.filled_m - drainage.dem_m)):.3g} m at most"

@@ -129,7 +129,8 @@ def test_metres_per_degree_are_those_of_the_geodesic():
 
 
 def test_a_grid_in_feet_is_measured_in_metres():
-    sizes = cell_sizes(dem_of(np.zeros((3, 3)), crs="EPSG:2263"))
+    new_york = Affine(10, 0, 984_000, 0, -10, 200_000)
+    sizes = cell_sizes(dem_of(np.zeros((3, 3)), crs="EPSG:2263", transform=new_york))
     assert sizes.width_m[0] == pytest.approx(3.048, rel=1e-5)
     assert "foot" in sizes.note
 

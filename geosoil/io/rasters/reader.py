@@ -19,7 +19,8 @@ from geosoil.io.rasters.dataset_cache import absolute_path, dataset, dataset_gri
 from geosoil.io.rasters.pixel_tiles import Layout, plain_layout, read_pixels
 from geosoil.io.rasters.windows import WindowArray
 from geosoil.io.remote.reading import WAY_OUT, UnreadError, is_remote, read_with_retries
-from geosoil.raster.layout import make_raster
+from geosoil.raster.grid import vertical_unit
+from geosoil.raster.layout import VERTICAL_UNIT, make_raster
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -90,7 +91,7 @@ def open_raster(
     where = "; ".join(os.fspath(name) for name in paths)
     files = _with_scaling([source.file for source in sources], scale, offset, where)
     stored_units = {unit for source in sources for unit in source.units}
-    return make_raster(
+    raster = make_raster(
         indexing.LazilyIndexedArray(FileArray(files, grid.height, grid.width)),
         names=names if names is not None else _unique_names(sources),
         crs=grid.crs,
@@ -100,6 +101,9 @@ def open_raster(
         preferred_chunks=sources[0].block,
         stored_bytes=float(np.mean([np.dtype(dtype).itemsize for file in files for dtype in file.dtypes])),
     )
+    if sources[0].vertical_unit is not None:
+        raster.attrs[VERTICAL_UNIT] = sources[0].vertical_unit
+    return raster
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ class _Source:
     names: tuple[str, ...]
     units: tuple[str, ...]
     block: dict[str, int]
+    vertical_unit: tuple[str, float] | None = None  # of the CRS
 
 
 class FileArray(WindowArray):
@@ -269,6 +274,7 @@ def _inspect(path: str, nodata: float | None) -> _Source:
             names=tuple(source.descriptions[band - 1] or stem for band in bands),
             units=tuple(source.units[band - 1] or "" for band in bands),
             block={"y": int(rows), "x": int(columns)},
+            vertical_unit=vertical_unit(source.crs),
         )
 
 
