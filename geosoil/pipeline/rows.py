@@ -173,8 +173,10 @@ class TrainingRows:
 
     @property
     def ground_unit(self) -> str:
-        """Unit of `xy`."""
-        return "m" if self.crs is not None and self.crs.is_projected else "degrees"
+        """Unit of `xy`; empty without a CRS."""
+        from geosoil.raster.grid import crs_unit
+
+        return "" if self.crs is None else crs_unit(self.crs)
 
     @property
     def map_targets(self) -> tuple[Target, ...]:

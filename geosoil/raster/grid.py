@@ -199,7 +199,7 @@ def vertical_unit(crs: CRS | None) -> tuple[str, float] | None:
     return None if crs is None else _vertical(crs.to_wkt())
 
 
-def crs_unit(crs: CRS) -> str:
+def crs_unit(crs: CRS | pyproj.CRS) -> str:
     """Return the unit of a CRS as it is written after a number: m, ft, US survey ft, degrees.
 
     Examples
@@ -207,7 +207,7 @@ def crs_unit(crs: CRS) -> str:
     >>> crs_unit(CRS.from_epsg(32633)), crs_unit(CRS.from_epsg(4326)), crs_unit(CRS.from_epsg(2264))
     ('m', 'degrees', 'US survey ft')
     """
-    unit = crs.units_factor[0]
+    unit = CRS.from_user_input(crs).units_factor[0]
     return {"metre": "m", "meter": "m", "degree": "degrees"}.get(unit.lower(), unit.replace("foot", "ft"))
 
 

@@ -14,6 +14,7 @@ from geosoil.report.figure_style import (
     colours_of,
     new_figure,
     panel_grid,
+    place_labels,
     style_axes,
     style_panel,
 )
@@ -148,7 +149,7 @@ def relative_bias_figure(
         points = axes.scatter(x, y, c=np.asarray(values, np.float64), s=14, cmap="RdBu_r", vmin=-100, vmax=100,
                               edgecolors="0.4", linewidths=0.3)  # fmt: skip
         axes.set_aspect("equal")
-        style_panel(grid, k, len(panels), title, f"easting ({ground_unit})", f"northing ({ground_unit})")
+        style_panel(grid, k, len(panels), title, *place_labels(ground_unit))
         axes.ticklabel_format(style="plain", useOffset=False)
         axes.tick_params(axis="x", rotation=30)
     if points is not None:

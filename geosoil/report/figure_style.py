@@ -10,6 +10,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from affine import Affine
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -17,6 +18,7 @@ from matplotlib.ticker import LogFormatter, LogFormatterMathtext, MaxNLocator
 from rasterio.enums import Resampling
 
 from geosoil.io.atomic import atomic_path
+from geosoil.raster.north_up import north_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from rasterio.io import DatasetReader
 
-Extent = tuple[float, float, float, float]  # left, right, bottom, top, in the unit of the CRS
+    from geosoil.raster.north_up import Extent
 
 WIDTH = 8.0  # inches (800 pixels at 100 dpi), so that text is readable in a page
 DPI = 150  # resolution of saved figures
@@ -38,6 +40,7 @@ BLUE, VERMILION, GREEN, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#56B4E9", 
 NAMED_COLOURS = {"laboratory": BLUE, "satellite": VERMILION, "generated": GREEN}
 OTHER_COLOURS = ("#CC79A7", "#E69F00", SKY, "#000000", GREY)
 NO_DATA_COLOUR = "#e6e6e6"
+ANGLES = ("degrees", "grad")  # units of a CRS of longitudes and latitudes
 LINES = ("-", "--", "-.", ":")
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9}
 
@@ -84,6 +87,18 @@ def style_panel(grid: np.ndarray, k: int, count: int, title: str, x_label: str, 
     style_axes(grid.flat[k], title, x_label if k + columns >= count else "", y_label if k % columns == 0 else "")
 
 
+def place_labels(ground_unit: str) -> tuple[str, str]:
+    """Return the labels of the axes of a map, with the unit of its CRS; "x" and "y" where it is not known.
+
+    >>> place_labels("m"), place_labels("degrees")
+    (('easting (m)', 'northing (m)'), ('longitude (degrees)', 'latitude (degrees)'))
+    """
+    if not ground_unit:
+        return "x", "y"
+    names = ("longitude", "latitude") if ground_unit in ANGLES else ("easting", "northing")
+    return f"{names[0]} ({ground_unit})", f"{names[1]} ({ground_unit})"
+
+
 def limit_ticks(axes: Axes, most: int = 5) -> None:
     """Set the largest number of intervals between the ticks of both axes."""
     for axis in (axes.xaxis, axes.yaxis):
@@ -102,7 +117,7 @@ def colours_of(names: Iterable[str]) -> dict[str, str]:
 
 
 def read_shrunk(source: DatasetReader, most: float, numbers: Sequence[int] | None = None) -> tuple[np.ndarray, Extent]:
-    """Read bands of an open raster at a reduced resolution.
+    """Read bands of an open raster at a reduced resolution, with north up.
 
     Parameters
     ----------
@@ -116,15 +131,16 @@ def read_shrunk(source: DatasetReader, most: float, numbers: Sequence[int] | Non
     Returns
     -------
     values : ndarray of shape (band, y, x)
-        Nearest pixels, from overviews if they exist.
+        Nearest pixels, from overviews if they exist, turned by `north_up`.
     extent : tuple
         (left, right, bottom, top) in the unit of the CRS.
     """
     numbers = source.indexes if numbers is None else numbers
     shrink = max(1.0, max(source.shape) / most)
     shape = (len(numbers), *(max(1, round(side / shrink)) for side in source.shape))
-    left, bottom, right, top = source.bounds
-    return source.read(list(numbers), out_shape=shape, resampling=Resampling.nearest), (left, right, bottom, top)
+    values = source.read(list(numbers), out_shape=shape, resampling=Resampling.nearest)
+    across, down, t = source.width / shape[2], source.height / shape[1], source.transform
+    return north_up(values, Affine(t.a * across, t.b * down, t.c, t.d * across, t.e * down, t.f))
 
 
 def draw_map(axes: Axes, array: npt.ArrayLike, *, ramp: str, extent: Extent | None = None, **scale: Any) -> AxesImage:

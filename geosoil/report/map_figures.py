@@ -17,6 +17,7 @@ from geosoil.report.figure_style import (
     ends_beyond,
     limit_ticks,
     new_figure,
+    place_labels,
     style_axes,
 )
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from geosoil.report.figure_style import Extent
+    from geosoil.raster.north_up import Extent
 
 STREAM_COLOUR = "#0B3C8C"
 # Band -> title, unit, colour map, and scale of the colours.
@@ -85,7 +86,7 @@ def map_figure(
     colour_bar(figure, image, axes, unit, extend=ends_beyond(array, low, high))
     x_label, y_label = "column (pixels)", "row (pixels)"
     if extent is not None:
-        x_label, y_label = f"easting ({ground_unit})", f"northing ({ground_unit})"
+        x_label, y_label = place_labels(ground_unit)
         axes.ticklabel_format(style="plain", useOffset=False)
     if points is not None:
         x, y = np.asarray(points, dtype=np.float64).T
@@ -330,7 +331,7 @@ def points_figure(
     colour_bar(figure, drawn, axes, unit, extend="both")
     axes.legend(**LEGEND, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2, borderaxespad=0)
     axes.set_aspect("equal")
-    style_axes(axes, title, f"easting ({ground_unit})", f"northing ({ground_unit})")
+    style_axes(axes, title, *place_labels(ground_unit))
     axes.ticklabel_format(style="plain", useOffset=False)
     axes.locator_params(nbins=5)
     return figure

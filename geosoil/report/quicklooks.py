@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
+from affine import Affine
 
-from geosoil.raster.grid import Grid
+from geosoil.raster.grid import Grid, crs_unit
+from geosoil.raster.north_up import north_up
 from geosoil.report.figure_style import read_shrunk
 from geosoil.report.map_figures import map_figure, map_panels_figure, streams_figure, terrain_figure
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
     from matplotlib.figure import Figure
+    from rasterio.crs import CRS
 
     from geosoil.io.rasters.cog import BandStatistics
 
@@ -42,13 +45,14 @@ def map_quicklook(path: Path, bands: Sequence[BandStatistics], models: Sequence[
     with rasterio.open(path) as source:
         most = MAP_PIXELS if len(shown) == 1 else MAP_PIXELS / 2
         values, extent = read_shrunk(source, most, [k + 1 for k in shown])
+        ground_unit = _unit_of(source.crs)
     drawn = [bands[k] for k in shown]
     unit = drawn[0].unit
     low, high = min(band.p2 for band in drawn), max(band.p98 for band in drawn)
     title = ", ".join(models)
     if len(drawn) == 1:
         title = drawn[0].name if drawn[0].name == title else f"{drawn[0].name} by {title}"
-        return map_figure(values[0], title=title, unit=unit, low=low, high=high, extent=extent)
+        return map_figure(values[0], title=title, unit=unit, low=low, high=high, extent=extent, ground_unit=ground_unit)
     panels = {band.name: array for band, array in zip(drawn, values, strict=True)}
     alike = len(models) == 1 and len({band.unit for band in drawn}) == 1
     scales = [] if alike else [(band.unit, band.p2, max(band.p98, band.p2 + 1e-9)) for band in drawn]
@@ -57,16 +61,17 @@ def map_quicklook(path: Path, bands: Sequence[BandStatistics], models: Sequence[
 
 def attribution_quicklook(raster: xr.DataArray, band: int, unit: str) -> Figure:
     """Draw one band of a map of attributions `(band, y, x)` with colours that diverge from zero."""
-    values = raster.values[band]
+    grid = Grid.of(raster)
+    values, extent = north_up(raster.values[[band]], grid.transform)
     reach = float(np.nanquantile(np.abs(values), 0.98)) or 1.0
-    left, bottom, right, top = Grid.of(raster).bounds
     return map_figure(
-        values,
+        values[0],
         title=f"what {raster['band'].values[band]} adds to {unit}",
         unit=unit,
         low=-reach,
         high=reach,
-        extent=(left, right, bottom, top),
+        extent=extent,
+        ground_unit=_unit_of(grid.crs),
         ramp="RdBu_r",
     )
 
@@ -76,8 +81,8 @@ def terrain_quicklook(path: Path, lines: gpd.GeoDataFrame) -> Figure:
     with rasterio.open(path) as source:
         values, extent = read_shrunk(source, TERRAIN_PIXELS)
         bands = dict(zip(source.descriptions, values, strict=True))
-        unit = "degrees" if source.crs.is_geographic else source.crs.linear_units
-    return terrain_figure(bands, lines, extent=extent, title=path.stem, ground_unit={"metre": "m"}.get(unit, unit))
+        ground_unit = _unit_of(source.crs)
+    return terrain_figure(bands, lines, extent=extent, title=path.stem, ground_unit=ground_unit)
 
 
 def streams_quicklook(values: xr.DataArray, network: gpd.GeoDataFrame | np.ndarray | None) -> Figure:
@@ -92,12 +97,21 @@ def streams_quicklook(values: xr.DataArray, network: gpd.GeoDataFrame | np.ndarr
     """
     grid = Grid.of(values)
     step = max(1, max(grid.height, grid.width) // STREAMS_PIXELS)
-    shown = values.values[0, ::step, ::step]
+    thinned = values.values[:, ::step, ::step]
+    t, (height, width) = grid.transform, thinned.shape[1:]
+    at = Affine(
+        t.a * grid.width / width,
+        t.b * grid.height / height,
+        t.c,
+        t.d * grid.width / width,
+        t.e * grid.height / height,
+        t.f,
+    )
     if isinstance(network, np.ndarray):
-        network = _thinned(network, step)[: shown.shape[0], : shown.shape[1]]
+        network = north_up(_thinned(network, step)[None, :height, :width], at)[0][0]
+    (shown,), extent = north_up(thinned, at)
     finite = shown[np.isfinite(shown)]
     low, high = np.percentile(finite, [2, 98]) if finite.size else (0.0, 1.0)
-    left, bottom, right, top = grid.bounds
     name = str(values["band"].values[0])
     return streams_figure(
         shown,
@@ -106,8 +120,13 @@ def streams_quicklook(values: xr.DataArray, network: gpd.GeoDataFrame | np.ndarr
         unit=values.attrs.get("units") or name,
         low=float(low),
         high=float(high) if high > low else float(low) + 1,
-        extent=(left, right, bottom, top),
+        extent=extent,
+        ground_unit=_unit_of(grid.crs),
     )
+
+
+def _unit_of(crs: CRS | None) -> str:
+    return "pixels" if crs is None else crs_unit(crs)
 
 
 def _thinned(cells: np.ndarray, step: int) -> np.ndarray:

@@ -184,7 +184,7 @@ def _bands(source: DatasetReader) -> dict[str, Any]:
         bands.append(band | ({"statistics": statistics} if statistics else {}))
     fields: dict[str, Any] = {"bands": bands, "raster:sampling": "area"}
     if source.crs.is_projected:
-        metres = source.crs.linear_units_factor[1]
+        metres = source.crs.units_factor[1]
         fields["raster:spatial_resolution"] = abs(source.transform.determinant) ** 0.5 * metres
     return fields
 

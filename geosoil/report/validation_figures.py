@@ -17,6 +17,7 @@ from geosoil.report.figure_style import (
     limit_ticks,
     new_figure,
     panel_grid,
+    place_labels,
     style_axes,
     style_panel,
 )
@@ -240,7 +241,7 @@ def folds_figure(xy: np.ndarray, folds: np.ndarray, *, title: str = "", ground_u
         axes.scatter(x[members], y[members], s=16, color=colours(i % 20), label=label)
     axes.set_aspect("equal")
     axes.ticklabel_format(style="plain", useOffset=False)
-    style_axes(axes, title, f"x ({ground_unit})", f"y ({ground_unit})")
+    style_axes(axes, title, *place_labels(ground_unit))
     if len(numbers) <= 12 or untested.any():
         axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     return figure

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
+from affine import Affine
 from xarray.core import indexing
 
 from geosoil.errors import GridError, RasterError, WavelengthError
 from geosoil.io.rasters.windows import WindowArray
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import check_raster, nearest_bands
+from geosoil.raster.north_up import north_up
 from geosoil.spectra.bare_soil import BareSoil
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class SoilAccessor:
         Returns
         -------
         Picture of shape (band, y, x)
-            Three bands from 0 to 1; NaN where a band has no data.
+            Three bands from 0 to 1; NaN where a band has no data. The picture of a rotated cube has north up.
 
         Raises
         ------
@@ -119,8 +121,11 @@ class SoilAccessor:
         values[:, gaps] = np.nan
         nm = ", ".join(f"{value:.0f}" for value in self.wavelength_nm[bands])
         title = f"{f'{colours} colours' if isinstance(colours, str) else 'colours'} ({nm} nm)"
+        coords, (values, places) = thinned.coords, self._upright(values, step)
+        if places:  # pixels of a rotated cube are numbered; those of its picture have places
+            coords = coords.to_dataset().drop_dims(["y", "x"]).drop_vars("spatial_ref", errors="ignore").coords | places
         return Picture(
-            values.astype(np.float32), coords=thinned.coords, dims=thinned.dims, name="rgb", attrs={"long_name": title}
+            values.astype(np.float32), coords=coords, dims=thinned.dims, name="rgb", attrs={"long_name": title}
         )
 
     def spectrum(self, x: float, y: float) -> xr.DataArray:
@@ -221,6 +226,20 @@ class SoilAccessor:
         masked.attrs["notes"] = [*self._raster.attrs.get("notes", ()), f"bare soil only: {soil}"]
         masked.encoding.update(self._raster.encoding)
         return masked
+
+    def _upright(self, values: np.ndarray, step: int) -> tuple[np.ndarray, dict[str, Any]]:
+        """Return the values of every `step`th pixel with north up, and their places if the cube is rotated."""
+        t = Grid.of(self._raster).transform
+        if not (t.b or t.d):
+            return values, {}
+        values, (left, right, bottom, top) = north_up(
+            values, Affine(t.a * step, t.b * step, t.c, t.d * step, t.e * step, t.f)
+        )
+        rows, columns = values.shape[1:]
+        return values, {
+            "y": top - (np.arange(rows) + 0.5) * (top - bottom) / rows,
+            "x": left + (np.arange(columns) + 0.5) * (right - left) / columns,
+        }
 
     @property
     def _where(self) -> str:

@@ -188,3 +188,51 @@ def test_a_map_of_a_model_that_is_named_like_its_band_has_the_name_once(tmp_path
     )
     titles = [map_quicklook(path, [band], [model]).axes[0].get_title(loc="left") for model in ("zn", "meuse")]
     assert titles == ["zn", "zn by meuse"]
+
+
+@pytest.mark.parametrize(
+    ("crs", "labels"),
+    [
+        ("EPSG:32633", ("easting (m)", "northing (m)")),
+        ("EPSG:6529", ("easting (US survey ft)", "northing (US survey ft)")),
+        ("EPSG:4326", ("longitude (degrees)", "latitude (degrees)")),
+        ('LOCAL_CS["site",UNIT["metre",1]]', ("easting (m)", "northing (m)")),
+    ],
+)
+def test_a_quicklook_has_the_unit_of_its_crs(tmp_path, crs, labels):
+    (axes, _) = map_quicklook(*numbered_map(tmp_path, Affine(0.1, 0, 10, 0, -0.1, 50), crs), ["m"]).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == labels
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        Affine(30, 0, 600_000, 0, -30, 5_800_000),
+        Affine(30, 0, 600_000, 0, 30, 5_800_000),  # rows run to the north, as in climate grids
+        Affine(27.2, -12.7, 600_000, -12.7, -27.2, 5_800_000),  # a flight line
+    ],
+)
+def test_a_quicklook_shows_each_value_at_its_place(tmp_path, transform):
+    path, bands = numbered_map(tmp_path, transform)
+    axes = map_quicklook(path, bands, ["m"]).axes[0]
+    left, right, bottom, top = axes.images[0].get_extent()
+    assert left < right
+    assert bottom < top
+    assert not axes.yaxis_inverted()
+    picture = axes.images[0].get_array()
+    rows, columns = picture.shape
+    for row, column in ((1, 1), (5, 9), (10, 17)):
+        x, y = (
+            transform.a * (column + 0.5) + transform.b * (row + 0.5) + transform.c,
+            transform.d * (column + 0.5) + transform.e * (row + 0.5) + transform.f,
+        )
+        shown = picture[int((top - y) / (top - bottom) * rows), int((x - left) / (right - left) * columns)]
+        assert abs(shown - (100 * row + column)) in (0, 1, 100, 101, 99)  # the pixel, or one beside it
+
+
+def numbered_map(folder, transform, crs="EPSG:32633"):
+    """Write a map of 12 x 20 pixels whose values are 100 x row + column, and return its path and statistics."""
+    values = (100 * np.arange(12)[:, None] + np.arange(20)).astype(np.float32)
+    path = write_raster(folder / "m.tif", values[None], crs=crs, transform=transform)
+    statistics = {"minimum": 0.0, "maximum": 1119.0, "mean": 560.0, "std": 1.0, "p2": 0.0, "p98": 1119.0}
+    return path, [BandStatistics(name="m", unit="", valid_count=240, **statistics)]

@@ -133,3 +133,21 @@ def test_bare_soil_is_lazy_and_leaves_out_what_the_map_leaves_out(cube):
     mapped = geosoil.map_model(matched.model, cube, bands=matched.bands, bare_soil=BareSoil(**thresholds))
     np.testing.assert_array_equal(predictor.predict(bare).values, mapped.values)
     assert bare.isel(band=5, y=slice(3, 5)).values.shape == (2, 53)
+
+
+def test_the_picture_of_a_rotated_cube_has_north_up(axes):
+    values = np.zeros((3, 4, 4), np.float32)
+    values[:, 0, 0] = 1.0  # the bright pixel is the first one, which lies in the south-west
+    turned = make_raster(
+        values,
+        names=["r", "g", "b"],
+        crs="EPSG:32633",
+        transform=Affine(0, 30, 600_000, 30, 0, 5_800_000),
+        wavelength_nm=[640.0, 550.0, 470.0],
+    )
+    picture = turned.soil.rgb(stretch=(0, 100))
+    assert picture.sel(x=600_015, y=5_800_015).values.tolist() == [1, 1, 1]
+    assert float(picture.sum()) == 3
+    assert (picture["y"].values[0], picture["x"].values[-1]) == (5_800_105, 600_105)
+    picture.plot(ax=axes)
+    assert axes.images[0].get_extent() == [600_000, 600_120, 5_800_000, 5_800_120]
