@@ -121,9 +121,10 @@ class SoilAccessor:
         values[:, gaps] = np.nan
         nm = ", ".join(f"{value:.0f}" for value in self.wavelength_nm[bands])
         title = f"{f'{colours} colours' if isinstance(colours, str) else 'colours'} ({nm} nm)"
-        coords, (values, places) = thinned.coords, self._upright(values, step)
+        coords: dict[Any, Any] = dict(thinned.coords)
+        values, places = self._upright(values, step)
         if places:  # pixels of a rotated cube are numbered; those of its picture have places
-            coords = coords.to_dataset().drop_dims(["y", "x"]).drop_vars("spatial_ref", errors="ignore").coords | places
+            coords = {name: coords[name] for name in coords if thinned.coords[name].dims == ("band",)} | places
         return Picture(
             values.astype(np.float32), coords=coords, dims=thinned.dims, name="rgb", attrs={"long_name": title}
         )

@@ -120,7 +120,7 @@ def _is_model(path: str) -> bool:
     try:
         return (find_model(path) / CARD).is_file()
     except GeosoilError:
-        if "/" not in path and not Path(path).exists():
+        if "/" not in path and ":" not in path and not Path(path).exists():  # NETCDF:file.nc:name is a name of GDAL
             raise RasterError(
                 path,
                 found="no such file or model",

@@ -207,6 +207,7 @@ def _open(path: str) -> DatasetReader:
         )
     try:
         _check_grid(path, source)
+        _check_place(path, source)
     except RasterError:
         source.close()
         raise
@@ -232,6 +233,27 @@ def _check_grid(path: str, source: DatasetReader) -> None:
             expected="finite numbers, and pixels with an area",
             way_out="correct it with gdal_edit -a_ullr",
         )
+
+
+def _check_place(path: str, source: DatasetReader) -> None:
+    """Raise RasterError for a raster whose pixels are placed by points or by arrays of coordinates, not by a grid."""
+    if not source.transform.is_identity:
+        return
+    points, crs = source.gcps
+    arrays = source.tags(ns="GEOLOCATION")
+    name = crs.to_string() if crs is not None else arrays.get("SRS") and "EPSG:4326"
+    if points:
+        found, option = f"{len(points)} ground control points (GCPs) and no geotransform", "-tps"
+    elif "X_DATASET" in arrays or "X_DATASET_RELATIVE_TO_SOURCE" in arrays:
+        found, option = "a geolocation array (coordinates of each pixel) and no geotransform", "-geoloc"
+    else:
+        return
+    raise RasterError(
+        path,
+        found=found,
+        expected="pixels on a grid",
+        way_out=f"warp it to one with `gdalwarp {option} -t_srs {name or 'EPSG:4326'} INPUT OUTPUT.tif`",
+    )
 
 
 def _open_checked(path: str) -> DatasetReader:

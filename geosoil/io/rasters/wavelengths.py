@@ -104,6 +104,16 @@ def find_bands(path: str | os.PathLike[str], *, table: str | os.PathLike[str] | 
     with dataset(local, file_stamp(local)) as source:
         numbers = value_bands(source)
         if table is not None:
+            bands = read_band_table(table)
+            if len(bands.centre_nm) != len(numbers) and len(bands.centre_nm) in source.shape:
+                raise WavelengthError(
+                    path,
+                    found=f"{len(numbers)} bands of {source.height} x {source.width} pixels, and {table} has "
+                    f"{len(bands.centre_nm)} bands: the bands are stored as another axis",
+                    expected="bands as the first axis",
+                    way_out="open it by GDAL's netCDF driver (NETCDF:FILE:NAME), or reorder it with "
+                    "`gdalmdimtranslate -array name=NAME,transpose=[2,0,1]`",
+                )
             return read_band_table(table, count=len(numbers))
         bands = _from_envi(source, numbers) or _from_tags(source, numbers) or _from_imagery(source, numbers)
     if bands is not None:

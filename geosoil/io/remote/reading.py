@@ -59,15 +59,20 @@ class UnreadError(Exception):
     """A read failed after all retries; the message gives the cause and the number of attempts."""
 
 
-def is_remote(path: str) -> bool:
-    """Check whether GDAL reads the path over a network.
+_REMOTE = re.compile(
+    r"""^[\w+.-]+://|\b(?:https?|ftp|s3|gs|az|adls|oss|swift|hdfs|webhdfs)://
+    |(?:^|[:"])/vsi(?:curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)""",
+    re.VERBOSE,
+)
 
-    >>> is_remote("s3://bucket/a.tif"), is_remote("a.tif")
-    (True, False)
+
+def is_remote(path: str) -> bool:
+    """Check whether GDAL reads the path over a network; the name of a dataset in a local file may contain `://`.
+
+    >>> is_remote("s3://bucket/a.tif"), is_remote("a.tif"), is_remote("HDF5:a.h5://reflectance")
+    (True, False, False)
     """
-    return "://" in path or path.startswith(
-        ("/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsiadls", "/vsioss", "/vsiswift", "/vsihdfs", "/vsiwebhdfs")
-    )
+    return _REMOTE.search(path) is not None
 
 
 def gdal_name(path: str) -> str:
@@ -77,7 +82,7 @@ def gdal_name(path: str) -> str:
     ('/vsis3/bucket/a.tif', '/vsicurl/https://example.org/a.tif', '/data/a.tif')
     """
     scheme, separator, rest = path.partition("://")
-    if not separator or path.startswith("/"):
+    if not separator or path.startswith("/") or not is_remote(path):
         return path
     if scheme in ("http", "https", "ftp"):
         return f"/vsicurl/{path}"
