@@ -104,12 +104,12 @@ def find_bands(path: str | os.PathLike[str], *, table: str | os.PathLike[str] | 
     with dataset(local, file_stamp(local)) as source:
         numbers = value_bands(source)
         if table is not None:
-            bands = read_band_table(table)
-            if len(bands.centre_nm) != len(numbers) and len(bands.centre_nm) in source.shape:
+            n_rows = len(read_band_table(table).centre_nm)
+            if n_rows != len(numbers) and n_rows in source.shape:
                 raise WavelengthError(
                     path,
                     found=f"{len(numbers)} bands of {source.height} x {source.width} pixels, and {table} has "
-                    f"{len(bands.centre_nm)} bands: the bands are stored as another axis",
+                    f"{n_rows} bands: the bands are stored as another axis",
                     expected="bands as the first axis",
                     way_out="open it by GDAL's netCDF driver (NETCDF:FILE:NAME), or reorder it with "
                     "`gdalmdimtranslate -array name=NAME,transpose=[2,0,1]`",
