@@ -79,7 +79,7 @@ def test_every_verb_names_the_points_and_the_remedy(tmp_path, monkeypatch, geoso
     assert code == 2
     assert line.count("\n") == 1
     if verb == "covariates":
-        assert "give its input with --cube" in line  # the model reads a cube, which is said first
+        assert "give its input with --cube" in line  # as the model reads a cube
     else:
         assert "ground control points (GCPs)" in line
         assert "gdalwarp -tps" in line
