@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -119,10 +120,13 @@ def _out_of_bag(forest: RandomForestRegressor, X: np.ndarray) -> np.ndarray:
     """Return the mean prediction `(sample,)` of the trees that did not learn from a row; NaN if all did."""
     total, count = np.zeros(len(X)), np.zeros(len(X))
     X = np.asarray(X, np.float32)
-    for tree, drawn in zip(forest.estimators_, forest.estimators_samples_, strict=True):
-        unseen = np.ones(len(X), bool)
-        unseen[drawn] = False
-        if unseen.any():
-            total[unseen] += tree.predict(X[unseen], check_input=False)
-            count += unseen
+    part = copy(forest)
+    for start in range(0, len(forest.estimators_), 50):  # `estimators_samples_` lists the rows of all trees at once
+        part.estimators_ = forest.estimators_[start : start + 50]
+        for tree, drawn in zip(part.estimators_, part.estimators_samples_, strict=True):
+            unseen = np.ones(len(X), bool)
+            unseen[drawn] = False
+            if unseen.any():
+                total[unseen] += tree.predict(X[unseen], check_input=False)
+                count += unseen
     return np.divide(total, count, out=np.full(len(X), np.nan), where=count > 0)

@@ -12,9 +12,16 @@ from geosoil.errors import RecipeError
 from geosoil.models.compose import Ensemble
 from geosoil.models.store import load_model, read_card
 from geosoil.models.trust import load_trust
+from geosoil.pipeline.recipe import read_recipe
+from geosoil.pipeline.regressors import predict_rows
+from geosoil.pipeline.sources import read_rows
 from geosoil_cli.main import group
 
-AUTO = '[model]\nkind = "auto"\nauto = { candidates = ["forest", "ridge"] }\nforest = { n_trees = 60 }\n[validation]'
+AUTO = """[model]
+kind = "auto"
+auto = { candidates = ["forest", "ridge", "pls"] }
+forest = { n_trees = 60 }
+[validation]"""
 
 
 def run(*arguments):
@@ -32,14 +39,16 @@ def assert_mapped_as_predicted(folder):
     assert result.exit_code == 0, result.output
     with rasterio.open(folder / "pb_map.tiff") as source:
         mapped = source.read(1)
-    recipe, model = CovariateRecipe(folder), load_model(folder / "model")
-    rows = recipe.read()
-    expected = model.predict_rows(rows.X[:, model.used_columns])[:, 0]
-    np.testing.assert_allclose(mapped[recipe.rows, recipe.columns], expected, rtol=1e-5)
+    loaded = read_recipe(folder / "recipe.toml")
+    rows, points = read_rows(loaded), CovariateRecipe(folder)
+    model, everything = load_model(folder / "model"), np.arange(len(rows))
+    expected = predict_rows(model, loaded.recipe.candidate(), rows, everything)[:, 0]
+    np.testing.assert_allclose(mapped[points.rows, points.columns], expected, rtol=1e-5)
 
 
 def test_the_automatic_choice_is_in_the_card_and_the_report_and_maps_as_it_predicts(tmp_path):
-    result = run("train", write_recipe(tmp_path), "-o", tmp_path / "model", "--budget", "10m")
+    recipe = write_recipe(tmp_path, f"[features]\nplace = true\n{AUTO}")
+    result = run("train", recipe, "-o", tmp_path / "model", "--budget", "10m")
     assert result.exit_code == 0, result.output
     card, model = read_card(tmp_path / "model"), load_model(tmp_path / "model")
     assert isinstance(model, Ensemble)
@@ -76,7 +85,7 @@ def test_a_budget_without_an_automatic_choice_is_refused(tmp_path, verb):
 
 
 def test_a_budget_that_is_over_leaves_candidates_out_and_says_so(tmp_path):
-    model = AUTO.replace('"forest", "ridge"', '"ridge", "svr"')
+    model = AUTO.replace('"forest", "ridge", "pls"', '"ridge", "svr"')
     result = run("train", write_recipe(tmp_path, model), "-o", tmp_path / "model", "--budget", "0.01s")
     assert result.exit_code == 0, result.output
     assert "SVR: left out: no time was left" in result.output

@@ -282,7 +282,8 @@ def _describe(task: FitTask, chosen: list[_Trial], choice: pd.DataFrame) -> None
     for key in ("notes", "card_notes"):
         lines = [line for trial in chosen for line in trial.details.get(key, [])]
         if key == "notes":
-            lines = [f"{task.candidate.name}: {mean}", *left_out, *lines]
+            learned = [f"{t.candidate.name}: {t.details['description']}" for t in chosen if "description" in t.details]
+            lines = [f"{task.candidate.name}: {mean}", *left_out, *learned, *lines]
         task.details[key] = list(dict.fromkeys(lines))
     task.details.update(choice=choice, description=description)
     if SECONDS in task.shared:
