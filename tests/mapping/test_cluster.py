@@ -75,10 +75,10 @@ def test_a_client_given_from_python_maps_and_stays_as_it_was(tmp_path, source, w
 def test_the_map_depends_on_neither_processes_nor_threads(tmp_path, source, whole, here):
     make_map(source, tmp_path / "patches.tif", patch_model(), block=40)
     patches = pixels_of(tmp_path / "patches.tif")
-    for block, where in [(9, {"cluster": here}), (16, {"workers": 1}), (23, {"workers": 2})]:
+    for block, where in [(9, {"cluster": here}), (16, {"workers": 2})]:
         make_map(source, tmp_path / "map.tif", patch_model(), block=block, **where)
         assert pixels_of(tmp_path / "map.tif") == patches
-    make_map(source, tmp_path / "map.tif", block=5, workers=2)
+    make_map(source, tmp_path / "map.tif", block=5, cluster=here)
     assert pixels_of(tmp_path / "map.tif") == whole
     by_threads = make_map(source, tmp_path / "map.tif", BoundedSum()).notes
     assert "predicted below 4" in by_threads[-1]
