@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # points and 2 to 12 features.
 LEAST_TREE_POINTS, TREE_FACTOR = 1000, 1.5
 _BLOCK_VALUES, _LEAST_BLOCK_ROWS = 1 << 18, 64  # partial distances that stay in the cache of a core
+_MOST_DIRECT_ROWS = 4  # of a search that is used once, as for leaving one sample out
 _LARGEST_NORM = 1e15  # beyond it, float32 may overflow
 _FLOAT32_STEP = 2.0**-24
 
@@ -114,11 +115,24 @@ class NeighbourSearch:
             return found
         if not len(self.points):
             found.distance[:] = np.inf
+        elif n <= _MOST_DIRECT_ROWS and not {"_tree", "_factors"} & set(vars(self)):
+            self._query_directly(rows, limit, unit, skipped, found)
         elif self.method == "tree":
             self._query_tree(rows, limit, unit, skipped, found)
         else:
             self._query_matrix(rows, limit, unit, skipped, found)
         return found
+
+    def _query_directly(
+        self, rows: np.ndarray, limit: float, unit: float, skipped: np.ndarray | None, found: Neighbours
+    ) -> None:
+        """Compute every distance, which takes less time for a few rows than to prepare a matrix or a tree."""
+        from geosoil.numerics._neighbour_kernels import scan
+
+        n = len(rows)
+        unused, empty = np.zeros(n, np.float32), np.empty((n, len(self.points)), np.float32)
+        without = np.full(n, -1) if skipped is None else skipped
+        scan(empty, rows, self.points, unused, unused, unused, without, np.ones(n, bool), unit, limit, *found)
 
     def _query_matrix(
         self, rows: np.ndarray, limit: float, unit: float, skipped: np.ndarray | None, found: Neighbours

@@ -96,13 +96,15 @@ def distances_section(outcomes: Sequence[Outcome], rows: TrainingRows) -> Sectio
         ]
     )
     text = [
-        f"Half of the map is within {np.median(to_map):.3g} m of a sample. A split shows the accuracy of the map if "
-        "its test rows are as far from the rows that are learned from as the map is from the samples. w_m is the mean "
-        "difference of the two distributions of distances in metres (Wasserstein distance)."
+        f"Half of the map is within {_in_three_digits(np.median(to_map))} m of a sample. A split shows the accuracy of "
+        "the map if its test rows are as far from the rows that are learned from as the map is from the samples. w_m "
+        "is the mean difference of the two distributions of distances in metres (Wasserstein distance)."
     ]
     if by_split:
         w_m = table.set_index("distance").w_m[list(by_split)]
-        text.append(f"The split of this report with the smallest w_m, {w_m.min():.3g}, is: {w_m.idxmin()}.")
+        text.append(
+            f"The split of this report with the smallest w_m, {_in_three_digits(w_m.min())}, is: {w_m.idxmin()}."
+        )
     if closer_test(between, to_map)[1] >= RANDOM_FROM:
         text.append("Samples are not closer to each other than the map is to them, so that random folds suit this map.")
     elif all(SPLITS[outcome.split].is_random for outcome in outcomes):
@@ -116,6 +118,10 @@ def distances_section(outcomes: Sequence[Outcome], rows: TrainingRows) -> Sectio
     figures = [(caption, distances_figure(to_map, between, by_split))]
     title = "Distances: which split resembles the map"
     return Section(title, text, figures, [("Distances to the nearest sample", table)])
+
+
+def _in_three_digits(value: float) -> str:
+    return f"{float(f'{value:.3g}'):.12g}"  # 1070, not 1.07e+03
 
 
 def _scatter_figures(outcome: Outcome, table: pd.DataFrame) -> list[tuple[str, Figure]]:

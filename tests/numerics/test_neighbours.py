@@ -8,6 +8,13 @@ from geosoil.numerics.neighbours import NeighbourSearch, mean_distance
 METHODS = ("matrix", "tree")
 
 
+def prepared(points, method):
+    """Return a search that has its matrix or tree, so that it is used for a few rows too."""
+    search = NeighbourSearch(points, method=method)
+    search.query(np.repeat(points[:1], 5, axis=0))
+    return search
+
+
 def by_definition(rows, points, limit, unit, skipped=None):
     distance, neighbour, count = [], [], []
     for i, row in enumerate(rows):
@@ -48,7 +55,7 @@ def test_a_row_can_be_left_out_of_its_neighbours(method):
 def test_a_distance_that_equals_the_limit_does_not_count(method):
     points = np.random.default_rng(1).normal(size=(80, 4))
     row, distances = points[:1], np.sqrt(((points[0] - points) ** 2).sum(axis=1))
-    search = NeighbourSearch(points, method=method)
+    search = prepared(points, method)
     exact = search.query(row, skipped=np.array([0])).distance[0]
     assert exact == pytest.approx(np.sort(distances)[1])
     assert search.query(row, limit=exact).n_within[0] == 1  # the point itself
@@ -79,7 +86,7 @@ def test_the_result_of_a_row_does_not_depend_on_the_other_rows():
 def test_rows_that_are_not_finite_have_no_distance_and_huge_ones_do_not_overflow_to_wrong_neighbours(method):
     points = np.array([[0.0, 0.0], [1.0, 1.0]])
     rows = np.array([[np.nan, 0.0], [np.inf, 0.0], [3e38, 3e38], [1.0, 0.9]])
-    found = NeighbourSearch(points, method=method).query(rows, limit=0.5)
+    found = prepared(points, method).query(rows, limit=0.5)
     np.testing.assert_array_equal(np.isnan(found.distance), [True, True, False, False])
     assert found.distance[2] == pytest.approx(np.sqrt(2) * 3e38)
     assert found.neighbour.tolist()[3] == 1 and found.n_within.tolist() == [0, 0, 0, 1]
@@ -90,16 +97,30 @@ def test_the_nearest_of_points_whose_distances_differ_by_less_than_float32_can_h
     directions /= np.sqrt((directions**2).sum(axis=1, keepdims=True))
     row = np.full((1, 20), 0.3)
     points = row + directions * (1 + 1e-9 * np.random.default_rng(6).permutation(300))[:, None]
-    found = NeighbourSearch(points, method="matrix").query(row, limit=1 + 150.5e-9)
+    found = prepared(points, "matrix").query(row, limit=1 + 150.5e-9)
     assert found.neighbour[0] == by_definition(row, points, 1, 1)[1][0]
     assert found.distance[0] == pytest.approx(1, abs=1e-12)
     assert found.n_within[0] == 151
 
 
 def test_the_limit_of_a_huge_row_is_exclusive_too():
-    search = NeighbourSearch(np.array([[0.0], [1.0]]), method="matrix")
+    search = prepared(np.array([[0.0], [1.0]]), "matrix")
     assert search.query(np.array([[1e30]]), limit=1e30).n_within[0] == 0
     assert search.query(np.array([[1e30]]), limit=1.1e30).n_within[0] == 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_few_rows_are_computed_directly_with_the_same_result(method):
+    rng = np.random.default_rng(7)
+    points, rows = rng.normal(size=(300, 5)), rng.normal(size=(50, 5))
+    whole = NeighbourSearch(points, method=method).query(rows, limit=2.0, unit=1.3)
+    skipped = np.array([4, -1, 9])
+    part = NeighbourSearch(points, method=method).query(rows[:3], limit=2.0, unit=1.3)
+    for got, expected in zip(part, whole, strict=True):
+        np.testing.assert_array_equal(got, expected[:3])
+    part = NeighbourSearch(points, method=method).query(points[[4, 5, 9]], limit=2.0, skipped=skipped)
+    for got, expected in zip(part, by_definition(points[[4, 5, 9]], points, 2.0, 1.0, skipped), strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 def test_many_points_with_few_features_are_searched_by_a_tree():

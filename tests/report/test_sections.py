@@ -12,6 +12,7 @@ from geosoil.pipeline.validation import validate
 from geosoil.pipeline.validation_settings import ValidationSettings
 from geosoil.report.sections import data_section
 from geosoil.report.validation_sections import distances_section, validation_section, zone_table
+from geosoil.samples.nearest_distances import prediction_distances
 
 UTM = CRS.from_epsg(32633)
 
@@ -81,6 +82,8 @@ def test_distances_show_which_split_resembles_the_map(clusters):
     assert table.w_m["from the map to the samples"] == 0
     assert table.w_m["kNNDM"] < 0.5 * table.w_m["random folds"]
     assert "is: kNNDM" in section.text[1]
+    median = np.median(prediction_distances(rows.xy, rows.map_places))
+    assert f"within {median:.0f}"[:-1] in section.text[0] and "e+" not in section.text[0]
     assert [line.get_label() for line in section.figures[0][1].axes[0].lines][2:] == ["random folds", "kNNDM"]
     alone = distances_section(outcomes[:1], rows)
     assert "add 'knndm'" in alone.text[-1]
