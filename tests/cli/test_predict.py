@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 from small_stack import save_covariate_model, trained_on, write_covariates
 
+from geosoil.errors import SamplesError
 from geosoil_cli.main import group
 
 
@@ -43,7 +44,7 @@ def test_points_on_several_rasters(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--crs", "EPSG:4326"], "--crs requires --cube or --covariates"),
+        (["--mask", "slope.tif"], "--mask requires --cube or --covariates"),
         (["--cube", "c.tif", "--covariates", "slope.tif"], "give either --cube CUBE or --covariates"),
         (["--covariates", "slope.tif", "--quantity", "absorbance"], "--quantity requires a table of spectra"),
         (["--covariates", "slope.tif", "--scale", "0.1"], "--scale requires --cube or a table of spectra"),
@@ -53,4 +54,11 @@ def test_an_option_of_another_kind_of_input_is_refused(folder, arguments, messag
     result = run("t.csv", "--model", "soc", *arguments)
     assert result.exit_code == 2
     assert message in result.output
+    assert not list(folder.glob("*_soc.csv"))
+
+
+def test_coordinates_of_a_table_are_refused_for_a_model_that_does_not_read_places(folder):
+    result = run("t.csv", "--model", "soc", "--x", "E", "--y", "N", "--crs", "EPSG:4326")
+    assert isinstance(result.exception, SamplesError)
+    assert "found the option x for a table of columns of covariates" in str(result.exception)
     assert not list(folder.glob("*_soc.csv"))
