@@ -119,7 +119,10 @@ def model_windows(estimator: Any, features: tuple[Feature, ...], *, sampled: boo
             group = np.unique(nearest, return_inverse=True)[1]
             return windows_of(features, group, f"windows of {pool} bands that the network averages")
     if sampled and n > SAMPLED_GROUPS:
-        group = np.arange(n) * SAMPLED_GROUPS // n
+        is_place = np.array([feature.place is not None for feature in features])
+        n_bands = int((~is_place).sum())
+        group = np.full(n, min(n_bands, SAMPLED_GROUPS))  # x and y of a place are one window, the last
+        group[~is_place] = np.arange(n_bands) * SAMPLED_GROUPS // n_bands
         return windows_of(features, group, f"{SAMPLED_GROUPS} windows of neighbouring bands")
     return windows_of(features, np.arange(n), "single features")
 
@@ -127,19 +130,21 @@ def model_windows(estimator: Any, features: tuple[Feature, ...], *, sampled: boo
 def region_windows(features: tuple[Feature, ...]) -> Windows:
     """Return one window per spectral region (visible, near infrared, ...) that has bands, or per covariate.
 
-    The columns of the classes of a covariate (`landform=1`, `landform=7`) form one window.
+    The columns of the classes of a covariate (`landform=1`, `landform=7`) form one window, and so do x and y of a place
+    beside bands.
 
     >>> from geosoil.models.contract import Feature
     >>> region_windows((Feature("a", 500.0), Feature("b", 2200.0), Feature("c", 2300.0))).names
     ('visible', 'shortwave infrared 2')
     """
-    if any(feature.wavelength_nm is None for feature in features):
+    is_place = np.array([feature.place is not None for feature in features])
+    nm = np.array([np.nan if feature.wavelength_nm is None else feature.wavelength_nm for feature in features])
+    if np.isnan(nm[~is_place]).any() or is_place.all():
         return _covariate_windows(features)
-    nm = np.array([feature.wavelength_nm for feature in features], np.float64)
-    region = np.searchsorted(list(REGION_ENDS_NM.values()), nm, side="right")
+    names = [*REGION_ENDS_NM, "place"]
+    region = np.where(is_place, len(REGION_ENDS_NM), np.searchsorted(list(REGION_ENDS_NM.values()), nm, side="right"))
     present, group = np.unique(region, return_inverse=True)
     windows = windows_of(features, group)
-    names = list(REGION_ENDS_NM)
     return Windows(group, tuple(names[i] for i in present), windows.low_nm, windows.high_nm, "spectral regions")
 
 

@@ -25,7 +25,7 @@ from geosoil.explain.attributions import (
 )
 from geosoil.explain.explanation import explain_rows
 from geosoil.explain.windows import model_windows, region_windows
-from geosoil.models.contract import Feature, Target
+from geosoil.models.contract import Feature, Target, place_features
 from geosoil.models.pixel import PixelModel
 from geosoil.spectra.absorbance import Absorbance
 from geosoil.spectra.resample import ResampleSpectra
@@ -147,6 +147,20 @@ def test_behind_a_resampling_step_the_windows_are_those_of_the_net():
     # The net's windows hold two of its bands; the finer bands fall to the nearest.
     assert windows.low_nm[1] > windows.high_nm[0]
     assert abs(windows.low_nm[1] - NM[2]) < 10
+
+
+def test_the_x_and_y_of_a_place_beside_bands_are_one_window():
+    bands = [Feature(f"b{i}", 400.0 + 20 * i) for i in range(40)]
+    east, north = place_features("EPSG:32633")
+    regions = region_windows((*bands[:20], east, *bands[20:], north))
+    assert regions.names == ("visible", "near infrared", "shortwave infrared 1", "place")
+    assert np.flatnonzero(regions.group == 3).tolist() == [20, 41]
+    assert np.isnan(regions.low_nm[3])
+    sampled = model_windows(None, (east, north, *bands), sampled=True)
+    assert sampled.names[30] == "place_x_m + place_y_m"
+    assert len(sampled.names) == 31
+    assert sampled.names[0].endswith("nm")
+    assert region_windows((east, north)).names == ("place_x_m", "place_y_m")
 
 
 def test_a_map_is_explained_by_regions_of_the_spectrum_or_by_covariates_with_their_classes_together():
