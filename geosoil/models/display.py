@@ -68,6 +68,9 @@ def describe_card(card: ModelCard) -> Pairs:
         # A card of schema 1 has the figures of its one target without the target's name.
         by_target = figures if all(isinstance(values, dict) for values in figures.values()) else {"": figures}
         pairs += [(f"accuracy, {split}", f"{name}  {_accuracy(values)}".strip()) for name, values in by_target.items()]
+    for name, errors in card.trust.targets.items() if card.trust is not None else ():
+        covered = ", ".join(f"{100 * c.level:g} % covered {100 * c.covered:.0f} %" for c in errors.coverage)
+        pairs.append(("intervals", f"{name}  error ± {errors.rmse:.3g}; {covered or 'too few samples'}"))
     places = [feature for feature in used if feature.place is not None]
     bands = [feature for feature in card.features if feature.place is None]
     if bands or not places:
