@@ -62,7 +62,7 @@ class NeighbourSearch:
     def __init__(self, points: np.ndarray, *, method: Literal["auto", "matrix", "tree"] = "auto") -> None:
         self.points = np.ascontiguousarray(points, dtype=np.float64)
         n_points, n_features = self.points.shape
-        suits_tree = n_points >= LEAST_TREE_POINTS * TREE_FACTOR**n_features
+        suits_tree = np.log(max(n_points, 1) / LEAST_TREE_POINTS) >= n_features * np.log(TREE_FACTOR)
         self.method = ("tree" if suits_tree else "matrix") if method == "auto" else method
 
     @cached_property

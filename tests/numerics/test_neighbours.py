@@ -135,3 +135,10 @@ def test_the_mean_distance_is_that_of_all_pairs_also_with_duplicates_and_a_large
     points = np.random.default_rng(4).normal(size=(120, 6)) + 1e6
     points[10:20] = points[0] + 1e-7 * np.arange(10)[:, None]
     assert mean_distance(points) == pytest.approx(pdist(points - 1e6).mean(), rel=1e-11)
+
+
+def test_thousands_of_features_are_searched_by_a_matrix_product():
+    points = np.random.default_rng(0).normal(size=(5, 4000))
+    search = NeighbourSearch(points)
+    assert search.method == "matrix"
+    assert search.query(points).neighbour.tolist() == [0, 1, 2, 3, 4]
