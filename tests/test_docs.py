@@ -87,6 +87,14 @@ def test_every_file_that_a_page_names_exists(page):
         assert (ROOT / path).exists(), path
 
 
+def test_the_examples_of_the_area_of_applicability_and_of_splits_run():
+    page = (ROOT / "docs" / "applicability.md").read_text("utf-8")
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "applicability.md", "exec"), names)
+    assert len(names["splits"]) == 4
+
+
 def test_the_examples_of_models_of_ones_own_run(tmp_path, monkeypatch, capsys):
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     monkeypatch.chdir(tmp_path)

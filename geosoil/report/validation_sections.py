@@ -12,7 +12,7 @@ from geosoil.evaluate.resampling import mean_over_repeats
 from geosoil.pipeline.splits import SPLITS
 from geosoil.pipeline.validation import ALL_DEPTHS, ALL_DEPTHS_MEANING, WITH_INTERVAL
 from geosoil.report.depth_figures import by_depth_figure, density_figure, relative_bias_figure
-from geosoil.report.page import Section
+from geosoil.report.page import Section, format_number
 from geosoil.report.training_figures import learning_curves_figure
 from geosoil.report.validation_figures import (
     distances_figure,
@@ -96,15 +96,13 @@ def distances_section(outcomes: Sequence[Outcome], rows: TrainingRows) -> Sectio
         ]
     )
     text = [
-        f"Half of the map is within {_in_three_digits(np.median(to_map))} m of a sample. A split shows the accuracy of "
+        f"Half of the map is within {format_number(np.median(to_map))} m of a sample. A split shows the accuracy of "
         "the map if its test rows are as far from the rows that are learned from as the map is from the samples. w_m "
         "is the mean difference of the two distributions of distances in metres (Wasserstein distance)."
     ]
     if by_split:
         w_m = table.set_index("distance").w_m[list(by_split)]
-        text.append(
-            f"The split of this report with the smallest w_m, {_in_three_digits(w_m.min())}, is: {w_m.idxmin()}."
-        )
+        text.append(f"The split of this report with the smallest w_m, {format_number(w_m.min())}, is: {w_m.idxmin()}.")
     if closer_test(between, to_map)[1] >= RANDOM_FROM:
         text.append("Samples are not closer to each other than the map is to them, so that random folds suit this map.")
     elif all(SPLITS[outcome.split].is_random for outcome in outcomes):
@@ -118,10 +116,6 @@ def distances_section(outcomes: Sequence[Outcome], rows: TrainingRows) -> Sectio
     figures = [(caption, distances_figure(to_map, between, by_split))]
     title = "Distances: which split resembles the map"
     return Section(title, text, figures, [("Distances to the nearest sample", table)])
-
-
-def _in_three_digits(value: float) -> str:
-    return f"{float(f'{value:.3g}'):.12g}"  # 1070, not 1.07e+03
 
 
 def _scatter_figures(outcome: Outcome, table: pd.DataFrame) -> list[tuple[str, Figure]]:
