@@ -58,6 +58,7 @@ _HOME = {
     "Ridge": "geosoil.estimators.ridge",
     "SupportVectors": "geosoil.estimators.support_vectors",
     "Forest": "geosoil.estimators.forest",
+    "GaussianProcess": "geosoil.estimators.gaussian_process",
     "MemoryBased": "geosoil.estimators.memory_based",
     "SpikedPLS": "geosoil.estimators.spiked_pls",
     "DenseNet": "geosoil.estimators.dense_net",

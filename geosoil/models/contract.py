@@ -20,7 +20,7 @@ Block = np.ndarray  # float32 (band, y, x); NaN = no data
 ValidRange = tuple[float | None, float | None]
 OutputKind = Literal["prediction", "spread"]
 PREDICTION: OutputKind = "prediction"
-SPREAD: OutputKind = "spread"  # the standard deviation between the members of an ensemble
+SPREAD: OutputKind = "spread"  # the standard deviation between the members of an ensemble, or of a Gaussian process
 
 
 @dataclass(frozen=True)

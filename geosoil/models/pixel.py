@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.models.contract import clip_to_range, pick_outputs, predictions_of
+from geosoil.models.contract import SPREAD, Output, clip_to_range, pick_outputs, predictions_of
 from geosoil.models.display import ShownModel
+from geosoil.models.process_moments import ProcessMoments, gives_deviation
 from geosoil.models.row_predictions import RowPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geosoil.models.contract import Block, Feature, Output, Target
+    from geosoil.models.contract import Block, Feature, Target
     from geosoil.program.lower import LoweredProgram
 
 
@@ -107,8 +108,17 @@ class PixelModel(ShownModel):
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """The bands it can write: its predictions."""
-        return predictions_of(self.targets)
+        """The bands it can write: its predictions, and the standard deviation of that of a Gaussian process."""
+        predictions = predictions_of(self.targets)
+        if len(self.targets) > 1 or not gives_deviation(self.estimator):
+            return predictions
+        return (*predictions, Output(f"{self.targets[0].name} spread", self.targets[0].unit, SPREAD))
+
+    @cached_property
+    def _moments(self) -> ProcessMoments:
+        return ProcessMoments(
+            self.estimator, self.used_columns, len(self.training_columns), self.resampling, self.device
+        )
 
     @property
     def is_lowered(self) -> bool:
@@ -166,9 +176,14 @@ class PixelModel(ShownModel):
         flat = block.reshape(n_features, -1)
         # One pass that needs no temporary: a sum is finite only where every band is (reflectance cannot overflow it).
         valid = np.isfinite(np.add.reduce(flat, axis=0))
-        out = np.full((len(self.targets), flat.shape[1]), np.nan, np.float32)
+        chosen = predictions_of(self.targets) if outputs is None else outputs
+        with_spread = any(output.kind == SPREAD for output in chosen)
+        out = np.full((len(self.targets) + with_spread, flat.shape[1]), np.nan, np.float32)
         if valid.any():
-            if self._lowered is not None:
+            if with_spread:
+                out[:] = self._moments(flat)
+                out[:, ~valid] = np.nan
+            elif self._lowered is not None:
                 out[:] = self._lowered(flat)
                 out[:, ~valid] = np.nan
             else:
@@ -178,4 +193,4 @@ class PixelModel(ShownModel):
                 for start in range(0, len(pixels), at_once):
                     here = pixels[start : start + at_once]
                     out[:, here] = self._predict_unclipped(flat[:, here].T).T
-        return pick_outputs(out.reshape(-1, height, width), self.outputs, outputs)
+        return pick_outputs(out.reshape(-1, height, width), self.outputs[: len(out)], chosen)

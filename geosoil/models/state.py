@@ -34,6 +34,7 @@ TYPES: dict[str, str] = {
     "MemoryBased": "geosoil.estimators.memory_based:MemoryBased",
     "SupportVectors": "geosoil.estimators.support_vectors:SupportVectors",
     "Forest": "geosoil.estimators.forest:Forest",
+    "GaussianProcess": "geosoil.estimators.gaussian_process:GaussianProcess",
     "BoostedTrees": "geosoil.estimators.boosted_trees:BoostedTrees",
     "DenseNet": "geosoil.estimators.dense_net:DenseNet",
     "LogTarget": "geosoil.estimators.log_target:LogTarget",

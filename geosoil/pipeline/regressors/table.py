@@ -68,6 +68,17 @@ class BoostedTrees(Part):
     max_features: float = Field(1 / 3, gt=0, le=1, description="Share of the features that is tried at a split.")
 
 
+class GaussianProcess(Part):
+    """Gaussian process with kernels over spectra, their derivative, covariates and place."""
+
+    log: Literal["none", "always", "evidence"] = Field(
+        "evidence", description="Whether the logarithm of the target is modelled, or the marginal likelihood decides."
+    )
+    n_inducing: int | None = Field(
+        None, ge=1, le=20_000, description="Number of inducing rows; by default 1000 for more than 5000 rows."
+    )
+
+
 class MLP(Part):
     """Dense neural network on standardised features."""
 
@@ -102,9 +113,7 @@ class PatchCNN(Part):
     dropout: float | None = Field(None, ge=0, lt=1, description="Share of the units that is dropped in training.")
     epochs: Epochs | None = Field(None, description="Number of epochs.")
     learning_rate: Rate | None = Field(None, description="Step size of Adam.")
-    n_members: int | None = Field(
-        None, ge=1, le=100, description="Number of networks with different seeds whose mean is taken."
-    )
+    n_members: int | None = Field(None, ge=1, le=100, description="Number of networks (seeds) whose mean is taken.")
     augment: bool | None = Field(
         None,
         description="Whether patches are rotated and mirrored; not for covariates with a direction, such as aspect.",
@@ -346,6 +355,7 @@ REGRESSORS: dict[str, Regressor] = {
     "boosted_trees": Regressor(
         "Boosted trees", BoostedTrees, estimator="geosoil.estimators.boosted_trees:BoostedTrees"
     ),
+    "gp": _method("Gaussian process", GaussianProcess, "gaussian_process:fit", frozenset(), *ALL_FEATURES),
     "mlp": Regressor("MLP", MLP, estimator="geosoil.estimators.dense_net:DenseNet", scaled=True),
     "resnet": Regressor(
         "ResNet", ResNet, estimator="geosoil.estimators.resnet:ResNet1D", uses=ALL_FEATURES - {"place"}
