@@ -93,7 +93,7 @@ OUTPUT_OPTIONS: dict[str, Decorator] = {
         "--outputs",
         callback=_kinds,
         metavar="KIND,...",
-        help="Kinds of bands: prediction (default), spread (the standard deviation of an ensemble or of a Gaussian process).",
+        help="Kinds of bands: prediction (default), spread (of an ensemble or a Gaussian process).",
     ),
 }
 RUN_OPTIONS: dict[str, Decorator] = {
