@@ -23,6 +23,7 @@ from rasterio.session import DummySession
 
 from geosoil.errors import RasterError
 from geosoil.io.input_paths import require_input
+from geosoil.io.rasters.drivers import open_dataset
 from geosoil.io.remote.reading import (
     WAY_OUT,
     UnreadError,
@@ -194,7 +195,9 @@ def _open(path: str) -> DatasetReader:
             path,
             problem=problem,
             expected="a raster that GDAL can open",
-            way_out=WAY_OUT if is_remote(path) else "check the file",
+            way_out=WAY_OUT
+            if is_remote(path)
+            else "check the file, and its ending: a description of other files, such as a VRT, needs one of its own",
         ) from error
     subdatasets = source.subdatasets
     if source.count == 0:
@@ -260,7 +263,7 @@ def _open_checked(path: str) -> DatasetReader:
     # A cube in sensor geometry has no geotransform; its missing CRS reports that, so the warning is not needed.
     with _open_lock, warnings.catch_warnings(), short_reads_as_errors(path):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        source = rasterio.open(path)
+        source = open_dataset(path, local=_is_local_file(path))
     try:
         require_side_files(source, path)
     except RasterioError:
