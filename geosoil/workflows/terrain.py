@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.errors import RasterError
-from geosoil.io.atomic import atomic_path, require_writable
+from geosoil.io.atomic import atomic_path, remove_leftovers, require_writable
 from geosoil.io.output_paths import check_output_path
 from geosoil.io.provenance import provenance_tags, shown_name
 from geosoil.io.rasters.cog import CogSummary, write_cog
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
 from geosoil.io.rasters.reader import open_raster
+from geosoil.mapping.scratch import held_store
 from geosoil.report.figure_style import save_figure
 from geosoil.report.quicklooks import terrain_quicklook
 from geosoil.terrain.flow import Drainage, FlowMethod, drain
@@ -137,7 +138,13 @@ def map_terrain(
     picture = path.with_suffix(".png")
     with ExitStack() as places:
         # All outputs are checked before anything is computed, and none is left if another one fails.
-        require_writable(path)
+        outputs = [path] if lines_path is None else [path, lines_path]
+        for file in (*outputs, picture):
+            require_writable(file)
+        for file in outputs:
+            places.enter_context(held_store(str(file)))
+        for file in (*outputs, picture):
+            remove_leftovers(file)
         temporary_picture = places.enter_context(atomic_path(picture))
         temporary_lines = None if lines_path is None else places.enter_context(atomic_path(lines_path))
         report("flow", 0, 3)

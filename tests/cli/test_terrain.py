@@ -9,6 +9,7 @@ from dems import dem_of, rough
 from written_rasters import write_raster
 
 from geosoil.errors import OutputError, RasterError
+from geosoil.mapping.scratch import held_store
 from geosoil.raster.grid import Grid
 from geosoil.terrain.flow import drain
 from geosoil.terrain.stack import UNITS
@@ -140,3 +141,22 @@ def test_voids_that_no_header_states_are_left_out_and_named(tmp_path, code):
             outputs[name] = source.read()
     np.testing.assert_array_equal(outputs["hidden"], outputs["declared"])
     np.testing.assert_array_equal(outputs["named"], outputs["declared"])
+
+
+def test_what_a_killed_run_left_is_cleared_by_the_next_one(folder):
+    killed = [".t.0123abcd.tif", ".t.0123abcd.tif.blocks.tif", ".t.0123abcd.png", ".s.89abcdef.gpkg-journal"]
+    kept = [".t.notes.tif", ".other.0123abcd.tif"]
+    for name in (*killed, *kept):
+        (folder / name).write_bytes(b"")
+    (folder / "t.tif.unfinished").mkdir()
+    (folder / "t.tif.unfinished" / "lock").write_bytes(b"")
+    run(folder / "dem.tif", "-o", folder / "t.tif", "--streams", folder / "s.gpkg")
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*NAMES, *kept, "s.gpkg", "t.png", "t.tif"])
+
+
+def test_two_runs_do_not_write_one_terrain(folder):
+    with (
+        held_store(str(folder / "t.tif")),
+        pytest.raises(OutputError, match="another run that writes it"),
+    ):
+        run(folder / "dem.tif", "-o", folder / "t.tif")
