@@ -19,7 +19,7 @@ from rasterio.session import DummySession
 from geosoil.errors import RasterError
 
 # Drivers whose files name other files or addresses, with the endings of their files. Those without an ending open only
-# names that begin with their prefix.
+# names that start with their prefix.
 FOLLOWING = {
     "VRT": (".vrt",),
     "GTI": (".gti", ".gpkg", ".fgb", ".parquet"),
