@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 AVERAGED = 0.6  # spectra with bands closer than this share of a band's width are averaged over it
 NEGLIGIBLE_WEIGHT = 1e-6  # of the largest weight of a band
+ROWS_TO_JUDGE = 512  # spectra whose median is the typical one
 FEWEST_TO_JUDGE = 10  # bands that show that a quantity is wrong
 
 
@@ -182,7 +183,7 @@ def _widths(model: Model, wavelength_nm: np.ndarray) -> tuple[np.ndarray, bool]:
 
 def _refuse_upside_down(values: np.ndarray, features: Sequence[Feature], spectra: Spectra) -> None:
     """Raise UnitsError if the typical spectrum of `values` (feature, row) decreases where the training range rises."""
-    usual = np.array([_middle(feature) for feature in features])
+    usual, values = np.array([_middle(feature) for feature in features]), values[:, :ROWS_TO_JUDGE]
     whole = np.isfinite(values).all(axis=0)
     if len(features) < FEWEST_TO_JUDGE or not whole.any() or not np.isfinite(usual).all():
         return

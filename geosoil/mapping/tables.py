@@ -6,7 +6,7 @@ Each class yields the rows of its table in chunks, and finds in them what a mode
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     Reasons = dict[str, np.ndarray]  # which rows (row,) cannot be predicted, by the reason
 
+CHUNKS_AHEAD = 3  # chunks of a table that are read before they are needed
 POINT_ROWS = 1024  # points whose pixels or patches are in memory at once
 FEWEST_TO_JUDGE = 10  # rows that show that a unit is wrong
 EMPTY, NO_DATA = "without a value in a feature of the model", "on a pixel without data in a band of the model"
@@ -124,17 +125,23 @@ class TableInput(ABC):
 
     @cached_property
     def first(self) -> TableChunk:
-        """The first rows, by which models are matched."""
-        return next(self._rest)
+        """The first rows, by which models are matched; the next rows are read from now on, beside other work."""
+        chunk = next(self._rest)
+        self._reader = ThreadPoolExecutor(1)
+        self._following = [self._read_next() for _ in range(CHUNKS_AHEAD)]
+        return chunk
+
+    def _read_next(self) -> Future[TableChunk | None]:
+        return self._reader.submit(next, self._rest, None)
 
     def chunks(self) -> Iterator[TableChunk]:
         """Yield the rows of the table in their order; the next rows are read while these are predicted."""
         chunk: TableChunk | None = self.first
-        with ThreadPoolExecutor(1) as reader:
-            while chunk is not None:
-                following = reader.submit(next, self._rest, None)
-                yield chunk
-                chunk = following.result()
+        while chunk is not None:
+            yield chunk
+            chunk = self._following.pop(0).result()
+            self._following.append(self._read_next())
+        self._reader.shutdown()
 
 
 @dataclass(eq=False)

@@ -334,7 +334,8 @@ class _Part:
         blocks, reasons = self.matched.read(chunk)
         n_features, halo = self.matched.predict.n_features, self.matched.predict.model.halo
         predicted = np.concatenate([self.matched.predict(block, self.clipped)[:, 0] for block in blocks], axis=1)
-        centres = np.concatenate([b[:n_features, halo, halo : b.shape[2] - halo] for b in blocks], axis=1)
+        of_blocks = [block[:n_features, halo, halo : block.shape[2] - halo] for block in blocks]
+        centres = of_blocks[0] if len(blocks) == 1 else np.concatenate(of_blocks, axis=1)  # a chunk of spectra is large
         valid = np.isfinite(np.add.reduce(centres, axis=0))
         missing = ~np.isfinite(predicted[0])
         reasons = {**reasons, self.matched.reason: ~valid, "for which the model returns no number": missing}
