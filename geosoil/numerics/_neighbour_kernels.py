@@ -29,12 +29,12 @@ def scan(partial, x, points, slack, low, high, skipped, is_direct, unit, limit, 
 
     Parameters
     ----------
-    partial : ndarray of float32, shape (n, n_points)
+    partial : ndarray of float32 or float64, shape (n, n_points)
         Squared distances, without the squared norms of the rows.
     x, points : ndarray of float64, shapes (n, n_features), (n_points, n_features)
-    slack : ndarray of float32, shape (n,)
+    slack : ndarray, shape (n,)
         A point whose partial distance exceeds the smallest by more than this cannot be the nearest.
-    low, high : ndarray of float32, shape (n,)
+    low, high : ndarray, shape (n,)
         Points below `low` are within the limit, those from `high` on are not.
     skipped : ndarray of int, shape (n,)
         A point that is not a neighbour of the row, or -1.
@@ -49,7 +49,7 @@ def scan(partial, x, points, slack, low, high, skipped, is_direct, unit, limit, 
     for i in range(x.shape[0]):
         row = partial[i]
         if skipped[i] >= 0:
-            row[skipped[i]] = np.float32(3e38)
+            row[skipped[i]] = 3e38
         best, nearest, inside = np.inf, -1, 0
         if is_direct[i]:
             for j in range(n_points):
@@ -59,8 +59,8 @@ def scan(partial, x, points, slack, low, high, skipped, is_direct, unit, limit, 
                     if nearest < 0 or value < best:
                         best, nearest = value, j
         else:
-            smallest = np.float32(3e38)
-            for j in range(n_points):
+            smallest = row[0]
+            for j in range(1, n_points):
                 smallest = min(smallest, row[j])
             near = smallest + slack[i]
             below, above = low[i], high[i]

@@ -16,7 +16,9 @@ LEAST_TREE_POINTS, TREE_FACTOR = 1000, 1.5
 _BLOCK_VALUES, _LEAST_BLOCK_ROWS = 1 << 18, 64  # partial distances that stay in the cache of a core
 _MOST_DIRECT_ROWS = 4  # of a search that is used once, as for leaving one sample out
 _LARGEST_NORM = 1e15  # beyond it, float32 may overflow
-_FLOAT32_STEP = 2.0**-24
+# For more features, the error bound of a product in float32 excludes too few points: correlated features, such as the
+# bands of spectra, have large norms and small distances.
+_MOST_FLOAT32_FEATURES = 1000
 
 
 class Neighbours(NamedTuple):
@@ -41,8 +43,8 @@ class NeighbourSearch:
     """Search for the nearest of some points, and count the points within a distance.
 
     Every distance that is returned or compared with the limit is summed in float64, feature by feature: a matrix
-    product in float32 only excludes the points that its error bound allows to exclude. The result for a row therefore
-    does not depend on the other rows.
+    product, in float32 for up to 1000 features, only excludes the points that its error bound allows to exclude. The
+    result for a row therefore does not depend on the other rows.
 
     Parameters
     ----------
@@ -63,6 +65,7 @@ class NeighbourSearch:
         self.points = np.ascontiguousarray(points, dtype=np.float64)
         n_points, n_features = self.points.shape
         suits_tree = np.log(max(n_points, 1) / LEAST_TREE_POINTS) >= n_features * np.log(TREE_FACTOR)
+        self._dtype: type[np.floating[Any]] = np.float32 if n_features <= _MOST_FLOAT32_FEATURES else np.float64
         self.method = ("tree" if suits_tree else "matrix") if method == "auto" else method
 
     @cached_property
@@ -83,7 +86,7 @@ class NeighbourSearch:
         divisor = float(norms.max()) or 1.0
         scaled = centred / divisor
         matrix = np.concatenate([-2 * scaled.T, (scaled**2).sum(axis=1)[None]])
-        return np.ascontiguousarray(matrix, np.float32), divisor, float(norms.max()) / divisor
+        return np.ascontiguousarray(matrix, self._dtype), divisor, float(norms.max()) / divisor
 
     def query(
         self, rows: np.ndarray, *, limit: float = -np.inf, unit: float = 1.0, skipped: np.ndarray | None = None
@@ -142,8 +145,9 @@ class NeighbourSearch:
         matrix, divisor, largest = self._factors
         n_points, n_features = self.points.shape
         size = max(_LEAST_BLOCK_ROWS, _BLOCK_VALUES // n_points)
-        product = np.empty((min(size, len(rows)), n_points), np.float32)
-        left = np.ones((len(product), n_features + 1), np.float32)
+        product = np.empty((min(size, len(rows)), n_points), self._dtype)
+        left = np.ones((len(product), n_features + 1), self._dtype)
+        step = float(np.finfo(self._dtype).eps) / 2
         scaled_limit = limit * unit / divisor if limit * unit > 0 else -np.inf
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(rows), size):
@@ -155,15 +159,15 @@ class NeighbourSearch:
                 squared = (scaled**2).sum(axis=1)
                 is_direct = ~(squared < _LARGEST_NORM**2)
                 # The bound of the rounding errors of a sum of products, with reserve for those of its inputs.
-                error = (n_features + 12) * _FLOAT32_STEP * (np.sqrt(squared) + largest) ** 2
+                error = (n_features + 12) * step * (np.sqrt(squared) + largest) ** 2
                 decisive = np.sign(scaled_limit) * scaled_limit**2 - squared
                 scan(
                     product[:n],
                     x,
                     self.points,
-                    (2.5 * error).astype(np.float32),
-                    (decisive - 1.5 * error).astype(np.float32),
-                    (decisive + 1.5 * error).astype(np.float32),
+                    (2.5 * error).astype(self._dtype),
+                    (decisive - 1.5 * error).astype(self._dtype),
+                    (decisive + 1.5 * error).astype(self._dtype),
                     np.full(n, -1) if skipped is None else skipped[part],
                     is_direct,
                     unit,
