@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geosoil.program.kernel_sum import KernelSum
 from geosoil.program.kernels import Covariance
 from geosoil.program.ops import Affine, Elementwise, Op, Program, Select
 from geosoil.program.parallel import Parallel
 
 if TYPE_CHECKING:
+    from geosoil.estimators.process_blocks import ScaledBlock
     from geosoil.estimators.process_posterior import Posterior
 
 
@@ -28,15 +30,31 @@ def mean_program(posterior: Posterior, trend: list[int] | None) -> Program:
     tuple of Op
     """
     branches: list[Program] = []
+    intercept = float(posterior.trend_weights[0]) if trend == [] else 0.0  # which a block of place adds in float64
     for (block, linear, amplitude, length), rows in zip(posterior.kernel.terms(), posterior.rows, strict=True):
+        if block.block.place:
+            branches += _place_branches(block, rows, linear, amplitude * posterior.weights, length, intercept)
+            intercept = 0.0
+            continue
         kernel = Covariance(rows, length, block.block.kernel, amplitude)
         parts: list[Program] = [(kernel, Affine(posterior.weights[None], np.zeros(1)))]
         if linear:
             parts.append((Affine(linear * (posterior.weights @ rows)[None], np.zeros(1)),))
         branches.append((*block.lower(), *(parts[0] if len(parts) == 1 else (Parallel(tuple(parts), "sum"),))))
-    if trend is not None:
-        branches.append(_trend_branch(trend, posterior.trend_weights))
+    if trend or intercept:
+        branches.append(_trend_branch(trend or [], posterior.trend_weights))
     return branches[0] if len(branches) == 1 else (Parallel(tuple(branches), "sum"),)
+
+
+def _place_branches(
+    block: ScaledBlock, rows: np.ndarray, linear: float, weights: np.ndarray, length: float, intercept: float
+) -> list[Program]:
+    """Return the programs of a block of place, whose covariances are computed in float64 from the coordinates."""
+    covariances = KernelSum(rows, block.centre, block.scale, length, block.block.kernel, weights, intercept)
+    branches: list[Program] = [(*block.block.lower(), covariances)]
+    if linear:
+        branches.append((*block.lower(), Affine(linear * (weights @ rows)[None], np.zeros(1))))
+    return branches
 
 
 def _trend_branch(columns: list[int], weights: np.ndarray) -> Program:

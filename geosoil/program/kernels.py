@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from geosoil.program.torch_backend import Function, Run, Scratch
 
+KernelName = Literal["exponential", "matern32", "matern52", "rbf"]
 FACTORS = {"exponential": 1.0, "matern32": math.sqrt(3), "matern52": math.sqrt(5), "rbf": math.sqrt(0.5)}
 """The factors of the distance in lengths."""
 
@@ -41,7 +42,7 @@ class Covariance(Op):
 
     support: np.ndarray
     length: float
-    name: Literal["exponential", "matern32", "matern52", "rbf"]
+    name: KernelName
     amplitude: float = 1.0
 
     fixed_size: ClassVar[bool] = True
