@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import RecipeError
+from geosoil.errors import RecipeError, SamplesError
 from geosoil.evaluate.stacking import ensemble_weights
 from geosoil.models.compose import Ensemble
 from geosoil.models.contract import clip_to_range
@@ -80,7 +80,9 @@ def fit(task: FitTask, settings: Auto) -> Model:
     Raises
     ------
     RecipeError
-        If a candidate is unknown, or none remains.
+        If a candidate is unknown.
+    SamplesError
+        If there are too few rows for every candidate.
     """
     train = known_rows(task, task.train)
     candidates = _possible(task, settings)
@@ -139,7 +141,7 @@ def _fit_candidates(
 ) -> tuple[list[_Trial], dict[str, str]]:
     """Return the candidates that the time allows, with their predictions of unseen rows, and why others are left out.
 
-    The first candidate is fitted whatever the time.
+    The first candidate is fitted whatever the time. A candidate that needs more rows than there are is left out.
     """
     folds = _inner_folds(task, train, settings.n_folds)
     trials: list[_Trial] = []
@@ -153,7 +155,13 @@ def _fit_candidates(
             left_out[candidate.name] = "left out: no time was left"
             continue
         part, start = task.with_candidate(candidate), monotonic()
-        trial = _Trial(candidate, fit_model(part), part.details)
+        try:
+            trial = _Trial(candidate, fit_model(part), part.details)
+        except SamplesError as error:
+            if not trials and number == len(candidates) - 1:
+                raise
+            left_out[candidate.name] = f"left out: {error}"
+            continue
         trial.predicted, trial.predicted_by = _closed_form(task, trial.model, len(train))
         if trial.predicted is None:
             folds_take = len(folds) * (monotonic() - start)
@@ -171,7 +179,7 @@ def _fit_candidates(
     for trial in list(trials):
         if trial.predicted is not None and not np.isfinite(trial.predicted).all() and len(trials) > 1:
             trials.remove(trial)
-            left_out[trial.candidate.name] = "left out: it does not predict every training row"
+            left_out[trial.candidate.name] = "left out: it cannot predict every training row in the inner folds"
     return trials, left_out
 
 
@@ -195,7 +203,10 @@ def _predict_folds(
             inner = replace(
                 task, candidate=trial.candidate, train=train[learned], test=test, leak="", fold_cache=cache, details={}
             )
-            values = predict_rows(fit_model(inner), trial.candidate, task.rows, train[tested])[:, 0]
+            try:
+                values = predict_rows(fit_model(inner), trial.candidate, task.rows, train[tested])[:, 0]
+            except SamplesError:  # fewer rows than the candidate needs: no predictions
+                continue
             assert trial.predicted is not None
             trial.predicted[tested] = values
     return []

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from small_rows import patch_rows, spectral_rows, task
 
-from geosoil.errors import RecipeError
+from geosoil.errors import RecipeError, SamplesError
 from geosoil.estimators.base import Regressor
 from geosoil.models.card import TrainingCard
 from geosoil.models.compose import Ensemble, MultiTargetModel
 from geosoil.models.store import load_model, save_model
 from geosoil.pipeline.part import Part, TargetProperty
 from geosoil.pipeline.regressors import REGRESSORS, auto, fit_model, predict_rows
+from geosoil.pipeline.regressors.table import Auto
 from geosoil.pipeline.regressors.table import Regressor as Entry
 
 ABSORBANCE = {"preprocessing": [{"step": "absorbance"}]}
@@ -207,6 +208,27 @@ def test_a_choice_is_stored_with_its_weights(tmp_path):
     assert again.weights == model.weights
     np.testing.assert_allclose(again.predict_rows(learned.rows.X[learned.test]), values, rtol=1e-6)
     assert learned.details["steps"][0].endswith(")")
+
+
+def test_a_candidate_that_needs_more_rows_is_left_out_unless_all_do():
+    # Eleven rows are enough for a process, but not the eight or so of an inner fold, which groups ask for.
+    rows = replace(spectral_rows(), groups=np.repeat(np.arange(24), 2).astype(str))
+    learned, _, _ = learn(["gp", "ridge"], rows, train=np.arange(11))
+    note = "left out: it cannot predict every training row in the inner folds"
+    assert choice_of(learned).note["Gaussian process"] == note
+    few, _, _ = learn(["gp", "ridge"], train=np.arange(9))
+    assert choice_of(few).note["Gaussian process"].startswith("left out: training rows: found 9 samples")
+    assert choice_of(few).weight["Ridge"] == 1
+    with pytest.raises(SamplesError, match="at least 3"):
+        learn(["gp", "ridge"], train=np.arange(2))
+
+
+def test_the_process_and_the_forest_come_first_and_predict_unseen_rows_without_inner_folds():
+    assert Auto().candidates[:2] == ["gp", "forest"]
+    learned, _, values = learn(["gp", "ridge"])
+    assert choice_of(learned).predicted_by["Gaussian process"] == "leave-one-out"
+    assert any(note.startswith("Gaussian process: the ") for note in learned.details["notes"])
+    assert np.corrcoef(values[:, 0], learned.rows.y[36:, 0])[0, 1] > 0.98
 
 
 def test_each_target_has_its_own_choice():
