@@ -24,16 +24,16 @@ def distances_to(x, points, neighbour, distance):
 
 
 @njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
-def scan(partial, x, points, slack, low, high, skipped, is_direct, unit, limit, distance, neighbour, count):
+def scan(partial, x, points, near, low, high, skipped, is_direct, unit, limit, distance, neighbour, count):
     """Search a block of partial squared distances, and compute exactly what these cannot decide.
 
     Parameters
     ----------
     partial : ndarray of float32 or float64, shape (n, n_points)
-        Squared distances, without the squared norms of the rows.
+        Squared distances, without the squared norms of the rows; very large for points that are skipped.
     x, points : ndarray of float64, shapes (n, n_features), (n_points, n_features)
-    slack : ndarray, shape (n,)
-        A point whose partial distance exceeds the smallest by more than this cannot be the nearest.
+    near : ndarray, shape (n,)
+        A point whose partial distance exceeds this cannot be the nearest.
     low, high : ndarray, shape (n,)
         Points below `low` are within the limit, those from `high` on are not.
     skipped : ndarray of int, shape (n,)
@@ -48,8 +48,6 @@ def scan(partial, x, points, slack, low, high, skipped, is_direct, unit, limit, 
     n_points = points.shape[0]
     for i in range(x.shape[0]):
         row = partial[i]
-        if skipped[i] >= 0:
-            row[skipped[i]] = 3e38
         best, nearest, inside = np.inf, -1, 0
         if is_direct[i]:
             for j in range(n_points):
@@ -59,18 +57,14 @@ def scan(partial, x, points, slack, low, high, skipped, is_direct, unit, limit, 
                     if nearest < 0 or value < best:
                         best, nearest = value, j
         else:
-            smallest = row[0]
-            for j in range(1, n_points):
-                smallest = min(smallest, row[j])
-            near = smallest + slack[i]
-            below, above = low[i], high[i]
+            farthest, below, above = near[i], low[i], high[i]
             undecided = 0
             for j in range(n_points):
                 inside += row[j] < below
                 undecided += row[j] < above
             undecided -= inside
             for j in range(n_points):
-                if row[j] <= near and j != skipped[i]:
+                if row[j] <= farthest and j != skipped[i]:
                     value = _distance(x[i], points[j])
                     if nearest < 0 or value < best:
                         best, nearest = value, j

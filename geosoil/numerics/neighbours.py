@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 LEAST_TREE_POINTS, TREE_FACTOR = 1000, 1.5
 _BLOCK_VALUES, _LEAST_BLOCK_ROWS = 1 << 18, 64  # partial distances that stay in the cache of a core
 _MOST_DIRECT_ROWS = 4  # of a search that is used once, as for leaving one sample out
+_SKIPPED = 3e38  # in the place of the squared distance to a point that is not a neighbour
 _LARGEST_NORM = 1e15  # beyond it, float32 may overflow
 # For more features, the error bound of a product in float32 excludes too few points: correlated features, such as the
 # bands of spectra, have large norms and small distances.
@@ -156,6 +157,9 @@ class NeighbourSearch:
                 scaled = (x - self._centre) / divisor
                 left[:n, :-1] = scaled
                 np.matmul(left[:n], matrix, out=product[:n])
+                without = np.full(n, -1) if skipped is None else skipped[part]
+                if skipped is not None:
+                    product[np.flatnonzero(without >= 0), without[without >= 0]] = _SKIPPED
                 squared = (scaled**2).sum(axis=1)
                 is_direct = ~(squared < _LARGEST_NORM**2)
                 # The bound of the rounding errors of a sum of products, with reserve for those of its inputs.
@@ -165,10 +169,10 @@ class NeighbourSearch:
                     product[:n],
                     x,
                     self.points,
-                    (2.5 * error).astype(self._dtype),
+                    (product[:n].min(axis=1) + 2.5 * error).astype(self._dtype),
                     (decisive - 1.5 * error).astype(self._dtype),
                     (decisive + 1.5 * error).astype(self._dtype),
-                    np.full(n, -1) if skipped is None else skipped[part],
+                    without,
                     is_direct,
                     unit,
                     limit,
