@@ -140,7 +140,8 @@ def main() -> bool:
         table.append(row | {f"w {kind}": value for kind, value in (sum(weights) / len(weights)).items()})
     figures = pd.DataFrame(table)
     alone = [name for name in outcome.predicted if name != auto]
-    figures.loc[len(figures)] = {"property": "mean"} | figures.drop(columns="property").mean().to_dict()
+    means = {"property": "mean"} | figures.drop(columns="property").mean().to_dict()
+    figures = pd.concat([figures, pd.DataFrame([means])], ignore_index=True)
     print(figures.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     each, mean = figures.iloc[:-1], figures.iloc[-1]
     held = report("auto_choice", float(mean[auto] - mean[alone].max()), "R2", LIMIT, at_most=False)
