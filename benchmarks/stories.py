@@ -100,8 +100,8 @@ def require_own_predictions(map_path: Path, model: Path, raster: np.ndarray, n: 
     chosen = np.random.default_rng(0).choice(len(rows), n)
     rows, columns = rows[chosen], columns[chosen]
     expected = np.asarray(fitted.predict_rows(raster[:, rows, columns].T)).reshape(n, -1)
-    low, high = np.array([target.valid_range for target in fitted.targets], float).T
-    expected = np.clip(expected, low, high)
+    for values, target in zip(expected.T, fitted.targets, strict=True):
+        np.clip(values, *target.valid_range, out=values)
     spread = np.ptp(expected, axis=0)
     difference = np.abs(mapped[: expected.shape[1], rows, columns].T - expected) / spread
     require(difference.max() < 1e-4, f"the map differs from the model by {difference.max():.1e} of the spread")
