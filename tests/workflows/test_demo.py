@@ -10,6 +10,7 @@ from affine import Affine
 from geosoil.errors import OutputError
 from geosoil.io.rasters.cog import write_cog
 from geosoil.raster.layout import make_raster
+from geosoil.samples import covariates
 from geosoil.workflows import demo
 from geosoil.workflows.demo import DEMOS, read_beside_truth, run_demo, sample_data
 from geosoil.workflows.map import MapResult
@@ -26,7 +27,7 @@ SHORTER = {
 
 @pytest.fixture
 def shorter(tmp_path, monkeypatch):
-    """Make demos validate on two folds in this process, and train the networks for a quarter of the epochs.
+    """Make demos validate on two folds in this process, train for a quarter of the epochs, and plant fewer trees.
 
     The map of gf5 is that of the recipe as it is; benchmarks/soc_truth.py trains the networks in full.
     """
@@ -43,6 +44,7 @@ def shorter(tmp_path, monkeypatch):
 
     folders = {name: folder(name) for name in SHORTER}
     monkeypatch.setattr(demo, "sample_data", folders.__getitem__)
+    monkeypatch.setattr(covariates, "N_TREES", 20)  # in the choice of covariates
 
 
 @pytest.mark.slow
