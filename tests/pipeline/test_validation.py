@@ -52,7 +52,7 @@ def test_a_worker_that_is_replaced_because_its_memory_grew_does_not_end_the_work
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(60)
+    thread.join(300)  # a busy machine needs more than a minute
     assert sorted(results) == [(number, number) for number in range(6)]
 
 
