@@ -145,12 +145,12 @@ def declared(tmp_path_factory):
 
 @pytest.mark.parametrize("code", [-32768, -9999])
 def test_voids_that_no_header_states_are_left_out_and_named(tmp_path, code, declared):
-    told = f"40 cells of exactly {code} were taken for voids"
+    message = f"40 cells of exactly {code} were taken for voids"
     said, bands = terrain_with(code, tmp_path / "hidden.tif")
-    assert told in said
+    assert message in said
     np.testing.assert_array_equal(bands, declared[1])
     said, bands = terrain_with(code, tmp_path / "named.tif", "--nodata", code)
-    assert told not in said + declared[0]
+    assert message not in said + declared[0]
     np.testing.assert_array_equal(bands, declared[1])
 
 
