@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ValidRange = tuple[float | None, float | None]
 FEWEST_FOR_SKEW = 30
-PRIOR_SAMPLES_OF_SKEW = 50  # so many samples without skew are assumed beside those that are known
+CHANCE = 2.0  # a skew counts if it is larger than this many variances, squared
 MOST_SKEW = 1.0
 MOST_SCORES = 50_000_000  # that a model folder may hold
 ARRAYS = ("scores", "scale")
@@ -322,12 +322,17 @@ def _distance(relative: np.ndarray, skew: float) -> np.ndarray:
 
 
 def _skew(relative: np.ndarray, n_samples: int) -> float:
-    """Return half of the logarithm of how much longer the upper side of errors is, shrunk towards 0 for few errors.
+    """Return half of the logarithm of how much longer the upper side of errors is than the lower one.
 
-    The length of a side is the fourth root of its sum of squares: between their number and their largest.
+    The length of a side is the fourth root of its sum of squares: between the number of its errors and the largest one.
+    Its logarithm is shrunk towards 0 by its variance, to 0 where it is not larger than could happen by chance.
     """
-    above, below = (float(np.sum(np.square(relative[side]))) for side in (relative > 0, relative < 0))
-    if n_samples < FEWEST_FOR_SKEW or above == 0 or below == 0:
+    squares = np.square(relative)
+    above, below = (np.where(side, squares, 0.0) for side in (relative > 0, relative < 0))
+    if n_samples < FEWEST_FOR_SKEW or not above.any() or not below.any():
         return 0.0
-    skew = math.log(above / below) / 4 * n_samples / (n_samples + PRIOR_SAMPLES_OF_SKEW)
-    return float(np.clip(skew, -MOST_SKEW, MOST_SKEW))
+    log_ratio = math.log(above.sum() / below.sum())
+    # The two sums share no term, so that the covariance of their logarithms is -1 / n.
+    variance = (2 + sum(float(np.var(side) / np.mean(side) ** 2) for side in (above, below))) / n_samples
+    kept = max(0.0, 1 - CHANCE * variance / log_ratio**2) if log_ratio else 0.0
+    return float(np.clip(log_ratio / 4 * kept, -MOST_SKEW, MOST_SKEW))
