@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from geosoil.errors import GridError
 from geosoil.evaluate.metrics import pearson_correlation
-from geosoil.raster.grid import Grid
+from geosoil.raster.grid import Grid, require_convertible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -142,6 +142,8 @@ def polygon_zones(zones: gpd.GeoDataFrame, grid: Grid) -> Iterator[tuple[str, np
 
     if grid.crs is None:
         raise GridError("map", found="no CRS", expected="a CRS, to place the zones", way_out="assign it to the map")
+    if zones.crs is not None:
+        require_convertible(grid.crs, zones.crs, where="map")
     placed = zones if zones.crs == grid.crs else zones.to_crs(grid.crs)
     for name, area in zip(placed["zone"], placed.geometry, strict=True):
         mask = geometry_mask([area], (grid.height, grid.width), grid.transform, invert=True)

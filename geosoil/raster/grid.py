@@ -188,6 +188,42 @@ def horizontal_crs(crs: CRS | None) -> CRS | None:
     return None if crs is None else _horizontal(crs.to_wkt()) or crs
 
 
+def is_local(crs: CRS | pyproj.CRS) -> bool:
+    """Return whether a CRS is that of a site, such as a mine or an experiment, without a place on the Earth.
+
+    Examples
+    --------
+    >>> is_local(CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')), is_local(CRS.from_epsg(32633))
+    (True, False)
+    """
+    return _engineering(crs.to_wkt())
+
+
+def require_convertible(crs: CRS | pyproj.CRS, other: CRS | pyproj.CRS, *, where: object) -> None:
+    """Check that coordinates of one CRS can be converted to another one.
+
+    Raises
+    ------
+    GridError
+        If one of two different CRS is the local CRS of a site.
+
+    Examples
+    --------
+    >>> site = CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
+    >>> require_convertible(site, CRS.from_epsg(32633), where="plan.tif")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    geosoil.errors.GridError: plan.tif: found the local CRS of a site and EPSG:32633; expected one CRS, ...
+    """
+    if (is_local(crs) or is_local(other)) and crs != other:
+        earth = next((part for part in (crs, other) if not is_local(part)), None)
+        raise GridError(
+            where,
+            found=f"the local CRS of a site and {'that of another one' if earth is None else earth.to_string()[:60]}",
+            expected="one CRS, because a local one has no place on the Earth",
+            way_out="assign the CRS of the Earth that it stands for with gdal_edit.py -a_srs",
+        )
+
+
 def vertical_unit(crs: CRS | None) -> tuple[str, float] | None:
     """Return the name and the metres of the unit of the heights of a CRS; None for a CRS without heights.
 
@@ -240,6 +276,14 @@ def _horizontal(wkt: str) -> CRS | None:
     plane = parsed.to_2d()
     code = plane.to_epsg()
     return CRS.from_epsg(code) if code else CRS.from_wkt(plane.to_wkt())
+
+
+@lru_cache(maxsize=64)
+def _engineering(wkt: str) -> bool:
+    try:
+        return bool(pyproj.CRS.from_wkt(wkt).is_engineering)
+    except pyproj.exceptions.CRSError:
+        return False
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ import numpy as np
 
 from geosoil.errors import SamplesError
 from geosoil.io.tables.reader import list_ids
-from geosoil.raster.grid import Grid
+from geosoil.raster.grid import Grid, require_convertible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -156,6 +156,7 @@ def locate_points(
         )
     notes = []
     if points.crs != grid.crs:
+        require_convertible(grid.crs, points.crs, where=raster.attrs.get("source") or what)
         points = points.to_crs(grid.crs)
         notes.append(f"points were reprojected to the CRS of the {what}, {grid.crs.to_string()[:60]}")
     rows, columns = grid.rows_columns(points.geometry.x.to_numpy(), points.geometry.y.to_numpy())

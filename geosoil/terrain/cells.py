@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pyproj
 
 from geosoil.errors import GridError
 from geosoil.raster.blocks import choose_block, map_blocks
-from geosoil.raster.grid import Grid
+from geosoil.raster.grid import Grid, is_local
 from geosoil.raster.layout import check_raster
 from geosoil.terrain.ground_scale import ground_scale
 
@@ -131,7 +130,7 @@ def cell_sizes(dem: xr.DataArray, *, degrees: Degrees = "refuse") -> CellSizes:
 
 def _length_unit(crs: CRS, where: str) -> tuple[str, float]:
     """Return the name of the unit of length of a plane CRS, and its metres."""
-    if not crs.is_projected and not _is_local(crs):
+    if not crs.is_projected and not is_local(crs):
         raise GridError(
             where,
             found="a CRS without a plane, such as a geocentric one",
@@ -140,11 +139,6 @@ def _length_unit(crs: CRS, where: str) -> tuple[str, float]:
         )
     unit, factor = crs.units_factor
     return unit, factor
-
-
-def _is_local(crs: CRS) -> bool:
-    """Return whether a CRS is that of a site, such as a mine or an experiment, without a place on the Earth."""
-    return pyproj.CRS.from_wkt(crs.to_wkt()).is_engineering
 
 
 def map_cells(

@@ -1,14 +1,18 @@
+import geopandas as gpd
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio import Affine
 from rasterio.crs import CRS
-from written_rasters import TRANSFORM, UTM
+from written_rasters import TRANSFORM, UTM, write_raster
 
 from geosoil.errors import GridError
+from geosoil.io.rasters.reader import open_raster
+from geosoil.io.rasters.stack import open_stack
 from geosoil.raster.grid import Grid, horizontal_crs, same_crs
 from geosoil.raster.layout import make_raster
+from geosoil.samples.extract import locate_points
 
 
 def raster_of(height, width, transform=TRANSFORM, crs=UTM):
@@ -90,3 +94,19 @@ def test_heights_and_the_order_of_axes_do_not_make_another_grid():
     assert not same_crs(None, plain.crs)
     with pytest.raises(GridError, match="CRS EPSG:32632"):
         plain.require_same(Grid(CRS.from_epsg(32632), t, 4, 4))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_local_crs_of_a_site_is_not_mixed_with_one_of_the_earth(tmp_path, order):
+    site = CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
+    paths = []
+    for name, crs in (("site", site), ("earth", "EPSG:32633")):
+        paths.append(write_raster(tmp_path / f"{name}.tif", np.ones((1, 3, 3), np.float32), crs=crs))
+    with pytest.raises(GridError, match=r"found the local CRS of a site and EPSG:32633; .*gdal_edit.py -a_srs"):
+        open_stack(paths[::order])
+    points = gpd.GeoDataFrame(geometry=gpd.points_from_xy([600_015], [5_799_985]), crs="EPSG:32633")
+    with pytest.raises(GridError, match="found the local CRS of a site and EPSG:32633"):
+        locate_points(open_raster(paths[0]), points, what="cube")
+    rows, columns, notes = locate_points(open_raster(paths[0]), points.set_crs(site, allow_override=True), what="cube")
+    assert (rows.tolist(), columns.tolist(), notes) == ([0], [0], [])
+    assert open_stack([paths[0]]).shape == (1, 3, 3)

@@ -22,7 +22,7 @@ from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.warped import WARPED_BLOCK, choose_method, is_shifted, warp_raster
 from geosoil.io.rasters.windows import WindowArray
-from geosoil.raster.grid import Grid, crs_unit, same_crs
+from geosoil.raster.grid import Grid, crs_unit, require_convertible, same_crs
 from geosoil.raster.layout import STORED_BYTES, make_raster
 
 if TYPE_CHECKING:
@@ -234,6 +234,8 @@ def _warp_groups(
     path: PathLike, source: Grid, grid: Grid, is_class: np.ndarray, notes: list[str]
 ) -> list[tuple[np.ndarray, xr.DataArray]]:
     """Warp a file to the grid, continuous bands and class bands each by their method."""
+    if source.crs is not None and grid.crs is not None:
+        require_convertible(source.crs, grid.crs, where=path)
     methods: dict[Method, list[np.ndarray]] = {}
     for classes in (False, True):
         if (is_class == classes).any():

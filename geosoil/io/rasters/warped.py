@@ -32,7 +32,7 @@ from geosoil.io.rasters.dataset_cache import absolute_path, dataset, dataset_gri
 from geosoil.io.rasters.longitudes import Columns, columns_near
 from geosoil.io.rasters.windows import WindowArray
 from geosoil.io.remote.reading import WAY_OUT, UnreadError, gdal_name, is_remote, read_with_retries
-from geosoil.raster.grid import TOLERANCE_PIXELS, Grid, same_crs
+from geosoil.raster.grid import TOLERANCE_PIXELS, Grid, require_convertible, same_crs
 from geosoil.raster.layout import make_raster
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def warp_raster(path: str | os.PathLike[str], grid: Grid, method: Method) -> xr.
                 way_out="assign it (gdal_edit.py -a_srs), or use rasters on one grid",
             )
         bands, source_grid = value_bands(source), dataset_grid(source)
+        require_convertible(source.crs, grid.crs, where=path)
         columns = columns_near(source_grid, grid)
         elements = tuple(_band_xml(source, name, band, columns) for band in bands)
         array = WarpedArray(name, file_stamp(name), elements, columns, grid, method)

@@ -280,13 +280,13 @@ def _coordinates(table: pd.DataFrame, pair: Places) -> tuple[np.ndarray, np.ndar
 def _count_inside(table: pd.DataFrame, pair: Places, grid: Grid) -> int:
     """Return how many places lie on a grid."""
     import geopandas as gpd
-    from pyproj.exceptions import CRSError
+    from pyproj.exceptions import ProjError
 
     x, y = _coordinates(table, pair)
     known = np.isfinite(x) & np.isfinite(y)
     try:
         points = gpd.GeoSeries(gpd.points_from_xy(x[known], y[known]), crs=pair.crs).to_crs(grid.crs)
-    except CRSError:
+    except ProjError:  # no such CRS, or no way to the local CRS of a site
         return 0
     columns = points.x.to_numpy(), points.y.to_numpy()
     is_finite = np.isfinite(columns).all(axis=0)  # a place far outside the area of a projection has no coordinates
