@@ -220,7 +220,7 @@ def require_convertible(crs: CRS | pyproj.CRS, other: CRS | pyproj.CRS, *, where
             where,
             found=f"the local CRS of a site and {'that of another one' if earth is None else earth.to_string()[:60]}",
             expected="one CRS, because a local one has no place on the Earth",
-            way_out="assign the CRS of the Earth that it stands for with gdal_edit.py -a_srs",
+            way_out="assign a CRS of the Earth to the raster with gdal_edit.py -a_srs",
         )
 
 
