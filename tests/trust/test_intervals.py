@@ -104,6 +104,50 @@ def test_skewed_errors_give_a_longer_upper_side_and_symmetric_errors_do_not():
     assert fit_intervals(make_scores(20, skewed=True)).skew == 0
 
 
+def test_a_skew_makes_the_upper_side_longer_by_its_factor_and_the_lower_side_shorter():
+    state = State(np.arange(1.0, 20.0), 19, CONSTANT, math.log(2))
+    np.testing.assert_allclose(state.bounds(np.array([10.0]), [0.5])[0].ravel(), [5.0, 30.0])
+    # 4.9 is 10.2 units of the lower side away, and 30.1 is 10.05 units of the upper side: beyond 10 of 19 scores.
+    np.testing.assert_allclose(state.probability(np.array([4.9, 30.1]), np.full(2, 10.0)), [0.25, 0.75])
+
+
+def test_a_skew_divides_the_misses_more_evenly_between_both_sides():
+    scores, new = make_scores(400, skewed=True), make_scores(4000, 1, skewed=True)
+    state = fit_intervals(scores)
+
+    def share_above(state):
+        lower, upper = state.bounds(new.predicted, [0.9], new.indicators)[0]
+        above, below = (new.observed > upper).mean(), (new.observed < lower).mean()
+        assert 0.86 < 1 - above - below < 0.94
+        return above / (above + below)
+
+    without = np.abs(scores.observed - scores.predicted) / state.scale(
+        {"predicted": scores.predicted, **scores.indicators}, scores.predicted.shape
+    )
+    assert abs(share_above(state) - 0.5) < abs(share_above(State(np.sort(without), 400, state.scale)) - 0.5) - 0.1
+
+
+def test_chance_gives_no_skew():
+    rng = np.random.default_rng(0)
+    without = [
+        fit_intervals(pool_scores(rng.normal(size=100), np.zeros((1, 100)), np.arange(100)[None] % 10)).skew == 0
+        for _ in range(40)
+    ]
+    assert np.mean(without) > 0.6
+
+
+def test_the_score_of_a_row_comes_from_a_scale_without_the_rows_of_its_group():
+    scores = make_scores(100)
+    state, inside = fit_intervals(scores), scores.groups == 2
+    others = fit_intervals(scores.take(~inside))
+    everything = {"predicted": scores.predicted, **scores.indicators}
+    scale = others.scale.centred_on(everything)({name: v[inside] for name, v in everything.items()}, (inside.sum(),))
+    errors = (scores.observed - scores.predicted)[inside] / scale
+    expected = np.where(errors > 0, errors * math.exp(-others.skew), -errors * math.exp(others.skew))
+    nearest = np.abs(state.scores[:, None] - expected).min(axis=0)
+    np.testing.assert_allclose(nearest, 0, atol=1e-12)
+
+
 def test_errors_of_a_logarithm_scale_with_the_prediction_and_bounds_remain_positive():
     rng = np.random.default_rng(0)
     predicted = rng.lognormal(1, 1, 500)
