@@ -116,18 +116,19 @@ def features_of_cube(model: Path, cube: str = "mosaic") -> np.ndarray:
     return reflectance[order]
 
 
-def invented_r2(map_path: Path, names: list[str]) -> list[float]:
-    """Return R2 of bands of a map against the invented contents, at bare pixels with contents as in the samples."""
-    mapped, _ = read_map(map_path)
+def invented_r2(map_path: Path, folder: Path, names: list[str]) -> list[float]:
+    """Return R2 of bands of a map against the invented contents, at bare pixels inside the training range."""
+    mapped, model = read_map(map_path)[0], geosoil.load_model(folder).model
     reflectance = story_data.enmap()[0]
     bare = story_data.bare_pixels(reflectance) & np.isfinite(mapped[0])
     true = story_data.invented_soil(reflectance)
-    samples = pd.read_csv(map_path.parent / "soils.csv")
-    figures = []
-    for name, band in zip(names, mapped, strict=True):  # a model is not made for other contents than those it knows
-        seen = bare & (true[name] >= samples[name].min()) & (true[name] <= samples[name].max())
-        figures.append(r2(true[name][seen], band[seen]))
-    return figures
+    low, high = (
+        np.array([[[getattr(f, end) if getattr(f, end) is not None else sign * np.inf]] for f in model.features])
+        for end, sign in (("training_low", -1), ("training_high", 1))
+    )
+    features = features_of_cube(folder)
+    bare &= ((features >= low) & (features <= high)).all(axis=0)
+    return [r2(true[name][bare], band[bare]) for name, band in zip(names, mapped, strict=True)]
 
 
 def check_cube(folder: Path, output: str) -> str:
@@ -139,7 +140,7 @@ def check_cube(folder: Path, output: str) -> str:
     require(output.index("spatial") < output.index("random "), "the honest figure is not the first")
     n = require_own_predictions(folder / "soc.tif", folder / "models" / "soc", features_of_cube(folder / "models/soc"))
     require("outside the training range" in output, "no warning about forest and water")
-    (agreement,) = invented_r2(folder / "soc.tif", ["SOC"])
+    (agreement,) = invented_r2(folder / "soc.tif", folder / "models" / "soc", ["SOC"])
     require(agreement > 0.5, f"the map has R2 {agreement:.2f} against the invented contents")
     return f"R2 by blocks {honest:.2f}; {n} pixels; R2 of the bare map {agreement:.2f}"
 
@@ -215,7 +216,7 @@ def check_pipeline(folder: Path, output: str) -> str:
     require(np.array_equal(lazy, mapped, equal_nan=True), "geosoil map differs from the lazy map")
     require(np.isnan(mapped[0, : story_data.EMPTY_ROWS]).all(), "empty pixels have values")
     n = require_own_predictions(folder / "soc.tif", folder / "soc", features_of_cube(folder / "soc"))
-    (agreement,) = invented_r2(folder / "soc.tif", ["SOC"])
+    (agreement,) = invented_r2(folder / "soc.tif", folder / "soc", ["SOC"])
     require(agreement > 0.5, f"the map has R2 {agreement:.2f}")
     return f"{n} pixels; R2 of the bare map {agreement:.2f}"
 
@@ -245,7 +246,7 @@ def check_several(folder: Path, output: str) -> str:
         require(source.descriptions == ("SOC", "clay", "pH") and source.units == ("%", "%", "pH"), "names and units")
     model = folder / "models" / "soils"
     n = require_own_predictions(folder / "soils.tif", model, features_of_cube(model))
-    agreements = invented_r2(folder / "soils.tif", ["SOC", "clay", "pH"])
+    agreements = invented_r2(folder / "soils.tif", model, ["SOC", "clay", "pH"])
     require(min(agreements) > 0.3, f"R2 {agreements}")
     return f"{n} pixels; R2 of the bare map " + ", ".join(f"{value:.2f}" for value in agreements)
 

@@ -8,6 +8,7 @@ import click
 
 from geosoil_cli.many import ManyCommand
 from geosoil_cli.options import COVARIATE_OPTIONS, CUBE_OPTIONS, given, require_kind, with_options
+from geosoil_cli.printing import echo
 
 ALLOWED = {"--cube": tuple(CUBE_OPTIONS), "--covariates": tuple(COVARIATE_OPTIONS)}
 
@@ -28,4 +29,4 @@ def command(cube: str | None, covariates: tuple[str, ...], model: str, **options
     pairs = check_fit(model, cube=cube, covariates=covariates, **options)
     width = max(len(name) for name, _ in pairs)
     for name, text in pairs:
-        click.echo(f"{name:{width}s}  {text}")
+        echo(f"{name:{width}s}  {text}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from geosoil_cli.options import BUDGET_OPTIONS, with_options
+from geosoil_cli.printing import echo
 
 
 @click.command()
@@ -27,5 +28,5 @@ def command(recipe: str, output: Path | None, *, budget_minutes: float | None, q
 
     with make_reporter("none" if quiet else None, elsewhere="lines") as progress:
         result = compare(recipe, output, budget_minutes=budget_minutes, progress=progress)
-    click.echo(result.summary())
+    echo(result.summary())
     report_failures(result.refused)

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from geosoil_cli.printing import echo
+
 
 @click.command()
 @click.option("--map", "soil_map", required=True, metavar="SOM.tif", help="Map of a soil property.")
@@ -41,5 +43,5 @@ def command(factors: tuple[str, ...], all_bands: bool, **options: Any) -> None:
     options["factors"] = None if all_bands else factors or PAPER_FACTORS
     result = correlate_map(**options)
     for note in result.notes:
-        click.echo(note)
-    click.echo(result.summary())
+        echo(note)
+    echo(result.summary())

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from geosoil_cli.printing import echo
+
 NAMES = ("gf5", "soc", "lead", "library")
 
 
@@ -19,6 +21,6 @@ def command(name: str, output: Path) -> None:
     from geosoil.workflows.demo import run_demo
     from geosoil_cli.progress import make_reporter
 
-    with make_reporter() as progress:
+    with make_reporter(elsewhere="lines") as progress:
         result = run_demo(name, output, progress=progress)
-    click.echo(result.summary())
+    echo(result.summary())

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from geosoil_cli.options import TABLE_OPTIONS, with_options
+from geosoil_cli.printing import echo
 
 
 @click.command()
@@ -61,7 +62,7 @@ def command(horizons: str, output: Path, layers: str, **options: Any) -> None:
     if options["coarse_fragments"] and not options["density"]:
         raise click.UsageError("--coarse-fragments requires --density")
     result = harmonise_table(horizons, output, limits_cm=limits_cm, **options)
-    click.echo(result.summary())
+    echo(result.summary())
     for note in result.notes:
-        click.echo(note)
-    click.echo(f"{output}: {len(result.sites)} profiles")
+        echo(note)
+    echo(f"{output}: {len(result.sites)} profiles")

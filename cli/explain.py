@@ -19,6 +19,7 @@ from geosoil_cli.options import (
     require_kind,
     with_options,
 )
+from geosoil_cli.printing import echo
 
 OF_RASTERS = ("n_pixels", *MASK_OPTIONS)
 ALLOWED = {
@@ -91,4 +92,4 @@ def command(
         from geosoil.workflows.explain_map import explain_covariates_map
 
         result = explain_covariates_map(model, covariates, output, **options)
-    click.echo(result.summary())
+    echo(result.summary())

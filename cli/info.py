@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from geosoil_cli.options import CUBE_OPTIONS, TABLE_OPTIONS, with_options
+from geosoil_cli.printing import echo
 
 
 @click.command()
@@ -17,4 +18,8 @@ def command(path: str, **cube_options: Any) -> None:
     """Describe a cube, a raster, a table of spectra or samples, or a model."""
     from geosoil.workflows.info import describe_path
 
-    click.echo(describe_path(path, **cube_options))
+    text = describe_path(path, **cube_options)
+    if cube_options["as_json"]:
+        click.echo(text)  # JSON has its own escapes
+    else:
+        echo(text)

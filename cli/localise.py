@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from geosoil_cli.printing import echo
+
 
 @click.command()
 @click.argument("library", metavar="LIBRARY")
@@ -64,4 +66,4 @@ def command(library: str, site: str, output: Path, **settings: Any) -> None:
 
     with make_reporter() as progress:
         result = localise(library, site, output, progress=progress, **settings)
-    click.echo(result.summary())
+    echo(result.summary())

@@ -8,6 +8,8 @@ from importlib import import_module
 
 import click
 
+from geosoil_cli.printing import echo
+
 # What each verb does; the command itself is `command` in the file of that name.
 VERBS = {
     "demo": "Train and map on the sample data, and compare with the truth.",
@@ -79,7 +81,7 @@ def report_failures(parts: tuple[str, ...]) -> None:
     """Report the parts of the request that failed, if any, and exit with code 3."""
     if parts:
         for part in parts:
-            click.echo(f"geosoil: {part}", err=True)
+            echo(f"geosoil: {part}", err=True)
         sys.exit(3)
 
 

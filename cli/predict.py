@@ -18,6 +18,7 @@ from geosoil_cli.options import (
     require_kind,
     with_options,
 )
+from geosoil_cli.printing import echo
 
 OF_POINTS = ("x", "y", "crs", *MASK_OPTIONS)
 SPECTRA = "a table of spectra, without --cube and --covariates"
@@ -80,5 +81,5 @@ def command(table: str, model: tuple[str, ...], output: str | None, **options: A
     with make_reporter() as progress:
         result = predict_table(table, model, output, progress=progress, **bare_soil_of(options))
     for note in result.notes:
-        click.echo(note)
-    click.echo(result.summary())
+        echo(note)
+    echo(result.summary())

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geosoil_cli.printing import echo
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,11 +29,11 @@ class Reporter:
 
     def say(self, line: str, *, result: bool = False) -> None:
         """Print a result to standard output, or a message to standard error."""
-        click.echo(line, err=not result)
+        echo(line, err=not result)
 
     def report_failures(self, line: str) -> None:
         """Print what could not be done."""
-        click.echo(f"geosoil: {line}", err=True)
+        echo(f"geosoil: {line}", err=True)
 
 
 class BarReporter(Reporter):
@@ -89,7 +91,7 @@ class TextLines(Reporter):
             text += f", {now - begun:.0f} s"
         if at_first < done < total:
             text += f", about {(now - begun) / (done - at_first) * (total - done):.0f} s left"
-        click.echo(text, err=True)
+        echo(text, err=True)
 
 
 class JsonLines(Reporter):

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from geosoil_cli.printing import echo
+
 
 @click.command()
 @click.argument("dem", metavar="DEM")
@@ -71,5 +73,5 @@ def command(dem: str, output: str, **options: Any) -> None:
     with make_reporter() as progress:
         result = map_terrain(dem, output, **options, progress=progress)
     for note in result.notes:
-        click.echo(note)
-    click.echo(result.summary())
+        echo(note)
+    echo(result.summary())

@@ -24,7 +24,7 @@ OneOrManyModels = PathLike | ModelInput | Sequence[PathLike | ModelInput]
 def find_models(models: OneOrManyModels) -> tuple[ModelInput, ...]:
     """Return the models of a map by folder or name; raises ModelFileError for none, or for one that is given twice."""
     many = [models] if isinstance(models, str | os.PathLike | ModelInput) else models
-    found = tuple(ModelInput.find(model) for model in many)
+    found = tuple(_find(model, several=len(many) > 1) for model in many)
     folders = [model.folder.resolve() for model in found]
     repeated = [model.folder for model, folder in zip(found, folders, strict=True) if folders.count(folder) > 1]
     if repeated or not found:
@@ -35,6 +35,21 @@ def find_models(models: OneOrManyModels) -> tuple[ModelInput, ...]:
             way_out="give the folder or the name of each model once",
         )
     return found
+
+
+def _find(model: PathLike | ModelInput, *, several: bool) -> ModelInput:
+    """Return a model; a message on one of several says that all words behind --model are names of models."""
+    try:
+        return ModelInput.find(model)
+    except ModelFileError as error:
+        if not several:
+            raise
+        raise ModelFileError(
+            str(model),
+            found="no model, although every word behind --model up to the next option is the name of a model",
+            expected="names or folders of models",
+            way_out=f"move the word in front of --model if it is something else, or correct it ({error})",
+        ) from error
 
 
 def foreign_spectra(models: Sequence[ModelInput]) -> tuple[str, ...]:

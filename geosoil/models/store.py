@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1  # the newest `ModelCard.schema_version` that can be read
 MOST_JSON_BYTES = 20 * 1024**2
+MOST_WEIGHTS_BYTES = 2 * 1024**3
 WEIGHTS, FOREST = "weights.safetensors", "forest.skops"
 _WAY_OUT = "name a folder that `geosoil train` wrote"
 _PROBE = ("probe/rows", "probe/predictions")  # by which a loaded estimator of scikit-learn is checked
@@ -257,6 +258,13 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    if path.exists() and path.stat().st_size > MOST_WEIGHTS_BYTES:
+        raise ModelFileError(
+            path,
+            found=f"a file of {path.stat().st_size / 1024**3:.1f} GiB",
+            expected=f"arrays of at most {MOST_WEIGHTS_BYTES / 1024**3:g} GiB",
+            way_out="check where the model comes from: no model of geosoil is that large",
+        )
     try:
         arrays = load_file(path)
     except (SafetensorError, OSError) as error:

@@ -66,7 +66,7 @@ def describe_path(
     facts: dict[str, Any] = {}
     for name, text in pairs:  # a title that is repeated, such as "note", has a list
         facts[name] = text if name not in facts else [*np.atleast_1d(facts[name]).tolist(), text]
-    return json.dumps(facts, ensure_ascii=False, indent=1)
+    return json.dumps(facts, indent=1)
 
 
 def _describe(path: str, layer: str | None, decimal: Decimal | None, cube_options: dict[str, Any]) -> Pairs:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rasterio.warp import transform_bounds
 
+from geosoil.errors import GeosoilError, OutputError
 from geosoil.io.atomic import require_writable_folder
 from geosoil.models.card import OriginCard, SamplePlaces, TrainingCard
-from geosoil.models.store import save_model
+from geosoil.models.store import CARD, read_card, save_model
 from geosoil.pipeline.fit import fit_pipeline
 from geosoil.pipeline.recipe import read_recipe, with_budget
+from geosoil.pipeline.sources import SOURCES
 from geosoil.pipeline.trust import trust_sentence
 from geosoil.pipeline.validation import ALL_DEPTHS, ALL_DEPTHS_MEANING, no_progress
 from geosoil.workflows.shown import ShownResult, table_as_text
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from geosoil.pipeline.fit import FittedPipeline
+    from geosoil.pipeline.recipe import LoadedRecipe
     from geosoil.pipeline.validation import Outcome, Progress
     from geosoil.report.page import Section
 
@@ -98,6 +101,7 @@ def train(
 
     loaded = with_budget(read_recipe(recipe), budget_minutes)
     folder = require_writable_folder(Path(output) if output is not None else Path("models") / loaded.recipe.name)
+    _keep_other_model(folder, loaded)
     fitted = fit_pipeline(loaded, progress=progress)
     save_pipeline(fitted, folder)
     sections = training_sections(fitted)
@@ -120,6 +124,32 @@ def trust_lines(fitted: FittedPipeline) -> tuple[str, ...]:
     state = fitted.trust.state
     units = {target.column: target.unit for target in fitted.rows.targets}
     return (*(trust_sentence(state, name, units[name]) for name in state.targets), *fitted.trust.notes)
+
+
+def _keep_other_model(folder: Path, loaded: LoadedRecipe) -> None:
+    """Raise OutputError if the folder has a model of other properties or data, which training would replace.
+
+    A model of the same properties from the same kind of data is replaced: its recipe was changed.
+    """
+    if not (folder / CARD).is_file():
+        return
+    try:
+        card = read_card(folder)
+    except GeosoilError:
+        return  # what is left of a run that was stopped
+    recipe = loaded.recipe
+    columns = {target.column for target in recipe.target}
+    known = {target.name for target in card.targets}
+    is_same = all(any(name == column or name.startswith(f"{column} ") for column in columns) for name in known)
+    is_known = card.study in {"python", *SOURCES}  # older cards have the names of studies
+    if not is_same or (is_known and card.study != recipe.data.kind):
+        raise OutputError(
+            folder,
+            found=f"a model of {', '.join(sorted(known))} from data of the kind {card.study}",
+            expected=f"a new folder, or a model of {', '.join(sorted(columns))} from data of the kind "
+            f"{recipe.data.kind}, which is replaced",
+            way_out="name another folder with -o, change the name in the recipe, or delete that folder",
+        )
 
 
 def save_pipeline(fitted: FittedPipeline, folder: Path) -> None:
