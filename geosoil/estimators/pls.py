@@ -31,6 +31,9 @@ class PartialLeastSquares(LinearRegressor):
         See `LinearRegressor`.
     n_components_ : int
         Number of components used.
+    cv_prediction_ : ndarray of shape (sample,)
+        Predictions of the training rows in the folds that chose the number of components, in the unit of the target;
+        only where it was chosen.
 
     References
     ----------
@@ -55,7 +58,7 @@ class PartialLeastSquares(LinearRegressor):
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> PartialLeastSquares:
         """Choose the number of components and fit to all rows of X `(sample, feature)` and y `(sample,)`."""
-        from geosoil.numerics.pls import cross_validated_rmse, fit_pls
+        from geosoil.numerics.pls import cross_validated_predictions, fit_pls
 
         X, y = self._training_rows(X, y, self.n_folds)
         X = np.asarray(X, np.float64)
@@ -63,7 +66,9 @@ class PartialLeastSquares(LinearRegressor):
             folds = np.random.default_rng(self.random_state).permutation(len(y)) % self.n_folds
             smallest = len(y) - int(np.bincount(folds).max())
             most = max(1, min(self.max_components, X.shape[1], smallest - 1))
-            chosen = int(np.argmin(cross_validated_rmse(X, y, folds, most))) + 1
+            predicted = cross_validated_predictions(X, y, folds, most)
+            chosen = int(np.argmin(np.mean((predicted - y) ** 2, axis=-1))) + 1
+            self.cv_prediction_ = predicted[chosen - 1]
         else:
             chosen = min(self.n_components, X.shape[1], len(y) - 1)
         fits = fit_pls(X, y, chosen)

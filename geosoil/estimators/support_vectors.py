@@ -46,6 +46,9 @@ class SupportVectors(Regressor):
     ----------
     C_, gamma_, epsilon_ : float
         Settings used.
+    cv_prediction_ : ndarray of shape (sample,)
+        Predictions of the training rows by the chosen settings in the folds of the search, in the unit of the target;
+        only after a search.
 
     References
     ----------
@@ -106,7 +109,7 @@ class SupportVectors(Regressor):
             For an unknown search.
         """
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.model_selection import KFold
+        from sklearn.model_selection import KFold, cross_val_predict
         from sklearn.svm import SVR
 
         if self.search not in SEARCHES:
@@ -135,6 +138,7 @@ class SupportVectors(Regressor):
                 folds = KFold(self.n_folds, shuffle=True, random_state=self.random_state)
                 search = self._random if self.search == "random" else self._bayesian
                 machine.set_params(**search(machine, ranges, folds, X, standard))
+                self.cv_prediction_ = cross_val_predict(machine, X, standard, cv=folds) * spread + mean
             machine.fit(X, standard)
         self.support_vectors_ = np.asarray(machine.support_vectors_, np.float64)
         self.dual_coef_ = machine.dual_coef_[0] * spread
