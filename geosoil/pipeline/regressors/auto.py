@@ -21,6 +21,7 @@ from geosoil.models.compose import Ensemble
 from geosoil.models.contract import clip_to_range
 from geosoil.models.pixel import PixelModel
 from geosoil.models.state import is_wrapper, regressor_of
+from geosoil.pipeline.features import Preprocessing
 from geosoil.pipeline.regressors import REGRESSORS, fit_model, predict_rows
 from geosoil.pipeline.regressors.steps import known_rows
 from geosoil.pipeline.splits import divide
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geosoil.models.contract import Model
+    from geosoil.pipeline.features import FeatureSettings
     from geosoil.pipeline.recipe import Recipe
     from geosoil.pipeline.regressors.table import Auto
     from geosoil.pipeline.rows import TrainingRows
@@ -41,7 +43,16 @@ MOST_FOR_FEW_ROWS = 3
 """Number of candidates below `FEW_ROWS` rows, whose errors cannot tell more of them apart."""
 SECONDS = "seconds of auto"
 """Key of `FitTask.shared`: the time that one fit may take, if the run has a time budget."""
-_CLOSED_FORMS = {"loo_prediction_": "leave-one-out", "oob_prediction_": "out-of-bag"}
+_CLOSED_FORMS = {
+    "loo_prediction_": "leave-one-out",
+    "oob_prediction_": "out-of-bag",
+    "cv_prediction_": "folds of its search",
+}
+_TAKE_BANDS = frozenset({"gp"})
+_DERIVATIVE = [
+    Preprocessing(step="snv"),
+    Preprocessing(step="savitzky_golay", window_bands=11, polynomial_order=2, derivative=1),
+]
 _SUPERVISED = ("cars", "screen", "fusion")  # steps that learn from the target: each inner fold needs its own
 
 
@@ -329,4 +340,21 @@ def _possible(task: FitTask, settings: Auto) -> list[Candidate]:
 
 
 def _candidate(task: FitTask, kind: str) -> Candidate:
-    return Candidate(REGRESSORS[kind].title, kind, getattr(task.recipe.model, kind), task.candidate.features)
+    return Candidate(REGRESSORS[kind].title, kind, getattr(task.recipe.model, kind), _features_of(task, kind))
+
+
+def _features_of(task: FitTask, kind: str) -> FeatureSettings:
+    """Return the features of a candidate: those of the recipe, or what suits spectra where it prepares them no further.
+
+    A Gaussian process derives what it needs from the bands as they are. The other regressors see the first derivative
+    of the standard normal variate of the spectra, unless the recipe has a preprocessing of its own.
+    """
+    features = task.candidate.features
+    if set(features.parts) - {"preprocessing", "place"} or "preprocessing" not in REGRESSORS[kind].uses:
+        return features
+    if kind in _TAKE_BANDS:
+        return features.model_copy(update={"preprocessing": []})
+    n_bands = int(np.isfinite(task.rows.wavelength_nm).sum())
+    if features.preprocessing or n_bands < _DERIVATIVE[1].window_bands:
+        return features
+    return features.model_copy(update={"preprocessing": _DERIVATIVE})

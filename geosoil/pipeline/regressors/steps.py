@@ -120,11 +120,11 @@ def describe_network(task: FitTask, network: Any) -> None:
 
 def _prepare(task: FitTask) -> Prepared:
     features, train = task.candidate.features, known_rows(task, task.train)
-    steps = preprocessing_steps(features, task.rows.wavelength_nm)
-    fit_steps(steps, task.rows.centres[train])
+    n_bands = _n_prepared(task)
+    steps = preprocessing_steps(features, task.rows.wavelength_nm[:n_bands])
+    fit_steps(steps, task.rows.centres[train][:, :n_bands])
     inputs = rows_for(task.candidate, task.rows)
-    n_bands = len(task.rows.features)
-    X = transform(steps, inputs[:, :n_bands])  # places follow the bands, and no step changes them
+    X = transform(steps, inputs[:, :n_bands])  # what follows the bands, such as places, is not changed by any step
     if features.use in ("generated", "mix"):
         output = "vae" if features.use == "generated" else "mix"
         steps.append(("fusion", copy(_fusion(task, steps, train)).set_params(output=output)))
@@ -139,6 +139,22 @@ def _prepare(task: FitTask) -> Prepared:
         X = np.column_stack([X, inputs[:, n_bands:]])
         steps = [("bands", StepsOfBands(inputs.shape[1] - n_bands).use_fitted(steps, n_bands))] if steps else []
     return Prepared(steps, X, of_bands)
+
+
+def _n_prepared(task: FitTask) -> int:
+    """Return the number of the first columns that are prepared: the bands of rows that have covariates as well."""
+    is_band = np.isfinite(task.rows.wavelength_nm)
+    n_bands = int(is_band.sum())
+    if n_bands in (0, len(is_band)) or not task.candidate.features.preprocessing:
+        return len(is_band)
+    if not is_band[:n_bands].all():
+        raise RecipeError(
+            task.candidate.name,
+            found=f"the covariate {task.rows.features[int(np.argmin(is_band))].name} before bands",
+            expected="the bands first, where there are steps for spectra",
+            way_out="change the order of data.columns",
+        )
+    return n_bands
 
 
 def _fusion(task: FitTask, steps: Steps, train: np.ndarray) -> Any:

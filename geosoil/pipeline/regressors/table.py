@@ -271,7 +271,7 @@ class Auto(Part):
     """Weighted mean of the candidates that predict unseen training rows well, without those that add nothing."""
 
     candidates: list[str] = Field(
-        ["gp", "forest", "ridge"],
+        ["gp", "forest", "svr"],
         min_length=2,
         max_length=50,
         description="Names of the regressors to choose from, the most promising first: fewer than 40 rows try three.",
