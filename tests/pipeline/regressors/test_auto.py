@@ -108,12 +108,13 @@ def test_a_candidate_that_knows_its_training_rows_by_heart_has_no_weight():
 
 def test_closed_forms_are_used_where_single_rows_are_left_out_and_folds_elsewhere():
     ways = lambda learned: choice_of(learned).predicted_by.to_dict()  # noqa: E731
-    kinds, forest = ["ridge", "forest", "pls"], {"Ridge": "leave-one-out", "Forest": "out-of-bag", "PLSR": "3 folds"}
+    kinds = ["ridge", "forest", "pls", "boosted_trees"]
+    expected = {"Ridge": "leave-one-out", "Forest": "out-of-bag", "PLSR": "folds of its search"}
     rows = spectral_rows()
     plain = task("auto", rows, settings={"candidates": kinds, "n_folds": 3}, features=ABSORBANCE)
     plain.recipe.model.forest = plain.recipe.model.forest.model_copy(update={"n_trees": 60})
     fit_model(plain)
-    assert ways(plain) == forest
+    assert ways(plain) == {**expected, "Boosted trees": "3 folds"}
     few_trees, _, _ = learn(["ridge", "forest"])  # of 10 trees, all learned from some of the rows
     assert ways(few_trees)["Forest"] in ("out-of-bag", "3 folds")
     chosen_bands = {"selection": {"method": "cars", "n_runs": 5, "n_components": 3}}
@@ -243,3 +244,32 @@ def test_each_target_has_its_own_choice():
 def test_an_unknown_candidate_is_named(kinds):
     with pytest.raises(RecipeError, match=repr(kinds[0])):
         learn(kinds)
+
+
+def test_spectra_without_steps_are_prepared_for_all_but_the_process():
+    rows = spectral_rows()
+    work = task("auto", rows, settings={"candidates": ["gp", "forest"]})
+    assert [setting.step for setting in auto._features_of(work, "forest").preprocessing] == ["snv", "savitzky_golay"]
+    assert auto._features_of(work, "gp").preprocessing == []
+    few = replace(rows, X=rows.X[:, :10], features=rows.features[:10])
+    assert auto._features_of(replace(work, rows=few), "forest").preprocessing == []
+
+
+def test_steps_of_the_recipe_are_kept_for_all_but_the_process():
+    work = task("auto", spectral_rows(), features=ABSORBANCE, settings={"candidates": ["gp", "forest"]})
+    assert [setting.step for setting in auto._features_of(work, "forest").preprocessing] == ["absorbance"]
+    assert auto._features_of(work, "gp").preprocessing == []
+    selected = task("auto", spectral_rows(), features={**ABSORBANCE, "selection": {"method": "cars"}})
+    assert auto._features_of(selected, "gp").preprocessing  # the selected bands are those behind the steps
+
+
+def test_the_folds_of_a_search_give_predictions_of_unseen_rows():
+    for kind in ("svr", "pls"):
+        work = task(kind, spectral_rows())
+        model = fit_model(work)
+        regressor = auto.regressor_of(model.estimator)
+        observed = work.rows.y[:36, 0]
+        learned = predict_rows(model, work.candidate, work.rows, np.arange(36))[:, 0]
+        unseen = regressor.cv_prediction_
+        assert np.abs(unseen - observed).mean() > np.abs(learned - observed).mean()
+        assert np.corrcoef(unseen, observed)[0, 1] > 0.9
