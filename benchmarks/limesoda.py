@@ -107,7 +107,7 @@ def candidate_of(kind: str, task: Task, *, place: bool) -> Candidate:
 
 
 def predict_fold(work: tuple[Task, str, bool, int]) -> tuple[np.ndarray, np.ndarray, str, float]:
-    """Fit a kind to the other folds and predict one; return its rows, the predictions, what was chosen, and seconds of a core."""
+    """Fit a kind to the other folds and predict one: its rows, the predictions, what was chosen, seconds of a core."""
     task, kind, place, fold = work
     start = time.process_time()
     train, test = np.flatnonzero(task.folds != fold), np.flatnonzero(task.folds == fold)
@@ -212,19 +212,21 @@ def show(tasks: list[Task], scores: pd.DataFrame, published: pd.DataFrame) -> li
     difference = both["auto + place"] - both["CatBoost"]
     if len(both) > 5:
         p = wilcoxon(difference, alternative="greater").pvalue
-        print(f"auto with place is better than CatBoost on {int((difference > 0).sum())} of {len(both)} tasks; p = {p:.2g}")
+        n_better = int((difference > 0).sum())
+        print(f"auto with place is better than CatBoost on {n_better} of {len(both)} tasks; p = {p:.2g} (Wilcoxon)")
     losers = difference[difference < -WORSE].sort_values()
     for name, value in losers.items():
-        print(f"  worse than CatBoost by more than {WORSE}: {name} ({both.loc[name, 'auto + place']:.3f}, {value:+.3f})")
+        print(
+            f"  worse than CatBoost by more than {WORSE}: {name} ({both.loc[name, 'auto + place']:.3f}, {value:+.3f})"
+        )
     if len(both) < len(published["Dataset"].unique()) * 3:
         print("only some of the tasks: nothing is claimed")
         return []
-    held = [
+    return [
         report("limesoda", both["auto"].mean(), "R2", LIMITS["limesoda"], at_most=False),
         report("limesoda_place", both["auto + place"].mean(), "R2", LIMITS["limesoda_place"], at_most=False),
         report("limesoda_losses", len(losers), "tasks", LIMITS["limesoda_losses"]),
     ]
-    return held
 
 
 if __name__ == "__main__":

@@ -108,13 +108,13 @@ def test_a_candidate_that_knows_its_training_rows_by_heart_has_no_weight():
 
 def test_closed_forms_are_used_where_single_rows_are_left_out_and_folds_elsewhere():
     ways = lambda learned: choice_of(learned).predicted_by.to_dict()  # noqa: E731
-    kinds = ["ridge", "forest", "pls", "boosted_trees"]
+    kinds = ["ridge", "forest", "pls"]
     expected = {"Ridge": "leave-one-out", "Forest": "out-of-bag", "PLSR": "folds of its search"}
     rows = spectral_rows()
     plain = task("auto", rows, settings={"candidates": kinds, "n_folds": 3}, features=ABSORBANCE)
     plain.recipe.model.forest = plain.recipe.model.forest.model_copy(update={"n_trees": 60})
     fit_model(plain)
-    assert ways(plain) == {**expected, "Boosted trees": "3 folds"}
+    assert ways(plain) == expected
     few_trees, _, _ = learn(["ridge", "forest"])  # of 10 trees, all learned from some of the rows
     assert ways(few_trees)["Forest"] in ("out-of-bag", "3 folds")
     chosen_bands = {"selection": {"method": "cars", "n_runs": 5, "n_components": 3}}
@@ -226,7 +226,7 @@ def test_a_candidate_that_needs_more_rows_is_left_out_unless_all_do():
 
 def test_the_process_and_the_forest_come_first_and_predict_unseen_rows_without_inner_folds():
     assert Auto().candidates[:2] == ["gp", "forest"]
-    learned, _, values = learn(["gp", "ridge"])
+    learned, _, values = learn(["gp", "forest"])
     assert choice_of(learned).predicted_by["Gaussian process"] == "leave-one-out"
     assert any(note.startswith("Gaussian process: the ") for note in learned.details["notes"])
     assert np.corrcoef(values[:, 0], learned.rows.y[36:, 0])[0, 1] > 0.98
