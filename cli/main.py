@@ -18,6 +18,7 @@ VERBS = {
     "compare": "Compare the models of a recipe on the same test rows.",
     "map": "Map a cube or covariates with a model, as a cloud-optimized GeoTIFF.",
     "predict": "Predict a table of spectra, of covariates, or of points on rasters.",
+    "assess": "Measure the accuracy of a map by independent points.",
     "depths": "Bring soil horizons to the means of standard depths by equal-area splines.",
     "terrain": "Compute slope, wetness index, LS-factor, streams and more of a DEM.",
     "correlate": "Correlate a soil map with terrain, for the whole image and by zone.",

@@ -111,6 +111,7 @@ _HOME = {
     "map_covariates": "geosoil.workflows.map",
     "map_scenes": "geosoil.workflows.scenes",
     "predict_table": "geosoil.workflows.predict",
+    "assess_map": "geosoil.workflows.assess",
     "map_model": "geosoil.mapping.job",
     "map_blocks": "geosoil.raster.blocks",
     "match_bands": "geosoil.mapping.match",

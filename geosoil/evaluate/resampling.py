@@ -16,11 +16,12 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the ends of its confidence interval."""
+    """An estimate with the ends of its confidence interval, and its standard error over the resamples."""
 
     estimate: float
     low: float
     high: float
+    standard_error: float = np.nan
 
 
 def mean_over_repeats(
@@ -156,4 +157,4 @@ def _interval(estimate: float, figures: np.ndarray, level: float) -> Interval:
     if figures.size == 0:
         return Interval(estimate, np.nan, np.nan)
     low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(low), float(high))
+    return Interval(estimate, float(low), float(high), float(np.std(figures, ddof=1)) if figures.size > 1 else np.nan)

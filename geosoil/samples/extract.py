@@ -261,6 +261,14 @@ def windows_around(
         yield members, raster.isel(y=slice(top, bottom), x=slice(left, right)).values, top, left
 
 
+def read_at(raster: xr.DataArray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the values of pixels `(n, band)`, NaN where the row is -1; see `locate_points`."""
+    values = np.full((rows.size, len(raster)), np.nan, np.float32)
+    for members, window, top, left in windows_around(raster, rows, columns, margin=0):
+        values[members] = window[:, rows[members] - top, columns[members] - left].T
+    return values
+
+
 def _read(raster: xr.DataArray, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Read pixels `(n, band)` and their neighbours `(n, 4, band)`; NaN outside and where rows are -1."""
     count, height, width = raster.shape

@@ -118,7 +118,7 @@ def interval_score(observed: np.ndarray, lower: np.ndarray, upper: np.ndarray, l
     return (upper - lower) + 2 / (1 - check_level(level)) * outside
 
 
-def coverage_range(n_inside: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def coverage_range(n_inside: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the exact confidence interval of a coverage (Clopper & Pearson 1934).
 
     >>> [round(end, 3) for end in coverage_range(9, 10)]
