@@ -75,12 +75,8 @@ def _figures(
         if bounded.any():
             covered = _share((lower <= observed) & (observed <= upper), bounded, design)
             rows.append((int(bounded.sum()), _row(f"coverage of {100 * level:g} % intervals", "", covered)))
-            sample = Design.random(len(frame)) if design is None and len(frame) > 1 else design
-            if sample is not None:
-                width = sample.mean(np.where(bounded, upper - lower, 0.0), bounded)
-                rows.append(
-                    (int(bounded.sum()), _row("mean width of intervals", unit, Estimate(width, *[math.nan] * 3)))
-                )
+            width = (Design.random(len(frame)) if design is None else design).mean(upper - lower, bounded)
+            rows.append((int(bounded.sum()), _row("mean width of intervals", unit, Estimate(width, *[math.nan] * 3))))
     return rows
 
 

@@ -44,6 +44,21 @@ def test_the_estimates_of_an_unstratified_sample_are_the_metrics(design):
         assert estimate.standard_error > 0
 
 
+def test_standard_errors_agree_with_the_jackknife_for_a_shrunken_and_shifted_map():
+    predicted = 0.4 * MAP[::100] + 25
+    observed, n = TRUTH[::100], 200
+    estimates = accuracy(observed, predicted, design=Design.random(n))
+    rest = [regression_metrics(np.delete(observed, k), np.delete(predicted, k)) for k in range(n)]
+    for name in ACCURACY:
+        jackknife = np.sqrt((n - 1) * np.var([metrics[name] for metrics in rest]))
+        assert estimates[name].standard_error == pytest.approx(jackknife, rel=0.03), name
+
+
+def test_the_bootstrap_of_purposive_points_has_the_standard_error_of_a_mean_for_the_bias():
+    bias = accuracy(TRUTH[:100], MAP[:100], design=None)["bias"]
+    assert bias.standard_error == pytest.approx(stats.sem((MAP - TRUTH)[:100]), rel=0.08)
+
+
 def test_a_stratified_sample_weighs_its_strata_by_area_as_computed_by_hand():
     # Errors 1 and 3 in 75 % of the area, and 0, 4 and 8 in 25 %: means 2 and 4, variances 2 and 16.
     error, observed = np.array([1.0, 3.0, 0.0, 4.0, 8.0]), np.array([10.0, 20.0, 30.0, 40.0, 50.0])
