@@ -28,7 +28,7 @@ from geosoil_cli.options import TABLE_OPTIONS, given, with_options
 @click.option(
     "--trust", metavar="TRUST.tif", help="Bands lower, upper and inside; default: MAP_trust.tif, if it exists."
 )
-@click.option("--level", type=float, help="Level of the intervals in TRUST.tif; default: 0.9.")
+@click.option("--level", type=float, help="Level of the intervals in TRUST.tif; default: as it states, or 0.9.")
 @click.option("-o", "--output", metavar="OUT.csv|json", help="File of the figures; a report (.html) goes beside it.")
 @click.option("--id", "id_column", metavar="NAME", help="Column of ids; default: sample_id or id, else row numbers.")
 @click.option("--x", metavar="NAME", help="Column of x or longitude of a table without geometry; default: by its name.")

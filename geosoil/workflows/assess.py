@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from geosoil.io.atomic import atomic_path, require_writable
 from geosoil.io.input_paths import require_input
 from geosoil.io.output_paths import check_output_path
 from geosoil.io.provenance import shown_name
-from geosoil.io.rasters.dataset_cache import absolute_path, dataset, value_bands
+from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.remote.reading import is_remote
 from geosoil.io.spectra.table import ID_COLUMNS
@@ -58,6 +59,7 @@ DESIGNS: dict[str, str] = {
     "points and not the whole area. Standard errors and intervals come from a bootstrap of the points; they show how "
     "far the figures depend on which points were at hand.",
 }
+TRUST_LEVEL = 0.9
 FEW = 20  # points of fewer than which intervals are rough
 NO_VALUE, OFF_MAP, NO_DATA = "without a value of the target", "outside the map", "on no data of the map"
 
@@ -107,7 +109,7 @@ def assess_map(
     areas: str | None = None,
     band: str | None = None,
     trust: PathLike | None = None,
-    level: float = 0.9,
+    level: float | None = None,
     id_column: str | None = None,
     x: str | None = None,
     y: str | None = None,
@@ -137,8 +139,8 @@ def assess_map(
         Band of the map; default: the one with the name of the target, or the only one.
     trust : path-like, optional
         Raster with the bands `lower`, `upper` and `inside`; default: MAP_trust.tif beside the map, if it exists.
-    level : float
-        The level of the intervals in `trust`.
+    level : float, optional
+        The level of the intervals in `trust`; default: as its tags state, or 0.9.
     id_column, x, y, crs : str, optional
         Columns of ids and coordinates, and their CRS; default: as the names of the columns show.
     layer, decimal : str, optional
@@ -156,7 +158,8 @@ def assess_map(
     path = Path(points)
     outputs = _output_paths(output, [soil_map, points, trust, areas])
     _check_design(design, strata, areas)
-    check_level(level)
+    if level is not None:
+        check_level(level)
     raster, unit = _band_of(soil_map, target, band)
     name = str(raster["band"].values[0])
     table = read_table(path, layer, decimal).reset_index(drop=True)
@@ -183,7 +186,9 @@ def assess_map(
         )
     notes += shared_pixels(ids[used], rows[used], columns[used])
     sample = _sample(path, table[known], design, strata, areas, notes)
-    for column, values in _trust_values(soil_map, trust, [target, name], located, notes).items():
+    trust = _trust_of(soil_map, trust)
+    level = _level_of(trust, level)
+    for column, values in ({} if trust is None else _trust_values(trust, [target, name], located, notes)).items():
         frame[column] = values
         empty = used & ~np.isfinite(values)
         if empty.any():
@@ -231,7 +236,7 @@ def _band_of(path: PathLike, target: str, band: str | None) -> tuple[xr.DataArra
             expected=f"one of {', '.join(names[:12])}",
             way_out="choose the band with --band",
         )
-    with dataset(absolute_path(path)) as source:
+    with dataset(absolute_path(path), file_stamp(absolute_path(path))) as source:
         unit = source.units[value_bands(source)[names.index(name)] - 1] or ""
     stated = guess_unit(target)
     if unit and stated and stated != unit and guess_unit(f"({unit})") == unit:
@@ -286,19 +291,46 @@ def _sample(
     return Design(names, shares)
 
 
+def _trust_of(soil_map: PathLike, trust: PathLike | None) -> PathLike | None:
+    """Return the trust raster that was given, or the one beside a map, or None."""
+    if trust is not None:
+        if not is_remote(os.fspath(trust)):
+            require_input(Path(trust), RasterError, "a raster with the bands lower, upper and inside")
+        return trust
+    if is_remote(os.fspath(soil_map)):
+        return None
+    beside = Path(soil_map).with_name(f"{Path(soil_map).stem}_trust.tif")
+    return beside if beside.is_file() else None
+
+
+def _level_of(trust: PathLike | None, level: float | None) -> float:
+    """Return the level of the intervals, which the tags of a trust raster may state."""
+    stated = None
+    if trust is not None:
+        with dataset(absolute_path(trust), file_stamp(absolute_path(trust))) as source:
+            text = source.tags().get("GEOSOIL_LEVEL")
+        stated = None if text is None else check_level(float(text) if _is_number(text) else math.nan, where=trust)
+    if level is not None and stated is not None and level != stated:
+        raise SamplesError(
+            "level",
+            found=f"{level:g}",
+            expected=f"{stated:g}, which {shown_name(str(trust))} states",
+            way_out="leave --level out",
+        )
+    return level or stated or TRUST_LEVEL
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def _trust_values(
-    soil_map: PathLike, trust: PathLike | None, names: list[str], points: gpd.GeoDataFrame, notes: list[str]
+    trust: PathLike, names: list[str], points: gpd.GeoDataFrame, notes: list[str]
 ) -> dict[str, np.ndarray]:
-    """Return lower, upper and inside at points, of those that the companion of a map has."""
-    is_given = trust is not None
-    if trust is None:
-        if is_remote(os.fspath(soil_map)):
-            return {}
-        trust = Path(soil_map).with_name(f"{Path(soil_map).stem}_trust.tif")
-        if not trust.is_file():
-            return {}
-    elif not is_remote(os.fspath(trust)):
-        require_input(Path(trust), RasterError, "a raster with the bands lower, upper and inside")
+    """Return lower, upper and inside at points, of those that a trust raster has."""
     raster = open_raster(trust)
     bands = [str(name) for name in raster["band"].values]
     chosen: dict[str, int] = {}
@@ -309,13 +341,12 @@ def _trust_values(
     if ("lower" in chosen) != ("upper" in chosen):
         chosen = {part: band for part, band in chosen.items() if part == "inside"}
     if not chosen:
-        shown, expected = ", ".join(bands[:12]), f"bands named lower, upper or inside, or {names[0]} lower and so on"
-        if is_given:
-            raise RasterError(
-                trust, found=f"the bands {shown}", expected=expected, way_out="give the trust raster of this map"
-            )
-        notes.append(f"{shown_name(trust)} was not used: it has the bands {shown}, not {expected}")
-        return {}
+        raise RasterError(
+            trust,
+            found=f"the bands {', '.join(bands[:12])}",
+            expected=f"bands named lower, upper or inside, or {names[0]} lower and so on",
+            way_out="give the trust raster of this map with --trust",
+        )
     notes.append(f"{', '.join(chosen)} are those of {shown_name(trust)}")
     rows, columns, _ = locate_points(raster, points, what="trust raster")
     values = read_at(raster.isel(band=list(chosen.values())), rows, columns)

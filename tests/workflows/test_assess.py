@@ -130,6 +130,20 @@ def test_the_bands_of_a_target_are_taken_before_those_without_a_name(site):
     assert set(result.table.part) == {"whole map"}
 
 
+def test_the_level_of_the_intervals_is_the_one_that_the_trust_raster_states(site, geosoil, monkeypatch):
+    monkeypatch.chdir(site)
+    with rasterio.open("zn_trust.tif", "r+") as file:
+        file.update_tags(GEOSOIL_LEVEL="0.8")
+    words = ("assess", "zn.tif", "points.gpkg", *ZINC)
+    assert "coverage of 80 % intervals" in geosoil(*words).out
+    code, line, _ = geosoil(*words, "--level", "0.9")
+    assert (code, line.count("\n")) == (2, 1)
+    assert "found 0.9; expected 0.8, which zn_trust.tif states" in line
+    with rasterio.open("zn_trust.tif", "r+") as file:
+        file.update_tags(GEOSOIL_LEVEL="high")
+    assert geosoil(*words).code == 2
+
+
 def test_the_command_writes_figures_and_a_report(site, geosoil, monkeypatch):
     monkeypatch.chdir(site)
     words = ("assess", "zn.tif", "points.gpkg", "--target", "zn_mg_kg")
