@@ -17,6 +17,7 @@ from geosoil_cli.options import (
     OF_A_CUBE,
     OUTPUT_OPTIONS,
     RUN_OPTIONS,
+    TRUST_OPTIONS,
     bare_soil_of,
     given,
     require_kind,
@@ -37,7 +38,8 @@ ALLOWED = {"--cube": OF_A_CUBE, "--covariates": tuple(COVARIATE_OPTIONS)}
     help="Model folder, or the name of a known model; several give a band for each of their outputs.",
 )
 @click.option("-o", "--output", metavar="OUT.tif", help="The map; default: CUBE_MODEL.tif. For many cubes: a folder.")
-@with_options(CUBE_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS, OUTPUT_OPTIONS, RUN_OPTIONS)
+@with_options(CUBE_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS, OUTPUT_OPTIONS)
+@with_options(TRUST_OPTIONS, RUN_OPTIONS)
 @click.option("--plan", is_flag=True, help="Print blocks, memory and time of the map, and exit.")
 @click.option(
     "--progress",
@@ -59,6 +61,8 @@ def command(cube: str | None, covariates: tuple[str, ...], **options: Any) -> No
     running = {name: options.pop(name) for name in RUN_OPTIONS if name in options}
     only_plan, progress_style = options.pop("plan", False), options.pop("progress_style", None)
     options = bare_soil_of(options)
+    if options.pop("no_trust", False):
+        options["trust"] = False
     with make_reporter(progress_style) as progress:
         try:
             if cube is not None and _is_many(cube):

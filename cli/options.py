@@ -96,6 +96,15 @@ OUTPUT_OPTIONS: dict[str, Decorator] = {
         help="Kinds of bands: prediction (default), spread (of an ensemble or a Gaussian process).",
     ),
 }
+TRUST_OPTIONS: dict[str, Decorator] = {
+    "level": click.option(
+        "--level", type=float, metavar="0.9", help="Share of values that the intervals of OUT_trust.tif shall hold."
+    ),
+    "only_applicable": click.option(
+        "--only-applicable", is_flag=True, help="Write nodata to the map outside the model's area of applicability."
+    ),
+    "no_trust": click.option("--no-trust", is_flag=True, help="Do not write OUT_trust.tif beside the map."),
+}
 RUN_OPTIONS: dict[str, Decorator] = {
     "block": click.option("--block", type=click.IntRange(1), help="Block size in pixels; the values do not change."),
     "threads": click.option("--threads", type=click.IntRange(1), help="Number of threads; default: all cores."),

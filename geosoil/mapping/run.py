@@ -16,14 +16,13 @@ import numpy as np
 
 from geosoil.errors import ClusterError, DeviceError, OutputError
 from geosoil.io.atomic import remove_leftovers, require_writable
-from geosoil.io.rasters.cog import CogSummary, cog_writer
 from geosoil.mapping.executors import BlockTask, Executor, ThreadExecutor
+from geosoil.mapping.map_files import write_map_files
 from geosoil.mapping.plan import Plan, plan_map
 from geosoil.mapping.scratch import FinishedBlock, Scratch, held_store, open_scratch, unfinished_edges
 from geosoil.mapping.value_checks import explain_empty
 from geosoil.models.contract import PREDICTION
 from geosoil.program.device import CPU, CUDA, gpu_names, no_gpu_error
-from geosoil.raster.grid import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from geosoil.io.journal import Identity
+    from geosoil.io.rasters.cog import CogSummary
     from geosoil.mapping.job import MapJob
     from geosoil.mapping.scratch import BlockStore, Place
     from geosoil.models.contract import Output
@@ -161,6 +161,8 @@ class RunResult:
         The notes of the plan, of values that were set to a limit of their valid range, and of pixels without a value.
     warnings : tuple of str
         What is strange about the input or the values.
+    trust : CogSummary, optional
+        Statistics of the bands of the trust map.
     """
 
     cog: CogSummary
@@ -169,6 +171,7 @@ class RunResult:
     damaged: int
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    trust: CogSummary | None = None
 
 
 @contextmanager
@@ -182,6 +185,8 @@ def run_map(
     run_options: RunOptions,
     warnings: Sequence[str] = (),
     progress: Progress | None = None,
+    trust_path: Path | None = None,
+    only_applicable: bool = False,
 ) -> Iterator[RunResult]:
     """Write a map to a COG, and yield the result while its finished blocks still exist.
 
@@ -204,6 +209,10 @@ def run_map(
         What is known to be strange before the first block; what the blocks show is added.
     progress : callable, optional
         Called as `progress("map", pixels done, pixels in all)`.
+    trust_path : Path, optional
+        The COG of the bands of trust states, for a job that has some.
+    only_applicable : bool
+        Write no data to the map outside the area of applicability, which is one of the bands.
 
     Raises
     ------
@@ -212,7 +221,8 @@ def run_map(
     """
     require_writable(path)
     with held_store(output) as store:
-        remove_leftovers(path)
+        for file in filter(None, (path, trust_path)):
+            remove_leftovers(file)
         plan = run_options.plan(job, output)
         scratch = open_scratch(store, identity, plan.blocks, mode=run_options.mode)
         try:
@@ -237,14 +247,17 @@ def run_map(
         if not unread and not counts[:, 4].any():
             scratch.remove()
             raise explain_empty(job, int(counts[0, 3]))
-        grid, names = Grid.of(job.source), plan.blocks.names
-        units = [output.unit for output in job.outputs]
-        source = job.source.attrs.get("source", "")
-        with cog_writer(path, grid, names, units, tags=tags, threads=plan.threads, source=source) as writer:
-            for y0, x0, values in scratch.read_blocks():
-                writer.put(y0, x0, values)
+        summary, trust = write_map_files(
+            job,
+            scratch.read_blocks(),
+            path,
+            trust_path,
+            tags=tags,
+            threads=plan.threads,
+            only_applicable=only_applicable,
+        )
         notes = (*plan.notes, *clipped, *without_value)
-        yield RunResult(writer.summary, unread, len(scratch.finished), scratch.damaged, notes, warnings)
+        yield RunResult(summary, unread, len(scratch.finished), scratch.damaged, notes, warnings, trust)
         if not unread:  # otherwise a run with --resume tries these windows again
             scratch.remove()
 

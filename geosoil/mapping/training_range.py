@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geosoil.models.trusted import TrustedModel
+
 if TYPE_CHECKING:
     from geosoil.models.contract import Feature
 
@@ -77,6 +79,7 @@ class RangeCount:
 
 def _training_features(model: Any) -> tuple[tuple[Feature, ...], np.ndarray | None]:
     """Return the features of a model at training, and the matrix that brings those that it reads to them."""
+    model = model.model if isinstance(model, TrustedModel) else model
     matrix = getattr(model, "resampling", None)
     if matrix is not None:
         return tuple(model.training_columns[i] for i in model.used_columns), matrix.astype(np.float32)

@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 
 Block = np.ndarray  # float32 (band, y, x); NaN = no data
 ValidRange = tuple[float | None, float | None]
-OutputKind = Literal["prediction", "spread"]
+OutputKind = Literal["prediction", "spread", "lower", "upper", "dissimilarity", "density", "inside"]
 PREDICTION: OutputKind = "prediction"
 SPREAD: OutputKind = "spread"  # the standard deviation between the members of an ensemble, or of a Gaussian process
+LOWER: OutputKind = "lower"  # the ends of a prediction interval
+UPPER: OutputKind = "upper"
+DISSIMILARITY: OutputKind = "dissimilarity"  # to the training samples: the dissimilarity index, without unit
+DENSITY: OutputKind = "density"  # number of training samples within the threshold of the area of applicability
+INSIDE: OutputKind = "inside"  # 1 in the area of applicability, 0 outside
+TRUST_KINDS = (LOWER, UPPER, DISSIMILARITY, DENSITY, INSIDE)  # of a model with a trust state (`trusted.py`)
 
 
 @dataclass(frozen=True)
@@ -73,9 +79,9 @@ class Output:
     ----------
     name, unit : str
         The name of the band and the unit of its values.
-    kind : {"prediction", "spread"}
+    kind : {"prediction", "spread", "lower", "upper", "dissimilarity", "density", "inside"}
         What the values are. The predictions of a model have the names and units of its targets; the spread of an
-        ensemble is the standard deviation of its members' predictions.
+        ensemble is the standard deviation of its members' predictions. The other kinds are those of a trust state.
     valid_range : (float or None, float or None)
         The mapper sets values beyond to this limit, and counts them.
     """

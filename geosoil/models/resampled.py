@@ -85,9 +85,19 @@ class ResampledModel(ShownModel):
         return self.model.predict_rows(np.moveaxis(self._resample(np.moveaxis(np.asarray(rows), 1, 0)), 0, 1))
 
     def _resample(self, values: np.ndarray) -> np.ndarray:
-        # Band by band, as the rounding of a matrix product would depend on the size of the block.
-        resampled = np.empty((len(self.matrix), *values.shape[1:]), np.float32)
-        for band, weights in zip(resampled, self.matrix, strict=True):
-            band[...] = sum(weights[i] * values[i] for i in np.flatnonzero(weights))
+        resampled = resample_bands(values, self.matrix)
         resampled[:, ~np.isfinite(np.add.reduce(values, axis=0))] = np.nan
         return resampled
+
+
+def resample_bands(values: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return values `(feature, ...)` in other bands, `(len(matrix), ...)` float32; matrix `(band, feature)`.
+
+    >>> resample_bands(np.array([[1.0], [3.0]]), np.array([[0.5, 0.5]])).tolist()
+    [[2.0]]
+    """
+    # Band by band, as the rounding of a matrix product would depend on the size of the block.
+    resampled = np.empty((len(matrix), *values.shape[1:]), np.float32)
+    for band, weights in zip(resampled, matrix, strict=True):
+        band[...] = sum(weights[i] * values[i] for i in np.flatnonzero(weights))
+    return resampled

@@ -15,6 +15,7 @@ from geosoil.io.atomic import atomic_path
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
 STOPS = 9  # colours of the ramp; QGIS interpolates between them
 
@@ -70,7 +71,57 @@ def write_qml(
         raise ValueError(f"colour ramp {ramp!r} is unknown; expected a colour map of matplotlib such as 'viridis'")
     if high <= low:  # a map with a single value still needs an interval
         low, high = low - 0.5, low + 0.5
-    text = ElementTree.tostring(_style(band_name, unit, low, high, ramp), encoding="unicode")
+    _write(path, _style(band_name, unit, low, high, ramp))
+    return path
+
+
+def write_classes_qml(
+    path_of_tif: str | os.PathLike[str], band: int, classes: Mapping[int, tuple[str, str, int]]
+) -> Path:
+    """Write a QGIS style that shows the classes of one band, as `.qml` beside a raster.
+
+    Parameters
+    ----------
+    path_of_tif : path
+        The raster; the style has the same name.
+    band : int
+        Number of the band, from 1.
+    classes : mapping of int to (str, str, int)
+        Value -> label, colour such as "#c0392b", and opacity from 0 to 255.
+
+    Returns
+    -------
+    Path
+        The style.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     qml = write_classes_qml(Path(folder) / "soc_trust.tif", 5, {0: ("outside", "#c0392b", 170)})
+    ...     ElementTree.parse(qml).getroot().find(".//paletteEntry").attrib["alpha"]
+    '170'
+    """
+    path = Path(path_of_tif).with_suffix(".qml")
+    root, pipe = _pipe()
+    renderer = ElementTree.SubElement(
+        pipe, "rasterrenderer", type="paletted", band=str(band), opacity="1", alphaBand="-1", nodataColor=""
+    )
+    ElementTree.SubElement(renderer, "rasterTransparency")
+    palette = ElementTree.SubElement(renderer, "colorPalette")
+    for value, (label, colour, opacity) in classes.items():
+        ElementTree.SubElement(palette, "paletteEntry", value=str(value), label=label, color=colour, alpha=str(opacity))
+    _write(path, _finished(root, pipe))
+    return path
+
+
+def _write(path: Path, style: ElementTree.Element) -> None:
+    text = ElementTree.tostring(style, encoding="unicode")
     with atomic_path(path) as temporary:
         try:
             temporary.write_text(f"<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n{text}\n", "utf-8")
@@ -79,15 +130,10 @@ def write_qml(
                 path, problem=f"writing the style failed ({error.strerror})",
                 way_out="free some disk space",
             ) from error  # fmt: skip
-    return path
 
 
-def _style(band_name: str, unit: str, low: float, high: float, ramp: str) -> ElementTree.Element:
-    positions = np.linspace(0, 1, STOPS)
-    colours = [to_hex(colormaps[ramp](position)) for position in positions]
-    values = low + positions * (high - low)
-    suffix = f" {unit}" if unit else ""
-
+def _pipe() -> tuple[ElementTree.Element, ElementTree.Element]:
+    """Return the root of a style and its pipe."""
     root = ElementTree.Element("qgis", version="3.28", styleCategories="Symbology|Rendering")
     pipe = ElementTree.SubElement(root, "pipe")
     provider = ElementTree.SubElement(pipe, "provider")
@@ -96,6 +142,26 @@ def _style(band_name: str, unit: str, low: float, high: float, ramp: str) -> Ele
         provider, "resampling", enabled="false", maxOversampling="2",
         zoomedInResamplingMethod="nearestNeighbour", zoomedOutResamplingMethod="nearestNeighbour",
     )  # fmt: skip
+    return root, pipe
+
+
+def _finished(root: ElementTree.Element, pipe: ElementTree.Element) -> ElementTree.Element:
+    """Add what follows the renderer of a style, and return its root."""
+    ElementTree.SubElement(pipe, "brightnesscontrast", brightness="0", contrast="0", gamma="1")
+    ElementTree.SubElement(pipe, "huesaturation", saturation="0", grayscaleMode="0", colorizeOn="0", invertColors="0")
+    ElementTree.SubElement(pipe, "rasterresampler", maxOversampling="2")
+    ElementTree.SubElement(root, "blendMode").text = "0"
+    ElementTree.indent(root)
+    return root
+
+
+def _style(band_name: str, unit: str, low: float, high: float, ramp: str) -> ElementTree.Element:
+    positions = np.linspace(0, 1, STOPS)
+    colours = [to_hex(colormaps[ramp](position)) for position in positions]
+    values = low + positions * (high - low)
+    suffix = f" {unit}" if unit else ""
+
+    root, pipe = _pipe()
     renderer = ElementTree.SubElement(
         pipe, "rasterrenderer", type="singlebandpseudocolor", band="1", opacity="1", alphaBand="-1", nodataColor="",
         classificationMin=repr(low), classificationMax=repr(high),
@@ -124,12 +190,7 @@ def _style(band_name: str, unit: str, low: float, high: float, ramp: str) -> Ele
                              ("show_thousand_separator", "bool", "false"),
                              ("show_trailing_zeros", "bool", "false")):  # fmt: skip
         ElementTree.SubElement(numbers, "Option", name=name, type=kind, value=text)
-    ElementTree.SubElement(pipe, "brightnesscontrast", brightness="0", contrast="0", gamma="1")
-    ElementTree.SubElement(pipe, "huesaturation", saturation="0", grayscaleMode="0", colorizeOn="0", invertColors="0")
-    ElementTree.SubElement(pipe, "rasterresampler", maxOversampling="2")
-    ElementTree.SubElement(root, "blendMode").text = "0"
-    ElementTree.indent(root)
-    return root
+    return _finished(root, pipe)
 
 
 def _ramp(shader: ElementTree.Element, positions: np.ndarray, colours: list[str]) -> None:

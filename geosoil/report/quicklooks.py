@@ -59,6 +59,42 @@ def map_quicklook(path: Path, bands: Sequence[BandStatistics], models: Sequence[
     return map_panels_figure(panels, title=title, unit=unit, low=low, high=high, scales=scales, extent=extent)
 
 
+def trust_quicklook(path: Path, bands: Sequence[BandStatistics], level: float, models: Sequence[str]) -> Figure:
+    """Draw the widths of the intervals of a trust map, and its dissimilarity and area of applicability.
+
+    Parameters
+    ----------
+    path : Path
+        The trust map; it is read at the size of the picture, from its overviews.
+    bands : sequence of BandStatistics
+        Statistics of all its bands.
+    level : float
+        Of the intervals.
+    models : sequence of str
+        Names of the models, for the title.
+    """
+    with rasterio.open(path) as source:
+        values, extent = read_shrunk(source, MAP_PIXELS / 2, list(source.indexes))
+    arrays = {band.name: array for band, array in zip(bands, values, strict=True)}
+    panels: dict[str, np.ndarray] = {}
+    scales: list[tuple[str, float, float]] = []
+    for band in bands:
+        target = band.name.removesuffix(" lower")
+        if target != band.name:
+            width = arrays[f"{target} upper"] - arrays[band.name]
+            finite = width[np.isfinite(width)]
+            low, high = np.percentile(finite, [2, 98]) if finite.size else (0.0, 1.0)
+            panels[f"{target}: width at {100 * level:g} %"] = width
+            scales.append((band.unit, float(low), max(float(high), float(low) + 1e-9)))
+        elif band.name == "inside" or band.name.endswith("_inside"):
+            panels[f"{band.name} the area (1) or not (0)"] = arrays[band.name]
+            scales.append(("", 0.0, 1.0))
+        elif band.valid_count and not band.name.endswith(" upper"):
+            panels[band.name] = arrays[band.name]
+            scales.append((band.unit, band.p2, max(band.p98, band.p2 + 1e-9)))
+    return map_panels_figure(panels, title=f"trust in {', '.join(models)}", scales=scales, extent=extent)
+
+
 def attribution_quicklook(raster: xr.DataArray, band: int, unit: str) -> Figure:
     """Draw one band of a map of attributions `(band, y, x)` with colours that diverge from zero."""
     grid = Grid.of(raster)

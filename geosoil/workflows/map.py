@@ -21,73 +21,29 @@ from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput, open_m
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.joint import find_models, foreign_spectra, match_models
 from geosoil.mapping.run import RunOptions, run_map
+from geosoil.mapping.trusted import TrustedInput, require_area, with_trust
 from geosoil.mapping.value_checks import check_values
-from geosoil.models.contract import PREDICTION, select_outputs
+from geosoil.models.contract import INSIDE, PREDICTION, TRUST_KINDS, select_outputs
 from geosoil.raster.grid import Grid
 from geosoil.report.figure_style import save_figure
 from geosoil.report.qgis import write_qml
 from geosoil.report.quicklooks import map_quicklook
 from geosoil.spectra.bare_soil import BareSoil
+from geosoil.trust.conformal import check_level
+from geosoil.workflows.map_result import MapResult
 from geosoil.workflows.progress import reported
-from geosoil.workflows.shown import ShownResult
+from geosoil.workflows.trust_map import TRUST_ENDINGS, require_no_trust, trust_path_of, write_trust_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from geosoil.io.rasters.class_bands import Unseen
-    from geosoil.io.rasters.cog import CogSummary
     from geosoil.mapping.job import MapJob
     from geosoil.mapping.joint import OneOrManyModels
     from geosoil.mapping.plan import Plan
 
     Progress = Callable[[str, int, int], None]
     PathLike = str | os.PathLike[str]
-
-
-@dataclass(frozen=True, repr=False)
-class MapResult(ShownResult):
-    """What `map_cube` or `map_covariates` wrote.
-
-    Parameters
-    ----------
-    path : Path or str
-        The map; a string is the address of an object store.
-    style, quicklook : Path, str or None
-        The QGIS style and the picture; None if the map has no value.
-    cog : CogSummary
-        Size and statistics of the map.
-    notes : tuple of str
-        What was done to the input, and what the user should know about the map.
-    unread : tuple of str
-        Why parts of the map are nodata: parts of the input that could not be read.
-    warnings : tuple of str
-        What is strange about the input or the values, such as background that the file does not declare.
-    """
-
-    path: Path | str
-    style: Path | str | None
-    quicklook: Path | str | None
-    cog: CogSummary
-    notes: tuple[str, ...]
-    unread: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    def summary(self) -> str:
-        """Return a few lines on where the map is and what it holds."""
-        lines = [f"map        {self.path}"]
-        width = max(10, *(len(band.name) for band in self.cog.bands))
-        for band in self.cog.bands:
-            pixels = f"{band.valid_count} of {self.cog.shape[1] * self.cog.shape[2]} pixels"
-            if band.valid_count:
-                figures = f"{band.minimum:.4g} .. {band.maximum:.4g}, mean {band.mean:.4g} {band.unit}; {pixels}"
-            else:
-                figures = f"no pixel with a value; {pixels}"
-            lines.append(f"{band.name:{width}s} {figures}")
-        if self.quicklook:
-            lines.append(f"quicklook  {self.quicklook}")
-        if self.style:
-            lines.append(f"QGIS style {self.style}")
-        return "\n".join(lines)
 
 
 def map_cube(
@@ -102,6 +58,9 @@ def map_cube(
     mask: PathLike | None = None,
     bare_soil: BareSoil | bool = False,
     outputs: Sequence[str] = (PREDICTION,),
+    trust: bool = True,
+    level: float | None = None,
+    only_applicable: bool = False,
     progress: Progress | bool | None = None,
     **run_options: Any,
 ) -> MapResult:
@@ -128,6 +87,13 @@ def map_cube(
         Leave out vegetation, crop residue and water, by the default thresholds or those of a `BareSoil`.
     outputs : sequence of str
         Kinds of the bands of the map, such as "prediction"; those that a model has are in its `outputs`.
+    trust : bool
+        Write OUT_trust.tif in the same pass, if a model has a trust state: for each target the ends of its prediction
+        interval, then dissimilarity index, local point density, and whether the pixel is in the area of applicability.
+    level : float, optional
+        Share of the values that the intervals shall hold; default: 0.9.
+    only_applicable : bool
+        Write nodata to the map outside the area of applicability of its model.
     progress : callable or bool, optional
         Called as `progress("map", pixels done, all pixels)`; True shows a bar.
     **run_options
@@ -146,7 +112,7 @@ def map_cube(
     """
     prepared = prepare_cube(
         cube, model, output, band_table=band_table, scale=scale, offset=offset, nodata=nodata, mask=mask,
-        bare_soil=bare_soil, outputs=outputs,
+        bare_soil=bare_soil, outputs=outputs, trust=trust, level=level, only_applicable=only_applicable,
     )  # fmt: skip
     return prepared.write(RunOptions(**run_options), progress)
 
@@ -160,6 +126,9 @@ def map_covariates(
     unseen: Unseen = "stop",
     mask: PathLike | None = None,
     outputs: Sequence[str] = (PREDICTION,),
+    trust: bool = True,
+    level: float | None = None,
+    only_applicable: bool = False,
     progress: Progress | bool | None = None,
     **run_options: Any,
 ) -> MapResult:
@@ -169,7 +138,7 @@ def map_covariates(
     ----------
     covariates : path-like or sequence of path-like
         Rasters of any grids, in any order; the model finds its bands by their names.
-    model, output, outputs, progress, **run_options
+    model, output, outputs, trust, level, only_applicable, progress, **run_options
         As for `map_cube`.
     like : path-like, optional
         A raster whose grid the map takes; default: the first covariate.
@@ -189,7 +158,8 @@ def map_covariates(
         As `map_cube` does.
     """
     prepared = prepare_covariates(
-        covariates, model, output, like=like, unseen=unseen, mask=mask, outputs=outputs
+        covariates, model, output, like=like, unseen=unseen, mask=mask, outputs=outputs,
+        trust=trust, level=level, only_applicable=only_applicable,
     )  # fmt: skip
     return prepared.write(RunOptions(**run_options), progress)
 
@@ -202,11 +172,16 @@ def prepare_cube(
     mask: PathLike | None = None,
     bare_soil: BareSoil | bool = False,
     outputs: Sequence[str] = (PREDICTION,),
+    trust: bool = True,
+    level: float | None = None,
+    only_applicable: bool = False,
     **cube_options: Any,
 ) -> PreparedMap:
     """Check that a cube and a model fit and return the map to be written; parameters as for `map_cube`."""
-    source = CubeInput(cube, **cube_options)
-    return prepare_input(source, model, output, mask=mask, bare_soil=bare_soil, outputs=outputs)
+    return prepare_input(
+        CubeInput(cube, **cube_options), model, output, mask=mask, bare_soil=bare_soil, outputs=outputs,
+        trust=trust, level=level, only_applicable=only_applicable,
+    )  # fmt: skip
 
 
 def prepare_covariates(
@@ -218,10 +193,12 @@ def prepare_covariates(
     unseen: Unseen = "stop",
     mask: PathLike | None = None,
     outputs: Sequence[str] = (PREDICTION,),
+    trust: bool = True,
+    **trust_options: Any,
 ) -> PreparedMap:
     """Check that covariates and a model fit and return the map to be written; parameters as for `map_covariates`."""
     source = CovariateInput(covariates, like, unseen)
-    return prepare_input(source, model, output, mask=mask, outputs=outputs)
+    return prepare_input(source, model, output, mask=mask, outputs=outputs, trust=trust, **trust_options)
 
 
 def prepare_input(
@@ -232,12 +209,22 @@ def prepare_input(
     mask: PathLike | None = None,
     bare_soil: BareSoil | bool = False,
     outputs: Sequence[str] = (PREDICTION,),
+    trust: bool = False,
+    level: float | None = None,
+    only_applicable: bool = False,
 ) -> PreparedMap:
     """Check that an input and a model fit and return the map to be written; parameters as for `map_cube`."""
     models = find_models(model)
     notes: tuple[str, ...] = ()
+    if level is not None:
+        check_level(level)
+    if trust or only_applicable:
+        models, notes = with_trust(models, level)
+    if only_applicable:
+        require_area(models)
     if isinstance(source, CubeInput):
-        source, notes = source.with_scale_of(models)
+        source, scale_notes = source.with_scale_of(models)
+        notes = (*scale_notes, *notes)
     matched = match_models(source, models)
     notes += matched.notes
     masked = None
@@ -247,20 +234,32 @@ def prepare_input(
     soil = BareSoil() if bare_soil is True else bare_soil or None
     if soil is not None:
         notes += (f"bare soil only: {soil}",)
-    select_outputs(matched.model, outputs, where=" and ".join(str(each.folder) for each in models))  # names the models
-    job = prepare_map(matched.model, matched.raster, bands=matched.bands, outputs=outputs, bare_soil=soil, mask=masked)
+    names = " and ".join(str(each.folder) for each in models)
+    selected = select_outputs(matched.model, outputs, where=names)
+    require_no_trust(selected, names)
+    wanted = TRUST_KINDS if trust else (INSIDE,)
+    kinds = (*outputs, *(kind for kind in wanted if any(kind == o.kind for o in matched.model.outputs)))
+    job = prepare_map(matched.model, matched.raster, bands=matched.bands, outputs=kinds, bare_soil=soil, mask=masked)
     value_notes, warnings = check_values(job, [each.card.sample_places for each in models])
     if isinstance(source, CubeInput):
         warnings = (*foreign_spectra(models), *warnings)
     files = source.files if mask is None else (*source.files, mask)
     stem = "_".join([PurePath(shown_name(files[0])).stem, *(each.card.name for each in models)])
     path = output if output is not None else f"{stem}.tif"
-    check_output_path(path, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=(".qml", ".png"))
+    check_output_path(path, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=(".qml", ".png", *TRUST_ENDINGS))
     settings = source.settings | {
         "bare_soil": soil,
         "mask": None if mask is None else shown_name(mask),
         "outputs": None if tuple(outputs) == (PREDICTION,) else ",".join(outputs),
     }
+    trusted = [each for each in models if isinstance(each, TrustedInput)]
+    if trusted:
+        settings |= {
+            "level": trusted[0].level,
+            "trust_sha256": ", ".join(each.trust_sha256 for each in trusted),
+            "trust": None if trust else "not written",
+            "only_applicable": True if only_applicable else None,
+        }
     return PreparedMap(os.fspath(path), job, models, settings, (*notes, *value_notes), files, warnings)
 
 
@@ -298,6 +297,11 @@ class PreparedMap:
         """Return how the map would be computed; at most one block is computed for it."""
         return run_options.plan(self.job, self.output, timed=True)
 
+    @property
+    def has_trust(self) -> bool:
+        """Whether a trust map is written beside the map."""
+        return "trust_sha256" in self.settings and self.settings["trust"] is None
+
     def is_written(self) -> bool:
         """Return whether the output is a finished map of the same model, inputs and options.
 
@@ -309,6 +313,8 @@ class PreparedMap:
             with rasterio.open(self.output) as written:
                 tags = written.tags()
         except RasterioError:
+            return False
+        if self.has_trust and not trust_path_of(self.output).is_file():
             return False
         return tags.get("GEOSOIL_IDENTITY") == self.identity.sha256 and "GEOSOIL_UNREAD_WINDOWS" not in tags
 
@@ -343,6 +349,8 @@ class PreparedMap:
             run_options=run_options,
             warnings=self.warnings,
             progress=progress,
+            trust_path=trust_path_of(path) if self.has_trust else None,
+            only_applicable=bool(self.settings.get("only_applicable")),
         ) as made:
             notes = [*self.notes, *made.notes]
             if made.resumed:
@@ -356,10 +364,20 @@ class PreparedMap:
                 quicklook = path.with_suffix(".png")
                 names = [model.card.name for model in self.models]
                 save_figure(map_quicklook(path, made.cog.bands, names), quicklook)
+            beside = None
+            if made.trust is not None:
+                names = [model.card.name for model in self.models]
+                beside = write_trust_files(made.trust, self.settings["level"], names).delivered(self.output)
+            warnings = (*made.warnings, *(beside.warnings if beside is not None else ()))
             unread = tuple(block.error or "" for block in made.unread)
             files = {"style": style, "quicklook": quicklook, "path": path}
             written = {name: file for name, file in files.items() if file is not None}
             places: dict[str, Any] = dict(zip(written, deliver(list(written.values()), self.output), strict=True))
             return MapResult(
-                cog=made.cog, notes=tuple(notes), unread=unread, warnings=made.warnings, **{**files, **places}
+                cog=made.cog,
+                notes=tuple(notes),
+                unread=unread,
+                warnings=warnings,
+                trust=beside,
+                **{**files, **places},
             )

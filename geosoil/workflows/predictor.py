@@ -19,9 +19,18 @@ from geosoil.mapping.inputs import COVARIATES, ModelInput, UnsavedModel
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.joint import foreign_spectra
 from geosoil.mapping.match import match_bands
+from geosoil.mapping.trusted import with_trust
 from geosoil.mapping.value_checks import check_values
 from geosoil.models.card import FeatureCard, ModelCard, TargetCard, TrainingCard
-from geosoil.models.contract import PREDICTION, Feature, Target, features_of, of_rasters, with_training_range
+from geosoil.models.contract import (
+    PREDICTION,
+    TRUST_KINDS,
+    Feature,
+    Target,
+    features_of,
+    of_rasters,
+    with_training_range,
+)
 from geosoil.models.display import describe_card, html_table, targets_text
 from geosoil.models.pixel import PixelModel
 from geosoil.models.sklearn_types import STORABLE
@@ -38,7 +47,8 @@ if TYPE_CHECKING:
 
     from geosoil.explain.explanation import Explanation
     from geosoil.models.contract import Model
-    from geosoil.workflows.map import MapResult, PathLike
+    from geosoil.workflows.map import PathLike
+    from geosoil.workflows.map_result import MapResult
 
     Features = Sequence[Feature | str] | xr.DataArray
     Targets = Target | Sequence[Target]
@@ -144,7 +154,9 @@ class Predictor:
         is_cube = bool(bands) and all(feature.wavelength_nm is not None for feature in bands)
         return "reflectance" if is_cube else COVARIATES
 
-    def predict(self, raster: xr.DataArray, outputs: Sequence[str] | None = None) -> xr.DataArray:
+    def predict(
+        self, raster: xr.DataArray, outputs: Sequence[str] | None = None, *, level: float | None = None
+    ) -> xr.DataArray:
         """Predict every pixel of a cube or a stack of covariates, lazily.
 
         Parameters
@@ -152,7 +164,10 @@ class Predictor:
         raster : DataArray of shape (band, y, x)
             A cube, whose bands are found by wavelength, or covariates, whose bands are found by name.
         outputs : sequence of str, optional
-            Kinds of bands; default: the predictions.
+            Kinds of bands; default: the predictions. A model with a trust state has also "lower" and "upper", the ends
+            of prediction intervals, "dissimilarity", "density" and "inside".
+        level : float, optional
+            Share of the values that the intervals shall hold; default: 0.9.
 
         Returns
         -------
@@ -174,11 +189,14 @@ class Predictor:
         """
         kinds = (PREDICTION,) if outputs is None else tuple(outputs)
         notes: tuple[str, ...]
+        known = self.model
+        if self.source is not None and set(kinds) & set(TRUST_KINDS):
+            known = with_trust([self.source], level)[0][0].model
         if self.quantity == COVARIATES:
-            stack = match_covariates(self.model, raster)
-            model, notes, bands, read = self.model, stack.notes, None, stack.raster
+            stack = match_covariates(known, raster)
+            model, notes, bands, read = known, stack.notes, None, stack.raster
         else:
-            matched = match_bands(self.model, raster)
+            matched = match_bands(known, raster)
             model, notes, bands, read = matched.model, matched.notes, matched.bands, raster
         job = prepare_map(model, read, bands=bands, outputs=kinds)
         value_notes, strange = check_values(job, [None if self.card is None else self.card.sample_places])

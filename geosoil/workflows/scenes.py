@@ -13,7 +13,7 @@ from geosoil.io.rasters.scenes import Scene, find_scenes
 from geosoil.mapping.joint import find_models
 from geosoil.mapping.run import RunOptions
 from geosoil.report.stac import write_collection
-from geosoil.workflows.map import MapResult, prepare_cube
+from geosoil.workflows.map import prepare_cube
 
 if TYPE_CHECKING:
     import os
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from geosoil.mapping.joint import OneOrManyModels
     from geosoil.workflows.map import Progress
+    from geosoil.workflows.map_result import MapResult
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from geosoil.raster.layout import make_raster
 from geosoil.samples import covariates
 from geosoil.workflows import demo
 from geosoil.workflows.demo import DEMOS, read_beside_truth, run_demo, sample_data
-from geosoil.workflows.map import MapResult
+from geosoil.workflows.map_result import MapResult
 from geosoil_cli.demo import NAMES
 
 SHORTER = {
