@@ -12,7 +12,7 @@ import rasterio
 
 from geosoil.errors import ModelFileError
 from geosoil.mapping.inputs import ModelInput
-from geosoil.models.contract import LOWER, UPPER
+from geosoil.models.contract import LOWER, TRUST_KINDS, UPPER
 from geosoil.models.trust import load_trust
 from geosoil.models.trusted import LEVEL, TrustedModel
 from geosoil.trust.conformal import check_level, require_scores
@@ -102,6 +102,14 @@ def with_trust(
             notes.append(f"{name} has no area of applicability")
         trusted.append(TrustedInput(opened.folder, opened.card, opened, trust, chosen))
     return tuple(trusted), tuple(notes)
+
+
+def model_with_outputs(model: Any, source: ModelInput | None, kinds: Sequence[str], level: float | None = None) -> Any:
+    """Return a model with its trust state where one of the kinds of outputs is of it, else the model itself."""
+    if source is None or not set(kinds) & set(TRUST_KINDS):
+        return model
+    ((trusted,), _) = with_trust([source], level)
+    return trusted.model
 
 
 def require_area(models: Sequence[ModelInput]) -> None:

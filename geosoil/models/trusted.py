@@ -152,11 +152,11 @@ class TrustedModel(ShownModel):
         A pixel without any prediction has no value in the bands of the trust state either.
         """
         chosen = list(predictions_of(self.targets) if outputs is None else outputs)
-        asked = [output for output in chosen if output.kind not in TRUST_KINDS]
+        of_model = [output for output in chosen if output.kind not in TRUST_KINDS]
         kinds = {output.kind for output in chosen}
-        if len(asked) == len(chosen):
-            return self.model.predict(block, asked)
-        known = self._predictions(block, asked)
+        if len(of_model) == len(chosen):
+            return self.model.predict(block, of_model)
+        known = self._predictions(block, of_model)
         predicted = np.stack([known[output] for output in predictions_of(self.targets)])
         clip_to_range(predicted, self.targets)
         indicators: dict[str, dict[str, np.ndarray]] = {}
@@ -184,11 +184,11 @@ class TrustedModel(ShownModel):
         spreads = [o for o in self.model.outputs if o.kind == SPREAD and self.trust.needs_spread]
         return (*predictions_of(self.targets), *spreads)
 
-    def _predictions(self, block: Block, asked: Sequence[Output]) -> dict[Output, np.ndarray]:
+    def _predictions(self, block: Block, of_model: Sequence[Output]) -> dict[Output, np.ndarray]:
         """Return the outputs of the model that are asked for, and those that the intervals need."""
-        missing = [output for output in self._needed if output not in asked]
+        missing = [output for output in self._needed if output not in of_model]
         # A Gaussian process computes its mean in another way if its spread is asked for, with another rounding.
-        groups = [asked, missing] if isinstance(self.model, PixelModel) else [[*asked, *missing]]
+        groups = [of_model, missing] if isinstance(self.model, PixelModel) else [[*of_model, *missing]]
         known: dict[Output, np.ndarray] = {}
         for group in filter(None, groups):
             known |= dict(zip(group, self.model.predict(block, group), strict=True))

@@ -237,8 +237,8 @@ def prepare_input(
     names = " and ".join(str(each.folder) for each in models)
     selected = select_outputs(matched.model, outputs, where=names)
     require_no_trust(selected, names)
-    wanted = TRUST_KINDS if trust else (INSIDE,)
-    kinds = (*outputs, *(kind for kind in wanted if any(kind == o.kind for o in matched.model.outputs)))
+    beside_map = TRUST_KINDS if trust else (INSIDE,)
+    kinds = (*outputs, *(kind for kind in beside_map if any(kind == o.kind for o in matched.model.outputs)))
     job = prepare_map(matched.model, matched.raster, bands=matched.bands, outputs=kinds, bare_soil=soil, mask=masked)
     value_notes, warnings = check_values(job, [each.card.sample_places for each in models])
     if isinstance(source, CubeInput):

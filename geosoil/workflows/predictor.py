@@ -19,18 +19,10 @@ from geosoil.mapping.inputs import COVARIATES, ModelInput, UnsavedModel
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.joint import foreign_spectra
 from geosoil.mapping.match import match_bands
-from geosoil.mapping.trusted import with_trust
+from geosoil.mapping.trusted import model_with_outputs
 from geosoil.mapping.value_checks import check_values
 from geosoil.models.card import FeatureCard, ModelCard, TargetCard, TrainingCard
-from geosoil.models.contract import (
-    PREDICTION,
-    TRUST_KINDS,
-    Feature,
-    Target,
-    features_of,
-    of_rasters,
-    with_training_range,
-)
+from geosoil.models.contract import PREDICTION, Feature, Target, features_of, of_rasters, with_training_range
 from geosoil.models.display import describe_card, html_table, targets_text
 from geosoil.models.pixel import PixelModel
 from geosoil.models.sklearn_types import STORABLE
@@ -164,8 +156,7 @@ class Predictor:
         raster : DataArray of shape (band, y, x)
             A cube, whose bands are found by wavelength, or covariates, whose bands are found by name.
         outputs : sequence of str, optional
-            Kinds of bands; default: the predictions. A model with a trust state has also "lower" and "upper", the ends
-            of prediction intervals, "dissimilarity", "density" and "inside".
+            Kinds of bands; default: predictions. A trust state has lower, upper, dissimilarity, density and inside.
         level : float, optional
             Share of the values that the intervals shall hold; default: 0.9.
 
@@ -189,9 +180,7 @@ class Predictor:
         """
         kinds = (PREDICTION,) if outputs is None else tuple(outputs)
         notes: tuple[str, ...]
-        known = self.model
-        if self.source is not None and set(kinds) & set(TRUST_KINDS):
-            known = with_trust([self.source], level)[0][0].model
+        known = model_with_outputs(self.model, self.source, kinds, level)
         if self.quantity == COVARIATES:
             stack = match_covariates(known, raster)
             model, notes, bands, read = known, stack.notes, None, stack.raster

@@ -228,7 +228,7 @@ def test_a_map_states_how_far_it_is_from_the_samples_and_warns_far_from_them(fol
     x, y = coordinates("utm")
     near = np.stack([x.ravel(), y.ravel()], axis=1)[::5] + moved_m
     save(plane(), tmp_path / "model", SamplePlaces.of(near, 200.0))
-    made = map_covariates(folder / "utm.tif", tmp_path / "model", tmp_path / "map.tif")
+    made = map_covariates(folder / "utm.tif", tmp_path / "model", tmp_path / "map.tif", trust=False)
     (line,) = getattr(made, kind)
     assert "200 m, the largest distance between neighbouring samples" in line
     assert ("100%" if moved_m else "0%") in line
