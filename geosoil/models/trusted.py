@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -203,7 +203,9 @@ class TrustedModel(ShownModel):
         found = np.full((3, valid.size), np.nan, np.float32)
         at_once = int(np.clip(ASSESSED_BYTES // (32 * len(block)), 256, _MOST_PIXELS))
         for start in range(0, len(here), at_once):
-            part = here[start : start + at_once]
+            part: Any = here[start : start + at_once]
+            if part[-1] - part[0] == len(part) - 1:  # a view instead of a copy
+                part = slice(part[0], part[-1] + 1)
             values = pixels[:, part]
             if self.training_bands is not None:
                 values = resample_bands(values, self.training_bands)

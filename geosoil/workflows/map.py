@@ -364,7 +364,9 @@ class PreparedMap:
                 quicklook = path.with_suffix(".png")
                 names = [model.card.name for model in self.models]
                 save_figure(map_quicklook(path, made.cog.bands, names), quicklook)
-            beside = None
+            beside, older = None, trust_path_of(path)
+            if not self.has_trust and older.is_file():
+                notes.append(f"{older.name} beside the map belongs to an earlier map, not to this one")
             if made.trust is not None:
                 names = [model.card.name for model in self.models]
                 beside = write_trust_files(made.trust, self.settings["level"], names).delivered(self.output)

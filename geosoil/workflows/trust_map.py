@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from geosoil.io.rasters.cog import CogSummary
     from geosoil.models.contract import Output
 
-TRUST_ENDINGS = ("_trust.tif", "_trust.qml", "_trust.png")
+TRUST_ENDINGS = ("_trust.tif", "_trust.tiff", "_trust.qml", "_trust.png")
 CLASSES = {0: ("outside the area of applicability", "#c0392b", 170), 1: ("inside", "#ffffff", 0)}
 
 
@@ -96,7 +96,7 @@ def trust_path_of(path: str | os.PathLike[str]) -> Path:
     'maps/as_trust.tif'
     """
     file = Path(path)
-    return file.with_name(f"{file.stem}_trust.tif")
+    return file.with_name(f"{file.stem}_trust{file.suffix}")
 
 
 def require_no_trust(outputs: Sequence[Output], where: str) -> None:

@@ -147,6 +147,12 @@ def test_a_model_without_trust_state_maps_as_before_and_says_so_once(folder, res
     assert plain.trust is None and not beside(plain.path).exists()
 
 
+def test_a_trust_map_of_an_earlier_run_is_named(folder, tmp_path):
+    map_cube(folder / "cube.tif", folder / "share", tmp_path / "m.tif")
+    again = map_cube(folder / "cube.tif", folder / "share", tmp_path / "m.tif", trust=False)
+    assert "m_trust.tif beside the map belongs to an earlier map, not to this one" in again.notes
+
+
 def test_a_scene_outside_is_written_and_said_loudly(folder, tmp_path):
     made = map_cube(folder / "bright.tif", folder / "share", tmp_path / "m.tif")
     assert np.isfinite(pixels(made.path)).any() and np.nanmax(pixels(made.trust.path)[4]) == 0
