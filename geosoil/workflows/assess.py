@@ -299,7 +299,7 @@ def _trust_of(soil_map: PathLike, trust: PathLike | None) -> PathLike | None:
         return trust
     if is_remote(os.fspath(soil_map)):
         return None
-    beside = Path(soil_map).with_name(f"{Path(soil_map).stem}_trust.tif")
+    beside = Path(soil_map).with_name(f"{Path(soil_map).stem}_trust{Path(soil_map).suffix}")
     return beside if beside.is_file() else None
 
 
