@@ -5,17 +5,20 @@ ten folds are pooled, R2 = 1 - SSE / SST, and the mean is taken over the tasks. 
 where a set has them (60 tasks), and is `auto` without them elsewhere.
 
 `--each` adds every candidate by itself, `--processes N` uses more processes than 2, `--only B.204,SC.50` takes some of
-the sets, `--output FILE` keeps all predictions as Parquet. Data: PyPI's `limesoda` (CC BY-SA), Schmidinger et al. 2025.
+the sets, `--journal FILE` keeps the predictions of each fold, and a run with the same file goes on after them. The data
+are those of PyPI's `limesoda` (CC BY-SA; Schmidinger et al. 2025).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 import time
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -106,8 +109,8 @@ def candidate_of(kind: str, task: Task, *, place: bool) -> Candidate:
     return Candidate(kind, kind, settings, FeatureSettings(place=place))
 
 
-def predict_fold(work: tuple[Task, str, bool, int]) -> tuple[np.ndarray, np.ndarray, str, float]:
-    """Fit a kind to the other folds and predict one: its rows, the predictions, what was chosen, seconds of a core."""
+def predict_fold(work: tuple[Task, str, bool, int]) -> dict[str, Any]:
+    """Fit a kind to the other folds and predict one: the predictions, what was chosen, and seconds of a core."""
     task, kind, place, fold = work
     start = time.process_time()
     train, test = np.flatnonzero(task.folds != fold), np.flatnonzero(task.folds == fold)
@@ -121,7 +124,8 @@ def predict_fold(work: tuple[Task, str, bool, int]) -> tuple[np.ndarray, np.ndar
         warnings.simplefilter("ignore")
         fit = FitTask(candidate, task.rows, train, recipe, 0, test=test)  # type: ignore[arg-type]
         predicted = predict_rows(fit_model(fit), candidate, task.rows, test)[:, 0]
-    return test, predicted, str(fit.details.get("description", "")), time.process_time() - start
+    chosen = str(fit.details.get("description", ""))
+    return {"predicted": predicted.tolist(), "chosen": chosen, "seconds": time.process_time() - start}
 
 
 def main() -> None:
@@ -130,47 +134,57 @@ def main() -> None:
     parser.add_argument("--each", action="store_true")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", default="")
-    parser.add_argument("--output")
+    parser.add_argument("--journal")
     arguments = parser.parse_args()
     published = pd.read_csv(shared("limesoda_published.csv", folder="golden"))
     tasks = list(read_tasks([name for name in arguments.only.split(",") if name]))
     runs = [("auto", False), ("auto", True)]
     if arguments.each:
         runs += [(kind, place) for kind in CANDIDATES for place in (False, True)]
-    start = time.perf_counter()
     work = [
         (task, kind, place, fold)
-        for kind, place in runs
         for task in tasks
+        for kind, place in runs
         if not place or task.rows.place is not None
-        for fold in np.unique(task.folds)
+        for fold in np.unique(task.folds).tolist()
     ]
-    work.sort(key=lambda item: -len(item[0].rows) * item[0].rows.X.shape[1])
-    predictions: dict[tuple[str, bool, str], np.ndarray] = {}
-    seconds = 0.0
-    kept = []
-    for number, (test, predicted, chosen, took) in run_in_processes(
-        predict_fold, work, processes=arguments.processes, task="folds", progress=show_progress
+    journal = read_journal(arguments.journal)
+    missing = [item for item in work if key_of(item) not in journal]
+    missing.sort(key=lambda item: len(item[0].rows) * item[0].rows.X.shape[1])
+    start = time.perf_counter()
+    for number, result in run_in_processes(
+        predict_fold, missing, processes=arguments.processes, task="folds", progress=show_progress
     ):
-        task, kind, place, fold = work[number]
-        predictions.setdefault((kind, place, task.name), np.full(len(task.rows), np.nan))[test] = predicted
-        seconds += took if kind == "auto" else 0.0
-        kept.append({"task": task.name, "kind": kind, "place": place, "fold": int(fold), "chosen": chosen, "s": took})
+        journal[key_of(missing[number])] = result
+        if arguments.journal:
+            with Path(arguments.journal).open("a") as file:
+                file.write(json.dumps({"key": key_of(missing[number]), **result}) + "\n")
     minutes = (time.perf_counter() - start) / 60
-    scores = scores_of(tasks, predictions, runs)
-    if arguments.output:
-        rows = [
-            pd.DataFrame({"task": name, "kind": kind, "place": place, "row": np.arange(len(values)), "y": values})
-            for (kind, place, name), values in predictions.items()
-        ]
-        pd.concat(rows).to_parquet(arguments.output)
-        pd.DataFrame(kept).to_csv(f"{arguments.output}.csv", index=False)
-        scores.to_csv(f"{arguments.output}.scores.csv")
-    held = show(tasks, scores, published)
+    predictions: dict[tuple[str, bool, str], np.ndarray] = {}
+    for item in work:
+        task, kind, place, fold = item
+        whole = predictions.setdefault((kind, place, task.name), np.full(len(task.rows), np.nan))
+        whole[task.folds == fold] = journal[key_of(item)]["predicted"]
+    seconds = sum(result["seconds"] for key, result in journal.items() if key.startswith("auto"))
+    held = show(tasks, scores_of(tasks, predictions, runs), published)
     print(f"auto without and with place took {seconds / 60:.1f} minutes of one core")
-    if not arguments.each:
+    if len(missing) == len(work) and not arguments.each:
         held.append(report("limesoda_minutes", minutes, "min", LIMITS["limesoda_minutes"]))
     sys.exit(not all(held))
+
+
+def key_of(item: tuple[Task, str, bool, int]) -> str:
+    """Return the name of a fold in the journal."""
+    task, kind, place, fold = item
+    return f"{kind}{' + place' if place else ''}, {task.name}, fold {fold}"
+
+
+def read_journal(path: str | None) -> dict[str, dict[str, Any]]:
+    """Return the finished folds of a journal by their names."""
+    if path is None or not Path(path).exists():
+        return {}
+    lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    return {line["key"]: line for line in lines}
 
 
 def show_progress(task: str, done: int, total: int) -> None:
