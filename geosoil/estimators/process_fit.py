@@ -182,7 +182,7 @@ def choose_parameters(fits: Sequence[ProcessFit]) -> None:
                 if gram is not None:
                     gram[j, : len(rows), : len(rows)] = fit.blocks[i].linear_scale * scaled @ scaled.T
             blocks.append(
-                BlockMatrices(kernel, torch.from_numpy(distance), None if gram is None else torch.from_numpy(gram))
+                BlockMatrices.of(kernel, torch.from_numpy(distance), None if gram is None else torch.from_numpy(gram))
             )
         for j, (fit, log, rows) in enumerate(problems):
             values, variance, _, _ = fit.standardised(log=log)
@@ -190,7 +190,7 @@ def choose_parameters(fits: Sequence[ProcessFit]) -> None:
         parameters, evidence = maximise_evidence(
             blocks,
             torch.from_numpy(y),
-            known=torch.from_numpy(known) > 0,
+            known=None if known.all() else torch.from_numpy(known) > 0,
             noise=torch.from_numpy(noise),
             n_iterations=n_iterations,
         )

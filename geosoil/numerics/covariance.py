@@ -29,20 +29,22 @@ def _exponential(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def _matern32(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     u = t * math.sqrt(3)
     decay = _decay(u)
-    return (1 + u) * decay, u.square() * decay
+    product = u * decay
+    return decay.add_(product), product.mul_(u)
 
 
 def _matern52(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     u = t * math.sqrt(5)
     decay = _decay(u)
-    square = u.square() / 3
-    return (1 + u + square) * decay, square * (1 + u) * decay
+    product = u * decay
+    square = product * u / 3
+    return decay.add_(product).add_(square), square.addcmul(square, u)
 
 
 def _rbf(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     square = t.square()
     value = _decay(0.5 * square)
-    return value, square * value
+    return value, square.mul_(value)
 
 
 CORRELATIONS: dict[str, Correlation] = {

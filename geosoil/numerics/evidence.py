@@ -18,7 +18,7 @@ from geosoil.numerics.covariance import CORRELATIONS
 from geosoil.numerics.threads import one_thread_each
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
 
@@ -38,32 +38,56 @@ RATE = 0.1
 """Step size of Adam at the start; it falls to a tenth."""
 DECAY_OF_MEAN, DECAY_OF_SQUARE = 0.9, 0.99
 """How much of the means of the gradient and of its square each step of Adam keeps."""
-NUMBERS_AT_ONCE = 2**18
+NUMBERS_AT_ONCE = 2**16
 """Numbers of a covariance matrix of the data sets that are computed together, so that they fit into the cache."""
 
 
 @dataclass(frozen=True)
 class BlockMatrices:
-    """What the covariance of one block is made of.
+    """What the covariance of one block is made of, for the pairs of rows i > j, in the order of `torch.tril_indices`.
 
     Parameters
     ----------
     kernel : str
         A key of `CORRELATIONS`.
-    distance : torch.Tensor of shape (..., n, n), float64
+    distance : torch.Tensor of shape (..., n_pairs), float64
         Distances between the rows, as a share of the typical one.
-    gram : torch.Tensor of shape (..., n, n), float64, or None
+    gram : torch.Tensor of shape (..., n_pairs), float64, or None
         Products of the rows divided by the number of features, for the linear term.
+    squares : torch.Tensor of shape (..., n), float64, or None
+        The products of the rows with themselves.
     """
 
     kernel: str
     distance: torch.Tensor
-    gram: torch.Tensor | None
+    gram: torch.Tensor | None = None
+    squares: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, kernel: str, distance: torch.Tensor, gram: torch.Tensor | None = None) -> BlockMatrices:
+        """Return the block of matrices of shape (..., n, n)."""
+        lower = pair_indices(distance.shape[-1])
+        if gram is None:
+            return cls(kernel, distance[..., lower[0], lower[1]])
+        diagonal = gram.diagonal(dim1=-2, dim2=-1)
+        return cls(kernel, distance[..., lower[0], lower[1]], gram[..., lower[0], lower[1]], diagonal)
 
     @property
     def n_parameters(self) -> int:
         """The amplitude of the linear term, if there is one, then the amplitude and the length of the other."""
         return 2 + (self.gram is not None)
+
+    def change(self, function: Callable[[torch.Tensor], torch.Tensor]) -> BlockMatrices:
+        """Return the block with a function of each of its tensors."""
+        gram, squares = (None if part is None else function(part) for part in (self.gram, self.squares))
+        return BlockMatrices(self.kernel, function(self.distance), gram, squares)
+
+
+def pair_indices(n: int) -> torch.Tensor:
+    """Return the row and the column of every pair i > j of n rows, `(2, n_pairs)`."""
+    import torch
+
+    return torch.tril_indices(n, n, -1)
 
 
 def n_parameters(blocks: Sequence[BlockMatrices]) -> int:
@@ -84,43 +108,6 @@ def _precisions(blocks: Sequence[BlockMatrices]) -> list[float]:
     return [*of_blocks, NOISE_PRECISION]
 
 
-def covariance(blocks: Sequence[BlockMatrices], parameters: torch.Tensor) -> torch.Tensor:
-    """Return the covariance matrices without noise.
-
-    Parameters
-    ----------
-    blocks : sequence of BlockMatrices
-        The blocks, whose matrices have shapes that broadcast to `(..., n, n)`.
-    parameters : torch.Tensor of shape (..., n_parameters), float64
-        Logarithms: for each block the amplitude of the linear term, that of the other term, and its length; then the
-        noise.
-
-    Returns
-    -------
-    torch.Tensor of shape (..., n, n), float64
-    """
-    total = None
-    for block, values in _by_block(blocks, parameters):
-        part = values[-2] * CORRELATIONS[block.kernel](block.distance / values[-1])[0]
-        if block.gram is not None:
-            part = part + values[0] * block.gram
-        total = part if total is None else total + part
-    assert total is not None
-    return total
-
-
-def _by_block(
-    blocks: Sequence[BlockMatrices], parameters: torch.Tensor
-) -> list[tuple[BlockMatrices, list[torch.Tensor]]]:
-    """Return each block with its parameters, not their logarithms, of shape (..., 1, 1)."""
-    values = parameters.exp()[..., None, None]
-    pairs, first = [], 0
-    for block in blocks:
-        pairs.append((block, [values[..., first + i, :, :] for i in range(block.n_parameters)]))
-        first += block.n_parameters
-    return pairs
-
-
 def negative_evidence(
     blocks: Sequence[BlockMatrices],
     y: torch.Tensor,
@@ -135,11 +122,12 @@ def negative_evidence(
     Parameters
     ----------
     blocks : sequence of BlockMatrices
-        The blocks, whose matrices have shapes that broadcast to `(..., n, n)`.
+        The blocks, whose leading axes broadcast to those of y.
     y : torch.Tensor of shape (..., n), float64
         Targets with mean 0.
     parameters : torch.Tensor of shape (..., n_parameters), float64
-        As `covariance` takes them.
+        Logarithms: for each block the amplitude of the linear term, if it has one, that of the other term, and its
+        length; then the noise.
     known : torch.Tensor of shape (..., n), bool, optional
         Rows that count; the others fill data sets of different sizes up to one shape.
     noise : torch.Tensor of shape (..., n), float64, optional
@@ -160,31 +148,55 @@ def negative_evidence(
 
     n = y.shape[-1]
     present = torch.ones_like(y) if known is None else known.to(y.dtype)
-    pairs = present[..., :, None] * present[..., None, :]
-    terms: list[torch.Tensor] = []  # the derivative of the covariance by each parameter
-    total = torch.zeros((*y.shape, n), dtype=y.dtype, device=y.device)
-    for block, values in _by_block(blocks, parameters):
-        value, by_length = CORRELATIONS[block.kernel](block.distance / values[-1])
-        if block.gram is not None:
-            terms.append(values[0] * block.gram)
-            total = total + terms[-1]
-        terms.extend((values[-2] * value, values[-2] * by_length))
-        total = total + terms[-2]
-    common = parameters[..., -1, None].exp()
-    diagonal = common + LEAST_NOISE + (0 if noise is None else noise)
-    total = total * pairs
-    total.diagonal(dim1=-2, dim2=-1).add_(present * diagonal + (1 - present))
-    factor = torch.linalg.cholesky(total)
+    rows, columns = pair_indices(n)
+    flat = rows * n + columns
+    values = parameters.exp()
+    total = torch.zeros((*y.shape[:-1], len(rows)), dtype=y.dtype, device=y.device)
+    diagonal = values[..., -1:] + LEAST_NOISE + (0 if noise is None else noise)
+    pairs: list[torch.Tensor] = []  # of each parameter: the derivative of the covariance divided by an amplitude
+    amplitudes: list[torch.Tensor] = []
+    on_diagonal: list[torch.Tensor] = []
+    first = 0
+    for block in blocks:
+        of_block = values[..., first : first + block.n_parameters]
+        first += block.n_parameters
+        amplitude, length = of_block[..., -2:-1], of_block[..., -1:]
+        value, by_length = CORRELATIONS[block.kernel](block.distance / length)
+        if block.gram is not None and block.squares is not None:
+            linear = of_block[..., :1]
+            total.addcmul_(block.gram, linear)
+            diagonal = diagonal + linear * block.squares
+            pairs.append(block.gram)
+            amplitudes.append(linear)
+            on_diagonal.append(block.squares)
+        total.addcmul_(value, amplitude)
+        diagonal = diagonal + amplitude
+        pairs += [value, by_length]
+        amplitudes += [amplitude, amplitude]
+        on_diagonal += [torch.ones_like(y), torch.zeros_like(y)]
+    both = None if known is None else present[..., rows] * present[..., columns]
+    if both is not None:
+        total.mul_(both)
+    matrix = torch.zeros((*y.shape, n), dtype=y.dtype, device=y.device)
+    matrix.flatten(-2).index_copy_(-1, flat, total)
+    matrix.diagonal(dim1=-2, dim2=-1).copy_(present * diagonal + (1 - present))
+    factor = torch.linalg.cholesky(matrix)  # it reads the lower triangle only
     y = y * present
     inverse = torch.cholesky_inverse(factor)
     alpha = (inverse @ y[..., None])[..., 0]
-    count = present.sum(-1)
     value = 0.5 * (y * alpha).sum(-1) + factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    value = value + 0.5 * count * math.log(2 * math.pi)
-    slope = 0.5 * (inverse - alpha[..., :, None] * alpha[..., None, :])
-    on_diagonal = (slope.diagonal(dim1=-2, dim2=-1) * present).sum(-1) * parameters[..., -1].exp()
-    slope = slope * pairs
-    gradient = torch.stack([*((slope * term).sum((-2, -1)) for term in terms), on_diagonal], -1)
+    value = value + 0.5 * present.sum(-1) * math.log(2 * math.pi)
+    # Each pair of rows is in the matrix twice.
+    slope = inverse.flatten(-2).index_select(-1, flat)
+    slope.addcmul_(alpha.index_select(-1, rows), alpha.index_select(-1, columns), value=-1)
+    if both is not None:
+        slope.mul_(both)
+    of_diagonal = 0.5 * (inverse.diagonal(dim1=-2, dim2=-1) - alpha.square()) * present
+    parts = [
+        amplitude[..., 0] * (_product(slope, pair) + _product(of_diagonal, diagonal_part))
+        for amplitude, pair, diagonal_part in zip(amplitudes, pairs, on_diagonal, strict=True)
+    ]
+    gradient = torch.stack([*parts, values[..., -1] * of_diagonal.sum(-1)], -1)
     if with_priors:
         centre = torch.tensor(start(blocks), dtype=y.dtype, device=y.device)
         precision = torch.tensor(_precisions(blocks), dtype=y.dtype, device=y.device)
@@ -192,6 +204,11 @@ def negative_evidence(
         value = value + 0.5 * (precision * away.square()).sum(-1)
         gradient = gradient + precision * away
     return value, gradient
+
+
+def _product(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Return the sums of the products over the last axis, without a temporary array of them."""
+    return (first[..., None, :] @ second[..., :, None])[..., 0, 0]
 
 
 def maximise_evidence(
@@ -217,7 +234,7 @@ def maximise_evidence(
     Returns
     -------
     parameters : torch.Tensor of shape (..., n_parameters), float64
-        As `covariance` takes them.
+        As `negative_evidence` takes them.
     value : torch.Tensor of shape (...,), float64
         The logarithm of the marginal likelihood at the last evaluation, without the prior.
 
@@ -229,7 +246,7 @@ def maximise_evidence(
     --------
     >>> import torch
     >>> x = torch.linspace(0, 4, 40, dtype=torch.float64)
-    >>> blocks = [BlockMatrices("rbf", (x[:, None] - x).abs(), None)]
+    >>> blocks = [BlockMatrices.of("rbf", (x[:, None] - x).abs())]
     >>> parameters, _ = maximise_evidence(blocks, torch.sin(2 * x))
     >>> bool(parameters[-1] < -4)  # there is no noise
     True
@@ -238,23 +255,20 @@ def maximise_evidence(
 
     shape, n = y.shape[:-1], y.shape[-1]
 
-    def flat(values: torch.Tensor, n_last: int) -> torch.Tensor:
-        last = values.shape[-n_last:]
-        return values.expand(*shape, *last).reshape(-1, *last)
+    def flat(values: torch.Tensor) -> torch.Tensor:
+        return values.expand(*shape, values.shape[-1]).reshape(-1, values.shape[-1])
 
-    ys = flat(y, 1)
-    parts = [BlockMatrices(b.kernel, flat(b.distance, 2), None if b.gram is None else flat(b.gram, 2)) for b in blocks]
-    rows = {name: None if v is None else flat(v, 1) for name, v in (("known", known), ("noise", noise))}
+    ys = flat(y)
+    parts = [block.change(flat) for block in blocks]
+    of_rows = {name: None if v is None else flat(v) for name, v in (("known", known), ("noise", noise))}
     at_once = max(NUMBERS_AT_ONCE // n**2, 1) if y.device.type == "cpu" else len(ys)
     results = []
     with one_thread_each():  # so that the result does not depend on the number of threads
         for first in range(0, len(ys), at_once):
             here = slice(first, first + at_once)
-            matrices = [
-                BlockMatrices(b.kernel, b.distance[here], None if b.gram is None else b.gram[here]) for b in parts
-            ]
-            of_rows = {name: None if values is None else values[here] for name, values in rows.items()}
-            results.append(_search(matrices, ys[here], n_iterations, **of_rows))
+            some = {name: None if values is None else values[here] for name, values in of_rows.items()}
+            matrices = [block.change(lambda values, here=here: values[here]) for block in parts]  # type: ignore[misc]
+            results.append(_search(matrices, ys[here], n_iterations, **some))
     parameters, value = (torch.cat(values) for values in zip(*results, strict=True))
     return parameters.reshape(*shape, -1), value.reshape(shape)
 

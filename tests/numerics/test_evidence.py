@@ -6,7 +6,7 @@ import torch
 from scipy.stats import multivariate_normal
 
 from geosoil.numerics.covariance import CORRELATIONS, correlation
-from geosoil.numerics.evidence import BlockMatrices, covariance, maximise_evidence, negative_evidence, start
+from geosoil.numerics.evidence import BlockMatrices, maximise_evidence, negative_evidence, start
 
 RNG = np.random.default_rng(3)
 
@@ -14,7 +14,7 @@ RNG = np.random.default_rng(3)
 def blocks_of(X: np.ndarray, kernels: tuple[str, ...], *, linear: bool = True) -> list[BlockMatrices]:
     rows = torch.from_numpy(X)
     gram = rows @ rows.T / X.shape[1] if linear else None
-    return [BlockMatrices(name, torch.cdist(rows, rows), gram) for name in kernels]
+    return [BlockMatrices.of(name, torch.cdist(rows, rows), gram) for name in kernels]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,9 @@ def test_the_value_is_the_density_of_a_normal_distribution() -> None:
     value, _ = negative_evidence(
         blocks, torch.from_numpy(y), parameters, noise=torch.from_numpy(own), with_priors=False
     )
-    matrix = covariance(blocks, parameters).numpy() + np.diag(np.exp(-1.0) + 1e-6 + own)
+    rows = torch.from_numpy(X)
+    stationary = correlation("matern32", torch.cdist(rows, rows), np.exp(0.1)).numpy()
+    matrix = np.exp(-0.3) * X @ X.T / 3 + np.exp(0.2) * stationary + np.diag(np.exp(-1.0) + 1e-6 + own)
     assert float(value) == pytest.approx(-multivariate_normal(np.zeros(12), matrix).logpdf(y), rel=1e-10)
 
 
@@ -92,8 +94,8 @@ def test_a_data_set_gets_the_same_parameters_alone_and_among_others() -> None:
     X = RNG.normal(size=(3, 25, 2))
     y = torch.from_numpy(np.sin(X[:, :, 0]) + 0.1 * RNG.normal(size=(3, 25)))
     rows = torch.from_numpy(X)
-    together, values = maximise_evidence([BlockMatrices("rbf", torch.cdist(rows, rows), None)], y, n_iterations=30)
-    alone, value = maximise_evidence([BlockMatrices("rbf", torch.cdist(rows[1], rows[1]), None)], y[1], n_iterations=30)
+    together, values = maximise_evidence([BlockMatrices.of("rbf", torch.cdist(rows, rows))], y, n_iterations=30)
+    alone, value = maximise_evidence([BlockMatrices.of("rbf", torch.cdist(rows[1], rows[1]))], y[1], n_iterations=30)
     assert torch.allclose(together[1], alone, atol=1e-9)
     assert float(values[1]) == pytest.approx(float(value))
 
@@ -104,7 +106,7 @@ def test_the_search_finds_the_noise_and_the_length_of_a_known_process() -> None:
     distance = torch.from_numpy(np.abs(x[:, None] - x))
     matrix = correlation("matern32", distance, 2.0).numpy() + 0.04 * np.eye(200)
     y = torch.from_numpy(np.linalg.cholesky(matrix) @ rng.normal(size=200))
-    parameters, _ = maximise_evidence([BlockMatrices("matern32", distance, None)], y - y.mean())
+    parameters, _ = maximise_evidence([BlockMatrices.of("matern32", distance)], y - y.mean())
     _, length, noise = np.exp(parameters.numpy())
     assert length == pytest.approx(2.0, rel=0.3)
     assert noise == pytest.approx(0.04, rel=0.35)
