@@ -363,7 +363,7 @@ def run_in_processes(
 
     calls = (delayed(_call_on_one_thread)(function, number, item) for number, item in enumerate(items))
     progress(task, 0, len(items))
-    n_jobs = min(processes, len(items))
+    n_jobs = max(min(processes, len(items)), 1)
     with warnings.catch_warnings():
         # joblib replaces a worker whose memory has grown by 300 MB, and warns about it in the thread that manages the
         # workers. Where warnings are errors, the warning would end this thread, and the results would never come.

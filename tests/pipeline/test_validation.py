@@ -104,6 +104,10 @@ def test_figures_do_not_depend_on_the_number_of_processes():
     np.testing.assert_array_equal(one.predicted["PLSR"], two.predicted["PLSR"])
 
 
+def test_nothing_to_run_yields_nothing():
+    assert list(run_in_processes(str, [], processes=2, task="folds")) == []
+
+
 def test_a_test_row_does_not_change_its_own_prediction():
     rows = spectral_rows()
     outcome = validate("random", recipe(), rows, [pls()])
