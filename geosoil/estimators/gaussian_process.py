@@ -82,7 +82,7 @@ class GaussianProcess(Regressor):
     >>> process.predict([[1.0]]).round(2).tolist(), float(np.sin(1.0).round(2))
     ([0.84], 0.84)
     >>> mean, deviation = process.predict([[1.0], [30.0]], return_std=True)
-    >>> bool(deviation[0] < 0.05), bool(deviation[1] > 0.3)
+    >>> bool(deviation[0] < 0.1), bool(deviation[1] > 0.3)
     (True, True)
     """
 

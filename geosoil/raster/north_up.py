@@ -33,6 +33,7 @@ def north_up(values: np.ndarray, transform: Affine) -> tuple[np.ndarray, Extent]
 
     Examples
     --------
+    >>> from affine import Affine
     >>> south_up = np.array([[[1, 2], [3, 4]]])
     >>> north_up(south_up, Affine(10, 0, 500, 0, 10, 700))
     (array([[[3, 4],

@@ -28,6 +28,7 @@ from geosoil.models.pixel import PixelModel
 from geosoil.models.sklearn_types import STORABLE
 from geosoil.models.state import regressor_of
 from geosoil.models.store import card_of, save_model
+from geosoil.models.trust import load_trust
 from geosoil.workflows.explain import read_rows, require_pixel_model
 from geosoil.workflows.map import map_covariates, map_cube
 from geosoil.workflows.predict import prepare_table
@@ -314,7 +315,10 @@ class Predictor:
     def save(self, folder: PathLike) -> None:
         """Write the model to a folder, for `load_model` and `geosoil map`; the folder's name is that of the model."""
         path = Path(os.fspath(folder))
-        save_model(self.model, path, name=path.name, **self._card_options())
+        source = self.source
+        same = source is not None and self.model is source.model
+        trust = load_trust(source.folder, source.card) if same and source is not None else None
+        save_model(self.model, path, name=path.name, trust=trust, **self._card_options())
 
     def _card_options(self) -> dict[str, Any]:
         """Return what the card of a model folder states beside the model."""

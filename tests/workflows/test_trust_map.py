@@ -251,3 +251,12 @@ def test_the_plan_counts_the_memory_of_the_trust_bands(folder):
     )
     assert trusted.working_bytes((100, 100)) > plain.working_bytes((100, 100)) + 5 * 4 * 100 * 100
     assert plan_map(trusted, threads=1, probe=False).blocks.names[1:] == BANDS
+
+
+@pytest.mark.usefixtures("result")
+def test_a_model_that_is_saved_again_keeps_its_trust_state(folder, tmp_path):
+    load_model(folder / "share").save(tmp_path / "again")
+    load_model(folder / "plain").save(tmp_path / "plain")
+    kept = map_cube(folder / "cube.tif", tmp_path / "again", tmp_path / "map.tif", threads=2)
+    assert pixels(kept.trust.path).tobytes() == pixels(beside(folder / "map.tif")).tobytes()
+    assert load_trust(tmp_path / "plain", read_card(tmp_path / "plain")) is None

@@ -79,7 +79,7 @@ def describe(process: GaussianProcess) -> str:
 
     >>> X = np.linspace(0, 6, 40)[:, None]
     >>> describe(GaussianProcess().fit(X, np.sin(X[:, 0])))
-    'the features explain 100 % of the prior variance, and noise 0 %'
+    'the features explain 99 % of the prior variance, and noise 1 %'
     """
     shares = [f"{100 * share:.0f} %" for share in process.variance_shares_]
     parts = [f"{name} {share}" for name, share in zip(process.blocks_, shares, strict=False)]
