@@ -197,6 +197,13 @@ def _pairs(observed: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.
     return observed, predicted
 
 
+ALL_DEPTHS = "all depths"
+"""The name of the target of figures over all depths together."""
+ALL_DEPTHS_MEANING = (
+    "R2 of 'all depths' is high because it also contains the difference between depths, which is large and easy to "
+    "predict; the single depths show how well a model distinguishes places."
+)
+
 METRICS: dict[str, Metric] = {
     "r2": Metric(
         "R²",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from geosoil.evaluate.metrics import ALL_DEPTHS, ALL_DEPTHS_MEANING
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -68,6 +70,8 @@ def describe_card(card: ModelCard) -> Pairs:
         # A card of schema 1 has the figures of its one target without the target's name.
         by_target = figures if all(isinstance(values, dict) for values in figures.values()) else {"": figures}
         pairs += [(f"accuracy, {split}", f"{name}  {_accuracy(values)}".strip()) for name, values in by_target.items()]
+        if ALL_DEPTHS in by_target:
+            pairs.append((f"accuracy, {split}", ALL_DEPTHS_MEANING))
     for name, errors in card.trust.targets.items() if card.trust is not None else ():
         covered = ", ".join(f"{100 * c.level:g} % covered {100 * c.covered:.0f} %" for c in errors.coverage)
         pairs.append(("intervals", f"{name}  error ± {errors.rmse:.3g}; {covered or 'too few samples'}"))

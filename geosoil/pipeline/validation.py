@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from geosoil.errors import SamplesError
-from geosoil.evaluate.metrics import METRICS, regression_metrics
+from geosoil.evaluate.metrics import ALL_DEPTHS, METRICS, regression_metrics
 from geosoil.evaluate.resampling import bootstrap_interval, mean_over_repeats, paired_difference
 from geosoil.numerics.threads import one_thread_each
 from geosoil.pipeline.regressors import fit_model, predict_rows, predict_spread
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
 
 LEAST_TRAINING_ROWS = 10
 LEAST_TEST_ROWS = 1
-ALL_DEPTHS = "all depths"
-ALL_DEPTHS_MEANING = (
-    "R2 of 'all depths' is high because it also contains the difference between depths, which is large and easy to "
-    "predict; the single depths show how well a model distinguishes places."
-)
 TABLE_METRICS = ("r2", "rmse", "mae", "rpiq", "ccc", "bias")
 WITH_INTERVAL = ("r2", "rmse")
 KEPT_DETAILS = ("n_features", "description", "losses", "stopping_losses", "choice")  # of each split: small ones

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geosoil.evaluate.metrics import METRICS, regression_metrics
+from geosoil.evaluate.metrics import ALL_DEPTHS, ALL_DEPTHS_MEANING, METRICS, regression_metrics
 from geosoil.evaluate.resampling import mean_over_repeats
 from geosoil.pipeline.splits import SPLITS
-from geosoil.pipeline.validation import ALL_DEPTHS, ALL_DEPTHS_MEANING, WITH_INTERVAL
+from geosoil.pipeline.validation import WITH_INTERVAL
 from geosoil.report.depth_figures import by_depth_figure, density_figure, relative_bias_figure
 from geosoil.report.page import Section, format_number
 from geosoil.report.training_figures import learning_curves_figure

@@ -10,6 +10,7 @@ import numpy as np
 from rasterio.warp import transform_bounds
 
 from geosoil.errors import GeosoilError, OutputError
+from geosoil.evaluate.metrics import ALL_DEPTHS, ALL_DEPTHS_MEANING
 from geosoil.io.atomic import require_writable_folder
 from geosoil.models.card import OriginCard, SamplePlaces, TrainingCard
 from geosoil.models.store import CARD, read_card, save_model
@@ -17,7 +18,7 @@ from geosoil.pipeline.fit import fit_pipeline
 from geosoil.pipeline.recipe import read_recipe, with_budget
 from geosoil.pipeline.sources import SOURCES
 from geosoil.pipeline.trust import trust_sentence
-from geosoil.pipeline.validation import ALL_DEPTHS, ALL_DEPTHS_MEANING, no_progress
+from geosoil.pipeline.validation import no_progress
 from geosoil.workflows.shown import ShownResult, table_as_text
 
 if TYPE_CHECKING:

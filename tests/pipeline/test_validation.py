@@ -11,10 +11,10 @@ from pyproj import CRS
 from small_rows import candidate, patch_rows, spectral_rows
 
 from geosoil.errors import SamplesError
-from geosoil.evaluate.metrics import METRICS, regression_metrics
+from geosoil.evaluate.metrics import ALL_DEPTHS, METRICS, regression_metrics
 from geosoil.evaluate.resampling import bootstrap_interval
 from geosoil.pipeline.part import TargetProperty
-from geosoil.pipeline.validation import ALL_DEPTHS, Outcome, rmse_by_split, run_in_processes, validate
+from geosoil.pipeline.validation import Outcome, rmse_by_split, run_in_processes, validate
 from geosoil.pipeline.validation_settings import ValidationSettings
 
 ABSORBANCE = {"preprocessing": [{"step": "absorbance"}]}
