@@ -145,22 +145,24 @@ class NeighbourSearch:
 
         matrix, divisor, largest = self._factors
         n_points, n_features = self.points.shape
-        size = max(_LEAST_BLOCK_ROWS, _BLOCK_VALUES // n_points)
+        size = max(_LEAST_BLOCK_ROWS, _BLOCK_VALUES // max(n_points, n_features))
         product = np.empty((min(size, len(rows)), n_points), self._dtype)
         left = np.ones((len(product), n_features + 1), self._dtype)
+        buffer = np.empty((len(product), n_features))
         step = float(np.finfo(self._dtype).eps) / 2
         scaled_limit = limit * unit / divisor if limit * unit > 0 else -np.inf
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(rows), size):
                 part = slice(start, min(start + size, len(rows)))
                 x, n = rows[part], part.stop - start
-                scaled = (x - self._centre) / divisor
+                scaled = np.subtract(x, self._centre, out=buffer[:n])
+                scaled /= divisor
                 left[:n, :-1] = scaled
                 np.matmul(left[:n], matrix, out=product[:n])
                 without = np.full(n, -1) if skipped is None else skipped[part]
                 if skipped is not None:
                     product[np.flatnonzero(without >= 0), without[without >= 0]] = _SKIPPED
-                squared = (scaled**2).sum(axis=1)
+                squared = np.einsum("ij,ij->i", scaled, scaled)
                 is_direct = ~(squared < _LARGEST_NORM**2)
                 # The bound of the rounding errors of a sum of products, with reserve for those of its inputs.
                 error = (n_features + 12) * step * (np.sqrt(squared) + largest) ** 2

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Rule = Literal["whisker", "largest_below_whisker"]
 ARRAYS = ("samples", "centre", "scale", "weights", "training_index", "training_density")
 MOST_VALUES = 200_000_000  # of the samples that a model folder may hold
-_CHUNK = 16_384  # rows that are standardised at once
+_VALUES_AT_ONCE, _FEWEST_ROWS = 1 << 18, 256  # that are standardised at once, and remain in the cache of a core
 
 
 class Assessment(NamedTuple):
@@ -105,8 +105,13 @@ class Applicability:
 
     def _standardised(self, rows: np.ndarray) -> np.ndarray:
         used = self._used
+        chosen = rows if len(used) == rows.shape[1] else rows[:, used]
         with np.errstate(over="ignore"):  # a value that overflows is treated as missing
-            return (rows[:, used].astype(np.float64) - self.centre[used]) / self.scale[used] * self.weights[used]
+            values = np.array(chosen, np.float64, order="C")
+            values -= self.centre[used]  # in place, which takes half of the time of new arrays
+            values /= self.scale[used]
+            values *= self.weights[used]
+        return values
 
     def assess(self, rows: np.ndarray) -> Assessment:
         """Compute dissimilarity, density and applicability of rows.
@@ -125,8 +130,9 @@ class Applicability:
         """
         n = len(rows)
         result = Assessment(np.full(n, np.nan), np.zeros(n, np.intp), np.zeros(n, bool))
-        for start in range(0, n, _CHUNK):
-            part = slice(start, start + _CHUNK)
+        size = max(_FEWEST_ROWS, _VALUES_AT_ONCE // self.samples.shape[1])
+        for start in range(0, n, size):
+            part = slice(start, start + size)
             found = self._search.query(
                 self._standardised(np.asarray(rows[part])), limit=self.threshold, unit=self.mean_distance
             )

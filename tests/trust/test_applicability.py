@@ -8,6 +8,7 @@ import pytest
 from shared_material import shared
 
 from geosoil.errors import ModelFileError, SamplesError
+from geosoil.trust import applicability
 from geosoil.trust.applicability import Applicability, fit_applicability
 
 CASES = ("unweighted_nocv", "weighted_nocv", "unweighted_cv5", "weighted_cv5")
@@ -128,6 +129,17 @@ def test_a_row_without_a_value_is_not_assessed_and_others_are():
     assert np.isnan(assessed.dissimilarity).tolist() == [False, True, False]
     assert assessed.inside.tolist() == [True, False, True]
     assert assessed.density[1] == 0 and assessed.density[0] > 0
+
+
+def test_the_assessment_of_a_row_does_not_depend_on_how_many_are_assessed_at_once(monkeypatch):
+    area = random_area(weights=np.array([1.0, 2.0, 0.0, 0.5]))
+    rows = np.random.default_rng(2).normal(size=(70, 4)).astype(np.float32)
+    given, whole = rows.copy(), area.assess(rows)
+    monkeypatch.setattr(applicability, "_VALUES_AT_ONCE", 1)
+    monkeypatch.setattr(applicability, "_FEWEST_ROWS", 9)
+    for got, expected in zip(area.assess(np.asfortranarray(rows)), whole, strict=True):
+        np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(rows, given)  # the pixels of the map are not changed
 
 
 def test_all_rows_can_be_outside():
