@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyproj import Transformer
 
 from geosoil.errors import SamplesError
 from geosoil.io.tables.reader import list_ids
 from geosoil.models.contract import place_features, with_training_range
-from geosoil.raster.place import describe_crs, local_crs, makes_metres, relative_places, text_of_crs
+from geosoil.raster.place import crs_in_metres, describe_crs, relative_places, text_of_crs
 from geosoil.samples.nearest_distances import sample_distances
 
 if TYPE_CHECKING:
@@ -71,12 +70,8 @@ def place_columns(rows: TrainingRows, points: gpd.GeoSeries | None, *, where: st
             way_out="name the columns by data.x, data.y and data.crs, or remove features.place",
         )
     x, y = points.x.to_numpy(np.float64), points.y.to_numpy(np.float64)
-    lon, lat = Transformer.from_crs(points.crs, "EPSG:4326", always_xy=True).transform(x, y)
-    # Also of places on both sides of the date line.
-    middle = float(np.degrees(np.angle(np.exp(1j * np.radians(lon)).mean()))), float(np.mean(lat))
     given = text_of_crs(points.crs)
-    chosen = next((crs for crs in (points.crs, rows.crs) if _is_metric(crs, *middle)), None)
-    crs = local_crs(*middle) if chosen is None else chosen
+    crs = crs_in_metres((points.crs, rows.crs), x, y, points.crs)
     places = _places(crs, (0.0, 0.0))
     far = relative_places(places, x, y, given)  # float32 is enough to choose an origin
     origin = [float(np.round((values.min() + values.max()) / 2)) for values in far.astype(np.float64)]
@@ -111,11 +106,6 @@ def place_columns(rows: TrainingRows, points: gpd.GeoSeries | None, *, where: st
 def _places(crs: Any, origin_m: tuple[float, float]) -> list[Place]:
     features = place_features(text_of_crs(crs), origin_m)
     return [feature.place for feature in features if feature.place is not None]
-
-
-def _is_metric(crs: Any, longitude: float, latitude: float) -> bool:
-    """Return whether a CRS is projected, and its coordinates are metres or a unit of them near the samples."""
-    return crs is not None and bool(crs.is_projected) and makes_metres(text_of_crs(crs), longitude, latitude)
 
 
 def _repeated(rows: TrainingRows, X: np.ndarray) -> list[str]:

@@ -150,7 +150,11 @@ class TrainingRows:
 
     @property
     def xy_m(self) -> np.ndarray | None:
-        """Places in metres, shape (n, 2), or None where they are unknown; degrees are projected around their centre."""
+        """Places in metres, shape (n, 2), or None where they are unknown.
+
+        Feet become metres. Degrees, and coordinates of a projection that stretches distances there, such as Web
+        Mercator, are projected around the middle of the rows.
+        """
         return None if self.xy is None else self._in_metres(self.xy)
 
     @property
@@ -159,17 +163,20 @@ class TrainingRows:
         return None if self.map_places is None or self.xy is None else self._in_metres(self.map_places)
 
     def _in_metres(self, places: np.ndarray) -> np.ndarray | None:
-        if self.crs is None or self.crs.is_projected:
-            return None if self.crs is None else places
-        from pyproj import Transformer
+        from pyproj.exceptions import ProjError
 
-        assert self.xy is not None
-        to_degrees = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
-        lon, lat = to_degrees.transform(*self.xy.T)
-        middle = np.degrees(np.angle(np.exp(1j * np.radians(lon)).mean()))  # also of places beside the date line
-        local = f"+proj=aeqd +lat_0={lat.mean()} +lon_0={middle} +datum=WGS84 +units=m"
-        to_metres = Transformer.from_crs("EPSG:4326", local, always_xy=True)
-        return np.stack(to_metres.transform(*to_degrees.transform(*places.T)), axis=1)
+        from geosoil.raster.place import crs_in_metres, in_metres, text_of_crs
+
+        if self.crs is None or self.xy is None:
+            return None
+        given = text_of_crs(self.crs)
+        try:
+            target = text_of_crs(crs_in_metres((self.crs,), *self.xy.T, self.crs))
+        except ProjError:  # the local CRS of a site has no place on the Earth, but a unit
+            target = given
+        if self.crs.is_geographic and target == given:
+            return None
+        return np.stack(in_metres(*places.T, given, target), axis=1)
 
     @property
     def ground_unit(self) -> str:

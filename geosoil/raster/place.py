@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyproj
-import pyproj.exceptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from geosoil.raster.grid import Grid
 
@@ -82,7 +81,7 @@ def relative_places(places: Sequence[Place], x: np.ndarray, y: np.ndarray, crs: 
     in_crs: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for place, row in zip(places, values, strict=True):
         if place.crs not in in_crs:
-            in_crs[place.crs] = _in_metres(x, y, crs, place.crs)
+            in_crs[place.crs] = in_metres(x, y, crs, place.crs)
         metres = in_crs[place.crs][0 if place.axis == "x" else 1]
         with np.errstate(invalid="ignore", over="ignore"):
             row[...] = metres - place.origin_m
@@ -152,6 +151,46 @@ def local_crs(longitude: float, latitude: float) -> pyproj.CRS:
     return pyproj.CRS.from_json_dict(content | {"name": name})
 
 
+def crs_in_metres(candidates: Iterable[Any], x: np.ndarray, y: np.ndarray, crs: Any) -> Any:
+    """Return the first CRS whose coordinates are metres, or a unit of them, near points; else one around the points.
+
+    Parameters
+    ----------
+    candidates : iterable of CRS or None
+        CRS of any kind; geographic ones and None are passed over.
+    x, y : ndarray of shape (n,)
+        The points.
+    crs : CRS
+        The CRS of the points.
+
+    Returns
+    -------
+    CRS
+        A projected one.
+
+    Raises
+    ------
+    pyproj.exceptions.ProjError
+        If `crs` has no place on the Earth.
+
+    Examples
+    --------
+    >>> utm, mercator = pyproj.CRS("EPSG:32633"), pyproj.CRS("EPSG:3857")
+    >>> lon, lat = np.array([14.9, 15.1]), np.array([52.0, 52.0])
+    >>> crs_in_metres([None, mercator, utm], lon, lat, pyproj.CRS("EPSG:4326")).to_epsg()
+    32633
+    >>> crs_in_metres([mercator], lon, lat, pyproj.CRS("EPSG:4326")).name
+    'azimuthal equidistant projection around 15.0000 E, 52.0000 N'
+    """
+    lon, lat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
+    # The mean of directions is right for places on both sides of the date line, too.
+    middle = float(np.degrees(np.angle(np.exp(1j * np.radians(lon)).mean()))), float(np.mean(lat))
+    for candidate in candidates:
+        if candidate is not None and candidate.is_projected and makes_metres(text_of_crs(candidate), *middle):
+            return candidate
+    return local_crs(*middle)
+
+
 def text_of_crs(crs: Any) -> str:
     """Return a CRS as "EPSG:CODE" where this is exactly the same, else as WKT.
 
@@ -177,8 +216,12 @@ def describe_crs(text: str) -> str:
     return text if text.startswith("EPSG:") else crs_of_text(text).name[:60]
 
 
-def _in_metres(x: np.ndarray, y: np.ndarray, crs: str, target: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return points in another CRS, in metres; the same CRS changes nothing but the unit."""
+def in_metres(x: np.ndarray, y: np.ndarray, crs: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return points in another CRS, in metres; the same CRS changes nothing but the unit.
+
+    >>> in_metres(np.array([1000.0]), np.array([0.0]), "EPSG:2264", "EPSG:2264")[0].round(3).tolist()
+    [304.801]
+    """
     if crs != target:
         transformer = _transformer(crs, target)
         if transformer is not None:

@@ -64,3 +64,8 @@ def test_a_vrt_under_its_ending_is_opened(tmp_path, secret, name):
 def test_a_raster_of_its_own_values_is_opened_under_any_ending(tmp_path, secret, name):
     shutil.copy(secret, tmp_path / name)
     np.testing.assert_array_equal(open_raster(tmp_path / name).values, VALUES)
+
+
+def test_a_vrt_that_the_user_names_by_its_prefix_is_opened(secret):
+    raster = open_raster(f"vrt://{secret}?bands=1,1")
+    np.testing.assert_array_equal(raster.values, np.concatenate([VALUES, VALUES]))
