@@ -171,12 +171,12 @@ class TrainingRows:
             return None
         given = text_of_crs(self.crs)
         try:
-            target = text_of_crs(crs_in_metres((self.crs,), *self.xy.T, self.crs))
+            target = text_of_crs(crs_in_metres((self.crs,), self.xy[:, 0], self.xy[:, 1], self.crs))
         except ProjError:  # the local CRS of a site has no place on the Earth, but a unit
             target = given
         if self.crs.is_geographic and target == given:
             return None
-        return np.stack(in_metres(*places.T, given, target), axis=1)
+        return np.stack(in_metres(places[:, 0], places[:, 1], given, target), axis=1)
 
     @property
     def ground_unit(self) -> str:
