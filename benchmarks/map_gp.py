@@ -54,7 +54,7 @@ def main() -> None:
     output = scratch_folder() / "map_gp.tif"
     model = process_model()
     assert model._lowered is not None
-    needed = {False: model._lowered.multiply_adds, True: model._moments._program.multiply_adds}
+    needed = {False: model._lowered.multiply_adds, True: model._moments.program.multiply_adds}
     read_blocks(scene, None)
     reading = median_seconds(lambda: read_blocks(scene, None), 3)
     held = []

@@ -68,7 +68,7 @@ class GaussianProcess(Regressor):
         Logarithm of the marginal likelihood of the target.
     loo_prediction_, loo_variance_ : ndarray of shape (sample,)
         Prediction of each training row from the others by the same hyper-parameters, and its variance with noise, in
-        the unit of the target and its square.
+        the unit of the target and its square. They are not stored with a model.
 
     References
     ----------
@@ -106,8 +106,6 @@ class GaussianProcess(Regressor):
         "variance_shares_",
         "noise_variance_",
         "evidence_",
-        "loo_prediction_",
-        "loo_variance_",
     )
 
     def __init__(
@@ -174,7 +172,8 @@ class GaussianProcess(Regressor):
         deviation = np.full(len(X), np.nan)
         complete = np.isfinite(mean)
         if complete.any():
-            deviation[complete] = self.to_target(*self._moments(X[complete]))[1]
+            latent, variance = self.latent(X[complete])
+            deviation[complete] = self.to_target(latent, variance + self.noise_variance_)[1]
         return mean, deviation
 
     def _predict(self, X: np.ndarray) -> np.ndarray:
@@ -194,13 +193,9 @@ class GaussianProcess(Regressor):
         mean : ndarray of shape (sample,)
         variance : ndarray of shape (sample,)
         """
-        mean, variance = self._moments(np.asarray(X))
-        return mean, variance - self.noise_variance_
-
-    def _moments(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        mean, variance = self._standard_moments(X, with_variance=True)
+        mean, variance = self._standard_moments(np.asarray(X), with_variance=True)
         variance = self.target_spread_**2 * np.maximum(variance, 0)
-        return self.target_mean_ + self.target_spread_ * mean, variance + self.noise_variance_
+        return self.target_mean_ + self.target_spread_ * mean, variance
 
     def to_target(self, mean: np.ndarray, variance: np.ndarray | None) -> tuple[np.ndarray, Any]:
         """Return predictions and standard deviations in the unit of the target.

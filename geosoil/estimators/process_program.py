@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.program.kernel_sum import KernelSum
-from geosoil.program.kernels import Covariance
+from geosoil.program.kernels import Covariance, rate_of
 from geosoil.program.ops import Affine, Elementwise, Op, Program, Select
 from geosoil.program.parallel import Parallel
 
@@ -36,7 +36,7 @@ def mean_program(posterior: Posterior, trend: list[int] | None) -> Program:
             branches += _place_branches(block, rows, linear, amplitude * posterior.weights, length, intercept)
             intercept = 0.0
             continue
-        kernel = Covariance(rows, length, block.block.kernel, amplitude)
+        kernel = Covariance(rows, rate_of(block.block.kernel, length), block.block.kernel, amplitude)
         parts: list[Program] = [(kernel, Affine(posterior.weights[None], np.zeros(1)))]
         if linear:
             parts.append((Affine(linear * (posterior.weights @ rows)[None], np.zeros(1)),))
@@ -50,7 +50,8 @@ def _place_branches(
     block: ScaledBlock, rows: np.ndarray, linear: float, weights: np.ndarray, length: float, intercept: float
 ) -> list[Program]:
     """Return the programs of a block of place, whose covariances are computed in float64 from the coordinates."""
-    covariances = KernelSum(rows, block.centre, block.scale, length, block.block.kernel, weights, intercept)
+    rate = rate_of(block.block.kernel, length)
+    covariances = KernelSum(rows, block.centre, block.scale, rate, block.block.kernel, weights, intercept)
     branches: list[Program] = [(*block.block.lower(), covariances)]
     if linear:
         branches.append((*block.lower(), Affine(linear * (weights @ rows)[None], np.zeros(1))))
@@ -82,7 +83,7 @@ def moments_program(posterior: Posterior, trend: list[int] | None) -> Program:
     n = len(posterior.weights)
     branches: list[Program] = []  # of n covariances and the prior variance
     for (block, linear, amplitude, length), rows in zip(posterior.kernel.terms(), posterior.rows, strict=True):
-        covariances: Program = (Covariance(rows, length, block.block.kernel, amplitude),)
+        covariances: Program = (Covariance(rows, rate_of(block.block.kernel, length), block.block.kernel, amplitude),)
         prior: Program = (Affine(np.zeros((1, block.block.n_columns)), np.array([amplitude])),)
         if linear:
             covariances = (Parallel((covariances, (Affine(linear * rows, np.zeros(n)),)), "sum"),)

@@ -10,7 +10,8 @@ import numpy as np
 from geosoil.errors import RecipeError
 from geosoil.estimators.base import Regressor, mean_and_spread
 from geosoil.estimators.tuning_journal import quiet_optuna
-from geosoil.program.ops import Affine, Program, RadialBasis
+from geosoil.program.kernels import Covariance
+from geosoil.program.ops import Affine, Program
 
 if TYPE_CHECKING:
     import optuna
@@ -186,6 +187,6 @@ class SupportVectors(Regressor):
     def lower(self) -> Program:
         """Return the program: the kernel and one matrix product."""
         return (
-            RadialBasis(self.support_vectors_, self.gamma_),
+            Covariance(self.support_vectors_, self.gamma_),
             Affine(self.dual_coef_[None, :], np.array([self.intercept_])),
         )

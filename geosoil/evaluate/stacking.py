@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 SHRINKAGE = 50.0
-"""Number of rows at which the data and the wish for equal weights count the same."""
+"""Number of rows at which the data and the penalty on unequal weights count the same."""
 HARM = 2.0
 """Number of standard errors by which the mean of all must be worse with a model than without for it to be dropped."""
 SMALLEST_WEIGHT = 0.05

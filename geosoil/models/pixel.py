@@ -106,7 +106,7 @@ class PixelModel(ShownModel):
             return self.resampled_features
         return tuple(self.training_columns[i] for i in self.used_columns)
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[Output, ...]:
         """The bands it can write: its predictions, and the standard deviation of that of a Gaussian process."""
         predictions = predictions_of(self.targets)
@@ -116,9 +116,7 @@ class PixelModel(ShownModel):
 
     @cached_property
     def _moments(self) -> ProcessMoments:
-        return ProcessMoments(
-            self.estimator, self.used_columns, len(self.training_columns), self.resampling, self.device
-        )
+        return ProcessMoments(self.estimator, len(self.training_columns), self.resampling, self.device)
 
     @property
     def is_lowered(self) -> bool:

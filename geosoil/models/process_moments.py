@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from geosoil.program.lower import LoweredProgram
+    from geosoil.program.ops import Program
 
 
 def gives_deviation(estimator: Any) -> bool:
@@ -19,16 +20,29 @@ def gives_deviation(estimator: Any) -> bool:
     >>> gives_deviation(LinearRegression())
     False
     """
-    from geosoil.program.lower import lower_estimator
+    from geosoil.program.lower import lower_estimator, needed_inputs
 
-    process = _process_of(estimator)
-    return process is not None and lower_estimator(estimator) is not None
+    prediction = None if _process_of(estimator) is None else lower_estimator(estimator)
+    if prediction is None:
+        return False
+    n_columns = estimator.n_features_in_  # a map reads the columns of the prediction, so both must need the same
+    moments = _moments_of(estimator)
+    return np.array_equal(needed_inputs(prediction, n_columns), needed_inputs(moments, n_columns))
 
 
 def _process_of(estimator: Any) -> Any:
     """Return the process in which an estimator or Pipeline ends, without a wrapper around it, or None."""
     last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     return last if hasattr(last, "lower_moments") else None
+
+
+def _moments_of(estimator: Any) -> Program:
+    """Return the program of the mean and the variance, behind the steps before the process."""
+    from geosoil.program.lower import lower_first_steps
+
+    process = _process_of(estimator)
+    steps = () if process is estimator else lower_first_steps(estimator[:-1])
+    return (*steps, *process.lower_moments())
 
 
 @dataclass(frozen=True)
@@ -38,48 +52,27 @@ class ProcessMoments:
     Parameters
     ----------
     estimator : estimator
-        A fitted Gaussian process, or a Pipeline that ends in one.
-    used_columns : ndarray of shape (n_used,), int
-        Indices of the training columns that are given.
+        A fitted Gaussian process, or a Pipeline that ends in one, for which `gives_deviation` is true.
     n_columns : int
         Number of the training columns.
     resampling : ndarray of shape (n_used, n_features), optional
-        The matrix from the bands of another sensor.
+        The matrix from the bands of another sensor to the columns that are used.
     device : {"cpu", "cuda"}
     """
 
     estimator: Any
-    used_columns: np.ndarray
     n_columns: int
     resampling: np.ndarray | None = None
     device: str = "cpu"
 
     @cached_property
-    def _program(self) -> LoweredProgram:
-        from geosoil.program.lower import compile_program, lower_first_steps, needed_inputs
-        from geosoil.program.ops import Affine, Select
+    def program(self) -> LoweredProgram:
+        """The program of the mean and the variance of the (transformed) target."""
+        from geosoil.program.lower import compile_program
 
-        process = _process_of(self.estimator)
-        steps = () if process is self.estimator else lower_first_steps(self.estimator[:-1])
-        program = (*steps, *process.lower_moments())
-        # The bands that are given come first: those that only the prediction depends on are not read.
-        position = np.zeros(self.n_columns, int)
-        position[self.used_columns] = np.arange(len(self.used_columns))
-        needed = needed_inputs(program, self.n_columns)
-        assert np.isin(needed, self.used_columns).all()
-        given = (Select(position), *program)
-        if self.resampling is not None:
-            given = (Affine(self.resampling, np.zeros(len(self.resampling))), *given)
-        n_inputs = len(self.used_columns) if self.resampling is None else self.resampling.shape[1]
-        kept = needed_inputs(given, n_inputs)
-        compiled = compile_program(given, n_inputs, device=self.device)
-        if len(kept) == n_inputs:
-            return compiled
-        from geosoil.program.lower import LoweredProgram
-
-        return LoweredProgram((Select(kept), *compiled.program), n_inputs, self.device)
+        return compile_program(_moments_of(self.estimator), self.n_columns, before=self.resampling, device=self.device)
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Return the prediction and the standard deviation of pixels `(feature, pixel)` float32, `(2, pixel)`."""
-        mean, variance = self._program(pixels)
+        mean, variance = self.program(pixels)
         return np.stack(_process_of(self.estimator).to_target(mean, np.maximum(variance, 0))).astype(np.float32)

@@ -90,22 +90,19 @@ def pair_indices(n: int) -> torch.Tensor:
     return torch.tril_indices(n, n, -1)
 
 
-def n_parameters(blocks: Sequence[BlockMatrices]) -> int:
-    """Return the number of hyper-parameters of a process, the noise included."""
-    return sum(block.n_parameters for block in blocks) + 1
+def priors(blocks: Sequence[BlockMatrices]) -> tuple[list[float], list[float]]:
+    """Return the centres and the precisions of the normal priors of the logarithms, the noise last.
 
-
-def start(blocks: Sequence[BlockMatrices]) -> list[float]:
-    """Return the centres of the priors, at which the search starts."""
-    of_blocks = [value for block in blocks for value in ([LOG_AMPLITUDE] * (block.n_parameters - 1) + [LOG_LENGTH])]
-    return [*of_blocks, LOG_NOISE]
-
-
-def _precisions(blocks: Sequence[BlockMatrices]) -> list[float]:
-    of_blocks = [
-        value for block in blocks for value in ([AMPLITUDE_PRECISION] * (block.n_parameters - 1) + [LENGTH_PRECISION])
-    ]
-    return [*of_blocks, NOISE_PRECISION]
+    >>> import torch
+    >>> priors([BlockMatrices("rbf", torch.zeros(3))])
+    ([-0.7, 0.0, -1.0], [0.1, 0.3, 0.1])
+    """
+    centres, precisions = [], []
+    for block in blocks:
+        n_amplitudes = block.n_parameters - 1
+        centres += [*[LOG_AMPLITUDE] * n_amplitudes, LOG_LENGTH]
+        precisions += [*[AMPLITUDE_PRECISION] * n_amplitudes, LENGTH_PRECISION]
+    return [*centres, LOG_NOISE], [*precisions, NOISE_PRECISION]
 
 
 def negative_evidence(
@@ -198,8 +195,7 @@ def negative_evidence(
     ]
     gradient = torch.stack([*parts, values[..., -1] * of_diagonal.sum(-1)], -1)
     if with_priors:
-        centre = torch.tensor(start(blocks), dtype=y.dtype, device=y.device)
-        precision = torch.tensor(_precisions(blocks), dtype=y.dtype, device=y.device)
+        centre, precision = (torch.tensor(values, dtype=y.dtype, device=y.device) for values in priors(blocks))
         away = parameters - centre
         value = value + 0.5 * (precision * away.square()).sum(-1)
         gradient = gradient + precision * away
@@ -283,8 +279,8 @@ def _search(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
-    parameters = torch.tensor(start(blocks), dtype=y.dtype, device=y.device).expand(len(y), -1).clone()
-    # Adam in four lines: importing torch.optim takes seconds, more than the search itself in many cases.
+    parameters = torch.tensor(priors(blocks)[0], dtype=y.dtype, device=y.device).expand(len(y), -1).clone()
+    # Adam is written out: importing torch.optim takes seconds, which is longer than many searches.
     mean, square = torch.zeros_like(parameters), torch.zeros_like(parameters)
     for i in range(n_iterations):
         _, gradient = negative_evidence(blocks, y, parameters, known=known, noise=noise)

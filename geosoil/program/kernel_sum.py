@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from geosoil.program.kernels import FACTORS, KernelName
+from geosoil.program.kernels import KernelName, correlate_, correlations
 from geosoil.program.ops import Affine, Op
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class KernelSum(Op):
         The support vectors, after subtraction of `centre` and multiplication by `scale`.
     centre, scale : ndarray of shape (in,)
         What is subtracted from the inputs, and the factor they are then multiplied by.
-    length : float
-        Length of the kernel, in the unit of the support vectors.
+    rate : float
+        Factor of the squared distance, as of `Covariance`.
     name : {"exponential", "matern32", "matern52", "rbf"}
         The covariance function, as of `Covariance`.
     weights : ndarray of shape (n_support,)
@@ -46,7 +46,7 @@ class KernelSum(Op):
     support: np.ndarray
     centre: np.ndarray
     scale: np.ndarray
-    length: float
+    rate: float
     name: KernelName
     weights: np.ndarray
     bias: float = 0.0
@@ -76,10 +76,10 @@ class KernelSum(Op):
         def double(values: np.ndarray) -> torch.Tensor:
             return torch.as_tensor(np.array(values, np.float64))
 
-        factor = (FACTORS[self.name] / self.length) ** 2
+        rate = float(self.rate)
         centre, scale = double(self.centre[:, None]), double(self.scale[:, None])
-        cross, weights = double(-2 * factor * self.support), double(self.weights[None])
-        support_norm = double(factor * np.sum(self.support**2, axis=1)[:, None])
+        cross, weights = double(-2 * rate * self.support), double(self.weights[None])
+        support_norm = double(rate * np.sum(self.support**2, axis=1)[:, None])
         buffers = [object(), object(), object()]
 
         def kept(scratch: Scratch, key: object, n_rows: int, n_pixels: int, dtype: torch.dtype) -> torch.Tensor:
@@ -92,27 +92,17 @@ class KernelSum(Op):
             out = kept(scratch, buffers[0], 1, x.shape[1], torch.float32)
             for start in range(0, x.shape[1], PIXELS_IN_CACHE):
                 part = x[:, start : start + PIXELS_IN_CACHE].double().sub_(centre).mul_(scale)
-                distance, decay = (
+                distances, decays = (
                     kept(scratch, key, len(cross), PIXELS_IN_CACHE, torch.float64)[:, : part.shape[1]]
                     for key in buffers[1:]
                 )
-                t = torch.mm(cross, part, out=distance)
-                t.add_(part.square_().sum(0), alpha=factor).add_(support_norm).clamp_(min=0)
-                out[:, start : start + PIXELS_IN_CACHE] = (weights @ self._correlation(t, decay)).add_(self.bias)
+                t2 = torch.mm(cross, part, out=distances)
+                t2.add_(part.square_().sum(0), alpha=rate).add_(support_norm).clamp_(min=0)
+                values = correlate_(self.name, t2, decays)
+                out[:, start : start + PIXELS_IN_CACHE] = (weights @ values).add_(self.bias)
             return out
 
         return run
-
-    def _correlation(self, t: torch.Tensor, decay: torch.Tensor) -> torch.Tensor:
-        """Overwrite squared distances with correlations."""
-        import torch
-
-        if self.name == "rbf":
-            return t.neg_().exp_()
-        torch.neg(t.sqrt_(), out=decay).exp_()
-        if self.name == "exponential":
-            return decay
-        return (t.add_(1) if self.name == "matern32" else t.mul_(t / 3 + 1).add_(1)).mul_(decay)
 
     def differentiable(self, dtype: torch.dtype) -> Function:
         import torch
@@ -121,13 +111,5 @@ class KernelSum(Op):
             return torch.from_numpy(np.array(values)).to(dtype)
 
         support, centre, scale, weights = map(tensor, (self.support, self.centre, self.scale, self.weights[:, None]))
-        factor = FACTORS[self.name] / self.length
 
-        def function(x: torch.Tensor) -> torch.Tensor:
-            t = factor * torch.cdist((x - centre) * scale, support)
-            if self.name == "rbf":
-                return torch.exp(-(t**2)) @ weights + self.bias
-            before = {"exponential": 0 * t + 1, "matern32": 1 + t, "matern52": 1 + t + t**2 / 3}[self.name]
-            return (before * torch.exp(-t)) @ weights + self.bias
-
-        return function
+        return lambda x: correlations(self.name, self.rate, (x - centre) * scale, support) @ weights + self.bias

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -21,19 +21,55 @@ FACTORS = {"exponential": 1.0, "matern32": math.sqrt(3), "matern52": math.sqrt(5
 """The factors of the distance in lengths."""
 
 
+def rate_of(name: str, length: float) -> float:
+    """Return the factor of the squared distance in a covariance function of some length.
+
+    >>> rate_of("rbf", 2.0)
+    0.125
+    """
+    return float((FACTORS[name] / length) ** 2)
+
+
+def correlate_(name: str, squares: torch.Tensor, decay: torch.Tensor) -> torch.Tensor:
+    """Turn squared distances times their rate into correlations, which are in one of the two tensors.
+
+    decay: a tensor of the same shape, which is overwritten.
+    """
+    import torch
+
+    if name == "rbf":
+        return squares.neg_().exp_()
+    t = squares.sqrt_()
+    torch.neg(t, out=decay).exp_()
+    if name == "exponential":
+        return decay
+    return (t.add_(1) if name == "matern32" else t.mul_(t / 3 + 1).add_(1)).mul_(decay)
+
+
+def correlations(name: str, rate: float, x: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
+    """Return the correlations of rows `(sample, feature)` with support vectors, as a function to differentiate."""
+    import torch
+
+    t = math.sqrt(rate) * torch.cdist(x, support)
+    if name == "rbf":
+        return torch.exp(-(t**2))
+    before = {"exponential": 0 * t + 1, "matern32": 1 + t, "matern52": 1 + t + t**2 / 3}[name]
+    return before * torch.exp(-t)
+
+
 @dataclass(frozen=True)
 class Covariance(Op):
     """The covariance of the input with every support vector, by its distance.
 
-    With t the distance divided by the length, times 1, sqrt(3), sqrt(5) or sqrt(1/2), the covariance is the amplitude
-    times exp(-t), (1 + t) exp(-t), (1 + t + t^2 / 3) exp(-t) or exp(-t^2).
+    With t^2 the squared distance times the rate, the covariance is the amplitude times exp(-t), (1 + t) exp(-t),
+    (1 + t + t^2 / 3) exp(-t) or exp(-t^2).
 
     Parameters
     ----------
     support : ndarray of shape (n_support, in)
         The support vectors, one row per output.
-    length : float
-        Length of the kernel, in the unit of the input.
+    rate : float
+        Factor of the squared distance: gamma of a radial basis function; see `rate_of` for a length.
     name : {"exponential", "matern32", "matern52", "rbf"}
         Which of the four it is.
     amplitude : float
@@ -41,8 +77,8 @@ class Covariance(Op):
     """
 
     support: np.ndarray
-    length: float
-    name: KernelName
+    rate: float
+    name: KernelName = "rbf"
     amplitude: float = 1.0
 
     fixed_size: ClassVar[bool] = True
@@ -58,41 +94,26 @@ class Covariance(Op):
         return int(self.support.size)
 
     def prune(self, outputs: np.ndarray, n_inputs: int) -> tuple[list[Op], np.ndarray]:
-        return [Covariance(self.support[outputs], self.length, self.name, self.amplitude)], np.arange(n_inputs)
+        return [replace(self, support=self.support[outputs])], np.arange(n_inputs)
 
     def compile(self, *, owns_input: bool) -> Run:
         import torch
 
         # t^2 is a matrix product and two squared lengths, which costs less than a difference per support vector.
-        factor = (FACTORS[self.name] / self.length) ** 2
-        cross = float32_tensor(-2 * factor * self.support)
-        support_norm = float32_tensor(factor * np.sum(self.support**2, axis=1)[:, None])
-        amplitude = self.amplitude
+        cross = float32_tensor(-2 * self.rate * self.support)
+        support_norm = float32_tensor(self.rate * np.sum(self.support**2, axis=1)[:, None])
+        rate, amplitude = float(self.rate), float(self.amplitude)
         key, squares, decays = object(), object(), object()
 
         def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
             norm = torch.square(x, out=kept_tensor(scratch, squares, len(x), x)).sum(0)
-            t = torch.mm(cross, x, out=kept_tensor(scratch, key, len(cross), x))
-            t.add_(norm, alpha=factor).add_(support_norm).clamp_(min=0)
-            if self.name == "rbf":
-                return t.neg_().exp_().mul_(amplitude)
-            decay = torch.neg(t.sqrt_(), out=kept_tensor(scratch, decays, len(cross), x)).exp_().mul_(amplitude)
-            if self.name == "exponential":
-                return decay
-            return (t.add_(1) if self.name == "matern32" else t.mul_(t / 3 + 1).add_(1)).mul_(decay)
+            t2 = torch.mm(cross, x, out=kept_tensor(scratch, key, len(cross), x))
+            t2.add_(norm, alpha=rate).add_(support_norm).clamp_(min=0)
+            values = correlate_(self.name, t2, kept_tensor(scratch, decays, len(cross), x))
+            return values if amplitude == 1 else values.mul_(amplitude)
 
         return run
 
     def differentiable(self, dtype: torch.dtype) -> Function:
-        import torch
-
-        support, factor = cpu_tensor(self.support, dtype), FACTORS[self.name] / self.length
-
-        def function(x: torch.Tensor) -> torch.Tensor:
-            t = factor * torch.cdist(x, support)
-            if self.name == "rbf":
-                return self.amplitude * torch.exp(-(t**2))
-            before = {"exponential": 0 * t + 1, "matern32": 1 + t, "matern52": 1 + t + t**2 / 3}[self.name]
-            return self.amplitude * before * torch.exp(-t)
-
-        return function
+        support = cpu_tensor(self.support, dtype)
+        return lambda x: self.amplitude * correlations(self.name, self.rate, x, support)

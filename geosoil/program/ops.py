@@ -3,7 +3,8 @@
 A fitted step describes with `lower()` what it does to a column of features, as a tuple of ops that hold plain arrays.
 `program/lower.py` joins the ops of a whole Pipeline, `program/simplify.py` merges and prunes them, and
 `program/torch_backend.py` runs the rest in torch. Everything that these need to know about an op is a method of its
-class, so a new op is added in one place. `program/parallel.py` and `program/convolution.py` hold further ops.
+class, so a new op is added in one place. `program/kernels.py`, `kernel_sum.py`, `parallel.py` and `convolution.py` hold
+further ops.
 
 Features are rows and pixels are columns, `(feature, pixel)`, which is the layout of a raster block: a block needs no
 transposition.
@@ -311,56 +312,3 @@ class Standardise(InPlaceOp):
 
     def differentiable(self, dtype: torch.dtype) -> Function:
         return lambda x: (x - x.mean(1, keepdim=True)) / x.std(1, correction=1, keepdim=True)
-
-
-@dataclass(frozen=True)
-class RadialBasis(Op):
-    """`exp(-gamma |x - s|^2)` for every support vector s.
-
-    Parameters
-    ----------
-    support : ndarray of shape (n_support, in)
-        The support vectors, one row per output.
-    gamma : float
-        Inverse squared width of the kernel.
-    """
-
-    support: np.ndarray
-    gamma: float
-
-    fixed_size: ClassVar[bool] = True
-
-    @property
-    def has_kernel(self) -> bool:
-        return True
-
-    def n_outputs(self, n_inputs: int) -> int:
-        return len(self.support)
-
-    def multiply_adds(self, n_inputs: int) -> int:
-        return int(self.support.size)
-
-    def prune(self, outputs: np.ndarray, n_inputs: int) -> tuple[list[Op], np.ndarray]:
-        return [RadialBasis(self.support[outputs], self.gamma)], np.arange(n_inputs)
-
-    def compile(self, *, owns_input: bool) -> Run:
-        import torch
-
-        # |x - s|^2 = |x|^2 - 2 s.x + |s|^2: one matrix product instead of a difference per support vector.
-        cross = float32_tensor(2 * self.gamma * self.support)
-        support_norm = float32_tensor(-self.gamma * np.sum(self.support**2, axis=1)[:, None])
-        gamma = float(self.gamma)
-        key, squares = object(), object()
-
-        def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
-            norm = torch.square(x, out=kept_tensor(scratch, squares, len(x), x)).sum(0)
-            exponent = torch.mm(cross, x, out=kept_tensor(scratch, key, len(cross), x))
-            return exponent.sub_(norm, alpha=gamma).add_(support_norm).clamp_(max=0).exp_()
-
-        return run
-
-    def differentiable(self, dtype: torch.dtype) -> Function:
-        import torch
-
-        support, gamma = cpu_tensor(self.support, dtype), float(self.gamma)
-        return lambda x: torch.exp(-gamma * torch.cdist(x, support) ** 2)

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import multivariate_normal
 
 from geosoil.numerics.covariance import CORRELATIONS, correlation
-from geosoil.numerics.evidence import BlockMatrices, maximise_evidence, negative_evidence, start
+from geosoil.numerics.evidence import BlockMatrices, maximise_evidence, negative_evidence, priors
 
 RNG = np.random.default_rng(3)
 
@@ -59,7 +59,7 @@ def test_the_value_is_the_density_of_a_normal_distribution() -> None:
 def test_the_gradient_is_that_of_the_value_and_of_the_priors() -> None:
     X, y = RNG.normal(size=(15, 4)), torch.from_numpy(RNG.normal(size=15))
     blocks = [*blocks_of(X, ("matern32", "rbf")), *blocks_of(X[:, :2], ("matern52", "exponential"), linear=False)]
-    parameters = torch.tensor(start(blocks), dtype=torch.float64) + 0.1 * torch.randn(11, dtype=torch.float64)
+    parameters = torch.tensor(priors(blocks)[0], dtype=torch.float64) + 0.1 * torch.randn(11, dtype=torch.float64)
     _, gradient = negative_evidence(blocks, y, parameters)
     for i in range(11):
         away = torch.zeros(11, dtype=torch.float64)
@@ -71,7 +71,7 @@ def test_the_gradient_is_that_of_the_value_and_of_the_priors() -> None:
 def test_the_priors_pull_towards_their_centres() -> None:
     X = RNG.normal(size=(12, 2))
     blocks, y = blocks_of(X, ("rbf",)), torch.zeros(12, dtype=torch.float64)
-    centre = torch.tensor(start(blocks), dtype=torch.float64)
+    centre = torch.tensor(priors(blocks)[0], dtype=torch.float64)
     assert centre.tolist() == [-0.7, -0.7, 0.0, -1.0]
     for i, precision in enumerate((0.1, 0.1, 0.3, 0.1)):
         away = centre.clone()

@@ -34,8 +34,9 @@ from geosoil.networks import dense_patches
 from geosoil.program import device as gpu
 from geosoil.program import lower as lowering
 from geosoil.program.convolution import Convolve, MaxPool, ScaleChannels
+from geosoil.program.kernels import Covariance
 from geosoil.program.lower import LoweredProgram, compile_program
-from geosoil.program.ops import Affine, Clip, Elementwise, RadialBasis, Select, Standardise
+from geosoil.program.ops import Affine, Clip, Elementwise, Select, Standardise
 from geosoil.program.parallel import Parallel
 from geosoil.program.torch_backend import compile_chain
 from geosoil.raster.layout import make_raster
@@ -140,7 +141,7 @@ def test_every_number_of_a_program_lies_where_it_computes():
         Select(np.array([5, 2])),
         Affine(np.diag([2.0, 3.0]), np.ones(2)),
         Parallel(((), ()), "concat"),
-        RadialBasis(RNG.normal(size=(7, 4)), 0.5),
+        Covariance(RNG.normal(size=(7, 4)), 0.5),
     )
     with torch.device("meta"):
         run = compile_chain(program)

@@ -6,6 +6,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from geosoil.program.kernel_sum import KernelSum
+from geosoil.program.kernels import rate_of
 from geosoil.program.lower import compile_program
 from geosoil.program.ops import Affine
 from geosoil.program.torch_backend import as_torch_function
@@ -23,7 +24,7 @@ def sums(name):
     rng = np.random.default_rng(0)
     support, weights = rng.uniform(-50_000, 50_000, (300, 2)), rng.normal(size=300)
     centre, scale = np.array([1000.0, -500.0]), np.array([2e-5, 2e-5])
-    op = KernelSum((support - centre) * scale, centre, scale, 900 * 2e-5, name, weights, bias=13.0)
+    op = KernelSum((support - centre) * scale, centre, scale, rate_of(name, 900 * 2e-5), name, weights, 13.0)
     pixels = rng.uniform(-50_000, 50_000, (5000, 2)).round().astype(np.float32)
     pixels[:300] = support.round() + rng.integers(-400, 400, (300, 2))  # near samples, where the sums matter
     expected = CORRELATIONS[name](cdist(pixels.astype(np.float64), support) / 900) @ weights + 13

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from geosoil.numerics.covariance import CORRELATIONS, correlation
-from geosoil.program.kernels import Covariance
+from geosoil.program.kernels import Covariance, rate_of
 from geosoil.program.lower import compile_program
 from geosoil.program.ops import Affine, Select
 from geosoil.program.simplify import prune_program
@@ -16,7 +16,7 @@ RNG = np.random.default_rng(1)
 @pytest.mark.parametrize("name", CORRELATIONS)
 def test_the_op_is_the_covariance_function_in_both_its_forms(name: str) -> None:
     support, rows = RNG.normal(size=(5, 4)), RNG.normal(size=(9, 4))
-    op = Covariance(support, 1.7, name, 2.5)  # type: ignore[arg-type]
+    op = Covariance(support, rate_of(name, 1.7), name, 2.5)  # type: ignore[arg-type]
     expected = 2.5 * correlation(name, torch.cdist(torch.from_numpy(rows), torch.from_numpy(support)), 1.7).numpy()
     values = compile_program((op,), 4)(rows.T.astype(np.float32)).T
     assert values == pytest.approx(expected, abs=2e-5)
@@ -27,7 +27,7 @@ def test_the_op_is_the_covariance_function_in_both_its_forms(name: str) -> None:
 @pytest.mark.parametrize("name", CORRELATIONS)
 def test_a_row_of_the_support_has_the_amplitude(name: str) -> None:
     support = RNG.normal(size=(3, 4))
-    op = Covariance(support, 0.8, name, 1.5)  # type: ignore[arg-type]
+    op = Covariance(support, rate_of(name, 0.8), name, 1.5)  # type: ignore[arg-type]
     values = compile_program((op,), 4)(support.T.astype(np.float32))
     assert np.diag(values) == pytest.approx(np.full(3, 1.5), abs=5e-3 if name == "exponential" else 1e-5)
 

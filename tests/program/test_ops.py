@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from geosoil.program.convolution import Convolve
+from geosoil.program.kernels import Covariance
 from geosoil.program.lower import compile_program
-from geosoil.program.ops import Affine, InPlaceOp, Op, RadialBasis, Select, count_multiply_adds
+from geosoil.program.ops import Affine, InPlaceOp, Op, Select, count_multiply_adds
 from geosoil.program.parallel import Parallel
 from geosoil.program.simplify import simplify
 from geosoil.program.torch_backend import as_torch_function, kept_tensor
@@ -74,7 +75,7 @@ def test_a_convolution_runs_on_fewer_pixels_and_a_kernel_is_found_in_a_branch():
     convolution = Convolve(np.ones((1, 1, 3)), np.zeros(1))
     assert compile_program((Affine(np.ones((4, 2)), np.zeros(4)), convolution), 2)._batch.size == 256
     assert compile_program((Shift(1.0),), 2)._batch.size == 2048
-    kernel = RadialBasis(np.zeros((1, 2)), 1.0)
+    kernel = Covariance(np.zeros((1, 2)), 1.0)
     assert Parallel(((), (Parallel((((kernel),),), "sum"),)), "concat").has_kernel
     assert not Parallel(((), (Shift(1.0),)), "concat").has_kernel
 

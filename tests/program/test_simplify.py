@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geosoil.program.kernels import Covariance
 from geosoil.program.lower import compile_program
-from geosoil.program.ops import Affine, Clip, Elementwise, RadialBasis, Select, Standardise, output_size
+from geosoil.program.ops import Affine, Clip, Elementwise, Select, Standardise, output_size
 from geosoil.program.parallel import Parallel
 from geosoil.program.simplify import needed_inputs, simplify
 
@@ -24,8 +25,8 @@ def run_plainly(program, x):
             x = np.clip(x, op.low, op.high)
         elif isinstance(op, Standardise):
             x = (x - x.mean(0)) / x.std(0, ddof=1)
-        elif isinstance(op, RadialBasis):
-            x = np.exp(-op.gamma * ((x[None] - op.support[:, :, None]) ** 2).sum(1))
+        elif isinstance(op, Covariance):
+            x = np.exp(-op.rate * ((x[None] - op.support[:, :, None]) ** 2).sum(1))
         else:
             parts = [run_plainly(branch, x) for branch in op.branches]
             x = np.concatenate(parts) if op.how == "concat" else np.sum(parts, axis=0)
@@ -52,7 +53,7 @@ def random_program(rng, n, depth):
             ops.append(Affine(np.eye(n) + 0.1, np.arange(n, dtype=float)))
             ops.append(Standardise())
         elif kind == "rbf":
-            ops.append(RadialBasis(rng.normal(size=(size, n)), 0.1))
+            ops.append(Covariance(rng.normal(size=(size, n)), 0.1))
         elif kind == "concat" and depth:
             branches = [random_program(rng, n, depth - 1) for _ in range(2)]
             ops.append(Parallel((*branches, ()), "concat"))
@@ -86,7 +87,7 @@ def test_a_simplified_program_computes_what_the_plain_one_does(seed):
 
 
 def test_bands_that_nobody_reads_are_not_asked_for():
-    program = (Affine(np.diag(np.ones(6)), np.zeros(6)), Select(np.array([4, 1])), RadialBasis(np.zeros((3, 2)), 1.0))
+    program = (Affine(np.diag(np.ones(6)), np.zeros(6)), Select(np.array([4, 1])), Covariance(np.zeros((3, 2)), 1.0))
     assert needed_inputs(program, 6).tolist() == [1, 4]
 
 
@@ -115,7 +116,7 @@ def test_the_result_does_not_depend_on_how_many_pixels_run_together(pixels_at_on
     program = (
         Affine(rng.normal(size=(9, 6)), rng.normal(size=9)),
         Elementwise("relu"),
-        RadialBasis(rng.normal(size=(4, 9)), 0.1),
+        Covariance(rng.normal(size=(4, 9)), 0.1),
     )
     x = rng.normal(size=(6, 301)).astype(np.float32)
     np.testing.assert_allclose(
@@ -124,6 +125,6 @@ def test_the_result_does_not_depend_on_how_many_pixels_run_together(pixels_at_on
 
 
 def test_running_a_program_leaves_denormal_numbers_to_others_as_they_were():
-    program = (RadialBasis(np.full((1, 2), 1e3), 1.0), Affine(np.ones((1, 1)), np.zeros(1)))
+    program = (Covariance(np.full((1, 2), 1e3), 1.0), Affine(np.ones((1, 1)), np.zeros(1)))
     assert compile_program(program, 2)(np.zeros((2, 3), np.float32)).tolist() == [[0.0, 0.0, 0.0]]
     assert np.float32(1e-40) * np.float32(1) > 0

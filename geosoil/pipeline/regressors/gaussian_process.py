@@ -75,18 +75,15 @@ def kernel_blocks(features: tuple[Feature, ...], prepared: Prepared) -> list[dic
 
 
 def describe(process: GaussianProcess) -> str:
-    """Return a sentence on what a fitted process has learned.
+    """Return in words what a fitted process has learned.
 
     >>> X = np.linspace(0, 6, 40)[:, None]
     >>> describe(GaussianProcess().fit(X, np.sin(X[:, 0])))
-    'the features explain 99 % of the prior variance, and noise 1 %'
+    'shares of the prior variance: features 99 %, noise 1 %'
     """
-    shares = [f"{100 * share:.0f} %" for share in process.variance_shares_]
-    parts = [f"{name} {share}" for name, share in zip(process.blocks_, shares, strict=False)]
-    words = f"the {parts[0].rsplit(' ', 2)[0]} explain {shares[0]} of the prior variance"
-    for part in parts[1:]:
-        words += f", the {part}" if not part.startswith("place") else f", {part}"
-    words += f", and noise {shares[-1]}"
+    names = [*process.blocks_, "noise"]
+    shares = (f"{name} {100 * share:.0f} %" for name, share in zip(names, process.variance_shares_, strict=True))
+    words = f"shares of the prior variance: {', '.join(shares)}"
     if process.log_:
         words += "; the logarithm of the target is modelled"
     lengths = dict(zip(process.blocks_, process.lengths_, strict=True))

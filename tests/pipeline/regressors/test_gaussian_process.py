@@ -95,6 +95,6 @@ def test_only_a_process_that_runs_as_a_program_gives_a_deviation(model: PixelMod
 
 def test_the_description_says_what_each_block_explains(model: PixelModel) -> None:
     text = describe_process(model.estimator)
-    assert text.startswith("the spectra explain ")
-    assert "the derivative of the spectra" in text
-    assert text.endswith("the logarithm of the target is modelled")
+    assert text.startswith("shares of the prior variance: spectra ")
+    assert ", derivative of the spectra " in text
+    assert text.endswith(" %; the logarithm of the target is modelled")
