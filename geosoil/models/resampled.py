@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.models.display import ShownModel
+from geosoil.models.wrapped import WrappedModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geosoil.models.contract import Block, Feature, Model, Output, Target
+    from geosoil.models.contract import Block, Feature, Output
 
 
 @dataclass(frozen=True, repr=False)
-class ResampledModel(ShownModel):
+class ResampledModel(WrappedModel):
     """A model whose features are interpolated from the bands of another sensor.
 
     Parameters
@@ -29,48 +29,13 @@ class ResampledModel(ShownModel):
         The weights of the bands.
     """
 
-    model: Model
     features: tuple[Feature, ...]
     matrix: np.ndarray
-
-    @property
-    def training_columns(self) -> tuple[Feature, ...]:
-        """The columns that the model was fitted on."""
-        return self.model.training_columns
-
-    @property
-    def used_columns(self) -> np.ndarray:
-        """Indices of the training columns that the predictions depend on."""
-        return self.model.used_columns
-
-    @property
-    def targets(self) -> tuple[Target, ...]:
-        """The properties that it predicts."""
-        return self.model.targets
-
-    @property
-    def outputs(self) -> tuple[Output, ...]:
-        """The bands that it can write."""
-        return self.model.outputs
-
-    @property
-    def halo(self) -> int:
-        """The pixels of context that it needs on every side."""
-        return self.model.halo
 
     @property
     def bytes_per_pixel(self) -> int:
         """The memory that `predict` needs per pixel of a block: a copy in the bands of the model."""
         return 4 * len(self.matrix) + 16 + self.model.bytes_per_pixel
-
-    @property
-    def gpu_support(self) -> dict[str, bool]:
-        """Whether a GPU can run its estimators."""
-        return self.model.gpu_support
-
-    def on(self, device: str) -> ResampledModel:
-        """Return the same model that computes on "cpu" or "cuda"."""
-        return replace(self, model=self.model.on(device))
 
     def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> ResampledModel:
         """Return the same model for the bands of yet another sensor."""

@@ -20,14 +20,14 @@ from geosoil.models.contract import (
     clip_to_range,
     predictions_of,
 )
-from geosoil.models.display import ShownModel
 from geosoil.models.pixel import PixelModel
 from geosoil.models.resampled import resample_bands
+from geosoil.models.wrapped import WrappedModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geosoil.models.contract import Block, Feature, Model, Target
+    from geosoil.models.contract import Block, Feature, Target
     from geosoil.models.trust import ModelTrust
     from geosoil.trust.applicability import Assessment
 
@@ -37,7 +37,7 @@ _MOST_PIXELS = 16_384
 
 
 @dataclass(frozen=True, repr=False)
-class TrustedModel(ShownModel):
+class TrustedModel(WrappedModel):
     """A model whose outputs are those of another one, then the bands of its trust state.
 
     Its predictions are exactly those of the other model.
@@ -71,40 +71,14 @@ class TrustedModel(ShownModel):
     [40.0, 22.0, 58.0, 3.0, 0.0, 0.0]
     """
 
-    model: Model
     trust: ModelTrust
     level: float = LEVEL
     training_bands: np.ndarray | None = None
 
     @property
-    def training_columns(self) -> tuple[Feature, ...]:
-        """The columns that the model was fitted on."""
-        return self.model.training_columns
-
-    @property
-    def used_columns(self) -> np.ndarray:
-        """Indices of the training columns that the predictions depend on."""
-        return self.model.used_columns
-
-    @property
     def features(self) -> tuple[Feature, ...]:
         """The bands that the model reads."""
         return self.model.features
-
-    @property
-    def targets(self) -> tuple[Target, ...]:
-        """The properties that it predicts."""
-        return self.model.targets
-
-    @property
-    def halo(self) -> int:
-        """The pixels of context that it needs on every side."""
-        return self.model.halo
-
-    @property
-    def gpu_support(self) -> dict[str, bool]:
-        """Whether a GPU can run its estimators."""
-        return self.model.gpu_support
 
     @property
     def bounded(self) -> tuple[Target, ...]:
@@ -131,10 +105,6 @@ class TrustedModel(ShownModel):
         """The memory that `predict` needs per pixel of a block, without the block and the result."""
         n_needed = len(self._needed) + len(self.model.outputs)
         return self.model.bytes_per_pixel + 4 * n_needed + 4 * len(self.trust_outputs) + 24 + 32
-
-    def on(self, device: str) -> TrustedModel:
-        """Return the same model that computes predictions on "cpu" or "cuda"."""
-        return replace(self, model=self.model.on(device))
 
     def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> TrustedModel:
         """Return the same model for the bands of another sensor: matrix `(n_features of this model, n_features)`."""
