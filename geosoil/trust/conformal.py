@@ -18,7 +18,7 @@ Bounds = tuple[np.ndarray, np.ndarray]
 MOST_VALUES_AT_ONCE = 2**22  # of the matrix of new rows and training rows in `cross_interval`
 
 
-def check_level(level: float, where: object = "level") -> float:
+def check_level(level: float | Fraction, where: object = "level") -> float:
     """Return the level of an interval; raises SamplesError unless it lies between 0 and 1.
 
     >>> check_level(0.9)
@@ -35,7 +35,7 @@ def check_level(level: float, where: object = "level") -> float:
     return number
 
 
-def conformal_rank(level: float, n_scores: int) -> int:
+def conformal_rank(level: float | Fraction, n_scores: int) -> int:
     """Return k = ceil(level (n + 1)), computed in exact decimal arithmetic.
 
     In floating point 0.9 * 60 and similar products may exceed a whole number by rounding, which would give one rank
@@ -43,7 +43,7 @@ def conformal_rank(level: float, n_scores: int) -> int:
 
     Parameters
     ----------
-    level : float
+    level : float or Fraction
         Share of new values that the interval shall hold.
     n_scores : int
         Number of scores n.
@@ -58,7 +58,12 @@ def conformal_rank(level: float, n_scores: int) -> int:
     >>> conformal_rank(0.9, 59), conformal_rank(0.95, 19), conformal_rank(0.95, 18)
     (54, 19, 19)
     """
-    return math.ceil(Fraction(repr(float(level))) * (n_scores + 1))
+    return math.ceil(_exact(level) * (n_scores + 1))
+
+
+def _exact(level: float | Fraction) -> Fraction:
+    """Return the fraction that the decimal digits of a level state."""
+    return level if isinstance(level, Fraction) else Fraction(repr(float(level)))
 
 
 def widest_level(n_scores: int) -> float:
@@ -77,7 +82,7 @@ def require_scores(level: float, n_scores: int, where: object = "level") -> None
     """
     check_level(level, where)
     if conformal_rank(level, n_scores) > n_scores:
-        needed = math.ceil(Fraction(repr(float(level))) / (1 - Fraction(repr(float(level)))))
+        needed = math.ceil(_exact(level) / (1 - _exact(level)))
         raise SamplesError(
             where,
             found=f"a level of {100 * level:g} % with {n_scores} scores of samples",
@@ -86,13 +91,13 @@ def require_scores(level: float, n_scores: int, where: object = "level") -> None
         )
 
 
-def conformal_quantile(scores: np.ndarray, level: float) -> float:
+def conformal_quantile(scores: np.ndarray, level: float | Fraction) -> float:
     """Return the k-th smallest score, k = ceil(level (n + 1)), or infinity if there are too few scores.
 
     Parameters
     ----------
     scores : ndarray of shape (n,)
-    level : float
+    level : float or Fraction
 
     Returns
     -------
@@ -104,7 +109,8 @@ def conformal_quantile(scores: np.ndarray, level: float) -> float:
     (18.0, inf)
     """
     scores = np.asarray(scores, np.float64).ravel()
-    rank = conformal_rank(check_level(level), len(scores))
+    check_level(level)
+    rank = conformal_rank(level, len(scores))
     return math.inf if rank > len(scores) else float(np.partition(scores, rank - 1)[rank - 1])
 
 
@@ -177,14 +183,9 @@ def signed_interval(
     ([9.0], [15.0])
     """
     scores = np.asarray(residuals, np.float64) / residual_scale
-    one_side = (1 + Fraction(repr(check_level(level)))) / 2
-    above, below = (_quantile_at(sign * scores, one_side) for sign in (1, -1))
+    one_side = (1 + _exact(check_level(level))) / 2
+    above, below = (conformal_quantile(sign * scores, one_side) for sign in (1, -1))
     return predicted - below * np.asarray(scale), predicted + above * np.asarray(scale)
-
-
-def _quantile_at(scores: np.ndarray, level: Fraction) -> float:
-    rank = math.ceil(level * (len(scores) + 1))
-    return math.inf if rank > len(scores) else float(np.partition(scores, rank - 1)[rank - 1])
 
 
 def mondrian_interval(
@@ -311,5 +312,5 @@ def quantile_interval(
     if symmetric:
         both = conformal_quantile(np.maximum(below, above), level)
         return bounds[0] - both, bounds[1] + both
-    one_side = (1 + Fraction(repr(check_level(level)))) / 2
-    return bounds[0] - _quantile_at(below, one_side), bounds[1] + _quantile_at(above, one_side)
+    one_side = (1 + _exact(check_level(level))) / 2
+    return bounds[0] - conformal_quantile(below, one_side), bounds[1] + conformal_quantile(above, one_side)

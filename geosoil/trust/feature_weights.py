@@ -73,16 +73,17 @@ def _weights(estimator: Any, X: np.ndarray) -> tuple[np.ndarray, str] | None:
         return _weights(estimator.best_estimator_, X)
     if hasattr(estimator, "steps"):
         return _of_pipeline([step for _, step in estimator.steps], X)
-    if _fitted(estimator, "variance_shares_") is not None:
+    if getattr(estimator, "variance_shares_", None) is not None:
         return _of_process(estimator, X), "variance"
     for attribute, source, read in _SOURCES:
-        value = _fitted(estimator, attribute)
+        value = getattr(estimator, attribute, None)
         if value is not None:
             return read(value, X), source
     for name in ("estimator_", "forest_", "regressor_"):
-        if _fitted(estimator, name) is not None and hasattr(getattr(estimator, name), "predict"):
-            return _weights(getattr(estimator, name), X)
-    members = _fitted(estimator, "estimators_")
+        inner = getattr(estimator, name, None)
+        if hasattr(inner, "predict"):
+            return _weights(inner, X)
+    members = getattr(estimator, "estimators_", None)
     if isinstance(members, list) and members and all(hasattr(member, "predict") for member in members):
         return _mean_of([_weights(member, X) for member in members])
     return None
@@ -107,12 +108,21 @@ def _of_pipeline(steps: list[Any], X: np.ndarray) -> tuple[np.ndarray, str] | No
             whole = np.zeros(n_features)
             whole[support] = values
             values = whole
-        elif len(values) != n_features or type(step).__name__ in _MIXING:
+        elif len(values) != n_features or type(step).__module__.startswith(_MIXING):
             return None
     return values, source
 
 
-_MIXING = ("PCA", "PLSRegression", "KernelPCA", "FastICA", "TruncatedSVD", "SpectralVAE")
+# Modules whose steps combine or reorder features, also where their number remains the same.
+_MIXING = (
+    "geosoil.estimators.fusion",
+    "sklearn.compose",
+    "sklearn.cross_decomposition",
+    "sklearn.decomposition",
+    "sklearn.kernel_approximation",
+    "sklearn.pipeline",
+    "sklearn.random_projection",
+)
 
 
 def _mean_of(members: list[tuple[np.ndarray, str] | None]) -> tuple[np.ndarray, str] | None:
@@ -122,14 +132,6 @@ def _mean_of(members: list[tuple[np.ndarray, str] | None]) -> tuple[np.ndarray, 
         return None
     shares = [values / values.sum() for values, _ in known if values.sum() > 0]
     return (np.mean(shares, axis=0), known[0][1]) if shares else None
-
-
-def _fitted(estimator: Any, attribute: str) -> Any:
-    """Return an attribute, or None where an estimator has none or refuses it."""
-    try:
-        return getattr(estimator, attribute, None)
-    except (ValueError, NotImplementedError):
-        return None
 
 
 def _of_process(process: Any, X: np.ndarray) -> np.ndarray:

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -71,6 +74,8 @@ def test_blocks_of_a_process_contribute_their_shares_of_the_variance_to_the_squa
         SupportVectors(),
         make_pipeline(PCA(4), LinearRegression()),
         make_pipeline(PCA(2), LinearRegression()),
+        make_pipeline(IncrementalPCA(4), LinearRegression()),
+        make_pipeline(ColumnTransformer([("last", "passthrough", [3]), ("others", "passthrough", [0, 1, 2])]), Ridge()),
     ],
 )
 def test_models_without_weights_of_single_features_have_equal_ones(estimator):
@@ -88,3 +93,14 @@ def test_several_targets_count_alike_whatever_their_units():
     both = LinearRegression().fit(X, np.column_stack([X[:, 0], 1e6 * X[:, 2]]))
     values = feature_weights(both, X).values
     assert values[0] / X[:, 0].std() == pytest.approx(values[2] / X[:, 2].std())
+
+
+def test_weights_of_an_estimator_in_a_search_and_of_one_per_target_are_those_of_the_estimators():
+    search = GridSearchCV(LinearRegression(), {"fit_intercept": [True]}, cv=2).fit(X, Y)
+    np.testing.assert_allclose(
+        feature_weights(search, X).values, feature_weights(LinearRegression().fit(X, Y), X).values
+    )
+    both = MultiOutputRegressor(LinearRegression()).fit(X, np.column_stack([X[:, 0], 1e6 * X[:, 2]]))
+    np.testing.assert_allclose(feature_weights(both, X).values, [2, 0, 2, 0], atol=1e-6)
+    one_unknown = MultiOutputRegressor(KNeighborsRegressor()).fit(X, np.column_stack([X[:, 0], X[:, 2]]))
+    assert feature_weights(one_unknown, X).source == "equal"
