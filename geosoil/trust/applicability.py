@@ -7,11 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from geosoil.errors import ModelFileError, SamplesError
+from geosoil.errors import SamplesError
 from geosoil.numerics.neighbours import NeighbourSearch, mean_distance
 from geosoil.trust.feature_weights import FeatureWeights
+from geosoil.trust.stored import checked_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -177,32 +178,17 @@ class Applicability:
         ModelFileError
             If something is missing, not finite, of another shape or size, or contradicts the rest.
         """
-        try:
-            checked = ApplicabilityCard.model_validate(dict(card))
-            _check_arrays(checked, arrays)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise _tampered(where, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-        except (ValueError, AttributeError) as error:
-            raise _tampered(where, str(error)) from error
+        checked = checked_card(
+            ApplicabilityCard, card, arrays, ARRAYS, _check_arrays, where=where, part="the area of applicability is"
+        )
         index = arrays["training_index"]
         known: dict[str, Any] = checked.model_dump() | {name: arrays[name] for name in ARRAYS}
         known |= {"constant": tuple(checked.constant), "training_index": np.where(index < 0, np.nan, index)}
         return cls(**known)
 
 
-def _tampered(where: object, problem: str) -> ModelFileError:
-    return ModelFileError(
-        where,
-        problem=f"the area of applicability is not valid ({problem})",
-        way_out="train the model again, or get its folder again from its author",
-    )
-
-
 def _check_arrays(card: ApplicabilityCard, arrays: Mapping[str, np.ndarray]) -> None:
     """Raise ValueError for arrays that `to_state` cannot have made."""
-    if set(arrays) != set(ARRAYS):
-        raise ValueError(f"arrays {sorted(arrays)[:10]} instead of {sorted(ARRAYS)}")
     shape = arrays["samples"].shape
     if len(shape) != 2 or shape[0] < 2 or shape[1] < 1 or shape[0] * shape[1] > MOST_VALUES:
         raise ValueError(f"samples of shape {shape}")

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from geosoil.errors import ModelFileError
 from geosoil.trust.conformal import conformal_rank, require_scores, widest_level
 from geosoil.trust.local_scale import GROWING, INDICATORS, PREDICTED, WITHOUT_LOGARITHM, LocalScale, fit_local_scale
+from geosoil.trust.stored import checked_card
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -220,25 +220,15 @@ class IntervalState:
         ModelFileError
             If something is missing, not finite, of another shape or size, or contradicts the rest.
         """
-        try:
-            checked = IntervalCard.model_validate(dict(card))
-            _check_arrays(checked, arrays)
-        except (ValueError, AttributeError) as error:
-            first = error.errors()[0] if isinstance(error, ValidationError) else None
-            problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error)
-            raise ModelFileError(
-                where,
-                problem=f"the prediction intervals are not valid ({problem})",
-                way_out="train the model again, or get its folder again from its author",
-            ) from error
+        checked = checked_card(
+            IntervalCard, card, arrays, ARRAYS, _check_arrays, where=where, part="the prediction intervals are"
+        )
         scale = LocalScale(checked.log_scale, tuple(checked.indicators), *np.ascontiguousarray(arrays["scale"].T))
         return cls(arrays["scores"], checked.n_samples, scale, checked.skew, checked.logarithm, checked.split)
 
 
 def _check_arrays(card: IntervalCard, arrays: Mapping[str, np.ndarray]) -> None:
     """Raise ValueError for arrays that `to_state` cannot have made."""
-    if set(arrays) != set(ARRAYS):
-        raise ValueError(f"arrays {sorted(arrays)[:10]} instead of {sorted(ARRAYS)}")
     if any(array.dtype != np.float64 or not np.isfinite(array).all() for array in arrays.values()):
         raise ValueError("arrays that are not finite numbers of 64 bits")
     scores, scale = arrays["scores"], arrays["scale"]
