@@ -108,14 +108,17 @@ def _of_pipeline(steps: list[Any], X: np.ndarray) -> tuple[np.ndarray, str] | No
             whole = np.zeros(n_features)
             whole[support] = values
             values = whole
-        elif len(values) != n_features or type(step).__module__.startswith(_MIXING):
+        elif len(values) != n_features or _mixes(step):
             return None
     return values, source
 
 
-# Modules whose steps combine or reorder features, also where their number remains the same.
-_MIXING = (
-    "geosoil.estimators.fusion",
+def _mixes(step: Any) -> bool:
+    """Return whether a step combines or reorders features, even where their number remains the same."""
+    return type(step).__module__.startswith(_MIXING_MODULES) or type(step).__name__ == "SpectralVAE"
+
+
+_MIXING_MODULES = (
     "sklearn.compose",
     "sklearn.cross_decomposition",
     "sklearn.decomposition",
