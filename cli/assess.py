@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from geosoil_cli.options import TABLE_OPTIONS, given, with_options
+from geosoil_cli.printing import echo
 
 
 @click.command()
@@ -45,5 +46,5 @@ def command(soil_map: str, points: str, **options: Any) -> None:
 
     result = assess_map(soil_map, points, **given(options))
     for note in result.notes:
-        click.echo(note)
-    click.echo(result.summary())
+        echo(note)
+    echo(result.summary())

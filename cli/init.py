@@ -9,6 +9,7 @@ import click
 
 from geosoil_cli.many import ManyCommand
 from geosoil_cli.options import CUBE_OPTIONS, given, with_options
+from geosoil_cli.printing import echo
 
 PUBLISHED = ("gf5", "soc", "lead", "library")
 # The files of each kind of data: those that it needs, then those that it can have besides.
@@ -87,7 +88,10 @@ def command(kind: str, table: str | None, **options: Any) -> None:
     from geosoil.workflows.init import init_recipe
 
     made = init_recipe(kind, **options)
-    click.echo(made.text if made.path is None else f"{made.summary()}\n", nl=False)
+    if made.path is None:
+        click.echo(made.text, nl=False)  # TOML has its own escapes
+    else:
+        echo(made.summary())
 
 
 def _give_template(kind: str, output: Path | None = None, *, force: bool = False) -> None:
@@ -100,7 +104,7 @@ def _give_template(kind: str, output: Path | None = None, *, force: bool = False
         click.echo(text, nl=False)
     else:
         write_recipe(text, output, force=force)
-        click.echo(f"{output}: the recipe of {kind} to start with")
+        echo(f"{output}: the recipe of {kind} to start with")
 
 
 def _check_files(kind: str, options: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from geosoil.mapping.probe import probe_values
 from geosoil.mapping.training_range import RangeCount
 from geosoil.models.joint import JointModel
 from geosoil.raster.blocks import choose_block
+from geosoil.raster.layout import VOID_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,6 +62,44 @@ def background_pixels(values: Block) -> np.ndarray:
     return same
 
 
+def undeclared_voids(values: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+    """Return a warning for each usual code of pixels without data that is far outside the other values of a band.
+
+    Far outside means farther from the other values than these are from each other, so that heights below sea level, for
+    example, are not taken for codes.
+
+    Parameters
+    ----------
+    values : ndarray of shape (band, pixel)
+        Covariates; NaN = no data.
+    names : sequence of str
+        The names of the bands.
+
+    Examples
+    --------
+    >>> undeclared_voids(np.array([[210.0, 225.0, -9999.0, -9999.0]]), ["dem"])[0].partition(";")[0]
+    '50% of the sampled pixels of band dem are exactly -9999, which the file does not declare as nodata'
+    """
+    bands: dict[float, list[str]] = {}
+    n_voids: dict[float, int] = {}
+    for name, band in zip(names, values.astype(np.float64), strict=True):
+        codes = [code for code in VOID_CODES if (band == np.float32(code)).any()]
+        if not codes:
+            continue
+        others = band[np.isfinite(band) & ~np.isin(band, np.float32(codes))]
+        low, high = (others.min(), others.max()) if len(others) else (np.inf, -np.inf)
+        for code in codes:
+            if not 2 * low - high <= code <= 2 * high - low:
+                bands.setdefault(code, []).append(str(name))
+                n_voids[code] = max(n_voids.get(code, 0), int((band == np.float32(code)).sum()))
+    return tuple(
+        f"{n_voids[code] / values.shape[1]:.0%} of the sampled pixels of {_list(of_code)} are exactly {code}, which the "
+        f"file does not declare as nodata; if these pixels have no data, declare it with `gdal_edit.py -a_nodata {code} "
+        "FILE`"
+        for code, of_code in bands.items()
+    )
+
+
 def check_values(job: MapJob, samples: Sequence[SamplePlaces | None] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return notes and warnings about the values of a few windows of the pixels that are mapped.
 
@@ -83,7 +122,9 @@ def check_values(job: MapJob, samples: Sequence[SamplePlaces | None] = ()) -> tu
     features = features[:, np.isfinite(features).all(axis=0) & ~job.predict.left_out(values[:, None])[0]]
     of_places = _compare_places(job.predict.model, features, samples)
     if not job.predict.of_cube:
-        return of_places
+        of_rasters = np.array([feature.place is None for feature in job.predict.model.features])
+        names = job.source["band"].values[: len(features)][of_rasters]
+        return of_places[0], of_places[1] + undeclared_voids(features[of_rasters], names)
     notes, warnings = (
         new + old for new, old in zip(_compare_ranges(job.predict.model, features), of_places, strict=True)
     )

@@ -73,7 +73,7 @@ def toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return "".join(map(_toml_letter, json.dumps(value, ensure_ascii=False)))
     if isinstance(value, Mapping):
         pairs = [f"{_toml_key(str(key))} = {toml_value(part)}" for key, part in value.items()]
         return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
@@ -91,6 +91,13 @@ def one_line(text: str) -> str:
     "a name = 'b'"
     """
     return "".join(letter if letter.isprintable() else " " for letter in text).strip()
+
+
+def _toml_letter(letter: str) -> str:
+    """Return a letter, or the escape of a control character, which TOML or a terminal would not take as text."""
+    if letter.isprintable() or letter == "\xa0":
+        return letter
+    return f"\\u{ord(letter):04x}" if letter <= "\uffff" else f"\\U{ord(letter):08x}"
 
 
 def _toml_key(key: str) -> str:

@@ -20,6 +20,11 @@ STORED_BYTES = "stored_bytes_a_value"
 """Key in `encoding` of the bytes that a file uses per value before compression, on average over the bands."""
 VERTICAL_UNIT = "vertical_unit"
 """Key in `attrs` of (name, metres) of the unit of the vertical CRS of a file; absent if the file has none."""
+VOID_CODES = (
+    *(-32768, -32767, -99999, -9999, 32767, 65535),
+    *(-3.4028234663852886e38, 3.4028234663852886e38, -3.4e38, 3.4e38, 9.969209968386869e36, 1e20),
+)
+"""Values that SRTM, GIS, GDAL and netCDF write for pixels without data, often without stating it in the file."""
 
 
 def make_raster(

@@ -226,16 +226,12 @@ def in_metres(x: np.ndarray, y: np.ndarray, crs: str, target: str) -> tuple[np.n
         transformer = _transformer(crs, target)
         if transformer is not None:
             x, y = transformer.transform(x, y)
-    factor = metres_per_unit(target)
+    factor = _metres_per_unit(target)
     return (x, y) if factor == 1 else (x * factor, y * factor)
 
 
-def metres_per_unit(text: str) -> float:
-    """Return the length in metres of the unit of a projected CRS.
-
-    >>> metres_per_unit("EPSG:32633"), round(metres_per_unit("EPSG:2264"), 4)
-    (1.0, 0.3048)
-    """
+def _metres_per_unit(text: str) -> float:
+    """Return the length in metres of the unit of a projected CRS."""
     return float(crs_of_text(text).axis_info[0].unit_conversion_factor)
 
 

@@ -17,6 +17,7 @@ from geosoil.io.rasters.cog import CogSummary, write_cog
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
 from geosoil.io.rasters.reader import open_raster
 from geosoil.mapping.scratch import held_store
+from geosoil.raster.layout import VOID_CODES
 from geosoil.report.figure_style import save_figure
 from geosoil.report.quicklooks import terrain_quicklook
 from geosoil.terrain.flow import Drainage, FlowMethod, drain
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from geosoil.terrain.slope import SlopeMethod
 
 STREAMS_LAYER = "streams"
-
-
-VOID_CODES = (-32768, -32767, -99999, -9999, 32767, 65535)  # written for voids by SRTM, GIS and GDAL
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import tomllib
 
 import numpy as np
+import pandas as pd
 import pytest
 from small_cube import save_trained_model
 from small_recipes import SpectraRecipe
@@ -45,6 +47,15 @@ def test_control_characters_of_a_strangers_card_do_not_reach_the_terminal(geosoi
     assert "\x1b" not in done.out and "\x9b" not in done.out and "\\x1b]0;hijacked" in done.out
     as_json = geosoil("info", tmp_path / "strange", "--json").out
     assert as_json.isascii() and json.loads(as_json)["steps"] == card["preprocessing"][0]
+
+
+def test_control_characters_in_the_name_of_a_file_do_not_reach_the_terminal_from_init(geosoil, tmp_path):
+    name = "strange \x1b]0;h\x07\x9b2J\u202e\x7f.csv"
+    pd.DataFrame({"depth_cm": np.arange(40) % 7, "clay": np.linspace(5, 40, 40)}).to_csv(tmp_path / name, index=False)
+    done = geosoil("init", "table", tmp_path / name, "--target", "clay")
+    assert done.code == 0
+    assert all(letter.isprintable() or letter == "\n" for letter in done.out)
+    assert tomllib.loads(done.out)["data"]["table"].endswith(name)
 
 
 def test_weights_of_an_implausible_size_are_refused_before_they_are_read(tmp_path, monkeypatch):

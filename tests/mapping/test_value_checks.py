@@ -152,3 +152,27 @@ def test_an_empty_map_names_its_cause():
     assert "--nodata" in str(explain_empty(job(cube(empty)), 7))
     mask = cube(lambda values: values.fill(0)).isel(band=[0])
     assert "the mask" in str(explain_empty(prepare_map(model(), cube(), mask=mask), 0))
+
+
+@pytest.mark.parametrize("code", [-9999, -32768, 65535, -3.4028234663852886e38, 1e20])
+def test_a_code_of_voids_that_no_covariate_declares_is_warned_of(code):
+    def fill(values):
+        values[[1, 5], :20] = code
+
+    _, (warning,) = check_values(job(cube(fill, wavelengths=False)))
+    assert warning.startswith(f"51% of the sampled pixels of bands B1, B5 are exactly {code}, which the file does not")
+    assert f"gdal_edit.py -a_nodata {code} FILE" in warning
+
+
+def test_values_of_covariates_that_only_look_like_codes_are_not_warned_of():
+    def depths(values):
+        values[2] = np.linspace(-9000, 0, 1600).round().reshape(40, 40)
+        values[2, 0, 0] = -9999
+        values[3] = np.linspace(0, 65535, 1600).reshape(40, 40)
+
+    assert check_values(job(cube(depths, wavelengths=False))) == ((), ())
+
+
+def test_a_covariate_that_is_nothing_but_a_code_is_warned_of():
+    _, (warning,) = check_values(job(cube(lambda values: values[6].fill(-9999), wavelengths=False)))
+    assert warning.startswith("100% of the sampled pixels of band B6 are exactly -9999")

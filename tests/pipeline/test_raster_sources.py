@@ -108,6 +108,16 @@ def test_a_point_in_a_gap_stops_or_is_dropped(points):
     assert any("dropped 1 of 70 points" in note for note in rows.notes)
 
 
+@pytest.mark.parametrize("patch", ["", "patch = 3"])
+def test_a_code_of_voids_that_a_covariate_does_not_declare_is_noted(points, patch):
+    with rasterio.open(points.folder / "slope.tif", "r+") as made:
+        values = made.read()
+        values[0, points.rows[0], points.columns[0]] = -9999
+        made.write(values)
+    notes = points.read(("[target]", f"{patch}\n[target]")).notes
+    assert any("of band slope are exactly -9999, which the file does not declare as nodata" in note for note in notes)
+
+
 def test_fewer_than_ten_known_values_are_refused_and_fewer_than_twenty_noted(points):
     known = np.flatnonzero(points.points.pb_mg_kg.notna())
     points.points.loc[known[15:], "pb_mg_kg"] = np.nan

@@ -15,6 +15,7 @@ from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.stack import describe_grid, has_colour_table, open_stack
 from geosoil.io.tables.columns import words_of
 from geosoil.io.tables.polygons import POLYGON_ENDINGS, read_polygons
+from geosoil.mapping.value_checks import undeclared_voids
 from geosoil.models.contract import Feature
 from geosoil.pipeline.sources.draft import Draft, Files, begin_draft
 from geosoil.pipeline.sources.samples import check_count, make_rows, places_of_map, read_samples
@@ -71,6 +72,7 @@ def at_covariates(loaded: LoadedRecipe, samples: Samples, notes: list[str]) -> t
         patches = extract_patches(stack, points, size=data.patch, **options)
         ids, X, bands = patches.ids, patches.patches, patches.bands
         notes += patches.notes
+    notes += undeclared_voids(np.moveaxis(X, 1, 0).reshape(len(bands), -1), bands)
     samples, grid = samples.in_order_of(ids), Grid.of(stack)
     return samples, {
         "X": X,
