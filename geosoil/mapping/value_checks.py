@@ -86,16 +86,16 @@ def undeclared_voids(values: np.ndarray, names: Sequence[str]) -> tuple[str, ...
         codes = [code for code in VOID_CODES if (band == np.float32(code)).any()]
         if not codes:
             continue
-        others = band[np.isfinite(band) & ~np.isin(band, np.float32(codes))]
+        others = band[np.isfinite(band) & ~np.isin(band, np.array(codes, np.float32))]
         low, high = (others.min(), others.max()) if len(others) else (np.inf, -np.inf)
         for code in codes:
             if not 2 * low - high <= code <= 2 * high - low:
                 bands.setdefault(code, []).append(str(name))
                 n_voids[code] = max(n_voids.get(code, 0), int((band == np.float32(code)).sum()))
     return tuple(
-        f"{n_voids[code] / values.shape[1]:.0%} of the sampled pixels of {_list(of_code)} are exactly {code}, which the "
-        f"file does not declare as nodata; if these pixels have no data, declare it with `gdal_edit.py -a_nodata {code} "
-        "FILE`"
+        f"{n_voids[code] / values.shape[1]:.0%} of the sampled pixels of {_list(of_code)} are exactly {code}, "
+        "which the file does not declare as nodata; if these pixels have no data, declare it with "
+        f"`gdal_edit.py -a_nodata {code} FILE`"
         for code, of_code in bands.items()
     )
 

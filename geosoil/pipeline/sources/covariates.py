@@ -72,7 +72,7 @@ def at_covariates(loaded: LoadedRecipe, samples: Samples, notes: list[str]) -> t
         patches = extract_patches(stack, points, size=data.patch, **options)
         ids, X, bands = patches.ids, patches.patches, patches.bands
         notes += patches.notes
-    notes += undeclared_voids(np.moveaxis(X, 1, 0).reshape(len(bands), -1), bands)
+    notes += undeclared_voids(np.moveaxis(X, 1, 0).reshape(len(bands), -1), bands.tolist())
     samples, grid = samples.in_order_of(ids), Grid.of(stack)
     return samples, {
         "X": X,
