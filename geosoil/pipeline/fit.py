@@ -35,9 +35,10 @@ class FittedPipeline:
 
     @property
     def title(self) -> str:
-        """Return the title of the report."""
-        names = [target.name for target in self.loaded.recipe.target]
-        return f"{', '.join(names)}: {self.loaded.recipe.name}"
+        """Return the title of the report: the properties, and the name of the recipe where it is another."""
+        names = ", ".join(target.name for target in self.loaded.recipe.target)
+        name = self.loaded.recipe.name
+        return names if name == names else f"{names}: {name}"
 
 
 def fit_pipeline(loaded: LoadedRecipe, *, progress: Progress = no_progress) -> FittedPipeline:

@@ -82,8 +82,10 @@ def _in_words(trust: FittedTrust, name: str) -> str:
         SPREAD: "the spread of the members",
     }
     of = " and ".join(names[indicator] for indicator in state.scale.indicators)
-    width = f"their width varies with {of}" if of else "they have the same width everywhere"
-    width += ", in proportion to the prediction" if state.logarithm else ""
+    if state.logarithm:  # errors of the logarithm are factors of the prediction
+        width = "their width is proportional to the prediction" + (f", and varies with {of}" if of else "")
+    else:
+        width = f"their width varies with {of}" if of else "they have the same width everywhere"
     ratio = float(np.exp(2 * state.skew))
     sides = "" if abs(ratio - 1) < 0.05 else f"; the upper side is {ratio:.2g} times as long as the lower one"
     return f"Intervals of {name} come from {state.n_samples} samples: {width}{sides}."

@@ -13,9 +13,10 @@ from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern,
 from sklearn.utils.estimator_checks import check_estimator
 
 from geosoil.errors import RecipeError, SamplesError
+from geosoil.estimators import process_fit
 from geosoil.estimators.gaussian_process import GaussianProcess, fit_processes
 from geosoil.estimators.process_fit import trend_columns
-from geosoil.estimators.process_posterior import posterior_of_rows
+from geosoil.estimators.process_posterior import posterior_by_inducing_rows, posterior_of_rows
 from geosoil.program.lower import compile_program
 
 RNG = np.random.default_rng(5)
@@ -260,6 +261,48 @@ def test_rows_that_cannot_be_learned_from_are_refused_in_one_line() -> None:
         GaussianProcess(log="always").fit(X, Y)
     with pytest.raises(RecipeError, match="standard errors"):
         GaussianProcess().fit(X, Y, noise_sd=np.full(60, -1.0))
+
+
+def test_a_standard_error_of_the_target_is_a_relative_one_of_its_logarithm() -> None:
+    relative = RNG.uniform(0.1, 0.6, 60)
+    logarithm = GaussianProcess(log="always", n_iterations=20).fit(X, np.exp(Y), noise_sd=relative * np.exp(Y))
+    direct = GaussianProcess(n_iterations=20).fit(X, Y, noise_sd=relative)
+    assert logarithm.latent(X)[0] == pytest.approx(direct.predict(X), abs=1e-9)
+
+
+def test_a_block_that_is_the_same_for_all_rows_explains_nothing() -> None:
+    fixed = {"noise": 0.1, "features": {"variance": 2.0, "length": 1e5, "linear": 1e-9}}
+    assert GaussianProcess(fixed=fixed).fit(X, Y).variance_shares_ == pytest.approx([0, 1], abs=1e-6)
+
+
+def test_the_evidence_of_some_rows_is_scaled_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = GaussianProcess().fit(X, Y).evidence_
+    monkeypatch.setattr(process_fit, "LIKELIHOOD_ROWS", 40)
+    assert GaussianProcess().fit(X, Y).evidence_ == pytest.approx(whole, rel=0.2)
+
+
+def test_places_are_scaled_by_one_number_and_equal_rows_are_allowed() -> None:
+    places = RNG.uniform(0, 1, (60, 2)) * [300.0, 100.0]
+    process = GaussianProcess(blocks=[PLACE], n_iterations=5).fit(places, Y)
+    assert process.scale_ == pytest.approx(np.full(2, places.var(axis=0).mean() ** -0.5))
+    mostly_equal = np.where(np.arange(60)[:, None] < 50, X[:1], X)
+    assert np.isfinite(GaussianProcess(n_iterations=5).fit(mostly_equal, Y).predict(X)).all()
+
+
+def test_rows_that_no_inducing_row_resembles_keep_their_prior_variance() -> None:
+    apart = np.concatenate([X[:30], X[30:] + 100.0])
+    kernel = (
+        GaussianProcess(
+            blocks=[{"name": "all", "columns": [0, 1, 2, 3], "linear": False}],
+            fixed={"noise": 0.1, "all": {"variance": 1.0, "length": 0.01}},
+        )
+        .fit(apart, Y)
+        ._kernel
+    )
+    rows = [block.transform(apart) for block in kernel.blocks]
+    y, noise = (Y - Y.mean()) / Y.std(), np.full(60, 0.1 / Y.var())
+    _, _, variance = posterior_by_inducing_rows(kernel, rows, y, noise, np.arange(30))
+    assert variance[30:] == pytest.approx(np.full(30, 1.1 / Y.var()), rel=1e-6)
 
 
 def test_a_constant_column_beside_others_changes_nothing() -> None:

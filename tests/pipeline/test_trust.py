@@ -19,7 +19,7 @@ from geosoil.pipeline.regressors import fit_model, predict_spread
 from geosoil.pipeline.trust import fit_trust, trust_sentence
 from geosoil.pipeline.validation import validate
 from geosoil.pipeline.validation_settings import ValidationSettings
-from geosoil.report.trust_sections import trust_section
+from geosoil.report.trust_sections import _in_words, trust_section
 
 ALL = np.arange(N)
 
@@ -166,3 +166,15 @@ def test_the_section_opens_with_the_error_and_draws_how_intervals_cover(trained)
     assert "by class" in captions
     assert "absolute errors" in captions
     assert section.tables[0][1].level.tolist() == [0.5, 0.8, 0.9, 0.95]
+
+
+def test_errors_of_a_logarithm_have_a_width_in_proportion_to_the_prediction(trained):
+    trust = trained[3]
+    target = trust.state.targets["soc_pct"]
+    for logarithm, expected in (
+        (False, "they have the same width everywhere"),
+        (True, "proportional to the prediction"),
+    ):
+        intervals = replace(target.intervals, logarithm=logarithm, scale=replace(target.intervals.scale, indicators=()))
+        state = replace(trust.state, targets={"soc_pct": replace(target, intervals=intervals)})
+        assert expected in _in_words(replace(trust, state=state), "soc_pct")

@@ -135,7 +135,10 @@ def test_feature_names_are_as_many_as_the_features(make):
 @pytest.mark.parametrize("step", [Absorbance(), SNV(), MSC()], ids=lambda step: type(step).__name__)
 def test_a_step_without_wavelengths_obeys_scikit_learn(step):
     shapeless = {"check_fit2d_1feature": "the mean of one band is flat: no reference"} if isinstance(step, MSC) else {}
-    check_estimator(step, on_skip=None, expected_failed_checks=shapeless)
+    results = check_estimator(step, on_skip=None, on_fail=None)
+    failed = {result["check_name"] for result in results if result["status"] == "failed"}
+    assert failed <= set(shapeless)
+    assert len(results) > 20
 
 
 @pytest.mark.parametrize(

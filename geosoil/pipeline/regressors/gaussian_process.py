@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sklearn.pipeline import Pipeline
 
 from geosoil.estimators.gaussian_process import GaussianProcess
@@ -13,7 +12,7 @@ from geosoil.estimators.process_blocks import WINDOW_BANDS
 from geosoil.models.contract import with_training_range
 from geosoil.models.pixel import PixelModel
 from geosoil.pipeline.regressors import features_for, rows_for
-from geosoil.pipeline.regressors.steps import known_rows, prepare
+from geosoil.pipeline.regressors.steps import fitted_target, known_rows, prepare
 
 if TYPE_CHECKING:
     from geosoil.models.contract import Feature, Model
@@ -39,12 +38,12 @@ def fit(task: FitTask, settings: Settings) -> Model:
         random_state=task.seed,
         **parameters,
     )
-    y = task.rows.y[rows, 0]
-    process.fit(prepared.X[rows], np.log(y) if retransform == "naive" else y)
+    naive = retransform == "naive"
+    process.fit(prepared.X[rows], fitted_target(task, rows, retransform if naive else "none"))
     estimator: Any = Pipeline([*prepared.steps, ("model", process)]) if prepared.steps else process
     inputs = rows_for(task.candidate, task.rows)[rows]
-    if retransform == "naive":
-        estimator = LogTarget(None, retransform=retransform).use_fitted(estimator, inputs, y)
+    if naive:
+        estimator = LogTarget(None, retransform=retransform).use_fitted(estimator, inputs, task.rows.y[rows, 0])
     task.details["description"] = describe(process)
     return PixelModel(estimator, with_training_range(features, inputs), task.rows.map_targets)
 
@@ -77,6 +76,7 @@ def kernel_blocks(features: tuple[Feature, ...], prepared: Prepared) -> list[dic
 def describe(process: GaussianProcess) -> str:
     """Return in words what a fitted process has learned.
 
+    >>> import numpy as np
     >>> X = np.linspace(0, 6, 40)[:, None]
     >>> describe(GaussianProcess().fit(X, np.sin(X[:, 0])))
     'shares of the prior variance: features 99 %, noise 1 %'

@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small_rows import spectral_rows, task
 
 from geosoil.estimators.gaussian_process import GaussianProcess
 from geosoil.models.contract import SPREAD, Feature, Target, place_features
 from geosoil.models.pixel import PixelModel
 from geosoil.models.process_moments import gives_deviation
 from geosoil.models.state import describe, rebuild
+from geosoil.pipeline.part import TargetProperty
+from geosoil.pipeline.regressors import fit_model
 from geosoil.pipeline.regressors.gaussian_process import describe as describe_process
 from geosoil.pipeline.regressors.gaussian_process import kernel_blocks
 from geosoil.pipeline.regressors.steps import Prepared
@@ -98,3 +101,19 @@ def test_the_description_says_what_each_block_explains(model: PixelModel) -> Non
     assert text.startswith("shares of the prior variance: spectra ")
     assert ", derivative of the spectra " in text
     assert text.endswith(" %; the logarithm of the target is modelled")
+
+
+def test_the_logarithm_of_the_recipe_is_that_of_the_process_or_of_a_wrapper():
+    rows = spectral_rows()
+    models = {}
+    for log in ("none", "smearing", "naive"):
+        targets = (TargetProperty(column="soc_pct", unit="%", log=log),)
+        models[log] = fit_model(task("gp", replace(rows, targets=targets), settings={"log": "none"}))
+    assert not models["none"].estimator.log_
+    assert models["smearing"].estimator.log_
+    naive = models["naive"].estimator
+    assert type(naive).__name__ == "LogTarget"
+    assert not naive.estimator_.log_
+    observed = rows.y[36:, 0]
+    for model in models.values():
+        assert model.predict_rows(rows.X[36:])[:, 0] == pytest.approx(observed, rel=0.15)
