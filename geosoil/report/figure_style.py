@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.axes import Axes
     from matplotlib.colorbar import Colorbar
+    from matplotlib.colors import Colormap
     from matplotlib.image import AxesImage
     from rasterio.io import DatasetReader
 
@@ -143,7 +144,9 @@ def read_shrunk(source: DatasetReader, most: float, numbers: Sequence[int] | Non
     return north_up(values, Affine(t.a * across, t.b * down, t.c, t.d * across, t.e * down, t.f))
 
 
-def draw_map(axes: Axes, array: npt.ArrayLike, *, ramp: str, extent: Extent | None = None, **scale: Any) -> AxesImage:
+def draw_map(
+    axes: Axes, array: npt.ArrayLike, *, ramp: str | Colormap, extent: Extent | None = None, **scale: Any
+) -> AxesImage:
     """Draw an array `(y, x)` with NaN (no data) in light grey; `scale` is vmin and vmax, or norm."""
     axes.set_facecolor(NO_DATA_COLOUR)
     values = np.ma.masked_invalid(np.asarray(array, dtype=np.float64))

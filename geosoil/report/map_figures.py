@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.collections import LineCollection
-from matplotlib.colors import LightSource, LogNorm, Normalize, TwoSlopeNorm
+from matplotlib.colors import LightSource, ListedColormap, LogNorm, Normalize, TwoSlopeNorm
 
 from geosoil.report.figure_style import (
     LEGEND,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from geosoil.raster.north_up import Extent
 
+SCALE_WIDTH = 0.95  # inches beside a map that its colour scale takes with its numbers
 STREAM_COLOUR = "#0B3C8C"
 # Band -> title, unit, colour map, and scale of the colours.
 TERRAIN_PANELS = {
@@ -107,6 +108,7 @@ def map_panels_figure(
     low: float = 0.0,
     high: float = 1.0,
     scales: Sequence[tuple[str, float, float]] = (),
+    classes: Mapping[str, Sequence[tuple[str, str]]] | None = None,
     extent: Extent | None = None,
     ramp: str = "viridis",
 ) -> Figure:
@@ -120,6 +122,8 @@ def map_panels_figure(
         See `map_figure`.
     scales : sequence of (str, float, float)
         Unit, low and high of each panel, if every panel has a colour scale of its own.
+    classes : mapping of str to sequence of (str, str), optional
+        For a panel of classes instead of quantities: label and colour of the classes 0, 1 and so on.
     extent : tuple, optional
         (left, right, bottom, top) in the unit of the CRS.
 
@@ -130,17 +134,27 @@ def map_panels_figure(
     """
     arrays = np.asarray(list(panels.values()), np.float64)
     count, height, width = arrays.shape
-    columns = min(count, 3 if width <= 1.8 * height else 2)
+    columns = min(count, 3 if width <= 1.8 * height and count != 4 else 2)
     rows = ceil(count / columns)
-    panel_height = float(np.clip(0.85 * WIDTH / columns * height / width, 1.2, 6.0)) + 0.3
+    map_width = WIDTH / columns - SCALE_WIDTH if scales else 0.85 * WIDTH / columns
+    panel_height = float(np.clip(map_width * height / width, 0.8, 6.0)) + 0.3
     figure = new_figure(rows * panel_height + 0.4, layout="compressed")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for k, axes in enumerate(grid.flat):
         axes.set_visible(k < count)
     panel_scales = scales or [(unit, low, high)] * count
     for axes, name, values, (panel_unit, least, most) in zip(grid.flat, panels, arrays, panel_scales, strict=False):
-        image = draw_map(axes, values, ramp=ramp, extent=extent, vmin=least, vmax=most)
-        if scales:
+        kinds = (classes or {}).get(name)
+        if kinds:
+            labels, colours = zip(*kinds, strict=True)
+            image = draw_map(
+                axes, values, ramp=ListedColormap(colours), extent=extent, vmin=-0.5, vmax=len(kinds) - 0.5
+            )
+            bar = colour_bar(figure, image, axes, aspect=20)
+            bar.set_ticks(range(len(kinds)), labels=labels)
+        else:
+            image = draw_map(axes, values, ramp=ramp, extent=extent, vmin=least, vmax=most)
+        if scales and not kinds:
             colour_bar(figure, image, axes, panel_unit, extend=ends_beyond(values, least, most), aspect=20)
         axes.set_title(name, loc="left", fontsize=10)
         axes.set_xticks([])

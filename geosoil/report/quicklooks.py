@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from geosoil.io.rasters.cog import BandStatistics
 
+AREA_CLASSES = (("outside", "#c0392b"), ("inside", "#a9c6dd"))  # label and colour
 MAP_PIXELS, STREAMS_PIXELS, TERRAIN_PIXELS = 1000, 1500, 700  # on the longer side: what the picture has room for
 
 
@@ -78,6 +79,7 @@ def trust_quicklook(path: Path, bands: Sequence[BandStatistics], level: float, m
     arrays = {band.name: array for band, array in zip(bands, values, strict=True)}
     panels: dict[str, np.ndarray] = {}
     scales: list[tuple[str, float, float]] = []
+    classes: dict[str, Sequence[tuple[str, str]]] = {}
     for band in bands:
         target = band.name.removesuffix(" lower")
         if target != band.name:
@@ -87,12 +89,15 @@ def trust_quicklook(path: Path, bands: Sequence[BandStatistics], level: float, m
             panels[f"{target}: width at {100 * level:g} %"] = width
             scales.append((band.unit, float(low), max(float(high), float(low) + 1e-9)))
         elif band.name == "inside" or band.name.endswith("_inside"):
-            panels[f"{band.name} the area (1) or not (0)"] = arrays[band.name]
+            name = f"area of applicability {band.name.removesuffix('inside').removesuffix('_')}".rstrip()
+            panels[name] = arrays[band.name]
             scales.append(("", 0.0, 1.0))
+            classes[name] = AREA_CLASSES
         elif band.valid_count and not band.name.endswith(" upper"):
             panels[band.name] = arrays[band.name]
             scales.append((band.unit, band.p2, max(band.p98, band.p2 + 1e-9)))
-    return map_panels_figure(panels, title=f"trust in {', '.join(models)}", scales=scales, extent=extent)
+    title = f"trust in {', '.join(models)}"
+    return map_panels_figure(panels, title=title, scales=scales, classes=classes, extent=extent)
 
 
 def attribution_quicklook(raster: xr.DataArray, band: int, unit: str) -> Figure:

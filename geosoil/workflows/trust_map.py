@@ -14,7 +14,7 @@ from geosoil.mapping.trusted import median_widths
 from geosoil.models.contract import INSIDE, TRUST_KINDS
 from geosoil.report.figure_style import save_figure
 from geosoil.report.qgis import write_classes_qml, write_qml
-from geosoil.report.quicklooks import trust_quicklook
+from geosoil.report.quicklooks import AREA_CLASSES, trust_quicklook
 
 if TYPE_CHECKING:
     import os
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from geosoil.models.contract import Output
 
 TRUST_ENDINGS = ("_trust.tif", "_trust.tiff", "_trust.qml", "_trust.png")
-CLASSES = {0: ("outside the area of applicability", "#c0392b", 170), 1: ("inside", "#ffffff", 0)}
+CLASSES = {0: ("outside the area of applicability", AREA_CLASSES[0][1], 170), 1: ("inside", "#ffffff", 0)}
 
 
 @dataclass(frozen=True)

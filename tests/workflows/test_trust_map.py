@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner
+from matplotlib.colors import to_rgba
 from rio_cogeo.cogeo import cog_validate
 from small_cube import NODATA, WAVELENGTH_NM, save_trained_model, spectra, trained_model, write_cube
 
@@ -17,6 +18,7 @@ from geosoil.models.compose import Ensemble
 from geosoil.models.store import read_card, save_model
 from geosoil.models.trust import ModelTrust, TargetTrust, load_trust
 from geosoil.models.trusted import TrustedModel
+from geosoil.report.quicklooks import AREA_CLASSES, trust_quicklook
 from geosoil.sensors.cube import open_cube
 from geosoil.trust.applicability import fit_applicability
 from geosoil.trust.intervals import IntervalState, fit_intervals
@@ -113,6 +115,19 @@ def test_the_trust_map_is_a_cog_with_names_units_exact_statistics_style_and_pict
         assert float(source.tags(5)["STATISTICS_MEAN"]) == np.nanmean(values[4], dtype=np.float64)
     assert 'type="paletted" band="5"' in result.trust.style.read_text().replace("'", '"')
     assert result.trust.quicklook.stat().st_size > 5000
+
+
+def test_the_picture_shows_the_area_as_two_classes_and_everything_else_with_a_scale(result):
+    figure = trust_quicklook(result.trust.path, result.trust.cog.bands, 0.9, ["share"])
+    panels, bars = figure.axes[:4], figure.axes[4:]
+    titles = ["share_pct: width at 90 %", "dissimilarity", "density", "area of applicability"]
+    assert [axes.get_title(loc="left") for axes in panels] == titles
+    assert [label.get_text() for label in bars[3].get_yticklabels()] == ["outside", "inside"]
+    image, inside = panels[3].images[0], pixels(result.trust.path)[4]
+    shown = image.to_rgba(image.get_array())[np.isfinite(inside)]
+    for value, (_, colour) in enumerate(AREA_CLASSES):
+        of_class = shown[inside[np.isfinite(inside)] == value]
+        assert len(of_class) and np.abs(of_class - to_rgba(colour)).max() < 1 / 255
 
 
 def test_the_summary_has_the_share_inside_and_the_median_width(result):
