@@ -116,6 +116,7 @@ def unpacked(wheel):
         "geosoil_sample_data/gf5/samples.gpkg",
         "geosoil_sample_data/gf5/truth.tif",
         "geosoil_sample_data/models/as_svr/model.json",
+        "geosoil_sample_data/models/as_svr/trust.safetensors",
         "geosoil_sample_data/models/as_svr/weights.safetensors",
     ],
 )

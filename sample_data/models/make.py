@@ -1,4 +1,4 @@
-"""Train the models that ship with the sample data, and keep just what a model is: a card and its weights.
+"""Train the models that ship with the sample data, and keep what a model is: card, weights and trust state.
 
 Run from a checkout: python sample_data/models/make.py [NAME ...]; a few minutes.
 """
@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from geosoil.models.store import CARD, FOREST, WEIGHTS
+from geosoil.models.trust import TRUST
 from geosoil.workflows.train import train
 
 HERE = Path(__file__).parent
@@ -22,7 +23,7 @@ def main(names: list[str]) -> None:
             result = train(HERE.parent / "gf5" / f"{name}.toml", Path(scratch) / name)
             folder = HERE / name
             folder.mkdir(exist_ok=True)
-            for file in (CARD, WEIGHTS, FOREST):
+            for file in (CARD, WEIGHTS, FOREST, TRUST):
                 if (result.folder / file).exists():
                     shutil.copyfile(result.folder / file, folder / file)
         print(result.summary())

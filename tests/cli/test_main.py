@@ -10,6 +10,9 @@ from small_cube import save_trained_model, write_cube
 from written_rasters import write_raster
 
 from geosoil.io.spectra.reader import read_spectra, write_spectra
+from geosoil.models.find import find_model
+from geosoil.models.store import read_card
+from geosoil.models.trust import load_trust
 from geosoil_cli.main import VERBS, group
 
 
@@ -161,5 +164,16 @@ def test_info_of_a_model_has_its_accuracy_on_test_rows_with_the_interval(tmp_pat
     assert "accuracy, random" in out
     assert "share_pct  test_r2 0.71 [0.6 to 0.8], test_rmse 9" in out
     assert "0.99" not in out
-    assert "accuracy, nested" in geosoil("info", "as_svr").out
-    assert "test_r2 0.758, test_rmse 33.1" in geosoil("info", "as_svr").out
+    # Cards of earlier versions have no level for the target.
+    save_trained_model(tmp_path / "earlier", metrics={"nested": {"test_r2": 0.758, "test_rmse": 33.07}})
+    out = geosoil("info", str(tmp_path / "earlier")).out
+    assert "accuracy, nested" in out
+    assert "test_r2 0.758, test_rmse 33.1" in out
+
+
+def test_the_models_that_ship_have_a_trust_state(geosoil):
+    for name in ("as_svr", "som_svr", "cu_plsr"):
+        folder = find_model(name)
+        trust = load_trust(folder, read_card(folder))
+        assert trust.applicability is not None and len(trust.targets) == 1
+        assert "90 % covered" in geosoil("info", name).out
