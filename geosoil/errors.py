@@ -1,5 +1,7 @@
 """Errors that the user can correct: one line each; the command line reports them with exit code 2.
 
+A message counts the rows of a table from 1, without the header, and calls a position in an array an index, from 0.
+
 GeosoilError
 ├── WavelengthError     wavelengths are missing, or do not cover what a model needs
 ├── UnitsError          percent or digital numbers instead of reflectance, or an unknown unit

@@ -111,7 +111,7 @@ def checked_rows(where: str, X: np.ndarray, y: np.ndarray, fewest: int, way_out:
     --------
     >>> checked_rows("site", np.zeros((2, 3)), np.array([1.0, np.nan]), 2, "add samples")
     Traceback (most recent call last):
-    geosoil.errors.SamplesError: site: found NaN in 1 of 2 rows, first in row 1; expected finite numbers; remove ...
+    geosoil.errors.SamplesError: site: found NaN in 1 of 2 rows, first at index 1; expected finite numbers; remove ...
     """
     X, y = np.asarray(X), np.asarray(y, np.float64)
     if X.ndim != 2 or y.shape != X.shape[:1]:
@@ -126,7 +126,7 @@ def checked_rows(where: str, X: np.ndarray, y: np.ndarray, fewest: int, way_out:
     if incomplete.any():
         raise SamplesError(
             where,
-            found=f"NaN in {int(incomplete.sum())} of {len(y)} rows, first in row {int(np.argmax(incomplete))}",
+            found=f"NaN in {int(incomplete.sum())} of {len(y)} rows, first at index {int(np.argmax(incomplete))}",
             expected="finite numbers",
             way_out="remove these rows or bands",
         )

@@ -159,7 +159,7 @@ def scale_block(block: FeatureBlock, X: np.ndarray) -> ScaledBlock:
     flat = ~np.isfinite(values).all(axis=1)
     if flat.any():
         raise SamplesError(
-            f"{block.name} of row {int(np.argmax(flat))}",
+            f"{block.name} at index {int(np.argmax(flat))}",
             found="the same value in all bands",
             expected="a spectrum",
             way_out=f"remove the {int(flat.sum())} rows of this kind",

@@ -79,7 +79,7 @@ class PlaceOptions:
         text = text_of_crs(parse_crs(path, crs))
 
         def of_columns(chunk: TableChunk) -> np.ndarray:
-            xs, ys = (read_numbers(path, chunk.table[name], chunk.ids) for name in (x, y))
+            xs, ys = (read_numbers(path, chunk.table[name], chunk.ids, chunk.first_row) for name in (x, y))
             return relative_places(places, xs, ys, text)
 
         return of_columns

@@ -63,12 +63,15 @@ class TableChunk:
         Spectra.
     points : GeoSeries, optional
         The points of the rows.
+    first_row : int
+        How many rows of the table are before them, for messages.
     """
 
     ids: np.ndarray
     table: pd.DataFrame
     values: np.ndarray | None = None
     points: gpd.GeoSeries | None = None
+    first_row: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +209,7 @@ class ColumnInput(TableInput):
         places = self.places.reader(path, self.first, loaded.features)
 
         def features(chunk: TableChunk) -> tuple[list[Block], Reasons]:
-            read = {name: read_numbers(path, chunk.table[name], chunk.ids) for name in dict(sources)}
+            read = {name: read_numbers(path, chunk.table[name], chunk.ids, chunk.first_row) for name in dict(sources)}
             unseen = np.zeros(len(chunk.ids), bool)
             for name in tables.keys() & read.keys():
                 unseen |= np.isfinite(read[name]) & ~np.isin(read[name], tables[name].accepted)
@@ -379,4 +382,4 @@ def _chunk(path: Path, table: pd.DataFrame, id_column: str | None, first_row: in
         require_column(path, rest, id_column)  # its error names the nearest column
     keys = id_keys(path, rest, id_column)
     ids = np.asarray(join_ids(path, rest, keys, first_row), object)
-    return TableChunk(ids, rest.drop(columns=keys), points=points)
+    return TableChunk(ids, rest.drop(columns=keys), points=points, first_row=first_row)

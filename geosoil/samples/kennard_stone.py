@@ -342,8 +342,8 @@ def _checked_start(start: int | Sequence[int] | None, X: np.ndarray) -> list[int
     if not rows or not all(0 <= row < len(X) for row in rows) or len(set(rows)) < len(rows):
         raise SamplesError(
             "start",
-            found=f"rows {rows[:5]}",
-            expected=f"different rows from 0 to {len(X) - 1}",
+            found=f"indices {rows[:5]}",
+            expected=f"different indices from 0 to {len(X) - 1}",
             way_out="choose other rows",
         )
     return rows

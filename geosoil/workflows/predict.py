@@ -146,7 +146,7 @@ def prepare_table(
     keep : sequence of str
         Columns of the table that the result has too; "all" keeps every column.
     id_column : str, optional
-        The column of ids; default: `sample_id` or `id` if it exists, else the rows are numbered from 0.
+        The column of ids; default: `sample_id` or `id` if it exists, else the rows are numbered from 1.
     cube : path-like, optional
         The cube that contains the points of the table.
     covariates : path-like or sequence of path-like, optional

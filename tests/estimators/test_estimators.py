@@ -114,9 +114,9 @@ def test_rows_with_gaps_or_without_a_value_are_refused_and_counted(kind):
     X, y = spectra(20)
     holed, unknown = X.copy(), y.copy()
     holed[[4, 7], 3], unknown[9] = np.nan, np.inf
-    with pytest.raises(SamplesError, match="NaN in 2 of 20 rows, first in row 4;"):
+    with pytest.raises(SamplesError, match="NaN in 2 of 20 rows, first at index 4;"):
         kind().fit(holed, y)
-    with pytest.raises(SamplesError, match="NaN in 1 of 20 rows, first in row 9;"):
+    with pytest.raises(SamplesError, match="NaN in 1 of 20 rows, first at index 9;"):
         kind().fit(X, unknown)
     with pytest.raises(SamplesError, match=r"X of shape \(20, 80\) and y of shape \(19,\)"):
         kind().fit(X, y[1:])

@@ -255,7 +255,7 @@ def test_rows_that_cannot_be_learned_from_are_refused_in_one_line() -> None:
         GaussianProcess().fit(np.ones((60, 2)), Y)
     flat = spectra(20)
     flat[3] = 0.3
-    with pytest.raises(SamplesError, match="row 3: found the same value in all bands"):
+    with pytest.raises(SamplesError, match="index 3: found the same value in all bands"):
         GaussianProcess(blocks=[{"name": "d", "columns": list(range(40)), "derivative": True}]).fit(flat, Y[:20])
     with pytest.raises(SamplesError, match="logarithm"):
         GaussianProcess(log="always").fit(X, Y)

@@ -115,7 +115,7 @@ def test_rows_that_cannot_be_predicted_stay_empty_and_are_counted(models, tmp_pa
     X[4, :] *= 3
     frame = geosoil.load_model(models / "share").predict_table(write_spectra_table(tmp_path / "s.csv", X))
     assert frame.share_pct.isna().tolist() == [False, True, False, False, False]
-    assert frame.sample_id.tolist() == ["0", "1", "2", "3", "4"]
+    assert frame.sample_id.tolist() == ["1", "2", "3", "4", "5"]
     notes = "\n".join(frame.attrs["notes"])
     assert "rows without a prediction: 1 of 5 (1 without a value in a feature of the model)" in notes
     assert "rows outside the training range in at least one of" in notes
@@ -172,6 +172,14 @@ def test_empty_cells_and_unknown_classes_have_no_prediction(models, tmp_path):
         "rows without a prediction: 2 of 4 (1 of a class without training samples, "
         "1 without a value in a feature of the model)" in frame.attrs["notes"]
     )
+
+
+def test_a_cell_that_is_no_number_is_named_by_its_row_in_the_whole_table(models, tmp_path, monkeypatch):
+    monkeypatch.setattr("geosoil.mapping.tables.CHUNK_ROWS", 2)
+    table = pd.read_csv(covariate_table(tmp_path / "t.csv", twi=["6.0", "7", "8", "n.d."]), dtype={"twi": str})
+    table.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(SamplesError, match=r"'n\.d\.' in column twi, row 4 \(d\)"):
+        predict_table(tmp_path / "t.parquet", models / "soc", tmp_path / "out.csv")
 
 
 def test_a_missing_column_is_named_with_the_nearest_name(models, tmp_path):

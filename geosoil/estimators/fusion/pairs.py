@@ -32,7 +32,7 @@ def checked_pairs(satellite: Any, laboratory: Any) -> tuple[np.ndarray, np.ndarr
         incomplete = np.flatnonzero(~np.isfinite(spectra).all(axis=1))
         if len(incomplete):
             raise _unusable(
-                f"NaN or infinity in the {name} spectrum of row {incomplete[0]}",
+                f"NaN or infinity in the {name} spectrum at index {incomplete[0]}",
                 "finite numbers",
                 "remove such samples",
             )

@@ -130,7 +130,7 @@ def read_spectra(
         `.hdr`.
     id_column : str or sequence of str, optional
         The column of ids, or several columns whose values are joined by "/". Default: `sample_id` or `id` if it
-        exists, else the row numbers, as for "". The ids of ASD and ENVI spectra are their names.
+        exists, else the row numbers from 1, as for "". The ids of ASD and ENVI spectra are their names.
     quantity : {"reflectance", "absorbance"}, optional
         What the values are. Default: as the file says (Parquet key `geosoil`), else reflectance.
     scale : float, optional

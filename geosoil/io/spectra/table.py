@@ -220,9 +220,12 @@ def id_keys(path: Path, frame: pd.DataFrame, id_column: str | Sequence[str] | No
 
 
 def join_ids(path: Path, frame: pd.DataFrame, keys: Sequence[str], first_row: int = 0) -> list[str]:
-    """Return one id per row of a part of a table that starts at `first_row`; raises SamplesError if one is empty."""
+    """Return one id per row of a part of a table, numbered without a column; raises SamplesError if one is empty.
+
+    Rows are counted from 1; `first_row` is how many are before the part.
+    """
     if not keys:
-        return [str(row) for row in range(first_row, first_row + len(frame))]
+        return [str(row) for row in range(first_row + 1, first_row + len(frame) + 1)]
     empty = np.flatnonzero(frame[list(keys)].isna().to_numpy().any(axis=1))
     if empty.size:
         row = first_row + empty[0] + 1

@@ -267,8 +267,11 @@ def read_unique_ids(path: Path, column: pd.Series) -> np.ndarray:
     return ids
 
 
-def read_numbers(path: Path, column: pd.Series, ids: Sequence[str] | np.ndarray) -> np.ndarray:
-    """Return cells as float64 `(row,)`, NaN where empty; raises SamplesError, naming the row, for other text."""
+def read_numbers(path: Path, column: pd.Series, ids: Sequence[str] | np.ndarray, first_row: int = 0) -> np.ndarray:
+    """Return cells as float64 `(row,)`, NaN where empty; raises SamplesError, naming the row, for other text.
+
+    `first_row` is how many rows of the table are before those of `column`.
+    """
     values = as_numbers(column)
     invalid = np.flatnonzero(np.isnan(values) & has_value(column))
     if invalid.size:
@@ -276,7 +279,7 @@ def read_numbers(path: Path, column: pd.Series, ids: Sequence[str] | np.ndarray)
         unclear = is_ambiguous(column)
         raise SamplesError(
             path,
-            found=f"{str(column.iloc[row])!r} in column {column.name}, row {row + 1} ({ids[row]})",
+            found=f"{str(column.iloc[row])!r} in column {column.name}, row {first_row + row + 1} ({ids[row]})",
             expected="a number with a mark that is clearly a decimal mark" if unclear else "a number or an empty cell",
             way_out=DECIMAL_WAY_OUT if unclear else "correct the cell",
         )

@@ -253,18 +253,20 @@ def draft_of_table(kind: str, path: str, table: pd.DataFrame, targets: Sequence[
 
 
 def points_of(draft: Draft) -> gpd.GeoDataFrame:
-    """Return the samples of a draft that have a place, as points with the column `row`."""
+    """Return the samples of a draft that have a place, as points with the column `row`, counted from 1."""
     import geopandas as gpd
 
     table, values = draft.table, draft.values
     if hasattr(table, "geom_type"):
-        points = table.geometry[(table.geom_type == "Point") & ~table.geometry.is_empty]
+        known = ((table.geom_type == "Point") & ~table.geometry.is_empty).to_numpy()
+        points = table.geometry[known]
         points = points.set_crs(values["crs"]) if points.crs is None and "crs" in values else points
     else:
         x, y = (as_numbers(table[values[key]]) for key in ("x", "y"))
         known = np.isfinite(x) & np.isfinite(y)
         points = gpd.GeoSeries(gpd.points_from_xy(x[known], y[known]), crs=values["crs"])
-    return gpd.GeoDataFrame({"row": np.arange(len(points)).astype(str)}, geometry=points.reset_index(drop=True))
+    rows = (np.flatnonzero(known) + 1).astype(str)
+    return gpd.GeoDataFrame({"row": rows}, geometry=points.reset_index(drop=True))
 
 
 def crs_text(crs: Any) -> str:

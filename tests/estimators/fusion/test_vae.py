@@ -244,8 +244,8 @@ def test_spectra_that_cannot_be_used_are_refused(pairs):
     for options, X, y, message in (
         ({}, satellite, None, "no laboratory"),
         ({"laboratory": laboratory[:, 1:]}, satellite, None, "resample the laboratory"),
-        ({"laboratory": laboratory}, hole, None, "satellite spectrum of row 2"),
-        ({"laboratory": hole}, satellite, None, "laboratory spectrum of row 2"),
+        ({"laboratory": laboratory}, hole, None, "satellite spectrum at index 2"),
+        ({"laboratory": hole}, satellite, None, "laboratory spectrum at index 2"),
         ({"laboratory": laboratory[:3]}, satellite[:3], None, "found 3 pairs"),
         ({"laboratory": laboratory, "neighbours": satellite}, satellite, None, "found neighbours"),
         ({"laboratory": np.ones_like(laboratory)}, satellite, None, "that are all equal"),

@@ -45,7 +45,7 @@ def test_chunks_hold_the_rows_of_the_whole_table_in_their_order(tmp_path):
 
 def test_rows_without_an_id_are_numbered_through_all_chunks(tmp_path):
     path = parquet(tmp_path, {"400": [0.1, 0.2, 0.3], "500": [0.1, 0.2, 0.3]})
-    assert [part.ids for part in iter_spectra(path, rows=2)] == [["0", "1"], ["2"]]
+    assert [part.ids for part in iter_spectra(path, rows=2)] == [["1", "2"], ["3"]]
 
 
 def test_the_quantity_that_the_file_states_applies_to_every_chunk(tmp_path):

@@ -92,7 +92,7 @@ def test_an_invalid_table_is_refused(tmp_path, text, error, message):
 
 def test_ids_may_come_from_any_column_from_several_or_from_the_row(tmp_path):
     path = csv(tmp_path, "soil,state,400,500\na,dry,0.1,0.2\na,wet,0.1,0.1\n")
-    assert read_spectra(path).ids == ["0", "1"]
+    assert read_spectra(path).ids == ["1", "2"]
     spectra = read_spectra(path, id_column=["soil", "state"])
     assert spectra.ids == ["a/dry", "a/wet"]
     assert spectra.table["state"].tolist() == ["dry", "wet"]
