@@ -61,7 +61,7 @@ def check_output_path(
     output = Path(path)
     if output.suffix.lower() not in endings:
         found = f"the ending {output.suffix}" if output.suffix else "no ending"
-        raise OutputError(path, found=found, expected=endings[0], way_out=f"use a name such as {example}")
+        raise OutputError(path, found=found, expected=" or ".join(endings), way_out=f"use a name such as {example}")
     check_not_an_input([path, *(output.with_name(output.stem + ending) for ending in beside)], inputs)
     return output
 

@@ -15,7 +15,7 @@ from geosoil.mapping.inputs import ModelInput
 from geosoil.models.contract import LOWER, TRUST_KINDS, UPPER
 from geosoil.models.trust import load_trust
 from geosoil.models.trusted import LEVEL, TrustedModel
-from geosoil.trust.conformal import check_level, require_scores
+from geosoil.trust.conformal import check_level, is_possible, require_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -95,7 +95,7 @@ def with_trust(
             state = of_target.intervals
             if level is not None:
                 require_scores(level, state.n_samples, where=f"level of {target}")
-            elif state.widest_level < chosen:
+            elif not is_possible(chosen, state.n_samples):
                 widest = 1000 * state.widest_level // 1 / 10
                 notes.append(f"{target}: too few samples for {100 * chosen:g} % intervals; --level can be {widest:g} %")
         if trust.applicability is None:

@@ -23,6 +23,7 @@ from geosoil.models.contract import (
 from geosoil.models.pixel import PixelModel
 from geosoil.models.resampled import resample_bands
 from geosoil.models.wrapped import WrappedModel
+from geosoil.trust.conformal import is_possible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +84,8 @@ class TrustedModel(WrappedModel):
     @property
     def bounded(self) -> tuple[Target, ...]:
         """The targets that have intervals at the level."""
-        known = self.trust.targets
-        return tuple(t for t in self.targets if t.name in known and known[t.name].intervals.widest_level >= self.level)
+        known = {name: target.intervals.n_samples for name, target in self.trust.targets.items()}
+        return tuple(t for t in self.targets if t.name in known and is_possible(self.level, known[t.name]))
 
     @cached_property
     def trust_outputs(self) -> tuple[Output, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from geosoil.errors import RecipeError
-from geosoil.samples.splits import split_by_rank, split_groups, split_k_fold, split_spatial_blocks
+from geosoil.samples.splits import split_by_label, split_by_rank, split_groups, split_k_fold, split_spatial_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,15 +95,15 @@ def _divide_by_column(rows: TrainingRows, settings: ValidationSettings, seed: in
 
 
 def _by_label(labels: np.ndarray) -> list[Split]:
-    values = np.unique(labels)
-    if len(values) < 2:
+    splits = [Split(0, train, test) for train, test in split_by_label(labels)]
+    if len(splits) < 2:
         raise RecipeError(
             "validation.split",
-            found=f"one value, {values[0]}",
+            found=f"one value, {labels[0]}",
             expected="two or more folds",
             way_out="use another split",
         )
-    return [Split(0, np.flatnonzero(labels != value), np.flatnonzero(labels == value)) for value in values]
+    return splits
 
 
 def _divide_blocks(rows: TrainingRows, settings: ValidationSettings, seed: int) -> list[Split]:
@@ -286,25 +286,22 @@ SPLITS: dict[str, SplitMethod] = {
     "published_rank": SplitMethod(
         "published (Ou et al. 2025)",
         "One 2:1 split by rank, with bands chosen on all samples before it. Test rows take part in that "
-        "choice: it leaks, "
-        "and is shown only to be compared with published figures.",
+        "choice: it leaks, and is shown only to be compared with published figures.",
         _published_rank,
         leaks="selection",
     ),
     "published_holdout": SplitMethod(
         "published (Han et al. 2025)",
         "One 90:10 split, with covariates chosen on all rows before it. Test rows take part in that choice: "
-        "it leaks, and "
-        "is shown only to be compared with published figures.",
+        "it leaks, and is shown only to be compared with published figures.",
         _published_holdout,
         leaks="selection",
     ),
     "published_settings": SplitMethod(
         "published (He et al. 2025)",
         "The splits of 'holdout', but networks stop by their loss on the test rows, and the settings of PLSR "
-        "and SVR are "
-        "chosen on all rows. Test rows take part in these choices: it leaks, and is shown only to be compared with "
-        "published figures.",
+        "and SVR are chosen on all rows. Test rows take part in these choices: it leaks, and is shown only to be "
+        "compared with published figures.",
         _hold_out,
         leaks="settings",
     ),

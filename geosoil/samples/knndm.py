@@ -16,7 +16,7 @@ from geosoil.samples.nearest_distances import (
     prediction_distances,
     sample_distances,
 )
-from geosoil.samples.splits import Split, split_k_fold
+from geosoil.samples.splits import Split, split_by_label, split_k_fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,7 +56,7 @@ class MatchedFolds:
 
     def splits(self) -> list[Split]:
         """Return (train, test) of each fold."""
-        return _splits_of(self.folds)
+        return split_by_label(self.folds)
 
 
 def knndm(
@@ -127,7 +127,7 @@ def knndm(
         folds = np.empty(n, np.intp)
         for number, (_, test) in enumerate(split_k_fold(n, n_folds, seed=seed)):
             folds[test] = number
-        difference = difference_of_distances(fold_distances(points, _splits_of(folds)), to_map)
+        difference = difference_of_distances(fold_distances(points, split_by_label(folds)), to_map)
         return MatchedFolds(folds, "random", difference, statistic, p_value, None, {})
     clusterings = _hierarchical(points, n_folds) if clustering == "hierarchical" else _k_means(points, n_folds, seed)
     chosen, tried = choose_clusters(points, to_map, clusterings, n_folds, largest_share=largest_share)
@@ -175,7 +175,7 @@ def choose_clusters(
         tried[n_clusters] = np.nan
         if (np.bincount(folds) / len(folds) > largest_share).any():
             continue
-        tried[n_clusters] = difference_of_distances(fold_distances(points, _splits_of(folds)), to_map)
+        tried[n_clusters] = difference_of_distances(fold_distances(points, split_by_label(folds)), to_map)
         if tried[n_clusters] < least:
             chosen, least = (n_clusters, folds), tried[n_clusters]
     return chosen, tried
@@ -228,11 +228,6 @@ def _k_means(points: np.ndarray, n_folds: int, seed: int) -> Iterator[tuple[int,
         n_different = len(np.unique(points, axis=0))
         if number <= n_different:
             yield number, KMeans(number, n_init=1, random_state=seed).fit_predict(points)
-
-
-def _splits_of(folds: np.ndarray) -> list[Split]:
-    numbers = np.unique(folds)
-    return [(np.flatnonzero(folds != number), np.flatnonzero(folds == number)) for number in numbers]
 
 
 def closer_test(to_samples: np.ndarray, to_map: np.ndarray) -> tuple[float, float]:

@@ -95,6 +95,15 @@ def split_k_fold(n_samples: int, n_folds: int = 10, *, n_repeats: int = 1, seed:
     return list(folds.split(np.empty((n_samples, 0))))
 
 
+def split_by_label(labels: np.ndarray) -> list[Split]:
+    """Test the samples of each label by the samples of all other labels, in the order of the sorted labels.
+
+    >>> [(train.tolist(), test.tolist()) for train, test in split_by_label(np.array([1, 0, 1]))]
+    [([0, 2], [1]), ([1], [0, 2])]
+    """
+    return [(np.flatnonzero(labels != label), np.flatnonzero(labels == label)) for label in np.unique(labels)]
+
+
 def split_groups(groups: Sequence[object] | np.ndarray, n_folds: int = 10, *, seed: int = 0) -> list[Split]:
     """Distribute whole groups over folds, so that the samples of a group are on one side of every split.
 
@@ -136,8 +145,7 @@ def split_groups(groups: Sequence[object] | np.ndarray, n_folds: int = 10, *, se
     for group in order[np.argsort(-size[order], kind="stable")]:
         fold_of_group[group] = np.argmin(fold_size)
         fold_size[fold_of_group[group]] += size[group]
-    fold = fold_of_group[codes]
-    return [(np.flatnonzero(fold != tested), np.flatnonzero(fold == tested)) for tested in range(n_folds)]
+    return split_by_label(fold_of_group[codes])
 
 
 def split_spatial_blocks(

@@ -75,13 +75,22 @@ def widest_level(n_scores: int) -> float:
     return n_scores / (n_scores + 1)
 
 
+def is_possible(level: float, n_scores: int) -> bool:
+    """Return whether n scores are enough for a level.
+
+    >>> is_possible(0.9, 9), is_possible(0.9, 8)
+    (True, False)
+    """
+    return conformal_rank(level, n_scores) <= n_scores
+
+
 def require_scores(level: float, n_scores: int, where: object = "level") -> None:
     """Raise SamplesError if n scores are too few for a level; the message names the highest level that they allow.
 
     >>> require_scores(0.9, 9)
     """
     check_level(level, where)
-    if conformal_rank(level, n_scores) > n_scores:
+    if not is_possible(level, n_scores):
         needed = math.ceil(_exact(level) / (1 - _exact(level)))
         raise SamplesError(
             where,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from geosoil.trust.conformal import check_level, conformal_rank
+from geosoil.trust.conformal import check_level, is_possible
 from geosoil.trust.intervals import fit_intervals
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def nested_bounds(
     for inside, state in nested_states(scores, logarithm=logarithm):
         tested = scores.take(inside)
         for k, level in enumerate(levels):
-            if conformal_rank(level, state.n_samples) <= state.n_samples:
+            if is_possible(level, state.n_samples):
                 bounds[k][:, inside] = state.bounds(tested.predicted, [level], tested.indicators, valid_range)[0]
     return bounds
 

@@ -205,6 +205,11 @@ def test_too_few_samples_for_the_default_level_leave_out_the_intervals_alone(fol
         map_cube(folder / "cube.tif", folder / "few", tmp_path / "n.tif", level=0.9)
 
 
+def test_nine_samples_are_enough_for_90_percent():
+    model = trained_model()
+    assert [len(TrustedModel(model, trust_of(model, n)).bounded) for n in (8, 9)] == [0, 1]
+
+
 def test_several_models_have_their_trust_side_by_side(folder, result, tmp_path):
     made = map_cube(folder / "cube.tif", [folder / "share", folder / "few"], tmp_path / "m.tif")
     names = [band.name for band in made.trust.cog.bands]
