@@ -15,13 +15,13 @@ PUBLISHED = ("gf5", "soc", "lead", "library")
 # The files of each kind of data: those that it needs, then those that it can have besides.
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cube": (("cube", "samples"), ()),
-    "spectra": (("table",), ("cube", "samples", "library")),
+    "spectra": (("table",), ("cube", "sensor", "samples", "library")),
     "covariates": (("covariates", "samples"), ()),
     "profiles": (("covariates", "profiles"), ()),
     "table": (("table",), ()),
 }
-FLAGS = {"cube": "--cube CUBE", "samples": "--samples POINTS", "library": "--library LIBRARY",
-         "covariates": "--covariates A.tif B.tif ...",
+FLAGS = {"cube": "--cube CUBE", "sensor": "--sensor NAME", "samples": "--samples POINTS",
+         "library": "--library LIBRARY", "covariates": "--covariates A.tif B.tif ...",
          "profiles": "--profiles HORIZONS", "table": "TABLE"}  # fmt: skip
 NAMES = (*KINDS, *PUBLISHED)
 
@@ -30,6 +30,7 @@ NAMES = (*KINDS, *PUBLISHED)
 @click.argument("kind", type=click.Choice(NAMES), default="cube")
 @click.argument("table", required=False)
 @click.option("--cube", "--for", "cube", metavar="CUBE", help="Cube; for spectra the cube that is to be mapped.")
+@click.option("--sensor", metavar="NAME", help="For spectra: sensor that is to be mapped, such as ENMAP.")
 @click.option("--samples", metavar="POINTS", help="Table of sample points; for spectra another table with the target.")
 @click.option("--library", metavar="LIBRARY", help="Spectral library with the target, for the spectra of one site.")
 @click.option("--covariates", multiple=True, metavar="A.tif B.tif ...", help="Covariate rasters of any grids.")

@@ -16,6 +16,7 @@ from geosoil.io.spectra.table import NoBandsError
 from geosoil.io.tables.numbers import as_numbers, has_value
 from geosoil.io.tables.reader import TABLE_ENDINGS, read_table
 from geosoil.mapping.inputs import CovariateInput, CubeInput
+from geosoil.mapping.sensor_fit import mappable_sensors
 from geosoil.models.display import describe_card
 from geosoil.models.find import CARD, find_model
 from geosoil.models.store import read_card
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import os
 
     from geosoil.io.tables.numbers import Decimal
+    from geosoil.models.card import ModelCard
 
     Pairs = list[tuple[str, str]]
 
@@ -136,8 +138,25 @@ def _lines(pairs: Pairs) -> str:
 
 
 def _describe_model(folder: Path) -> Pairs:
-    (title, text), *pairs = describe_card(read_card(folder))
+    card = read_card(folder)
+    (title, text), *pairs = describe_card(card)
+    last = max((i for i, (name, _) in enumerate(pairs, start=1) if name == "reads"), default=len(pairs))
+    pairs[last:last] = _describe_sensors(card)
     return [(title, f"{text}, {folder}"), *pairs]
+
+
+def _describe_sensors(card: ModelCard) -> Pairs:
+    """Say which sensors measure the bands that a model reads; nothing for a model of covariates."""
+    features = [feature.feature() for feature in card.features if feature.used]
+    if not any(feature.wavelength_nm is not None for feature in features):
+        return []
+    fitting = mappable_sensors(features)
+    texts = [
+        f"{', '.join(names)} ({how})"
+        for how, is_same in (("its bands", True), ("bands interpolated", False))
+        if (names := [name for name, same in fitting.items() if same is is_same])
+    ]
+    return [("can map", "; ".join(texts) or "no sensor of the table by its nominal bands")]
 
 
 def _describe_spectra(path: str, layer: str | None, decimal: Decimal | None) -> Pairs:

@@ -12,7 +12,7 @@ import rasterio
 from pyproj import Transformer
 from written_rasters import write_raster
 
-from geosoil.errors import OutputError, RecipeError, SamplesError, UnitsError
+from geosoil.errors import OutputError, RecipeError, SamplesError, UnitsError, WavelengthError
 from geosoil.models.store import read_card
 from geosoil.pipeline.recipe import read_recipe
 from geosoil.workflows.init import init_recipe
@@ -245,6 +245,16 @@ def test_spectra_for_a_cube_and_a_table_of_laboratory_values_beside_them(scene, 
     mapped = map_cube("cube.tif", tmp_path / "model", "carbon.tif")
     assert "reflectance is the stored value x 0.0001" in mapped.notes[0]
     assert mapped.cog.bands[0].valid_count == SIDE * SIDE
+
+
+def test_spectra_for_a_sensor_are_brought_to_its_nominal_bands(scene, tmp_path):
+    write_spectra()
+    recipe = filled_in("spectra", table="library.csv", sensor="sentinel2", targets=["soc"])
+    assert recipe["data"]["sensor"] == "SENTINEL2"
+    assert recipe["features"]["preprocessing"] == []  # 11 bands are too few for a baseline of absorbance
+    assert "its 11 nominal bands" in (tmp_path / "recipe.toml").read_text()
+    with pytest.raises(WavelengthError, match="the sensor landsat: it is not known"):
+        init_recipe("spectra", table="library.csv", sensor="landsat", targets=["soc"])
 
 
 def test_spectra_of_a_site_learn_from_a_library_beside_them(scene, tmp_path):

@@ -146,6 +146,18 @@ class SpectraData(_Data):
         None,
         description="CSV table of the wavelengths of that cube, or of the bands to resample to if no cube is given.",
     )
+    sensor: Name | None = Field(
+        None,
+        description="Sensor to whose nominal bands the spectra are resampled, such as ENMAP or SENTINEL2, if no cube "
+        "is at hand.",
+    )
+
+    @model_validator(mode="after")
+    def _check_one_sensor(self) -> SpectraData:
+        if self.sensor is not None and not (self.cube is None and self.bands is None):
+            msg = "give either sensor, or a cube or bands"
+            raise ValueError(msg)
+        return self
 
 
 class CovariateData(_CovariateFiles):

@@ -32,6 +32,7 @@ from geosoil.pipeline.sources.samples import (
 )
 from geosoil.samples.libraries import common_grid
 from geosoil.samples.rs_local import LEAST_SITE_SAMPLES
+from geosoil.sensors.nominal import nominal_bands
 from geosoil.spectra.resample import resampling_matrix
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
     cube = _open_cube(loaded)
     sensor = _sensor_bands(loaded, cube, notes)
     if sensor is not None:
-        spectra = _resample(sensor, spectra, notes)
-        library = None if library is None else _resample(sensor, library, notes)
+        spectra, *others = _resample(sensor, [spectra] if library is None else [spectra, library], notes)
+        library = others[0] if others else None
     nm, R_library, R = common_grid(spectra if library is None else library, spectra, notes)
     whole = (np.nan_to_num(R) > 0).all(axis=1)
     if not whole.all() and data.on_missing == "stop":
@@ -180,31 +181,52 @@ def _sensor_bands(loaded: LoadedRecipe, cube: xr.DataArray | None, notes: list[s
     elif data.bands is not None:
         table = read_band_table(loaded.path(data.bands))
         nm, fwhm_nm = table.centre_nm, table.fwhm_nm
+    elif data.sensor is not None:
+        bands = nominal_bands(data.sensor)
+        nm, fwhm_nm = bands.centre_nm, bands.fwhm_nm
+        notes.append(f"bands of {data.sensor.strip().upper()} are nominal: {bands.source}")
     else:
         return None
     nm, first = np.unique(nm, return_index=True)  # bands of overlapping detectors, in the order of wavelength
     return nm, None if fwhm_nm is None or not np.isfinite(fwhm_nm).all() else fwhm_nm[first]
 
 
-def _resample(sensor: Sensor, spectra: Spectra, notes: list[str]) -> Spectra:
-    """Resample spectra to the bands of a sensor; bands that they do not cover are left out."""
+def _resample(sensor: Sensor, tables: Sequence[Spectra], notes: list[str]) -> list[Spectra]:
+    """Resample tables of spectra to the bands of a sensor; bands that one of them does not cover are left out."""
     nm, fwhm_nm = sensor
-    R = np.asarray(spectra.values if spectra.quantity == "reflectance" else 10.0**-spectra.values, np.float64)
-    matrix = resampling_matrix(spectra.wavelength_nm, nm, method="gaussian", to_fwhm_nm=fwhm_nm)
-    covered = np.isfinite(matrix).all(axis=1)
-    low, high = spectra.wavelength_nm[0], spectra.wavelength_nm[-1]
-    if covered.sum() < LEAST_BANDS:
+    matrices = [
+        resampling_matrix(spectra.wavelength_nm, nm, method="gaussian", to_fwhm_nm=fwhm_nm) for spectra in tables
+    ]
+    covered = np.array([np.isfinite(matrix).all(axis=1) for matrix in matrices])
+    least = min(LEAST_BANDS, (len(nm) + 1) // 2)  # a multispectral sensor has fewer than ten bands
+    for spectra, is_covered in zip(tables, covered, strict=True):
+        low, high = spectra.wavelength_nm[0], spectra.wavelength_nm[-1]
+        if is_covered.sum() < least:
+            raise WavelengthError(
+                spectra.source,
+                found=f"spectra from {low:g} to {high:g} nm, which cover {is_covered.sum()} of the sensor's {len(nm)} "
+                "bands",
+                expected=f"{least} of them or more",
+                way_out="use spectra of the sensor's range",
+            )
+        left_out = f"; {(~is_covered).sum()} left out beyond {low:g} to {high:g} nm" if not is_covered.all() else ""
+        name = Path(spectra.source).name
+        notes.append(f"{name}: resampled to {is_covered.sum()} bands of the sensor (Gaussian){left_out}")
+    common = covered.all(axis=0)
+    if common.sum() < least:
         raise WavelengthError(
-            spectra.source,
-            found=f"spectra from {low:g} to {high:g} nm, which cover {covered.sum()} of the sensor's {len(nm)} bands",
-            expected=f"{LEAST_BANDS} of them or more",
-            way_out="use spectra of the sensor's range",
+            tables[0].source,
+            found=f"{common.sum()} of the sensor's {len(nm)} bands within the range of both this table and "
+            f"{Path(tables[-1].source).name}",
+            expected=f"{least} of them or more",
+            way_out="use a library of the same range",
         )
-    left_out = f"; {(~covered).sum()} left out beyond {low:g} to {high:g} nm" if not covered.all() else ""
-    name = Path(spectra.source).name
-    notes.append(f"{name}: resampled to {covered.sum()} bands of the sensor (Gaussian){left_out}")
-    values = (R @ matrix[covered].T).astype(np.float32)
-    return replace(spectra, wavelength_nm=nm[covered], values=values, quantity="reflectance")
+    resampled = []
+    for spectra, matrix in zip(tables, matrices, strict=True):
+        R = np.asarray(spectra.values if spectra.quantity == "reflectance" else 10.0**-spectra.values, np.float64)
+        values = (R @ matrix[common].T).astype(np.float32)
+        resampled.append(replace(spectra, wavelength_nm=nm[common], values=values, quantity="reflectance"))
+    return resampled
 
 
 def _features(sensor: Sensor | None, nm: np.ndarray) -> list[Feature]:
@@ -252,7 +274,12 @@ def draft(files: Files, targets: Sequence[str], given: dict[str, Any]) -> Draft:
             made.reasons[key] = "spectra are resampled to its bands" if key == "cube" else ""
     if files.cube:
         _set_cube_scale(made, files.cube, given.get("bands"))
-    made.preprocessing = spectral_steps(len(nm))
+    n_bands = len(nm)
+    if "sensor" in given:
+        n_bands = len(nominal_bands(given["sensor"]).centre_nm)
+        made.values["sensor"] = given["sensor"].strip().upper()
+        made.reasons["sensor"] = f"spectra are resampled to its {n_bands} nominal bands"
+    made.preprocessing = spectral_steps(n_bands)
     return made
 
 
