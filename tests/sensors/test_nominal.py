@@ -41,5 +41,5 @@ def test_an_unknown_sensor_is_refused_with_the_names_of_the_others():
 
 def test_a_sensor_without_a_table_asks_for_one_of_its_products(monkeypatch):
     monkeypatch.setitem(SENSORS, "OTHER", SENSORS["GF5_AHSI"])
-    with pytest.raises(WavelengthError, match="OTHER has no table of nominal bands; .* give a product of the sensor"):
+    with pytest.raises(WavelengthError, match=r"OTHER has no table of nominal bands; .* give a product of the sensor"):
         nominal_bands("other")
