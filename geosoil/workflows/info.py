@@ -146,7 +146,7 @@ def _describe_model(folder: Path) -> Pairs:
 
 
 def _describe_sensors(card: ModelCard) -> Pairs:
-    """Say which sensors measure the bands that a model reads; nothing for a model of covariates."""
+    """Describe the sensors that measure the bands that a model reads; nothing for a model of covariates."""
     features = [feature.feature() for feature in card.features if feature.used]
     if not any(feature.wavelength_nm is not None for feature in features):
         return []
