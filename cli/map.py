@@ -35,11 +35,12 @@ ALLOWED = {"--cube": OF_A_CUBE, "--covariates": tuple(COVARIATE_OPTIONS)}
     required=True,
     multiple=True,
     metavar="NAME_OR_DIR ...",
-    help="Model folder, or the name of a known model; several give a band for each of their outputs.",
+    help="Model folder, name of a known model, or folder of several models; several give a band for each output.",
 )
 @click.option("-o", "--output", metavar="OUT.tif", help="The map; default: CUBE_MODEL.tif. For many cubes: a folder.")
 @with_options(CUBE_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS, OUTPUT_OPTIONS)
 @with_options(TRUST_OPTIONS, RUN_OPTIONS)
+@click.option("--separate", is_flag=True, help="Write a file for each property: OUT_PROPERTY.tif.")
 @click.option("--plan", is_flag=True, help="Print blocks, memory and time of the map, and exit.")
 @click.option(
     "--progress",

@@ -10,6 +10,7 @@ from geosoil.errors import ModelFileError
 from geosoil.io.rasters.stack import join_bands
 from geosoil.mapping.inputs import MatchedInput, ModelInput, PathLike
 from geosoil.models.contract import Feature, of_rasters
+from geosoil.models.find import model_folders
 from geosoil.models.joint import JointModel
 
 if TYPE_CHECKING:
@@ -22,8 +23,12 @@ OneOrManyModels = PathLike | ModelInput | Sequence[PathLike | ModelInput]
 
 
 def find_models(models: OneOrManyModels) -> tuple[ModelInput, ...]:
-    """Return the models of a map by folder or name; raises ModelFileError for none, or for one that is given twice."""
-    many = [models] if isinstance(models, str | os.PathLike | ModelInput) else models
+    """Return the models of a map by folder or name, or by a folder that holds several model folders.
+
+    Raises ModelFileError for none, or for one that is given twice.
+    """
+    given = [models] if isinstance(models, str | os.PathLike | ModelInput) else models
+    many = [model for path in given for model in ([path] if isinstance(path, ModelInput) else model_folders(path))]
     found = tuple(_find(model, several=len(many) > 1) for model in many)
     folders = [model.folder.resolve() for model in found]
     repeated = [model.folder for model, folder in zip(found, folders, strict=True) if folders.count(folder) > 1]

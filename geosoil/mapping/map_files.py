@@ -1,75 +1,197 @@
-"""The files of a map: its finished blocks are divided into the map and the trust map beside it."""
+"""The files of a map: its finished blocks are divided into maps and the trust maps beside them."""
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.io.rasters.cog import CogSummary, cog_writer
+from geosoil.errors import OutputError
+from geosoil.io.rasters.cog import cog_writer
 from geosoil.models.contract import INSIDE, TRUST_KINDS
+from geosoil.models.joint import JointModel
 from geosoil.raster.grid import Grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    import os
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from geosoil.io.rasters.cog import CogSummary
     from geosoil.mapping.job import MapJob
+    from geosoil.models.contract import Output
+
+Named = tuple[tuple[str, "Output"], ...]
+
+
+@dataclass(frozen=True)
+class MapFile:
+    """A file of a map, and the trust map beside it.
+
+    Parameters
+    ----------
+    path : Path
+        The map.
+    bands : tuple of (str, Output)
+        The names of its bands, and the outputs of the job that they hold.
+    trust_path : Path, optional
+        The trust map; default: it is not written.
+    trust_bands : tuple of (str, Output)
+        Those of the trust map.
+    inside : Output, optional
+        Where this output is 0, the map has no data.
+    models : tuple of int
+        The numbers of the models that it belongs to, from 0; empty for all.
+    """
+
+    path: Path
+    bands: Named
+    trust_path: Path | None = None
+    trust_bands: Named = ()
+    inside: Output | None = None
+    models: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file of a map that was written, and the statistics of its bands and of those of its trust map."""
+
+    file: MapFile
+    cog: CogSummary
+    trust: CogSummary | None
+
+
+def trust_path_of(path: str | os.PathLike[str]) -> Path:
+    """Return the trust map of a map.
+
+    >>> trust_path_of("maps/as.tif").as_posix()
+    'maps/as_trust.tif'
+    """
+    file = Path(path)
+    return file.with_name(f"{file.stem}_trust{file.suffix}")
+
+
+def one_file(job: MapJob, path: Path, *, trust: bool = False, only_applicable: bool = False) -> tuple[MapFile, ...]:
+    """Return the file of a map of all outputs; the parameters are those of `file_each`."""
+    named = tuple((output.name, output) for output in job.outputs)
+    return (_file(path, named, (), trust=trust, only_applicable=only_applicable),)
+
+
+def file_each(job: MapJob, path: Path, *, trust: bool = False, only_applicable: bool = False) -> tuple[MapFile, ...]:
+    """Return a file for each property that a job predicts: OUT_PROPERTY.tif.
+
+    Parameters
+    ----------
+    job : MapJob
+    path : Path
+        OUT.tif, which is not written itself.
+    trust : bool
+        Whether a trust map is written beside each. The bands of the area of applicability, which belong to a model,
+        are in the trust map of each of its properties.
+    only_applicable : bool
+        Write no data outside the area of applicability of the model of the property.
+
+    Raises
+    ------
+    OutputError
+        If the files of two properties would have the same name.
+    """
+    files: list[MapFile] = []
+    for number, unique, named in _properties(job):
+        word = re.sub(r"[^\w.-]+", "_", unique)
+        file = path.with_name(f"{path.stem}_{word}{path.suffix}")
+        if any(file.name.lower() == other.path.name.lower() for other in files):
+            raise OutputError(
+                file,
+                found=f"two properties whose files have this name, one of them {unique}",
+                expected="a file for each property",
+                way_out="leave out --separate, or map the models one by one",
+            )
+        files.append(_file(file, named, (number,), trust=trust, only_applicable=only_applicable))
+    return tuple(files)
+
+
+def _file(path: Path, named: Named, models: tuple[int, ...], *, trust: bool, only_applicable: bool) -> MapFile:
+    of_trust = tuple((name, output) for name, output in named if output.kind in TRUST_KINDS)
+    inside = next((output for _, output in of_trust if output.kind == INSIDE), None)
+    return MapFile(
+        path,
+        tuple(pair for pair in named if pair not in of_trust),
+        trust_path_of(path) if trust and of_trust else None,
+        of_trust,
+        inside if only_applicable else None,
+        models,
+    )
+
+
+def _properties(job: MapJob) -> Iterator[tuple[int, str, Named]]:
+    """Yield the number of the model of each property, its unique name, and the outputs that are about it."""
+    model = job.predict.model
+    members = model.members_outputs() if isinstance(model, JointModel) else [(model, model.outputs)]
+    names = iter(target.name for target in model.targets)
+    for number, (member, renamed) in enumerate(members):
+        pairs = [(o.name, r) for o, r in zip(member.outputs, renamed, strict=True) if r in job.outputs]
+        of_targets = {f"{t.name}{kind}" for t in member.targets for kind in ("", *_KINDS_OF_A_TARGET)}
+        for target in member.targets:
+            of_this = {f"{target.name}{kind}" for kind in ("", *_KINDS_OF_A_TARGET)}
+            yield number, next(names), tuple((n, o) for n, o in pairs if n in of_this or n not in of_targets)
+
+
+_KINDS_OF_A_TARGET = (" spread", " lower", " upper")
 
 
 def write_map_files(
     job: MapJob,
     blocks: Iterable[tuple[int, int, np.ndarray]],
-    path: Path,
-    trust_path: Path | None,
+    files: Sequence[MapFile],
     *,
     tags: Mapping[str, str],
     threads: int,
-    only_applicable: bool = False,
-) -> tuple[CogSummary, CogSummary | None]:
-    """Write the finished blocks of a job to a COG, and the bands of its trust states to another one.
+) -> tuple[WrittenFile, ...]:
+    """Write the finished blocks of a job to COGs; they appear when all are complete, a trust map before its map.
 
     Parameters
     ----------
     job : MapJob
     blocks : iterable of (int, int, ndarray)
         Row and column of the first pixel of a block, and its values `(output, y, x)`.
-    path : Path
-        The map, which appears after the trust map.
-    trust_path : Path or None
-        The trust map; None: it is not written.
+    files : sequence of MapFile
+        Which of the outputs each file holds.
     tags : mapping of str to str
-        Tags of both.
+        Tags of all files.
     threads : int
         For the compression.
-    only_applicable : bool
-        Write no data to the map where the output of the kind "inside" is 0.
 
     Returns
     -------
-    (CogSummary, CogSummary or None)
-        Statistics of both.
+    tuple of WrittenFile
     """
-    kinds = [output.kind for output in job.outputs]
-    of_trust = [k for k, kind in enumerate(kinds) if kind in TRUST_KINDS]
-    of_map = [k for k, kind in enumerate(kinds) if kind not in TRUST_KINDS]
     grid, source = Grid.of(job.source), job.source.attrs.get("source", "")
+    place = {output: k for k, output in enumerate(job.outputs)}
 
-    def writer_of(file: Path, bands: list[int], **options: Any) -> Any:
-        names, units = [job.outputs[k].name for k in bands], [job.outputs[k].unit for k in bands]
-        return cog_writer(file, grid, names, units, tags=tags, threads=threads, source=source, **options)
+    def writer_of(path: Path, bands: Named, **options: Any) -> Any:
+        names, units = [name for name, _ in bands], [output.unit for _, output in bands]
+        return cog_writer(path, grid, names, units, tags=tags, threads=threads, source=source, **options)
 
     with ExitStack() as opened:
-        writer, beside = opened.enter_context(writer_of(path, of_map)), None
-        if trust_path is not None and of_trust:
-            # The mean of the ends of intervals is not the end of an interval.
-            beside = opened.enter_context(writer_of(trust_path, of_trust, overviews="nearest"))
+        writers, beside = [], []
+        for file in files:
+            writers.append(opened.enter_context(writer_of(file.path, file.bands)))
+            # The mean of the ends of intervals is not the end of an interval, so that their overviews are not means.
+            of_trust = file.trust_path and writer_of(file.trust_path, file.trust_bands, overviews="nearest")
+            beside.append(opened.enter_context(of_trust) if of_trust else None)
         for y0, x0, values in blocks:
-            if beside is not None:
-                beside.put(y0, x0, values[of_trust])
-            mapped = values[of_map] if of_trust else values
-            if only_applicable:
-                mapped[:, values[kinds.index(INSIDE)] == 0] = np.nan
-            writer.put(y0, x0, mapped)
-    return writer.summary, None if beside is None else beside.summary
+            for file, writer, trust in zip(files, writers, beside, strict=True):
+                if trust is not None:
+                    trust.put(y0, x0, values[[place[output] for _, output in file.trust_bands]])
+                mapped = values if len(file.bands) == len(values) else values[[place[o] for _, o in file.bands]]
+                if file.inside is not None:
+                    mapped[:, values[place[file.inside]] == 0] = np.nan
+                writer.put(y0, x0, mapped)
+    summaries = (None if trust is None else trust.summary for trust in beside)
+    return tuple(
+        WrittenFile(file, writer.summary, trust) for file, writer, trust in zip(files, writers, summaries, strict=True)
+    )

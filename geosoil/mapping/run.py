@@ -17,7 +17,7 @@ import numpy as np
 from geosoil.errors import ClusterError, DeviceError, OutputError
 from geosoil.io.atomic import remove_leftovers, require_writable
 from geosoil.mapping.executors import BlockTask, Executor, ThreadExecutor
-from geosoil.mapping.map_files import write_map_files
+from geosoil.mapping.map_files import one_file, write_map_files
 from geosoil.mapping.plan import Plan, plan_map
 from geosoil.mapping.scratch import FinishedBlock, Scratch, held_store, open_scratch, unfinished_edges
 from geosoil.mapping.value_checks import explain_empty
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from geosoil.io.journal import Identity
     from geosoil.io.rasters.cog import CogSummary
     from geosoil.mapping.job import MapJob
+    from geosoil.mapping.map_files import MapFile, WrittenFile
     from geosoil.mapping.scratch import BlockStore, Place
     from geosoil.models.contract import Output
 
@@ -151,8 +152,8 @@ class RunResult:
 
     Parameters
     ----------
-    cog : CogSummary
-        Statistics of the bands.
+    written : tuple of WrittenFile
+        The files of the map, with the statistics of their bands.
     unread : tuple of FinishedBlock
         Blocks without data, because their input could not be read.
     resumed, damaged : int
@@ -161,17 +162,19 @@ class RunResult:
         The notes of the plan, of values that were set to a limit of their valid range, and of pixels without a value.
     warnings : tuple of str
         What is strange about the input or the values.
-    trust : CogSummary, optional
-        Statistics of the bands of the trust map.
     """
 
-    cog: CogSummary
+    written: tuple[WrittenFile, ...]
     unread: tuple[FinishedBlock, ...]
     resumed: int
     damaged: int
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    trust: CogSummary | None = None
+
+    @property
+    def cog(self) -> CogSummary:
+        """Statistics of the bands of the first file."""
+        return self.written[0].cog
 
 
 @contextmanager
@@ -185,10 +188,9 @@ def run_map(
     run_options: RunOptions,
     warnings: Sequence[str] = (),
     progress: Progress | None = None,
-    trust_path: Path | None = None,
-    only_applicable: bool = False,
+    files: Sequence[MapFile] = (),
 ) -> Iterator[RunResult]:
-    """Write a map to a COG, and yield the result while its finished blocks still exist.
+    """Write a map to a COG or several, and yield the result while its finished blocks still exist.
 
     What is done inside the `with` is done before the blocks are removed; an exception there keeps them.
 
@@ -197,32 +199,34 @@ def run_map(
     job : MapJob
         Model and input.
     path : Path
-        The COG.
+        The COG, if no other files are named.
     output : str
         The name of the output that the user gave; the scratch store is beside it.
     identity : Identity
         Everything that decides the pixels; a run with another identity is not resumed.
     tags : mapping of str to str
-        Tags of the COG.
+        Tags of the files.
     run_options : RunOptions
     warnings : sequence of str
         What is known to be strange before the first block; what the blocks show is added.
     progress : callable, optional
         Called as `progress("map", pixels done, pixels in all)`.
-    trust_path : Path, optional
-        The COG of the bands of trust states, for a job that has some.
-    only_applicable : bool
-        Write no data to the map outside the area of applicability, which is one of the bands.
+    files : sequence of MapFile
+        The files and which outputs each holds, in the folder of `path`; default: `path` with all outputs.
 
     Raises
     ------
     GeosoilError
         If reading, planning or writing fails. The finished blocks are kept then, and on an interruption.
     """
-    require_writable(path)
+    files = files or one_file(job, path)
+    for file in files:
+        require_writable(file.path)
     with held_store(output) as store:
-        for file in filter(None, (path, trust_path)):
-            remove_leftovers(file)
+        for file in files:
+            remove_leftovers(file.path)
+            if file.trust_path is not None:
+                remove_leftovers(file.trust_path)
         plan = run_options.plan(job, output)
         scratch = open_scratch(store, identity, plan.blocks, mode=run_options.mode)
         try:
@@ -247,17 +251,9 @@ def run_map(
         if not unread and not counts[:, 4].any():
             scratch.remove()
             raise explain_empty(job, int(counts[0, 3]))
-        summary, trust = write_map_files(
-            job,
-            scratch.read_blocks(),
-            path,
-            trust_path,
-            tags=tags,
-            threads=plan.threads,
-            only_applicable=only_applicable,
-        )
+        written = write_map_files(job, scratch.read_blocks(), files, tags=tags, threads=plan.threads)
         notes = (*plan.notes, *clipped, *without_value)
-        yield RunResult(summary, unread, len(scratch.finished), scratch.damaged, notes, warnings, trust)
+        yield RunResult(written, unread, len(scratch.finished), scratch.damaged, notes, warnings)
         if not unread:  # otherwise a run with --resume tries these windows again
             scratch.remove()
 

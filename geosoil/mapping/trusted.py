@@ -112,24 +112,24 @@ def model_with_outputs(model: Any, source: ModelInput | None, kinds: Sequence[st
     return trusted.model
 
 
-def require_area(models: Sequence[ModelInput]) -> None:
-    """Raise ModelFileError unless the map has one model, with an area of applicability."""
+def require_area(models: Sequence[ModelInput], *, separate: bool = False) -> None:
+    """Raise ModelFileError unless the models have an area of applicability, and one model alone has a map."""
     way_out = "leave out --only-applicable"
-    if len(models) > 1:
+    if len(models) > 1 and not separate:
         raise ModelFileError(
             "only-applicable",
-            found=f"{len(models)} models, each with its own area",
+            found=f"{len(models)} models in one map, each with its own area",
             expected="one model",
-            way_out=f"map them one by one, or {way_out}",
+            way_out=f"write a map for each property with --separate, or {way_out}",
         )
-    (model,) = models
-    if not isinstance(model, TrustedInput) or model.trust.applicability is None:
-        raise ModelFileError(
-            model.folder,
-            found="a model without an area of applicability",
-            expected="one, for --only-applicable",
-            way_out=f"train the model again, or {way_out}",
-        )
+    for model in models:
+        if not isinstance(model, TrustedInput) or model.trust.applicability is None:
+            raise ModelFileError(
+                model.folder,
+                found="a model without an area of applicability",
+                expected="one, for --only-applicable",
+                way_out=f"train the model again, or {way_out}",
+            )
 
 
 def median_widths(path: Path) -> dict[str, float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from geosoil.errors import ModelFileError
 
 CARD = "model.json"
+MOST_IN_A_FOLDER = 100
 
 
 def find_model(name: str | Path) -> Path:
@@ -35,3 +36,22 @@ def find_model(name: str | Path) -> Path:
         expected="one of " + (", ".join(known) or "none yet"),
         way_out="train one with `geosoil train`, or give the path of its folder",
     )
+
+
+def model_folders(name: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
+    """Return the model folders in a folder, by their names; anything else is returned as it is.
+
+    A folder that holds a model itself is that model, whatever else lies in it.
+    """
+    folder = Path(name)
+    if not folder.is_dir() or (folder / CARD).exists():
+        return [name]
+    inside = sorted(path.parent for path in folder.glob(f"*/{CARD}"))
+    if len(inside) > MOST_IN_A_FOLDER:
+        raise ModelFileError(
+            name,
+            found=f"{len(inside)} model folders",
+            expected=f"at most {MOST_IN_A_FOLDER} for one map",
+            way_out="name the models",
+        )
+    return [*inside] or [name]

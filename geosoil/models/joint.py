@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -96,6 +96,10 @@ class JointModel(ParallelModel):
             values.append(model.predict(read, [output for output, _ in pairs]))
             found += [name for _, name in pairs]
         return pick_outputs(np.concatenate(values), found, chosen)
+
+    def members_outputs(self) -> list[tuple[Any, list[Output]]]:
+        """Return each member with its outputs, in its order, under the unique names that they have here."""
+        return list(zip(self.models, self._renamed(), strict=True))
 
     def _renamed(self) -> list[list[Output]]:
         """Return the outputs of each member under unique names."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from geosoil.io.rasters.class_bands import Unseen
     from geosoil.mapping.job import MapJob
     from geosoil.spectra.bare_soil import BareSoil
-    from geosoil.workflows.map import PreparedMap
+    from geosoil.workflows.prepared_map import PreparedMap
 
     PathLike = str | os.PathLike[str]
 

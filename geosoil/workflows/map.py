@@ -3,44 +3,30 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-import rasterio
-from rasterio.errors import RasterioError
-
-from geosoil import __version__
-from geosoil.io.journal import Identity, resumed_note
-from geosoil.io.output_paths import check_output_path, deliver, local_path
-from geosoil.io.provenance import provenance_tags, shown_name
-from geosoil.io.rasters.dataset_cache import limit_gdal_cache
-from geosoil.io.remote.objects import is_object_url
-from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput, open_mask
+from geosoil.io.output_paths import check_not_an_input, check_output_path
+from geosoil.io.provenance import shown_name
+from geosoil.mapping.inputs import CovariateInput, CubeInput, open_mask
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.joint import find_models, foreign_spectra, match_models
-from geosoil.mapping.run import RunOptions, run_map
+from geosoil.mapping.run import RunOptions
 from geosoil.mapping.trusted import TrustedInput, require_area, with_trust
 from geosoil.mapping.value_checks import check_values
 from geosoil.models.contract import INSIDE, PREDICTION, TRUST_KINDS, select_outputs
 from geosoil.raster.grid import Grid
-from geosoil.report.figure_style import save_figure
-from geosoil.report.qgis import write_qml
-from geosoil.report.quicklooks import map_quicklook
 from geosoil.spectra.bare_soil import BareSoil
 from geosoil.trust.conformal import check_level
-from geosoil.workflows.map_result import MapResult
-from geosoil.workflows.progress import reported
-from geosoil.workflows.trust_map import TRUST_ENDINGS, require_no_trust, trust_path_of, write_trust_files
+from geosoil.workflows.prepared_map import PreparedMap
+from geosoil.workflows.trust_map import TRUST_ENDINGS, require_no_trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from geosoil.io.rasters.class_bands import Unseen
-    from geosoil.mapping.job import MapJob
     from geosoil.mapping.joint import OneOrManyModels
-    from geosoil.mapping.plan import Plan
+    from geosoil.workflows.map_result import MapResult
 
     Progress = Callable[[str, int, int], None]
     PathLike = str | os.PathLike[str]
@@ -61,6 +47,7 @@ def map_cube(
     trust: bool = True,
     level: float | None = None,
     only_applicable: bool = False,
+    separate: bool = False,
     progress: Progress | bool | None = None,
     **run_options: Any,
 ) -> MapResult:
@@ -71,8 +58,9 @@ def map_cube(
     cube : path-like
         A file, an address or the folder of a product, as `open_cube` takes it.
     model : path-like, or sequence of path-like
-        A model folder, or the name of a known model. Several models are mapped in one pass to one file with a band
-        for each output; an output whose name several models have gets the name of its model as a prefix.
+        A model folder, the name of a known model, or a folder that holds several model folders. Several models are
+        mapped in one pass to one file with a band for each output; an output whose name several models have gets the
+        name of its model as a prefix.
     output : path-like, optional
         The map, a file or an `s3://` address; default: CUBE_MODEL.tif in the working folder.
     band_table : path-like, optional
@@ -94,6 +82,8 @@ def map_cube(
         Share of the values that the intervals shall hold; default: 0.9.
     only_applicable : bool
         Write nodata to the map outside the area of applicability of its model.
+    separate : bool
+        Write a file for each property instead, OUT_PROPERTY.tif, with its trust map, style and picture beside it.
     progress : callable or bool, optional
         Called as `progress("map", pixels done, all pixels)`; True shows a bar.
     **run_options
@@ -113,6 +103,7 @@ def map_cube(
     prepared = prepare_cube(
         cube, model, output, band_table=band_table, scale=scale, offset=offset, nodata=nodata, mask=mask,
         bare_soil=bare_soil, outputs=outputs, trust=trust, level=level, only_applicable=only_applicable,
+        separate=separate,
     )  # fmt: skip
     return prepared.write(RunOptions(**run_options), progress)
 
@@ -129,6 +120,7 @@ def map_covariates(
     trust: bool = True,
     level: float | None = None,
     only_applicable: bool = False,
+    separate: bool = False,
     progress: Progress | bool | None = None,
     **run_options: Any,
 ) -> MapResult:
@@ -138,7 +130,7 @@ def map_covariates(
     ----------
     covariates : path-like or sequence of path-like
         Rasters of any grids, in any order; the model finds its bands by their names.
-    model, output, outputs, trust, level, only_applicable, progress, **run_options
+    model, output, outputs, trust, level, only_applicable, separate, progress, **run_options
         As for `map_cube`.
     like : path-like, optional
         A raster whose grid the map takes; default: the first covariate.
@@ -159,7 +151,7 @@ def map_covariates(
     """
     prepared = prepare_covariates(
         covariates, model, output, like=like, unseen=unseen, mask=mask, outputs=outputs,
-        trust=trust, level=level, only_applicable=only_applicable,
+        trust=trust, level=level, only_applicable=only_applicable, separate=separate,
     )  # fmt: skip
     return prepared.write(RunOptions(**run_options), progress)
 
@@ -175,12 +167,13 @@ def prepare_cube(
     trust: bool = True,
     level: float | None = None,
     only_applicable: bool = False,
+    separate: bool = False,
     **cube_options: Any,
 ) -> PreparedMap:
     """Check that a cube and a model fit and return the map to be written; parameters as for `map_cube`."""
     return prepare_input(
         CubeInput(cube, **cube_options), model, output, mask=mask, bare_soil=bare_soil, outputs=outputs,
-        trust=trust, level=level, only_applicable=only_applicable,
+        trust=trust, level=level, only_applicable=only_applicable, separate=separate,
     )  # fmt: skip
 
 
@@ -212,6 +205,7 @@ def prepare_input(
     trust: bool = False,
     level: float | None = None,
     only_applicable: bool = False,
+    separate: bool = False,
 ) -> PreparedMap:
     """Check that an input and a model fit and return the map to be written; parameters as for `map_cube`."""
     models = find_models(model)
@@ -221,7 +215,7 @@ def prepare_input(
     if trust or only_applicable:
         models, notes = with_trust(models, level)
     if only_applicable:
-        require_area(models)
+        require_area(models, separate=separate)
     if isinstance(source, CubeInput):
         source, scale_notes = source.with_scale_of(models)
         notes = (*scale_notes, *notes)
@@ -251,6 +245,7 @@ def prepare_input(
         "bare_soil": soil,
         "mask": None if mask is None else shown_name(mask),
         "outputs": None if tuple(outputs) == (PREDICTION,) else ",".join(outputs),
+        "separate": True if separate else None,
     }
     trusted = [each for each in models if isinstance(each, TrustedInput)]
     if trusted:
@@ -260,126 +255,9 @@ def prepare_input(
             "trust": None if trust else "not written",
             "only_applicable": True if only_applicable else None,
         }
-    return PreparedMap(os.fspath(path), job, models, settings, (*notes, *value_notes), files, warnings)
-
-
-@dataclass(frozen=True)
-class PreparedMap:
-    """A map whose input and models fit, to be planned or written.
-
-    Parameters
-    ----------
-    output : str
-        Path or address of the map.
-    job : MapJob
-        The model and the bands it reads.
-    models : tuple of ModelInput
-        The folders and the cards of the models.
-    settings : mapping
-        Inputs and options, as `provenance_tags` takes them.
-    notes : tuple of str
-        What was done to the input.
-    files : tuple of path-like
-        All input files.
-    warnings : tuple of str
-        What is strange about the input.
-    """
-
-    output: str
-    job: MapJob
-    models: tuple[ModelInput, ...]
-    settings: Mapping[str, object]
-    notes: tuple[str, ...]
-    files: tuple[PathLike, ...]
-    warnings: tuple[str, ...] = ()
-
-    def plan(self, run_options: RunOptions) -> Plan:
-        """Return how the map would be computed; at most one block is computed for it."""
-        return run_options.plan(self.job, self.output, timed=True)
-
-    @property
-    def has_trust(self) -> bool:
-        """Whether a trust map is written beside the map."""
-        return "trust_sha256" in self.settings and self.settings["trust"] is None
-
-    def is_written(self) -> bool:
-        """Return whether the output is a finished map of the same model, inputs and options.
-
-        A map is moved to its place when it is finished, with its identity in the tags.
-        """
-        if is_object_url(self.output) or not Path(self.output).is_file():
-            return False
-        try:
-            with rasterio.open(self.output) as written:
-                tags = written.tags()
-        except RasterioError:
-            return False
-        if self.has_trust and not trust_path_of(self.output).is_file():
-            return False
-        return tags.get("GEOSOIL_IDENTITY") == self.identity.sha256 and "GEOSOIL_UNREAD_WINDOWS" not in tags
-
-    def write(self, run_options: RunOptions, progress: Progress | bool | None = None) -> MapResult:
-        """Compute the map and write it with its tags, its style and its picture."""
-        with local_path(self.output) as path, reported(progress) as report:
-            return self._write(path, run_options, report)
-
-    @property
-    def model_identity(self) -> tuple[str, str]:
-        """The names and the hashes of all models, as `provenance_tags` takes them."""
-        names, hashes = zip(*(model.identity for model in self.models), strict=True)
-        return ", ".join(names), ", ".join(hashes)
-
-    @cached_property
-    def identity(self) -> Identity:
-        """What decides the pixels: the content of the inputs, the model, the options and the version."""
-        settings = {name: str(value) for name, value in self.settings.items() if value is not None}
-        model = dict(zip(("model", "model_sha256"), self.model_identity, strict=True))
-        files = {f"input {number}, {shown_name(path)}": path for number, path in enumerate(self.files, start=1)}
-        return Identity.of(model | settings | {"version": __version__}, files=files)
-
-    @limit_gdal_cache()
-    def _write(self, path: Path, run_options: RunOptions, progress: Progress | None) -> MapResult:
-        settings = {**self.settings, "identity": self.identity.sha256}
-        with run_map(
-            self.job,
-            path,
-            output=self.output,
-            identity=self.identity,
-            tags=provenance_tags(settings, model=self.model_identity, notes=self.notes),
-            run_options=run_options,
-            warnings=self.warnings,
-            progress=progress,
-            trust_path=trust_path_of(path) if self.has_trust else None,
-            only_applicable=bool(self.settings.get("only_applicable")),
-        ) as made:
-            notes = [*self.notes, *made.notes]
-            if made.resumed:
-                notes.append(resumed_note(made.resumed, "blocks"))
-            if made.damaged:
-                notes.append(f"damaged blocks that were computed again: {made.damaged}")
-            style = quicklook = None
-            first = made.cog.bands[0]
-            if first.valid_count:
-                style = write_qml(path, band_name=first.name, unit=first.unit, low=first.p2, high=first.p98)
-                quicklook = path.with_suffix(".png")
-                names = [model.card.name for model in self.models]
-                save_figure(map_quicklook(path, made.cog.bands, names), quicklook)
-            beside, older = None, trust_path_of(path)
-            if not self.has_trust and older.is_file():
-                notes.append(f"{older.name} beside the map belongs to an earlier map, not to this one")
-            if made.trust is not None:
-                names = [model.card.name for model in self.models]
-                beside = write_trust_files(made.trust, self.settings["level"], names).delivered(self.output)
-            warnings = (*made.warnings, *(beside.warnings if beside is not None else ()))
-            unread = tuple(block.error or "" for block in made.unread)
-            files = {"style": style, "quicklook": quicklook, "path": path}
-            written = {name: file for name, file in files.items() if file is not None}
-            places: dict[str, Any] = dict(zip(written, deliver(list(written.values()), self.output), strict=True))
-            return MapResult(
-                cog=made.cog,
-                notes=tuple(notes),
-                unread=unread,
-                warnings=warnings,
-                trust=beside,
-                **{**files, **places},
-            )
+    prepared = PreparedMap(os.fspath(path), job, models, settings, (*notes, *value_notes), files, warnings)
+    if separate:
+        endings = (".tif", ".tiff", ".qml", ".png", *TRUST_ENDINGS)
+        each = [file.path for file in prepared.files_at(Path(path))]
+        check_not_an_input([file.with_name(file.stem + ending) for file in each for ending in endings], files)
+    return prepared

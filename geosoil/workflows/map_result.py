@@ -34,6 +34,8 @@ class MapResult(ShownResult):
         What is strange about the input or the values, such as background that the file does not declare.
     trust : TrustMap, optional
         The trust map beside it.
+    others : tuple of MapResult
+        The maps of the other properties, where each property has a file.
     """
 
     path: Path | str
@@ -44,6 +46,12 @@ class MapResult(ShownResult):
     unread: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     trust: TrustMap | None = None
+    others: tuple[MapResult, ...] = ()
+
+    @property
+    def maps(self) -> tuple[MapResult, ...]:
+        """The map itself, and those of the other properties."""
+        return (self, *self.others)
 
     def summary(self) -> str:
         """Return a few lines on where the map is and what it holds."""
@@ -63,4 +71,4 @@ class MapResult(ShownResult):
         if self.trust is not None:
             lines.append(f"trust map  {self.trust.path}")
             lines.append(f"trust      {self.trust.sentence}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *(other.summary() for other in self.others)])

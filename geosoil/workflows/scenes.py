@@ -101,8 +101,8 @@ def map_scenes(
     on_done : callable, optional
         Called with one line per scene.
     **options
-        All other options of `map_cube`, for all scenes. With `mode="resume"`, a finished map of the same scene, model
-        and options is kept.
+        All other options of `map_cube` but `separate`, for all scenes. With `mode="resume"`, a finished map of the same
+        scene, model and options is kept.
 
     Returns
     -------
@@ -121,6 +121,13 @@ def map_scenes(
     of_run = {field.name for field in fields(RunOptions)}
     run_options = RunOptions(**{name: value for name, value in options.items() if name in of_run})
     map_options = {name: value for name, value in options.items() if name not in of_run}
+    if map_options.get("separate"):
+        raise OutputError(
+            output,
+            found="a file for each property of many scenes",
+            expected="one file for each scene, because a mosaic is made of them",
+            way_out="leave out --separate, or map the scenes with each model",
+        )
     scenes = find_scenes(cube)
     folder, models = Path(output), find_models(model)
     name = "_".join(each.card.name for each in models)

@@ -17,7 +17,6 @@ from geosoil.report.qgis import write_classes_qml, write_qml
 from geosoil.report.quicklooks import AREA_CLASSES, trust_quicklook
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
     from geosoil.io.rasters.cog import CogSummary
@@ -87,16 +86,6 @@ class TrustMap:
         written = {name: Path(file) for name, file in files.items() if file is not None}
         places: dict[str, Any] = dict(zip(written, deliver(list(written.values()), output), strict=True))
         return replace(self, **places)
-
-
-def trust_path_of(path: str | os.PathLike[str]) -> Path:
-    """Return the trust map of a map.
-
-    >>> trust_path_of("maps/as.tif").as_posix()
-    'maps/as_trust.tif'
-    """
-    file = Path(path)
-    return file.with_name(f"{file.stem}_trust{file.suffix}")
 
 
 def require_no_trust(outputs: Sequence[Output], where: str) -> None:

@@ -184,7 +184,7 @@ def test_a_scene_outside_is_written_and_said_loudly(folder, tmp_path):
         (["--level", "0.99"], "at most 98.3 %"),
         (["--model", "plain", "--only-applicable"], "without an area of applicability"),
         (["--outputs", "prediction,lower"], "OUT_trust.tif"),
-        (["--model", "share", "--model", "plain", "--only-applicable"], "map them one by one"),
+        (["--model", "share", "--model", "plain", "--only-applicable"], "a map for each property with --separate"),
     ],
 )
 def test_what_is_not_possible_is_one_line_and_leaves_nothing(folder, tmp_path, words, said):

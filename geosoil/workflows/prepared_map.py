@@ -1,0 +1,179 @@
+"""A map whose input and models fit, from its plan to its files, their styles and their pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rasterio
+from rasterio.errors import RasterioError
+
+from geosoil import __version__
+from geosoil.io.journal import Identity, resumed_note
+from geosoil.io.output_paths import deliver, local_path
+from geosoil.io.provenance import provenance_tags, shown_name
+from geosoil.io.rasters.dataset_cache import limit_gdal_cache
+from geosoil.io.remote.objects import is_object_url
+from geosoil.mapping.map_files import file_each, one_file, trust_path_of
+from geosoil.mapping.run import run_map
+from geosoil.report.figure_style import save_figure
+from geosoil.report.qgis import write_qml
+from geosoil.report.quicklooks import map_quicklook
+from geosoil.workflows.map_result import MapResult
+from geosoil.workflows.progress import reported
+from geosoil.workflows.trust_map import write_trust_files
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
+    from geosoil.mapping.inputs import ModelInput
+    from geosoil.mapping.job import MapJob
+    from geosoil.mapping.map_files import MapFile, WrittenFile
+    from geosoil.mapping.plan import Plan
+    from geosoil.mapping.run import RunOptions
+
+    Progress = Callable[[str, int, int], None]
+    PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class PreparedMap:
+    """A map whose input and models fit, to be planned or written.
+
+    Parameters
+    ----------
+    output : str
+        Path or address of the map.
+    job : MapJob
+        The model and the bands it reads.
+    models : tuple of ModelInput
+        The folders and the cards of the models.
+    settings : mapping
+        Inputs and options, as `provenance_tags` takes them.
+    notes : tuple of str
+        What was done to the input.
+    files : tuple of path-like
+        All input files.
+    warnings : tuple of str
+        What is strange about the input.
+    """
+
+    output: str
+    job: MapJob
+    models: tuple[ModelInput, ...]
+    settings: Mapping[str, object]
+    notes: tuple[str, ...]
+    files: tuple[PathLike, ...]
+    warnings: tuple[str, ...] = ()
+
+    def plan(self, run_options: RunOptions) -> Plan:
+        """Return how the map would be computed; at most one block is computed for it."""
+        return run_options.plan(self.job, self.output, timed=True)
+
+    @property
+    def has_trust(self) -> bool:
+        """Whether a trust map is written beside the map."""
+        return "trust_sha256" in self.settings and self.settings["trust"] is None
+
+    @property
+    def is_separate(self) -> bool:
+        """Whether each property has a file of its own."""
+        return bool(self.settings.get("separate"))
+
+    def files_at(self, path: Path) -> tuple[MapFile, ...]:
+        """Return the files of the map, where `path` is OUT.tif."""
+        divide = file_each if self.is_separate else one_file
+        only_applicable = bool(self.settings.get("only_applicable"))
+        return divide(self.job, path, trust=self.has_trust, only_applicable=only_applicable)
+
+    def is_written(self) -> bool:
+        """Return whether the output is a finished map of the same model, inputs and options.
+
+        A map is moved to its place when it is finished, with its identity in the tags.
+        """
+        return not is_object_url(self.output) and all(map(self._is_written, self.files_at(Path(self.output))))
+
+    def _is_written(self, file: MapFile) -> bool:
+        if not file.path.is_file() or (file.trust_path is not None and not file.trust_path.is_file()):
+            return False
+        try:
+            with rasterio.open(file.path) as written:
+                tags = written.tags()
+        except RasterioError:
+            return False
+        return tags.get("GEOSOIL_IDENTITY") == self.identity.sha256 and "GEOSOIL_UNREAD_WINDOWS" not in tags
+
+    def write(self, run_options: RunOptions, progress: Progress | bool | None = None) -> MapResult:
+        """Compute the map and write it, or the map of each property, with its tags, its style and its picture."""
+        with local_path(self.output) as path, reported(progress) as report:
+            return self._write(path, run_options, report)
+
+    @property
+    def model_identity(self) -> tuple[str, str]:
+        """The names and the hashes of all models, as `provenance_tags` takes them."""
+        names, hashes = zip(*(model.identity for model in self.models), strict=True)
+        return ", ".join(names), ", ".join(hashes)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What decides the pixels: the content of the inputs, the model, the options and the version."""
+        settings = {name: str(value) for name, value in self.settings.items() if value is not None}
+        model = dict(zip(("model", "model_sha256"), self.model_identity, strict=True))
+        files = {f"input {number}, {shown_name(path)}": path for number, path in enumerate(self.files, start=1)}
+        return Identity.of(model | settings | {"version": __version__}, files=files)
+
+    @limit_gdal_cache()
+    def _write(self, path: Path, run_options: RunOptions, progress: Progress | None) -> MapResult:
+        settings = {**self.settings, "identity": self.identity.sha256}
+        with run_map(
+            self.job,
+            path,
+            output=self.output,
+            identity=self.identity,
+            tags=provenance_tags(settings, model=self.model_identity, notes=self.notes),
+            run_options=run_options,
+            warnings=self.warnings,
+            progress=progress,
+            files=self.files_at(path),
+        ) as made:
+            notes = [*self.notes, *made.notes]
+            if made.resumed:
+                notes.append(resumed_note(made.resumed, "blocks"))
+            if made.damaged:
+                notes.append(f"damaged blocks that were computed again: {made.damaged}")
+            notes += [
+                f"{older.name} beside the map belongs to an earlier map, not to this one"
+                for older in (trust_path_of(file.file.path) for file in made.written if file.trust is None)
+                if older.is_file()
+            ]
+            about: dict[str, Any] = {
+                "notes": tuple(notes),
+                "unread": tuple(block.error or "" for block in made.unread),
+                "warnings": made.warnings,
+            }
+            first, *others = (self._finish(written, about) for written in made.written)
+            warnings = dict.fromkeys(warning for each in (first, *others) for warning in each.warnings)
+            return replace(first, others=tuple(others), warnings=tuple(warnings))
+
+    def _finish(self, written: WrittenFile, about: Mapping[str, Any]) -> MapResult:
+        """Write the style and the picture of a file of the map, and bring all to their place."""
+        path, bands = written.file.path, written.cog.bands
+        names = [model.card.name for model in self.models]
+        names = [names[number] for number in written.file.models] or names
+        style = quicklook = None
+        first = bands[0]
+        if first.valid_count:
+            style = write_qml(path, band_name=first.name, unit=first.unit, low=first.p2, high=first.p98)
+            quicklook = path.with_suffix(".png")
+            save_figure(map_quicklook(path, bands, names), quicklook)
+        beside = None
+        if written.trust is not None:
+            beside = write_trust_files(written.trust, self.settings["level"], names).delivered(self.output)
+        files = {"style": style, "quicklook": quicklook, "path": path}
+        made = {name: file for name, file in files.items() if file is not None}
+        places: dict[str, Any] = dict(zip(made, deliver(list(made.values()), self.output), strict=True))
+        warnings = (*about["warnings"], *(beside.warnings if beside is not None else ()))
+        return MapResult(**{**files, **places, **about, "cog": written.cog, "trust": beside, "warnings": warnings})
