@@ -63,7 +63,8 @@ n_repeats = {rounds}
 
 def write_case(name: str, folder: Path, options: dict[str, object]) -> Path:
     """Write library, samples, bands and recipe of one case."""
-    from geosoil.io.spectra.reader import read_spectra, write_spectra
+    from geosoil.io.spectra.reader import read_spectra
+    from geosoil.io.spectra.writer import write_spectra
 
     file, source, target, unit, title, group = CASES[name]
     spectra = read_spectra(SHARED / f"{file}.parquet")

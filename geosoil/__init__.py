@@ -21,7 +21,7 @@ _HOME = {
     "open_stack": "geosoil.io.rasters.stack",
     "read_samples": "geosoil.io.tables.reader",
     "read_spectra": "geosoil.io.spectra.reader",
-    "write_spectra": "geosoil.io.spectra.reader",
+    "write_spectra": "geosoil.io.spectra.writer",
     "write_cog": "geosoil.io.rasters.cog",
     # samples
     "sample_raster": "geosoil.samples.extract",

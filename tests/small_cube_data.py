@@ -7,7 +7,8 @@ import rasterio
 from recipe_on_disk import RecipeOnDisk
 from written_rasters import TRANSFORM, UTM, write_raster
 
-from geosoil.io.spectra.reader import Spectra, write_spectra
+from geosoil.io.spectra.unify import Spectra
+from geosoil.io.spectra.writer import write_spectra
 
 SIDE = 20
 N_SAMPLES = 30

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from recipe_on_disk import RecipeOnDisk
 
-from geosoil.io.spectra.reader import Spectra, write_spectra
+from geosoil.io.spectra.unify import Spectra
+from geosoil.io.spectra.writer import write_spectra
 
 NM = np.arange(400.0, 1000.0, 20.0)
 N_LIBRARY, N_SITE = 120, 40

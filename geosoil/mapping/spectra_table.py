@@ -24,7 +24,7 @@ from geosoil.spectra.resample import resampling_matrix
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from geosoil.io.spectra.reader import Spectra
+    from geosoil.io.spectra.unify import Spectra
     from geosoil.mapping.inputs import ModelInput, PathLike
     from geosoil.mapping.tables import Reasons
     from geosoil.models.contract import Block, Feature, Model

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
-from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE
+from geosoil.io.spectra.unify import LARGEST_MEDIAN_REFLECTANCE
 from geosoil.io.tables.reader import list_ids, read_numbers
 from geosoil.samples.rs_local import LEAST_SITE_SAMPLES
 from geosoil.spectra.absorbance import Absorbance
@@ -18,7 +18,7 @@ from geosoil.spectra.resample import ResampleSpectra
 from geosoil.spectra.scatter import SNV
 
 if TYPE_CHECKING:
-    from geosoil.io.spectra.reader import Spectra
+    from geosoil.io.spectra.unify import Spectra
 
 LEAST_COMMON_BANDS = 10
 DUPLICATE_DIFFERENCE = 1e-4  # reflectance: more than rounding to four digits, less than the noise of repeated scans
@@ -87,7 +87,7 @@ def align_library(library: Spectra, site: Spectra, *, target: str) -> AlignedLib
     --------
     >>> import pandas as pd
     >>> from pathlib import Path
-    >>> from geosoil.io.spectra.reader import Spectra
+    >>> from geosoil.io.spectra.unify import Spectra
     >>> rng, nm = np.random.default_rng(0), np.arange(400.0, 900.0, 10.0)
     >>> def soils(n, name):
     ...     R = 0.1 + nm / 4000 + 0.05 * rng.random((n, 1)) * np.sin(nm / 90) + 0.01 * rng.random((n, nm.size))
@@ -167,7 +167,7 @@ def common_grid(library: Spectra, site: Spectra, notes: list[str]) -> tuple[np.n
     --------
     >>> import pandas as pd
     >>> from pathlib import Path
-    >>> from geosoil.io.spectra.reader import Spectra
+    >>> from geosoil.io.spectra.unify import Spectra
     >>> def line(step):
     ...     nm = np.arange(400.0, 600.0, step)
     ...     return Spectra(nm, nm[None] / 1000, ["a"], pd.DataFrame(index=[0]), "reflectance", Path(f"{step}.csv"))
@@ -236,7 +236,7 @@ def contents_of(spectra: Spectra, target: str) -> np.ndarray:
     --------
     >>> import pandas as pd
     >>> from pathlib import Path
-    >>> from geosoil.io.spectra.reader import Spectra
+    >>> from geosoil.io.spectra.unify import Spectra
     >>> table = pd.DataFrame({"soc_pct": [1.2]})
     >>> contents_of(Spectra(np.array([400.0]), np.array([[0.1]]), ["a"], table, "reflectance", Path("a")), "soc_pct")
     array([1.2])

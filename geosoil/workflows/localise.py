@@ -11,7 +11,8 @@ import numpy as np
 from geosoil.errors import SamplesError
 from geosoil.io.atomic import atomic_path, require_writable
 from geosoil.io.output_paths import check_output_path
-from geosoil.io.spectra.reader import read_spectra, write_spectra
+from geosoil.io.spectra.reader import read_spectra
+from geosoil.io.spectra.writer import write_spectra
 from geosoil.io.tables.writer import write_csv
 from geosoil.samples.libraries import align_library
 from geosoil.samples.rs_local import rs_local

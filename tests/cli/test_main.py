@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from small_cube import save_trained_model, write_cube
 from written_rasters import write_raster
 
-from geosoil.io.spectra.reader import read_spectra, write_spectra
+from geosoil.io.spectra.reader import read_spectra
+from geosoil.io.spectra.writer import write_spectra
 from geosoil.models.find import find_model
 from geosoil.models.store import read_card
 from geosoil.models.trust import load_trust

@@ -9,7 +9,8 @@ import pytest
 from shared_material import shared
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
-from geosoil.io.spectra.reader import Spectra, read_spectra
+from geosoil.io.spectra.reader import read_spectra
+from geosoil.io.spectra.unify import Spectra
 from geosoil.samples.libraries import align_library, find_duplicates, localisation_space
 
 NM = np.arange(400.0, 2001.0, 20.0)

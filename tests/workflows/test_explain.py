@@ -12,7 +12,8 @@ from geosoil.errors import OutputError, SamplesError, WavelengthError
 from geosoil.estimators.forest import Forest
 from geosoil.estimators.pls import PartialLeastSquares
 from geosoil.estimators.resnet import ResNet1D
-from geosoil.io.spectra.reader import Spectra, write_spectra
+from geosoil.io.spectra.unify import Spectra
+from geosoil.io.spectra.writer import write_spectra
 from geosoil.models.card import TrainingCard
 from geosoil.models.contract import Feature, Target
 from geosoil.models.pixel import PixelModel

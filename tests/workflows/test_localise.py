@@ -8,7 +8,8 @@ import pytest
 from shared_material import shared
 
 from geosoil.errors import OutputError, SamplesError
-from geosoil.io.spectra.reader import read_spectra, write_spectra
+from geosoil.io.spectra.reader import read_spectra
+from geosoil.io.spectra.writer import write_spectra
 from geosoil.report.spectra_figures import library_figure
 from geosoil.workflows.localise import localise
 

@@ -13,7 +13,8 @@ from small_stack import trained_on, write_covariates
 import geosoil
 from geosoil.errors import ModelFileError, SamplesError, UnitsError
 from geosoil.estimators.pls import PartialLeastSquares
-from geosoil.io.spectra.reader import Spectra, write_spectra
+from geosoil.io.spectra.unify import Spectra
+from geosoil.io.spectra.writer import write_spectra
 from geosoil.models.contract import Feature, Target
 from geosoil.spectra.cars import CARS
 from geosoil.workflows.map import map_cube

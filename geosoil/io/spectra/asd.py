@@ -1,4 +1,4 @@
-"""Read the binary spectra of ASD spectroradiometers (FieldSpec, AgriSpec, LabSpec), versions as6 to as8."""
+"""Read the binary spectra of ASD spectroradiometers (FieldSpec, AgriSpec, LabSpec), versions as2 to as8."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from geosoil.errors import SamplesError
+from geosoil.io.spectra.content import read_content, require_size, stored_numbers
+from geosoil.io.spectra.stored import StoredSpectra, measured
 
 # "ASD File Format version 8, Revision B": little-endian, a header of 484 bytes, the spectrum, a reference
 # header (a flag of 2 bytes, two times of 8 bytes, a text with its length in 2 bytes), the reference spectrum. What
-# follows (classifiers, calibrations, audit log) is not read.
-VERSIONS = (b"as6", b"as7", b"as8")
+# follows (classifiers, calibrations, audit log) is not read. The reference is in the file since version 2.
+VERSIONS = tuple(b"as%d" % version for version in range(2, 9))
 HEADER_BYTES = 484
 DATA_TYPE_AT, FIRST_WAVELENGTH_AT, WAVELENGTH_STEP_AT, DATA_FORMAT_AT, CHANNELS_AT = 186, 191, 195, 199, 204
 REFERENCE_TEXT_AT, REFERENCE_HEADER_BYTES = 18, 20
@@ -22,7 +24,7 @@ DATA_TYPES = (
 DATA_FORMATS: dict[int, np.dtype] = {0: np.dtype("<f4"), 1: np.dtype("<i4"), 2: np.dtype("<f8")}
 
 
-def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+def read_asd(path: str | Path) -> StoredSpectra:
     """Read the reflectance spectrum of one ASD file.
 
     Files of type raw and reflectance both contain the digital numbers of target and white reference, for the same gain
@@ -35,15 +37,13 @@ def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    wavelength_nm : numpy.ndarray
-        `(band,)` wavelengths in nm.
-    reflectance : numpy.ndarray
-        `(band,)` reflectance as a fraction, NaN where the reference is 0.
+    StoredSpectra
+        One spectrum of reflectance as a fraction, NaN where the reference is 0.
 
     Raises
     ------
     SamplesError
-        If the file is not an ASD file of version 6 to 8, is truncated, contains another quantity, or has no white
+        If the file is not an ASD file of version 2 to 8, is truncated, contains another quantity, or has no white
         reference.
 
     Examples
@@ -55,24 +55,20 @@ def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     >>> reference = struct.pack("<hqqHff", -1, 0, 0, 0, 4.0, 4.0)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = (Path(folder) / "soil.asd").write_bytes(header + struct.pack("<ff", 1.0, 2.0) + reference)
-    ...     read_asd(Path(folder) / "soil.asd")
-    (array([350., 351.]), array([0.25, 0.5 ]))
+    ...     spectrum = read_asd(Path(folder) / "soil.asd")
+    >>> spectrum.wavelength, spectrum.values
+    (array([350., 351.]), array([[0.25, 0.5 ]]))
     """
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SamplesError(
-            path, problem=f"{error.strerror}", expected="a readable file", way_out="check the path"
-        ) from error
+    content = read_content(path)
     if content[:3] not in VERSIONS:
         raise SamplesError(
             path,
             found=f"a file that starts with {content[:3]!r}",
-            expected="an ASD file of version as6, as7 or as8",
+            expected="an ASD file of version as2 to as8",
             way_out="export it again with the instrument's software, or as CSV",
         )
-    _require_size(path, content, HEADER_BYTES)
+    require_size(path, content, HEADER_BYTES)
     data_type, data_format = content[DATA_TYPE_AT], content[DATA_FORMAT_AT]
     (first_nm,) = struct.unpack_from("<f", content, FIRST_WAVELENGTH_AT)
     (step_nm,) = struct.unpack_from("<f", content, WAVELENGTH_STEP_AT)
@@ -94,7 +90,7 @@ def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         )
     number = DATA_FORMATS[data_format]
     target_end = HEADER_BYTES + channels * number.itemsize
-    _require_size(path, content, target_end + REFERENCE_HEADER_BYTES)
+    require_size(path, content, target_end + REFERENCE_HEADER_BYTES)
     (has_reference,) = struct.unpack_from("<H", content, target_end)
     (text_bytes,) = struct.unpack_from("<H", content, target_end + REFERENCE_TEXT_AT)
     if not has_reference:
@@ -105,19 +101,10 @@ def read_asd(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
             way_out="measure the reference before the target, or export reflectance as CSV",
         )
     reference_at = target_end + REFERENCE_HEADER_BYTES + text_bytes
-    _require_size(path, content, reference_at + channels * number.itemsize)
-    target = np.frombuffer(content, number, channels, HEADER_BYTES).astype(np.float64)
-    reference = np.frombuffer(content, number, channels, reference_at).astype(np.float64)
+    require_size(path, content, reference_at + channels * number.itemsize)
+    target = stored_numbers(content, number, channels, HEADER_BYTES)
+    reference = stored_numbers(content, number, channels, reference_at)
     with np.errstate(all="ignore"):  # the results of damaged numbers and of a reference of 0 become NaN below
         reflectance = target / reference
-    return first_nm + step_nm * np.arange(channels), np.where(np.isfinite(reflectance), reflectance, np.nan)
-
-
-def _require_size(path: Path, content: bytes, size: int) -> None:
-    if len(content) < size:
-        raise SamplesError(
-            path,
-            found=f"{len(content)} bytes",
-            expected=f"at least {size}, as its header says",
-            way_out="the file is truncated: copy it again",
-        )
+    reflectance = np.where(np.isfinite(reflectance), reflectance, np.nan)
+    return measured(path, first_nm + step_nm * np.arange(channels), reflectance, quantity="reflectance")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from geosoil.errors import SamplesError
 from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM
+from geosoil.io.spectra.stored import in_nm
 from geosoil.io.tables.delimited import ROW_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from geosoil.io.spectra.stored import Quantity
+    from geosoil.io.spectra.stored import Quantity, WavelengthUnit
 
-WavelengthUnit = Literal["nm", "um", "cm-1"]
 PLAIN = re.compile(r"\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*")
 _NUMBERED = re.compile(r"(.*?)(\d+(?:\.\d+)?)(\D*(?:cm\W*1)?\W*)")
 _KNOWN = re.compile(
@@ -111,10 +111,8 @@ def find_band_columns(path: Path, names: Sequence[str], keys: Sequence[str] = ()
 def _band_columns(before: str, after: str, members: list[tuple[str, float]]) -> BandColumns | None:
     """Return the bands of columns with the same text before and after the number; None if they are not wavelengths."""
     numbers = np.array([number for _, number in members])
-    unit, words = _unit(before, after), set(re.split(r"[\W_]+", f"{before} {after}"))
-    with np.errstate(divide="ignore"):
-        nm = {"um": numbers * 1e3, "cm-1": 1e7 / numbers}.get(unit or "", numbers)
-    nm = np.round(nm, 6)  # 2.201 um is not 2201.0000000000005 nm
+    unit, words = unit_of(f"{before} {after}"), set(re.split(r"[\W_]+", f"{before} {after}"))
+    nm = in_nm(numbers, unit)
     if len(np.unique(nm)) < len(nm) or nm.min() < LOWEST_NM or nm.max() > HIGHEST_NM:
         return None
     quantity: Quantity | None = "absorbance" if words & {"abs", "absorbance"} else None
@@ -122,9 +120,13 @@ def _band_columns(before: str, after: str, members: list[tuple[str, float]]) -> 
     return BandColumns([name for name, _ in members], nm, unit, quantity)
 
 
-def _unit(before: str, after: str) -> WavelengthUnit | None:
-    text = f"{before} {after}"
-    if re.search(r"cm\W*-?1|wavenumber|wellenzahl|波数|\bwn(?![a-z])|scan[\W_]?mir", text):
+def unit_of(text: str) -> WavelengthUnit | None:
+    """Return the unit of wavelength or wavenumber that a text in lower case states, or None.
+
+    >>> unit_of("wavelength (nm)"), unit_of("1/cm"), unit_of("micrometers"), unit_of("x")
+    ('nm', 'cm-1', 'um', None)
+    """
+    if re.search(r"cm\W*-?1|1\s*/\s*cm|wavenumber|wellenzahl|波数|\bwn(?![a-z])|scan[\W_]?mir", text):
         return "cm-1"
     words = re.split(r"[\W_]+", text)
     if any(word in ("um", "µm", "μm") or word.startswith("micromet") for word in words):
@@ -176,7 +178,7 @@ def turn_rows(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
             )
     elif np.isfinite(numbers).sum() < max(2, len(frame) / 2):
         return frame
-    unit = _unit(column.lower(), "")
+    unit = unit_of(column.lower())
     labels = [
         f"{label} {unit}" if unit and PLAIN.fullmatch(str(label)) else str(label).strip() for label in frame[column]
     ]

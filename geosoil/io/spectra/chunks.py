@@ -12,15 +12,15 @@ import pandas as pd
 import pyarrow as pa
 
 from geosoil.io.spectra.band_names import wavelength_column
-from geosoil.io.spectra.reader import Spectra, read_spectra, unify_spectra
+from geosoil.io.spectra.reader import read_spectra
 from geosoil.io.spectra.table import id_keys, join_ids, open_parquet, split_table
+from geosoil.io.spectra.unify import Spectra, unify_spectra
 from geosoil.io.tables.reader import PARQUET_ENDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from geosoil.io.spectra.band_names import WavelengthUnit
-    from geosoil.io.spectra.stored import Quantity, StoredSpectra
+    from geosoil.io.spectra.stored import Quantity, StoredSpectra, WavelengthUnit
 
 CHUNK_ROWS = 4096
 
@@ -60,7 +60,7 @@ def iter_spectra(
     ...     path = Path(folder) / "library.parquet"
     ...     pa.parquet.write_table(pa.table({"400": [0.1, 0.2, 0.3], "500": [0.2, 0.3, 0.4]}), path)
     ...     [part.ids for part in iter_spectra(path, rows=2)]
-    [['0', '1'], ['2']]
+    [['1', '2'], ['3']]
     """
     path = Path(path)
     batches: Iterator[Any] = iter(())

@@ -70,7 +70,8 @@ def read_envi_library(path: str | Path) -> StoredSpectra:
             way_out="the file is truncated or belongs to another header",
         )
     stored = np.fromfile(data_path, number, band * spectrum, offset=offset).reshape(spectrum, band)
-    values = stored.astype(np.float64)
+    with np.errstate(all="ignore"):  # of damaged numbers
+        values = stored.astype(np.float64)
     if "data ignore value" in header:
         values[values == _numbers(header_path, header, "data ignore value", 1)[0]] = np.nan
     wavelength = _numbers(header_path, header, "wavelength", band)

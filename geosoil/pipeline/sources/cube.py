@@ -8,7 +8,8 @@ import numpy as np
 
 from geosoil.errors import SamplesError, UnitsError
 from geosoil.io.rasters.stack import describe_grid
-from geosoil.io.spectra.reader import LARGEST_MEDIAN_REFLECTANCE, read_spectra
+from geosoil.io.spectra.reader import read_spectra
+from geosoil.io.spectra.unify import LARGEST_MEDIAN_REFLECTANCE
 from geosoil.io.tables.reader import list_ids
 from geosoil.mapping.inputs import CubeInput
 from geosoil.models.card import CubeCard

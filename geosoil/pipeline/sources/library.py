@@ -13,7 +13,7 @@ from geosoil.pipeline.sources.samples import check_positive
 from geosoil.samples.libraries import check_percent, contents_of, find_duplicates
 
 if TYPE_CHECKING:
-    from geosoil.io.spectra.reader import Spectra
+    from geosoil.io.spectra.unify import Spectra
     from geosoil.pipeline.recipe import Recipe
 
 LEAST_LIBRARY_ROWS = 40  # for a network to learn from, or to choose from

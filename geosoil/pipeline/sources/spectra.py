@@ -12,8 +12,10 @@ from pyproj import Transformer
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
 from geosoil.estimators.base import FEWEST_SAMPLES
 from geosoil.io.rasters.wavelengths import read_band_table
-from geosoil.io.spectra.reader import ASD_ENDING, LARGEST_MEDIAN_REFLECTANCE, read_spectra
+from geosoil.io.spectra.formats import TABLE, find_format
+from geosoil.io.spectra.reader import read_spectra
 from geosoil.io.spectra.table import ID_COLUMNS
+from geosoil.io.spectra.unify import LARGEST_MEDIAN_REFLECTANCE
 from geosoil.io.tables.reader import list_ids, read_table
 from geosoil.mapping.inputs import CubeInput
 from geosoil.mapping.probe import probe_values
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from geosoil.io.spectra.reader import Spectra
+    from geosoil.io.spectra.unify import Spectra
     from geosoil.pipeline.recipe import LoadedRecipe
     from geosoil.pipeline.rows import TrainingRows
     from geosoil.pipeline.sources.samples import Samples
@@ -341,7 +343,7 @@ def _is_like_absorbance(spectra: Spectra) -> bool:
 def _common_id(spectra: Spectra, table: Any, path: str, files: Files) -> str:
     """Return the column of a table of samples that names most of the spectra."""
     source = Path(files.table)
-    is_named = source.is_dir() or source.suffix.lower() in (ASD_ENDING, ".sli", ".hdr")
+    is_named = source.is_dir() or find_format(source) is not TABLE
     counts = {}
     for name in map(str, table.columns):
         if is_named or name in spectra.table:

@@ -46,9 +46,9 @@ def written(folder, content):
 )
 def test_a_real_file_gives_the_reflectance_of_other_readers(name):
     expected = pd.read_parquet(shared("data/spectra/asd/expected.parquet")).query("file == @name + '.asd'")
-    wavelength_nm, reflectance = read_asd(shared(f"data/spectra/asd/{name}.asd"))
-    np.testing.assert_array_equal(wavelength_nm, expected["wavelength_nm"])
-    np.testing.assert_allclose(reflectance, expected["reflectance"], rtol=1e-12)
+    spectrum = read_asd(shared(f"data/spectra/asd/{name}.asd"))
+    np.testing.assert_array_equal(spectrum.wavelength, expected["wavelength_nm"])
+    np.testing.assert_allclose(spectrum.values[0], expected["reflectance"], rtol=1e-12)
 
 
 def test_a_real_file_of_radiance_is_refused():
@@ -60,14 +60,14 @@ def test_a_real_file_of_radiance_is_refused():
 @pytest.mark.parametrize("note", [b"", b"white panel, 99 %"])
 def test_every_number_format_is_read_and_a_note_before_the_reference_is_skipped(tmp_path, data_format, note):
     content = asd([1, 2, 6], [4, 8, 12], data_format=data_format, note=note, first=1000.0, step=0.5)
-    wavelength_nm, reflectance = read_asd(written(tmp_path, content))
-    assert wavelength_nm.tolist() == [1000.0, 1000.5, 1001.0]
-    assert reflectance.tolist() == [0.25, 0.25, 0.5]
+    spectrum = read_asd(written(tmp_path, content))
+    assert spectrum.wavelength.tolist() == [1000.0, 1000.5, 1001.0]
+    assert spectrum.values[0].tolist() == [0.25, 0.25, 0.5]
 
 
 def test_a_band_without_reference_is_nan(tmp_path):
-    _, reflectance = read_asd(written(tmp_path, asd([1, 0, 6], [0, 0, 12])))
-    np.testing.assert_array_equal(reflectance, [np.nan, np.nan, 0.5])
+    spectrum = read_asd(written(tmp_path, asd([1, 0, 6], [0, 0, 12])))
+    np.testing.assert_array_equal(spectrum.values[0], [np.nan, np.nan, 0.5])
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_a_damaged_file_is_read_or_refused_but_never_crashes(tmp_path_factory, c
     for at, byte in changes:
         content[at % len(content)] = byte
     try:
-        wavelength_nm, reflectance = read_asd(written(tmp_path_factory.getbasetemp(), content))
+        spectrum = read_asd(written(tmp_path_factory.getbasetemp(), content))
     except GeosoilError as error:
         assert "soil.asd: " in str(error)
     else:
-        assert wavelength_nm.shape == reflectance.shape
-        assert not np.isinf(reflectance).any()
+        assert spectrum.wavelength.shape == spectrum.values[0].shape
+        assert not np.isinf(spectrum.values).any()
 
 
 def test_a_missing_file_is_named(tmp_path):

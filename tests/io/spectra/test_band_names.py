@@ -53,7 +53,7 @@ def test_names_in_other_units_are_converted_to_nm(tmp_path, form, nm_of):
     spectra = read_spectra(path)
     np.testing.assert_allclose(spectra.wavelength_nm, sorted(map(nm_of, numbers)), atol=1e-6)
     assert spectra.quantity == ("absorbance" if "abs" in form else "reflectance")
-    with pytest.raises(UnitsError, match="as their names say; expected nm"):
+    with pytest.raises(UnitsError, match="as the file says; expected nm"):
         read_spectra(path, wavelength_unit="nm")
     pq.write_table(pa.Table.from_pandas(pd.read_csv(path)), tmp_path / "t.parquet")
     [part] = iter_spectra(tmp_path / "t.parquet")

@@ -11,7 +11,9 @@ import pytest
 from shared_material import shared
 
 from geosoil.errors import OutputError, SamplesError, UnitsError, WavelengthError
-from geosoil.io.spectra.reader import Spectra, read_spectra, write_spectra
+from geosoil.io.spectra.reader import read_spectra
+from geosoil.io.spectra.unify import Spectra
+from geosoil.io.spectra.writer import write_spectra
 
 CSV = "sample_id,soc_pct,600,400,500.5\n007,1.2,0.3,0.1,0.2\n008,,0.6,,0.5\n"
 
