@@ -7,17 +7,17 @@ from typing import Any
 import click
 
 from geosoil_cli.many import ManyCommand
-from geosoil_cli.options import COVARIATE_OPTIONS, CUBE_OPTIONS, given, require_kind, with_options
+from geosoil_cli.options import COVARIATE_OPTIONS, CUBE_OPTIONS, PRODUCT_OPTIONS, given, require_kind, with_options
 from geosoil_cli.printing import echo
 
-ALLOWED = {"--cube": tuple(CUBE_OPTIONS), "--covariates": tuple(COVARIATE_OPTIONS)}
+ALLOWED = {"--cube": (*CUBE_OPTIONS, *PRODUCT_OPTIONS), "--covariates": tuple(COVARIATE_OPTIONS)}
 
 
 @click.command(cls=ManyCommand)
 @click.option("--cube", metavar="CUBE", help="File, URL or product folder.")
 @click.option("--covariates", multiple=True, metavar="A.tif B.tif ...", help="Rasters of any grid, instead of a cube.")
 @click.option("--model", required=True, metavar="NAME_OR_DIR", help="Model folder, or the name of a known model.")
-@with_options(CUBE_OPTIONS, COVARIATE_OPTIONS)
+@with_options(CUBE_OPTIONS, PRODUCT_OPTIONS, COVARIATE_OPTIONS)
 def command(cube: str | None, covariates: tuple[str, ...], model: str, **options: Any) -> None:
     """Check whether a cube or covariates fit a model; the exit code is 0 if they do and 2 if not."""
     from geosoil.workflows.check import check_fit

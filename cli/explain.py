@@ -14,6 +14,7 @@ from geosoil_cli.options import (
     CUBE_OPTIONS,
     MASK_OPTIONS,
     OF_A_CUBE,
+    PRODUCT_OPTIONS,
     bare_soil_of,
     given,
     require_kind,
@@ -61,7 +62,7 @@ ALLOWED = {
     type=click.IntRange(1),
     help="Largest number of pixels to explain; default: 2000 of a cube, 500 of covariates.",
 )
-@with_options(CUBE_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS)
+@with_options(CUBE_OPTIONS, PRODUCT_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS)
 @click.option(
     "--seed",
     type=click.IntRange(0),

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from geosoil_cli.options import CUBE_OPTIONS, TABLE_OPTIONS, with_options
+from geosoil_cli.options import CUBE_OPTIONS, PRODUCT_OPTIONS, TABLE_OPTIONS, with_options
 from geosoil_cli.printing import echo
 
 
 @click.command()
 @click.argument("path")
-@with_options(CUBE_OPTIONS, TABLE_OPTIONS)
+@with_options(CUBE_OPTIONS, PRODUCT_OPTIONS, TABLE_OPTIONS)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(path: str, **cube_options: Any) -> None:
     """Describe a cube, a raster, a table of spectra or samples, or a model."""

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from geosoil_cli.many import ManyCommand
-from geosoil_cli.options import CUBE_OPTIONS, given, with_options
+from geosoil_cli.options import CUBE_OPTIONS, PRODUCT_OPTIONS, given, with_options
 from geosoil_cli.printing import echo
 
 PUBLISHED = ("gf5", "soc", "lead", "library")
@@ -54,7 +54,7 @@ NAMES = (*KINDS, *PUBLISHED)
 @click.option("--bottom", "bottom_cm", metavar="COLUMN", help="Column of the lower depth of a horizon in cm.")
 @click.option("--quantity", type=click.Choice(["reflectance", "absorbance"]), help="What the values of spectra are.")
 @click.option("--like", metavar="GRID.tif", help="Raster whose grid is used; default: the first covariate.")
-@with_options(CUBE_OPTIONS)
+@with_options(CUBE_OPTIONS, PRODUCT_OPTIONS)
 @click.option("--name", metavar="NAME", help="Name of the model; default: the target.")
 @click.option("-o", "--output", type=Path, metavar="RECIPE.toml", help="File to write; default: standard output.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")

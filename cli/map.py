@@ -16,6 +16,7 @@ from geosoil_cli.options import (
     MASK_OPTIONS,
     OF_A_CUBE,
     OUTPUT_OPTIONS,
+    PRODUCT_OPTIONS,
     RUN_OPTIONS,
     TRUST_OPTIONS,
     bare_soil_of,
@@ -38,7 +39,7 @@ ALLOWED = {"--cube": OF_A_CUBE, "--covariates": tuple(COVARIATE_OPTIONS)}
     help="Model folder, name of a known model, or folder of several models; several give a band for each output.",
 )
 @click.option("-o", "--output", metavar="OUT.tif", help="The map; default: CUBE_MODEL.tif. For many cubes: a folder.")
-@with_options(CUBE_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS, OUTPUT_OPTIONS)
+@with_options(CUBE_OPTIONS, PRODUCT_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS, OUTPUT_OPTIONS)
 @with_options(TRUST_OPTIONS, RUN_OPTIONS)
 @click.option("--separate", is_flag=True, help="Write a file for each property: OUT_PROPERTY.tif.")
 @click.option("--plan", is_flag=True, help="Print blocks, memory and time of the map, and exit.")

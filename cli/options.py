@@ -39,6 +39,11 @@ def _minutes(ctx: click.Context, option: click.Parameter, text: str | None) -> f
     return minutes
 
 
+def _masks(ctx: click.Context, option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the names of masks; None if there are none, as for every option that was not given."""
+    return names or None
+
+
 def _kinds(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
     """Return the words of a text such as `prediction,spread`."""
     return None if text is None else tuple(word.strip() for word in text.split(","))
@@ -65,6 +70,15 @@ CUBE_OPTIONS: dict[str, Decorator] = {
     "offset": click.option("--offset", type=float, help="See --scale; default: as the file states, or 0."),
     "nodata": click.option(
         "--nodata", type=float, help="The stored value that means nodata; default: as the file states."
+    ),
+}
+PRODUCT_OPTIONS: dict[str, Decorator] = {
+    "keep": click.option(
+        "--keep",
+        multiple=True,
+        callback=_masks,
+        metavar="MASK",
+        help="Keep the pixels of this quality mask of a product, such as water; may be repeated.",
     ),
 }
 BARE_SOIL_OPTIONS: dict[str, Decorator] = {
@@ -143,7 +157,7 @@ TABLE_OPTIONS: dict[str, Decorator] = {
         help="Decimal mark of numbers in text; default: as the numbers show.",
     ),
 }
-OF_A_CUBE = (*CUBE_OPTIONS, *BARE_SOIL_OPTIONS)
+OF_A_CUBE = (*CUBE_OPTIONS, *PRODUCT_OPTIONS, *BARE_SOIL_OPTIONS)
 
 
 def with_options(*groups: dict[str, Decorator]) -> Callable[[Any], Any]:

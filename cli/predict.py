@@ -11,7 +11,6 @@ from geosoil_cli.options import (
     BARE_SOIL_OPTIONS,
     CUBE_OPTIONS,
     MASK_OPTIONS,
-    OF_A_CUBE,
     TABLE_OPTIONS,
     bare_soil_of,
     given,
@@ -23,7 +22,7 @@ from geosoil_cli.printing import echo
 OF_POINTS = ("x", "y", "crs", *MASK_OPTIONS)
 SPECTRA = "a table of spectra, without --cube and --covariates"
 ALLOWED = {
-    "--cube": (*OF_A_CUBE, *OF_POINTS),
+    "--cube": (*CUBE_OPTIONS, *BARE_SOIL_OPTIONS, "keep_masks", *OF_POINTS),
     "--covariates": ("like", *OF_POINTS),
     SPECTRA: ("scale", "quantity", "wavelength_unit", "x", "y", "crs"),
 }
@@ -60,6 +59,13 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 @click.option("--x", metavar="NAME", help="Column of x or longitude of a table without geometry; default: by its name.")
 @click.option("--y", metavar="NAME", help="Column of y or latitude of a table without geometry; default: by its name.")
 @click.option("--crs", help="CRS of x and y, for instance EPSG:4326.")
+@click.option(
+    "--keep-mask",
+    "keep_masks",
+    callback=_names,
+    metavar="MASK,...",
+    help="Keep the pixels of these quality masks of a product, such as water.",
+)
 @click.option("--like", metavar="GRID.tif", help="Raster whose grid covariates take; default: the first of them.")
 @with_options(TABLE_OPTIONS, CUBE_OPTIONS, MASK_OPTIONS, BARE_SOIL_OPTIONS)
 def command(table: str, model: tuple[str, ...], output: str | None, **options: Any) -> None:

@@ -26,7 +26,7 @@ from geosoil.models.contract import of_rasters
 from geosoil.models.find import find_model
 from geosoil.models.store import load_model, model_sha256, read_card
 from geosoil.raster.grid import Grid
-from geosoil.sensors.cube import Overlap, lacks_scale, open_cube
+from geosoil.sensors.cube import Overlap, lacks_scale, open_cube_with_masks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from geosoil.io.rasters.stack import Classes
     from geosoil.models.card import ModelCard
     from geosoil.models.contract import Model
+    from geosoil.sensors.cube import OpenedCube
 
 PathLike = str | os.PathLike[str]
 COVARIATES = "covariates"  # `ModelCard.quantity` of models that read covariates; others read a cube
@@ -153,7 +154,7 @@ class RasterInput(ABC):
     def match(self, model: ModelInput) -> MatchedInput:
         """Find what a model reads; raises the GeosoilError that states what does not fit."""
 
-    @cached_property
+    @property
     @abstractmethod
     def raster(self) -> xr.DataArray:
         """The lazy raster `(band, y, x)`, opened on first use."""
@@ -186,7 +187,7 @@ class CubeInput(RasterInput):
     Parameters
     ----------
     path : path-like
-        A file, an address or the folder of a product, as `open_cube` takes it.
+        A file, an address, or a product as a folder or an archive, as `open_cube` takes it.
     band_table : path-like, optional
         CSV table of wavelengths, for a cube without them.
     scale, offset : float, optional
@@ -198,6 +199,8 @@ class CubeInput(RasterInput):
     drop_nm : sequence of (float, float), optional
         Windows of wavelength in nm that are left out. The default leaves out none, as a map reads what its model
         needs; None leaves out the water-vapour windows of a known sensor.
+    keep : sequence of str, optional
+        Names of quality masks of a product whose pixels are kept, such as "water".
     """
 
     path: PathLike
@@ -207,6 +210,7 @@ class CubeInput(RasterInput):
     nodata: float | None = None
     overlap: Overlap = "detector"
     drop_nm: Sequence[tuple[float, float]] | None = ()
+    keep: Sequence[str] | None = ()
 
     def __post_init__(self) -> None:
         # An ENVI cube may be named by its header; what is hashed and stated is the file with its values.
@@ -214,8 +218,9 @@ class CubeInput(RasterInput):
 
     @property
     def files(self) -> tuple[PathLike, ...]:
-        """The cube, and the table of its bands."""
-        return (self.path,) if self.band_table is None else (self.path, self.band_table)
+        """The cube, the table of its bands, and the files of a product that lie beside the named one."""
+        table = () if self.band_table is None else (self.band_table,)
+        return (self.path, *table, *self.opened.files)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -226,12 +231,18 @@ class CubeInput(RasterInput):
             "offset": self.offset,
             "nodata": self.nodata,
             "band_table": None if self.band_table is None else shown_name(self.band_table),
+            "keep": ",".join(self.keep or ()) or None,
         }
 
-    @cached_property
+    @property
     def raster(self) -> xr.DataArray:
         """The cube `(band, y, x)`, opened on first use."""
-        return open_cube(
+        return self.opened.raster
+
+    @cached_property
+    def opened(self) -> OpenedCube:
+        """The cube with its quality masks, opened on first use."""
+        return open_cube_with_masks(
             self.path,
             band_table=self.band_table,
             scale=self.scale,
@@ -239,6 +250,7 @@ class CubeInput(RasterInput):
             nodata=self.nodata,
             overlap=self.overlap,
             drop_nm=None if self.drop_nm is None else list(self.drop_nm),
+            keep=tuple(self.keep or ()),
         )
 
     def with_scale_of(self, models: Sequence[ModelInput]) -> tuple[CubeInput, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from geosoil.mapping.value_checks import background_pixels
 from geosoil.models.contract import PREDICTION, clip_to_range, model_of, of_rasters, select_outputs
 from geosoil.raster.blocks import Blocks, choose_block, cut_blocks, lazy_raster
 from geosoil.raster.grid import Grid
-from geosoil.raster.layout import STORED_BYTES
+from geosoil.raster.layout import MASK_BYTES, STORED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +60,7 @@ class MapJob:
         model = self.predict.model
         # Values as stored, as float32, and those with a halo added; a result, and its bytes on the way to the store.
         each = 12 * self.source.sizes["band"] + 12 * len(self.outputs) + model.bytes_per_pixel
+        each += self.source.encoding.get(MASK_BYTES, 0)
         if len(of_rasters(model.features)) < len(model.features):
             each += PLACE_BYTES
         return each * window[0] * window[1] + (DENSE_BYTES if model.halo else BATCH_BYTES)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DIMS = ("band", "y", "x")
 STORED_BYTES = "stored_bytes_a_value"
 """Key in `encoding` of the bytes that a file uses per value before compression, on average over the bands."""
+MASK_BYTES = "mask_bytes_a_pixel"
+"""Key in `encoding` of the bytes per pixel that quality masks need beside the bands while a window is read."""
 VERTICAL_UNIT = "vertical_unit"
 """Key in `attrs` of (name, metres) of the unit of the vertical CRS of a file; absent if the file has none."""
 VOID_CODES = (

@@ -3,7 +3,7 @@
 `SENSORS` lists the sensors whose products are recognised; a new sensor needs a file and a line here.
 """
 
-from geosoil.sensors.base import Sensor
+from geosoil.sensors.base import Product, Sensor
 from geosoil.sensors.gf5 import GF5_AHSI, ZY1_AHSI
 
 SENSORS: dict[str, Sensor] = {
@@ -11,4 +11,4 @@ SENSORS: dict[str, Sensor] = {
     "ZY1_AHSI": ZY1_AHSI,
 }
 
-__all__ = ["SENSORS", "Sensor"]
+__all__ = ["SENSORS", "Product", "Sensor"]

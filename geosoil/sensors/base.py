@@ -4,22 +4,46 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     import numpy.typing as npt
     import xarray as xr
 
+    from geosoil.sensors.files import ProductFiles
+    from geosoil.sensors.masks import MaskLayer
+
+
+@dataclass(frozen=True)
+class Product:
+    """What the reader of a sensor returns.
+
+    Parameters
+    ----------
+    raster : DataArray of shape (band, y, x), float32
+        The lazy cube with NaN as no data and the coordinates `wavelength_nm` and, if known, `fwhm_nm`; all bands in the
+        order of the files. `attrs` holds units, source, and a list of notes.
+    good : ndarray of shape (band,), bool, optional
+        False for bands that the product marks as unusable.
+    masks : tuple of MaskLayer
+        Quality masks on the grid of the cube.
+    """
+
+    raster: xr.DataArray
+    good: np.ndarray | None = None
+    masks: tuple[MaskLayer, ...] = ()
+
 
 class OpenProduct(Protocol):
-    """A function that opens the folder of a product as one raster: all bands in the order of the files."""
+    """A function that opens the files of a product as one raster: all bands in the order of the files."""
 
-    def __call__(self, folder: Path, *, nodata: float | None = None) -> xr.DataArray:
-        """Return the lazy cube `(band, y, x)` with wavelengths; `attrs["notes"]` lists remarks on it."""
+    def __call__(self, files: ProductFiles, *, nodata: float | None = None) -> Product:
+        """Return the lazy cube with its masks; `nodata` replaces the stored value of no data."""
         ...
 
 
@@ -34,15 +58,21 @@ class Sensor:
     title : str
         The name for people.
     patterns : tuple of str
-        Patterns of file names, in upper or lower case; a folder is a product of this sensor if each matches a file.
+        Patterns of file names without their folders, in upper or lower case; files are a product of this sensor if
+        each pattern matches one.
     bad_nm : tuple of (lowest, highest)
         Windows in nm, limits included, where water vapour absorbs the signal.
     open : callable
-        Reader of the folder of a product, with the bands in the order of the detectors.
+        Reader of the files of a product, with the bands in the order of the detectors.
+    recognises : callable, optional
+        A check of the content of files whose names match, for patterns that other files may match, too.
+    main : str, optional
+        Pattern of the file by which a user may name the whole product, since the other files lie beside it; by default
+        the only pattern. A sensor with several patterns and without `main` is known by its folder or archive.
 
     Examples
     --------
-    >>> def opener(folder, *, nodata=None): ...
+    >>> def opener(files, *, nodata=None): ...
     >>> Sensor("X", "Example", ("*_vn.tif*",), ((1342.0, 1451.0),), opener).is_bad([1000.0, 1400.0, 1451.0])
     array([False,  True,  True])
     """
@@ -52,11 +82,19 @@ class Sensor:
     patterns: tuple[str, ...]
     bad_nm: tuple[tuple[float, float], ...]
     open: OpenProduct
+    recognises: Callable[[ProductFiles], bool] | None = None
+    main: str | None = None
 
-    def matches(self, folder: Path) -> bool:
-        """Return whether a folder contains a product of this sensor."""
-        names = [path.name.lower() for path in folder.iterdir()]
-        return all(any(fnmatch.fnmatch(name, pattern.lower()) for name in names) for pattern in self.patterns)
+    def matches(self, files: ProductFiles) -> bool:
+        """Return whether files are a product of this sensor."""
+        if files.named is not None:
+            main = self.main or (self.patterns[0] if len(self.patterns) == 1 else None)
+            name = PurePosixPath(files.named).name.lower()
+            if main is None or not fnmatch.fnmatchcase(name, main.lower()):
+                return False
+        if not all(files.find(pattern) for pattern in self.patterns):
+            return False
+        return self.recognises is None or self.recognises(files)
 
     def is_bad(self, wavelength_nm: npt.ArrayLike) -> np.ndarray:
         """Return `(band,)` bool: whether a centre in nm lies in a bad window."""

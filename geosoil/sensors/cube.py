@@ -1,9 +1,10 @@
-"""Open a cube: the folder of a product, or a file whose bands have wavelengths."""
+"""Open a cube: the folder, archive or file of a product, or a file whose bands have wavelengths."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -11,12 +12,15 @@ import numpy as np
 
 import geosoil.sensors.accessor  # noqa: F401 - gives .soil
 from geosoil.errors import RasterError, WavelengthError
+from geosoil.io.archives.reader import is_archive
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp
 from geosoil.io.rasters.envi_header import data_file, envi_fields
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.wavelengths import Bands, find_bands, read_band_table
 from geosoil.sensors import SENSORS
 from geosoil.sensors.base import Sensor, in_windows
+from geosoil.sensors.files import ProductFiles
+from geosoil.sensors.masks import MaskLayer, applied_masks, apply_masks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,15 +39,18 @@ def open_cube(
     nodata: float | None = None,
     overlap: Overlap = "detector",
     drop_nm: Sequence[tuple[float, float]] | None = None,
+    keep: Sequence[str] = (),
 ) -> xr.DataArray:
     """Open a cube lazily: only metadata is read.
 
-    Bands that the file marks as bad (`bbl`, `good`) are left out.
+    Bands that the file or product marks as bad (`bbl`, `good`) are left out, and pixels that quality masks of a product
+    exclude are NaN in all bands.
 
     Parameters
     ----------
     path : path or URL
-        The folder of a product (see `SENSORS`), or a file that `open_raster` accepts.
+        A product (see `SENSORS`) as a folder, a zip, a tar, a tar.gz or its main file; or a file that `open_raster`
+        accepts.
     band_table : path, optional
         A CSV table of wavelengths (see `read_band_table`) that replaces those of the file.
     scale, offset : float, optional
@@ -56,7 +63,9 @@ def open_cube(
         sorts by wavelength, and "vnir" and "swir" keep only the bands of that detector in the overlap.
     drop_nm : sequence of (lowest, highest), optional
         Windows in nm whose bands are left out (default: the water-vapour windows of the sensor, if it is known by the
-        folder or by a tag SENSOR of the file); `[]` keeps all bands.
+        product or by a tag SENSOR of the file); `[]` keeps all bands.
+    keep : sequence of str
+        Names of quality masks whose pixels are kept, such as "water" (see `geosoil.sensors.masks.MASKS`).
 
     Returns
     -------
@@ -88,6 +97,43 @@ def open_cube(
     ...     cube.sel(band=["2200.0 nm"]).values.tolist()
     [[[0.25, 0.25]]]
     """
+    return open_cube_with_masks(
+        path, band_table=band_table, scale=scale, offset=offset, nodata=nodata, overlap=overlap, drop_nm=drop_nm,
+        keep=keep,
+    ).raster  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OpenedCube:
+    """A cube with what its reader knows beside it.
+
+    Parameters
+    ----------
+    raster : DataArray of shape (band, y, x), float32
+        What `open_cube` returns; the masks are applied.
+    masks : tuple of MaskLayer
+        The masks that are applied.
+    files : tuple of str
+        Further files that were read, beside that of the path.
+    """
+
+    raster: xr.DataArray
+    masks: tuple[MaskLayer, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+def open_cube_with_masks(
+    path: str | os.PathLike[str],
+    *,
+    band_table: str | os.PathLike[str] | None = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    nodata: float | None = None,
+    overlap: Overlap = "detector",
+    drop_nm: Sequence[tuple[float, float]] | None = None,
+    keep: Sequence[str] = (),
+) -> OpenedCube:
+    """Open a cube as `open_cube` does, and return it with its masks and files."""
     if overlap not in get_args(Overlap):
         raise RasterError(
             path,
@@ -95,14 +141,17 @@ def open_cube(
             expected=f"one of {', '.join(get_args(Overlap))}",
             way_out="choose one of them",
         )
-    if not os.fspath(path):  # Path("") is the working folder
-        raise RasterError("the cube", found="an empty path", expected="a file or a folder", way_out="give its path")
     path = data_file(path)
+    masks: tuple[MaskLayer, ...] = ()
+    others: tuple[str, ...] = ()
     sensor: Sensor | None
-    if Path(path).is_dir():
-        cube, sensor, good = _from_folder(Path(path), band_table, scale, offset, nodata)
+    product = _find_product(path, scale, offset)
+    if product is not None:
+        cube, sensor, good, masks = _from_product(*product, band_table, nodata)
+        others = product[0].used_paths
     else:
         cube, sensor, good = _from_file(path, band_table, scale, offset, nodata)
+    masks = applied_masks(masks, keep, path)
     notes = list(cube.attrs.get("notes", []))
     wavelength_nm = cube["wavelength_nm"].values
     cube = cube.assign_coords(band=_names(wavelength_nm))
@@ -123,14 +172,16 @@ def open_cube(
         )
     if not np.array_equal(order, np.arange(wavelength_nm.size)):
         cube = cube.isel(band=order)
+    if masks:
+        notes.append(f"left out pixels of the masks {', '.join(dict.fromkeys(layer.name for layer in masks))}")
     cube.attrs.update(notes=notes, sensor=sensor.name if sensor else cube.attrs.get("sensor", ""))
-    return cube
+    return OpenedCube(apply_masks(cube, masks), masks, others)
 
 
 def lacks_scale(path: str | os.PathLike[str]) -> bool:
     """Return whether a file has whole numbers and does not state how they become reflectance."""
     path = data_file(path)
-    if Path(path).is_dir():  # the calibration of a product is known
+    if _find_product(path) is not None:  # its calibration is known
         return False
     local = absolute_path(path)
     with dataset(local, file_stamp(local)) as source:
@@ -139,29 +190,57 @@ def lacks_scale(path: str | os.PathLike[str]) -> bool:
         return is_whole and not is_stated and not envi_fields(source).get("reflectance_scale_factor")
 
 
-def _from_folder(
-    folder: Path, table: str | os.PathLike[str] | None, scale: float | None, offset: float | None, nodata: float | None
-) -> tuple[xr.DataArray, Sensor, np.ndarray | None]:
-    matching = [sensor for sensor in SENSORS.values() if sensor.matches(folder)]
+def _find_product(
+    path: str | os.PathLike[str], scale: float | None = None, offset: float | None = None
+) -> tuple[ProductFiles, Sensor] | None:
+    """Return the files and the sensor of a product; None for a raster file, which is opened as it is."""
+    if not os.fspath(path):  # Path("") is the working folder
+        raise RasterError("the cube", found="an empty path", expected="a file or a folder", way_out="give its path")
+    local = Path(path)
+    is_whole = "://" not in os.fspath(path) and (local.is_dir() or (is_archive(path) and local.is_file()))
+    if not is_whole and "://" not in os.fspath(path) and not local.is_file():
+        return None
+    files = ProductFiles.of(path)
+    matching = [sensor for sensor in SENSORS.values() if sensor.matches(files)]
+    if not is_whole and (not matching or _is_plain(path, scale, offset)):
+        return None
     if len(matching) != 1:
+        names = ", ".join(sensor.name for sensor in matching)
+        what = "an archive" if not local.is_dir() else "a folder"
         raise RasterError(
-            folder,
-            found="a folder that is not a known product",
+            path,
+            found=f"{what} with products of several sensors ({names})"
+            if matching
+            else f"{what} that is not a known product",
             expected=f"a product of {', '.join(SENSORS)}, or a file",
-            way_out="give the path of the raster file",
+            way_out="give the path of the product" if matching else "give the path of the raster file",
         )
     if scale is not None or offset is not None:
         raise RasterError(
-            folder,
+            path,
             found="a scale or offset for a product",
             expected="no scale and no offset",
             way_out="omit them: the calibration of the product is used",
         )
-    cube = matching[0].open(folder, nodata=nodata)
+    return files, matching[0]
+
+
+def _is_plain(path: str | os.PathLike[str], scale: float | None, offset: float | None) -> bool:
+    """Return whether a GeoTIFF of a product is to be opened as it is, since the user gives its scale."""
+    return (scale is not None or offset is not None) and os.fspath(path).lower().endswith((".tif", ".tiff", ".geotiff"))
+
+
+def _from_product(
+    files: ProductFiles, sensor: Sensor, table: str | os.PathLike[str] | None, nodata: float | None
+) -> tuple[xr.DataArray, Sensor, np.ndarray | None, tuple[MaskLayer, ...]]:
+    product = sensor.open(files, nodata=nodata)
     if table is None:
-        return cube, matching[0], None
-    band_table = read_band_table(table, count=cube.sizes["band"])
-    return _with_wavelengths(cube, band_table), matching[0], band_table.good
+        return product.raster, sensor, product.good, product.masks
+    band_table = read_band_table(table, count=product.raster.sizes["band"])
+    good = band_table.good if product.good is None else product.good
+    if band_table.good is not None and product.good is not None:
+        good = band_table.good & product.good
+    return _with_wavelengths(product.raster, band_table), sensor, good, product.masks
 
 
 def _from_file(

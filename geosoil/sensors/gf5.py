@@ -1,6 +1,6 @@
-"""Gaofen-5 AHSI and the same instruments on ZY-1: the folder of a level-1 product as one cube of radiance.
+"""Gaofen-5 AHSI and the same instruments on ZY-1: a level-1 product as one cube of radiance.
 
-A product is a folder with two images in sensor geometry (`*_VN.*`, `*_SW.*`), a text file of band centres
+A product is a folder or an archive with two images in sensor geometry (`*_VN.*`, `*_SW.*`), a text file of band centres
 (`*Spectralresponse*`) and one of gains and offsets (`*RadCal*`) for each of them, and an XML. The names differ between
 satellites (`VNIR_RadCal`, `RadCal_VNIR`), so files are found by patterns.
 """
@@ -8,48 +8,49 @@ satellites (`VNIR_RadCal`, `RadCal_VNIR`), so files are found by patterns.
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
-from xml.parsers import expat
 
 import numpy as np
 
 from geosoil.errors import GeosoilError, RasterError, WavelengthError
-from geosoil.sensors.base import Sensor
+from geosoil.io.rasters.reader import open_raster
+from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM
+from geosoil.sensors.base import Product, Sensor
+from geosoil.sensors.product_xml import parse_xml, text_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import xarray as xr
+    from geosoil.sensors.files import ProductFiles
 
 RADIANCE_UNITS = "W m-2 sr-1 um-1"
 # Water vapour: the gains are 1e-4 to 1e-3, so that radiance is almost zero.
 WATER_NM = ((1342.0, 1451.0), (1771.0, 1977.0))
 
-_IMAGES = (".tif", ".tiff", ".geotiff")
-_TEXTS = (".raw", ".txt")
+_IMAGES = ("*.tif", "*.tiff", "*.geotiff")
+_TEXTS = ("*.raw", "*.txt")
 _FIELDS = (
     "SatelliteID", "SensorID", "ProductLevel", "ProductID", "StartTime", "CenterTime", "EndTime",
     "SolarZenith", "SatelliteZenith", "CloudPercent",
 )  # fmt: skip
 _NUMBERS = ("SolarZenith", "SatelliteZenith", "CloudPercent")
-_LARGEST_XML = 16 * 2**20
+_LARGEST_TEXT = 2**20
 
 
-def open_product(folder: Path, *, nodata: float | None = None) -> xr.DataArray:
-    """Open the folder of a product as one lazy cube: VN bands, then SW bands, in the order of the files.
+def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product:
+    """Open a product as one lazy cube: VN bands, then SW bands, in the order of the files.
 
     Parameters
     ----------
-    folder : Path
-        The unpacked product.
+    files : ProductFiles
+        The product.
     nodata : float, optional
         Digital number of no data (default: 0).
 
     Returns
     -------
-    DataArray of shape (band, y, x), float32
-        gain * DN + offset in W m-2 sr-1 um-1 if both RadCal files are present, digital numbers otherwise (see
-        `attrs["units"]`), with the wavelengths of the Spectralresponse files.
+    Product
+        Its raster is gain * DN + offset in W m-2 sr-1 um-1 if both RadCal files are present, digital numbers otherwise
+        (see `attrs["units"]`), with the wavelengths of the Spectralresponse files.
 
     Raises
     ------
@@ -62,35 +63,31 @@ def open_product(folder: Path, *, nodata: float | None = None) -> xr.DataArray:
 
     Examples
     --------
-    >>> import pathlib, tempfile
+    >>> import tempfile
+    >>> from geosoil.sensors.files import ProductFiles
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     open_product(pathlib.Path(folder))  # doctest: +ELLIPSIS
+    ...     open_product(ProductFiles.of(folder))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    geosoil.errors.RasterError: ...: found no files that could be the VN image; expected one; unpack one whole ...
+    geosoil.errors.RasterError: ...: found no files that could be the VN image; expected one; give one whole product
     """
-    from geosoil.io.rasters.reader import open_raster
-    from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM
-
-    images = {
-        detector: _find_file(folder, f"the {detector} image", rf"[_-]{detector}$", _IMAGES) for detector in _DETECTORS
-    }
-    tables = {detector: _texts(folder, detector) for detector in _DETECTORS}
+    images = {detector: files.raster_path(_image(files, detector)) for detector in _DETECTORS}
+    tables = {detector: _texts(files, detector) for detector in _DETECTORS}
     centres, widths, gains, offsets = [], [], [], []
     for detector, image in images.items():
         count = open_raster(image).sizes["band"]
         response, calibration = tables[detector]
         if response is None:
             raise WavelengthError(
-                folder,
+                files.where,
                 found=f"no Spectralresponse file of {detector}",
                 expected="one beside the image",
-                way_out="unpack the whole product",
+                way_out="give the whole product",
             )
-        table = _numbers(response, count, columns=(2,), error=WavelengthError)
+        table = _numbers(files, response, count, columns=(2,), error=WavelengthError)
         centre_nm = table[:, 0]
         if not ((centre_nm >= LOWEST_NM) & (centre_nm <= HIGHEST_NM)).all() or not (table[:, 1] > 0).all():
             raise WavelengthError(
-                response,
+                files.path(response),
                 found=f"centres of {centre_nm.min():g} to {centre_nm.max():g}, widths from {table[:, 1].min():g}",
                 expected="nanometers",
                 way_out="check the file",
@@ -98,7 +95,7 @@ def open_product(folder: Path, *, nodata: float | None = None) -> xr.DataArray:
         centres.append(centre_nm)
         widths.append(table[:, 1])
         if calibration is not None:
-            table = _numbers(calibration, count, columns=(1, 2), error=RasterError)
+            table = _numbers(files, calibration, count, columns=(1, 2), error=RasterError)
             gains.append(table[:, 0])
             offsets.append(table[:, 1] if table.shape[1] == 2 else np.zeros(count))
     notes = []
@@ -120,28 +117,27 @@ def open_product(folder: Path, *, nodata: float | None = None) -> xr.DataArray:
     )
     if cube.rio.crs is None:
         notes.append("in sensor geometry, without CRS: orthorectify with its RPC before placing points on it")
-    metadata, note = _metadata(folder)
-    return cube.assign_coords(
-        wavelength_nm=("band", np.concatenate(centres)), fwhm_nm=("band", np.concatenate(widths))
-    ).assign_attrs(source=str(folder), notes=notes + note, **metadata)
+    metadata, note = _metadata(files)
+    cube = cube.assign_coords(wavelength_nm=("band", np.concatenate(centres)), fwhm_nm=("band", np.concatenate(widths)))
+    return Product(cube.assign_attrs(source=files.where, notes=notes + note, **metadata))
 
 
 _DETECTORS = ("VN", "SW")
 
 
-def _texts(folder: Path, detector: str) -> tuple[Path | None, Path | None]:
+def _texts(files: ProductFiles, detector: str) -> tuple[str | None, str | None]:
     """Find the response and the calibration file; `VNIR_RadCal` of some satellites is `RadCal_VNIR` of others."""
     texts = []
     for kind in ("spectralresponse", "radcal"):
         matches = [
-            path
-            for path in _files(folder, _TEXTS)
-            if kind in path.stem.lower()
-            and re.search(rf"(?:^|[_-]){detector}(?:IR)?(?=$|[_-])", path.stem, re.IGNORECASE)
+            name
+            for name in files.find(*_TEXTS)
+            if kind in _stem(name).lower()
+            and re.search(rf"(?:^|[_-]){detector}(?:IR)?(?=$|[_-])", _stem(name), re.IGNORECASE)
         ]
         if len(matches) > 1:
             raise RasterError(
-                folder,
+                files.where,
                 found=f"{len(matches)} {kind} files of {detector}",
                 expected="one",
                 way_out="keep a single product in the folder",
@@ -150,29 +146,22 @@ def _texts(folder: Path, detector: str) -> tuple[Path | None, Path | None]:
     return texts[0], texts[1]
 
 
-def _find_file(folder: Path, what: str, pattern: str, endings: tuple[str, ...]) -> Path:
-    matches = [path for path in _files(folder, endings) if re.search(pattern, path.stem, re.IGNORECASE)]
-    if len(matches) != 1:
-        raise RasterError(
-            folder,
-            found=f"{len(matches) or 'no'} files that could be {what}",
-            expected="one",
-            way_out="unpack one whole product into an empty folder",
-        )
-    return matches[0]
+def _image(files: ProductFiles, detector: str) -> str:
+    return files.one(
+        f"the {detector} image", *(f"*{mark}{detector}{ending[1:]}" for mark in "_-" for ending in _IMAGES)
+    )
 
 
-def _files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.suffix.lower() in endings and not path.name.startswith(".")
-    ]
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem
 
 
-def _numbers(path: Path, count: int, *, columns: tuple[int, ...], error: type[GeosoilError]) -> np.ndarray:
+def _numbers(
+    files: ProductFiles, name: str, count: int, *, columns: tuple[int, ...], error: type[GeosoilError]
+) -> np.ndarray:
     """Read a text of one line per band, separated by comma, tab or space, as `(band, column)`."""
-    lines = [line for line in path.read_text("utf-8-sig", errors="replace").splitlines() if line.strip(" \t,\0\x1a")]
+    text = files.read(name, _LARGEST_TEXT).decode("utf-8-sig", errors="replace")
+    lines = [line for line in text.splitlines() if line.strip(" \t,\0\x1a")]
     rows: list[list[float]] = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -181,7 +170,7 @@ def _numbers(path: Path, count: int, *, columns: tuple[int, ...], error: type[Ge
             row = []
         if len(row) not in columns or (rows and len(row) != len(rows[0])) or not np.isfinite(row).all():
             raise error(
-                path,
+                files.path(name),
                 found=f"{line.strip()[:40]!r} in line {number}",
                 expected=f"{' or '.join(map(str, columns))} numbers per line",
                 way_out="use the file as delivered",
@@ -189,7 +178,7 @@ def _numbers(path: Path, count: int, *, columns: tuple[int, ...], error: type[Ge
         rows.append(row)
     if len(rows) != count:
         raise error(
-            path,
+            files.path(name),
             found=f"{len(rows)} lines",
             expected=f"one for each of the {count} bands of the image",
             way_out="check that both belong to one product",
@@ -197,71 +186,28 @@ def _numbers(path: Path, count: int, *, columns: tuple[int, ...], error: type[Ge
     return np.array(rows)
 
 
-def _metadata(folder: Path) -> tuple[dict[str, Any], list[str]]:
+def _metadata(files: ProductFiles) -> tuple[dict[str, Any], list[str]]:
     """Read the metadata of the scene from the XML of a product; the notes report a missing file."""
-    paths = [path for path in _files(folder, (".xml",)) if not path.name.lower().endswith(("check.xml", ".aux.xml"))]
-    if not paths:
+    names = [name for name in files.find("*.xml") if not name.lower().endswith(("check.xml", ".aux.xml"))]
+    if not names:
         return {}, ["no XML: sun angle and time are unknown"]
-    fields: dict[str, Any] = dict(_flat_xml(paths[0]))
+    where = files.path(names[0])
+    fields: dict[str, Any] = {}
+    for element in parse_xml(files.read(names[0]), where).iter():  # at any depth; the first with a name counts
+        if element.tag in _FIELDS and text_of(element):
+            fields.setdefault(element.tag, text_of(element))
     for name in _NUMBERS:
         if name in fields:
             try:
                 fields[name] = float(fields[name])
             except ValueError:
                 raise RasterError(
-                    paths[0],
+                    where,
                     found=f"{fields[name]!r} as {name}",
                     expected="a number",
                     way_out="use the file as delivered",
                 ) from None
     return fields, ["times are as in the XML: Beijing time, UTC+8"] if "StartTime" in fields else []
-
-
-def _flat_xml(path: Path) -> dict[str, str]:
-    """Read the known elements at any depth, in any namespace; the first with a name counts.
-
-    A document type is refused in any encoding, because entities can expand without limit or read other files.
-    """
-    if path.stat().st_size > _LARGEST_XML:
-        raise RasterError(
-            path,
-            found=f"an XML of over {_LARGEST_XML >> 20} MiB",
-            expected="the metadata of a product",
-            way_out="use the file as delivered",
-        )
-    fields: dict[str, str] = {}
-    texts: list[list[str]] = []
-
-    def end(name: str) -> None:
-        text, name = "".join(texts.pop()).strip(), name.rpartition(":")[2]
-        if name in _FIELDS and text:
-            fields.setdefault(name, text)
-
-    def refuse(*_: object) -> None:
-        raise RasterError(
-            path, found="a document type declaration", expected="plain elements", way_out="do not trust this file"
-        )
-
-    content = path.read_bytes()
-    if re.match(rb"<\?xml[^>]*encoding=.gb", content, re.IGNORECASE):
-        content = content.decode("gb18030", errors="replace").encode()  # expat cannot read Chinese encodings
-        parser = expat.ParserCreate("utf-8")
-    else:
-        parser = expat.ParserCreate()
-    parser.StartElementHandler = lambda name, attributes: texts.append([])
-    parser.CharacterDataHandler = lambda data: texts[-1].append(data)
-    parser.EndElementHandler = end
-    parser.StartDoctypeDeclHandler = refuse
-    try:
-        parser.Parse(content, True)
-    except (expat.ExpatError, LookupError, ValueError) as error:
-        raise RasterError(
-            path,
-            problem=f"not valid XML ({error})",
-            expected="the metadata of a product",
-            way_out="use the file as delivered, or remove it",
-        ) from error
-    return fields
 
 
 GF5_AHSI = Sensor(

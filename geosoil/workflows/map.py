@@ -41,6 +41,7 @@ def map_cube(
     scale: float | None = None,
     offset: float | None = None,
     nodata: float | None = None,
+    keep: Sequence[str] = (),
     mask: PathLike | None = None,
     bare_soil: BareSoil | bool = False,
     outputs: Sequence[str] = (PREDICTION,),
@@ -56,7 +57,7 @@ def map_cube(
     Parameters
     ----------
     cube : path-like
-        A file, an address or the folder of a product, as `open_cube` takes it.
+        A file, an address, or a product as a folder or an archive, as `open_cube` takes it.
     model : path-like, or sequence of path-like
         A model folder, the name of a known model, or a folder that holds several model folders. Several models are
         mapped in one pass to one file with a band for each output; an output whose name several models have gets the
@@ -69,6 +70,8 @@ def map_cube(
         Reflectance = stored value x scale + offset; default: what the file states.
     nodata : float, optional
         The stored value that means no data; default: what the file states.
+    keep : sequence of str
+        Names of quality masks of a product whose pixels are mapped, such as "water"; all others are left out.
     mask : path-like, optional
         A raster on the grid of the cube; pixels where it is 0 or nodata are left out.
     bare_soil : BareSoil or bool
@@ -101,7 +104,7 @@ def map_cube(
         blocks of a map that was interrupted are kept in OUTPUT.unfinished, for `mode="resume"`.
     """
     prepared = prepare_cube(
-        cube, model, output, band_table=band_table, scale=scale, offset=offset, nodata=nodata, mask=mask,
+        cube, model, output, band_table=band_table, scale=scale, offset=offset, nodata=nodata, keep=keep, mask=mask,
         bare_soil=bare_soil, outputs=outputs, trust=trust, level=level, only_applicable=only_applicable,
         separate=separate,
     )  # fmt: skip
@@ -255,7 +258,8 @@ def prepare_input(
             "trust": None if trust else "not written",
             "only_applicable": True if only_applicable else None,
         }
-    prepared = PreparedMap(os.fspath(path), job, models, settings, (*notes, *value_notes), files, warnings)
+    masks = source.opened.masks if isinstance(source, CubeInput) else ()
+    prepared = PreparedMap(os.fspath(path), job, models, settings, (*notes, *value_notes), files, warnings, masks)
     if separate:
         endings = (".tif", ".tiff", ".qml", ".png", *TRUST_ENDINGS)
         each = [file.path for file in prepared.files_at(Path(path))]

@@ -21,6 +21,7 @@ from geosoil.mapping.run import run_map
 from geosoil.report.figure_style import save_figure
 from geosoil.report.qgis import write_qml
 from geosoil.report.quicklooks import map_quicklook
+from geosoil.sensors.masks import count_masked, describe_counts
 from geosoil.workflows.map_result import MapResult
 from geosoil.workflows.progress import reported
 from geosoil.workflows.trust_map import write_trust_files
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from geosoil.mapping.map_files import MapFile, WrittenFile
     from geosoil.mapping.plan import Plan
     from geosoil.mapping.run import RunOptions
+    from geosoil.sensors.masks import MaskLayer
 
     Progress = Callable[[str, int, int], None]
     PathLike = str | os.PathLike[str]
@@ -59,6 +61,8 @@ class PreparedMap:
         All input files.
     warnings : tuple of str
         What is strange about the input.
+    masks : tuple of MaskLayer
+        The quality masks of a product, whose pixels are counted.
     """
 
     output: str
@@ -68,6 +72,7 @@ class PreparedMap:
     notes: tuple[str, ...]
     files: tuple[PathLike, ...]
     warnings: tuple[str, ...] = ()
+    masks: tuple[MaskLayer, ...] = ()
 
     def plan(self, run_options: RunOptions) -> Plan:
         """Return how the map would be computed; at most one block is computed for it."""
@@ -127,7 +132,8 @@ class PreparedMap:
 
     @limit_gdal_cache()
     def _write(self, path: Path, run_options: RunOptions, progress: Progress | None) -> MapResult:
-        settings = {**self.settings, "identity": self.identity.sha256}
+        masked = describe_counts(count_masked(self.masks)) or None
+        settings = {**self.settings, "masked": masked, "identity": self.identity.sha256}
         with run_map(
             self.job,
             path,
@@ -140,6 +146,8 @@ class PreparedMap:
             files=self.files_at(path),
         ) as made:
             notes = [*self.notes, *made.notes]
+            if masked is not None:
+                notes.append(f"pixels left out by masks of the product: {masked}; --keep NAME keeps those of one")
             if made.resumed:
                 notes.append(resumed_note(made.resumed, "blocks"))
             if made.damaged:

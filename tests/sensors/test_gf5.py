@@ -3,8 +3,14 @@ import pytest
 from written_rasters import write_gf5
 
 from geosoil.errors import GridError, RasterError, WavelengthError
-from geosoil.sensors import SENSORS, gf5
-from geosoil.sensors.gf5 import RADIANCE_UNITS, open_product
+from geosoil.sensors import SENSORS
+from geosoil.sensors.files import ProductFiles
+from geosoil.sensors.gf5 import RADIANCE_UNITS
+from geosoil.sensors.gf5 import open_product as open_files
+
+
+def open_product(folder):
+    return open_files(ProductFiles.of(folder)).raster
 
 
 @pytest.mark.parametrize("generation", ["GF5", "GF5B"])
@@ -29,7 +35,8 @@ def test_both_satellites_are_told_apart_by_their_names(tmp_path):
     zy1 = write_gf5(tmp_path / "zy1", generation="ZY1E", counts=(76, 90))
     (tmp_path / "other").mkdir()
     matching = [
-        [name for name, sensor in SENSORS.items() if sensor.matches(tmp_path / one)] for one in ("gf5", "zy1", "other")
+        [name for name, sensor in SENSORS.items() if sensor.matches(ProductFiles.of(tmp_path / one))]
+        for one in ("gf5", "zy1", "other")
     ]
     assert matching == [["GF5_AHSI"], ["ZY1_AHSI"], []]
     assert open_product(gf5).sizes["band"] == 330
@@ -89,10 +96,12 @@ def test_a_product_that_is_not_whole_is_refused(tmp_path, pattern, content, erro
         open_product(folder)
 
 
-def test_an_xml_that_is_too_large_is_not_even_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(gf5, "_LARGEST_XML", 10)
-    with pytest.raises(RasterError, match="an XML of over"):
-        open_product(write_gf5(tmp_path / "product"))
+def test_an_xml_that_is_too_large_is_not_even_parsed(tmp_path):
+    folder = write_gf5(tmp_path / "product")
+    with next(folder.glob("*.xml")).open("ab") as file:
+        file.truncate(2**24 + 1)
+    with pytest.raises(RasterError, match="found more than 16 MiB; expected the metadata of a product"):
+        open_product(folder)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

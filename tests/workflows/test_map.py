@@ -120,11 +120,11 @@ def test_an_additive_offset_beside_the_scale_gives_the_same_map(folder, result, 
 
 def test_the_model_folder_and_the_cube_are_opened_once(folder, tmp_path, monkeypatch):
     calls = []
-    for name in ("open_cube", "read_card", "find_model"):
+    for name in ("open_cube_with_masks", "read_card", "find_model"):
         work = getattr(inputs, name)
         monkeypatch.setattr(inputs, name, lambda *a, work=work, name=name, **k: (calls.append(name), work(*a, **k))[1])
     map_cube(folder / "cube.tif", folder / "share", tmp_path / "m.tif", threads=1)
-    assert sorted(calls) == ["find_model", "open_cube", "read_card"]
+    assert sorted(calls) == ["find_model", "open_cube_with_masks", "read_card"]
 
 
 def test_the_device_is_the_same_in_python_and_on_the_command_line():

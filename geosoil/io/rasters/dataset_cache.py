@@ -22,6 +22,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.session import DummySession
 
 from geosoil.errors import RasterError
+from geosoil.io.archives.reader import archive_of
 from geosoil.io.input_paths import require_input
 from geosoil.io.rasters.drivers import open_dataset
 from geosoil.io.remote.reading import (
@@ -49,7 +50,8 @@ MAX_PIXELS_PER_SIDE = 10_000_000  # a global grid of 10 m has 4 million columns;
 CACHE_BYTES = 32 * 2**20
 _CACHE: dict[str, Any] = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE_BYTES}
 # A VRT may refer to other files, but must not run Python code.
-_OPTIONS: dict[str, Any] = {"GDAL_VRT_ENABLE_PYTHON": "NO", **_CACHE}
+# Without the option of gzip, GDAL writes a file of properties beside an archive.
+_OPTIONS: dict[str, Any] = {"GDAL_VRT_ENABLE_PYTHON": "NO", "CPL_VSIL_GZIP_WRITE_PROPERTIES": "NO", **_CACHE}
 # Without a session, rasterio searches for credentials whenever an Env is entered (15 ms); opening s3:// does it anyway.
 _NO_SESSION = DummySession()
 
@@ -155,9 +157,9 @@ def absolute_path(path: str | os.PathLike[str]) -> str:
 
 
 def file_stamp(path: str) -> tuple[int, int] | None:
-    """Return (modification time in ns, size in bytes) of a local file; None for any other path."""
+    """Return (modification time in ns, size in bytes) of a local file, or of the archive that has it; else None."""
     try:
-        status = Path(path).stat()
+        status = Path(archive_of(path) or path).stat()
     except (OSError, ValueError):
         return None
     return status.st_mtime_ns, status.st_size
@@ -263,7 +265,7 @@ def _open_checked(path: str) -> DatasetReader:
     # A cube in sensor geometry has no geotransform; its missing CRS reports that, so the warning is not needed.
     with _open_lock, warnings.catch_warnings(), short_reads_as_errors(path):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        source = open_dataset(path, local=_is_local_file(path))
+        source = open_dataset(path, local=_is_local_file(path) or archive_of(path) is not None)
     try:
         require_side_files(source, path)
     except RasterioError:

@@ -57,7 +57,9 @@ def plain_layout(path: str, stamp: tuple[int, int] | None, source: DatasetReader
     ...         plain_layout(path, file_stamp(path), source)
     Layout(byte_order='<', by_line=False, offset=None)
     """
-    if stamp is None or source.count == 1 or source.compression is not None or len(set(source.dtypes)) > 1:
+    if stamp is None or path.startswith("/vsi"):  # a remote file, or one in an archive
+        return None
+    if source.count == 1 or source.compression is not None or len(set(source.dtypes)) > 1:
         return None
     if source.driver == "ENVI":
         return _envi_layout(path, source)

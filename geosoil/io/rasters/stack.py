@@ -23,7 +23,7 @@ from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.warped import WARPED_BLOCK, choose_method, is_shifted, warp_raster
 from geosoil.io.rasters.windows import WindowArray
 from geosoil.raster.grid import Grid, crs_unit, require_convertible, same_crs
-from geosoil.raster.layout import STORED_BYTES, make_raster
+from geosoil.raster.layout import MASK_BYTES, STORED_BYTES, make_raster
 
 if TYPE_CHECKING:
     from geosoil.io.rasters.warped import Method
@@ -180,7 +180,7 @@ def join_bands(rasters: Sequence[xr.DataArray]) -> xr.DataArray:
             name += "'"
         names.append(name)
     places = [(part, band) for part, raster in enumerate(rasters) for band in range(raster.sizes["band"])]
-    return make_raster(
+    joined = make_raster(
         indexing.LazilyIndexedArray(StackArray(tuple(raster.variable for raster in rasters), np.array(places), grid)),
         names=names,
         crs=grid.crs,
@@ -191,6 +191,10 @@ def join_bands(rasters: Sequence[xr.DataArray]) -> xr.DataArray:
         stored_bytes=sum(raster.encoding.get(STORED_BYTES, 4.0) * raster.sizes["band"] for raster in rasters)
         / len(places),
     )
+    mask_bytes = max(raster.encoding.get(MASK_BYTES, 0) for raster in rasters)
+    if mask_bytes:
+        joined.encoding[MASK_BYTES] = mask_bytes
+    return joined
 
 
 def as_grid(like: PathLike | Grid | xr.DataArray) -> Grid:

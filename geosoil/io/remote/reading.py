@@ -61,7 +61,7 @@ class UnreadError(Exception):
 
 _REMOTE = re.compile(
     r"""^[\w+.-]+://|\b(?:https?|ftp|s3|gs|az|adls|oss|swift|hdfs|webhdfs)://
-    |(?:^|[:"])/vsi(?:curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)""",
+    |(?:^|[:"{])/vsi(?:curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)""",
     re.VERBOSE,
 )
 

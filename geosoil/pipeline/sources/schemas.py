@@ -79,7 +79,7 @@ class CubeData(_Data):
     """Sample points on a hyperspectral cube, with optional laboratory spectra of the same samples."""
 
     kind: Literal["cube"] = Field(description="Kind of the source.")
-    cube: str = Field(description="Path of the cube: a file, a URL or the folder of a product.")
+    cube: str = Field(description="Path of the cube: a file, a URL, or a product as a folder or an archive.")
     samples: str = Field(description="Table of the sample points with the target.")
     laboratory: str | None = Field(None, description="Table of laboratory spectra of the same samples.")
     laboratory_scale: float | None = Field(
@@ -105,6 +105,11 @@ class CubeData(_Data):
         max_length=100,
         description="Windows of wavelengths in nm whose bands are left out; by default those of water vapour if the "
         "sensor is known.",
+    )
+    keep: list[str] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Quality masks of a product whose pixels are kept, such as water; by default all are left out.",
     )
 
 

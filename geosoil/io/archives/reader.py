@@ -1,0 +1,129 @@
+"""Open zip and tar archives in place: nothing is unpacked to disk, and no archive can exhaust the memory."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+
+from geosoil.errors import RasterError
+from geosoil.io.archives.archive import RangeFile
+from geosoil.io.archives.tars import TarArchive
+from geosoil.io.archives.zips import ZipArchive
+from geosoil.io.input_paths import require_input
+
+if TYPE_CHECKING:
+    from geosoil.io.archives.archive import Archive
+
+ZIP_ENDINGS = (".zip",)
+TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
+SMALL_BYTES = 64 * 2**20  # a packed member up to this size may be unpacked in memory
+
+
+def is_archive(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path has the ending of an archive: .zip, .tar, .tar.gz or .tgz.
+
+    >>> is_archive("ENMAP01.ZIP"), is_archive("scene.tar.gz"), is_archive("scene.tif")
+    (True, True, False)
+    """
+    return os.fspath(path).lower().endswith((*ZIP_ENDINGS, *TAR_ENDINGS))
+
+
+@dataclass(frozen=True)
+class ArchivedFile:
+    """A member of an archive that can be opened as a file with random access; small and picklable.
+
+    Parameters
+    ----------
+    archive : str
+        Path of the archive.
+    name : str
+        Name of the member.
+    """
+
+    archive: str
+    name: str
+
+    def open(self) -> BinaryIO:
+        """Open the content: a stored member in place, a small packed one in memory.
+
+        Raises
+        ------
+        RasterError
+            If the member is packed and larger than 64 MiB.
+        """
+        archive = open_archive(self.archive)
+        member = archive.members[self.name]
+        if member.offset is not None:
+            raw = RangeFile(Path(self.archive).open("rb"), member.offset, member.size)  # noqa: SIM115 - the caller closes it
+            return io.BufferedReader(raw)
+        return io.BytesIO(archive.read(self.name, SMALL_BYTES))
+
+
+def open_archive(path: str | os.PathLike[str]) -> Archive:
+    """Open an archive: its members are listed once, and read in place.
+
+    Parameters
+    ----------
+    path : path-like
+        A zip, a tar, or a tar compressed by gzip, on this machine. A tar that contains only a zip, as some portals
+        send it, is opened as this zip.
+
+    Returns
+    -------
+    Archive
+
+    Raises
+    ------
+    RasterError
+        If it cannot be read, is encrypted, or has more members or a larger index than a product.
+
+    Examples
+    --------
+    >>> import tempfile, zipfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with zipfile.ZipFile(folder + "/a.zip", "w") as made:
+    ...         made.writestr("product/a.xml", "<a/>")
+    ...         made.writestr("../b.xml", "<b/>")
+    ...     archive = open_archive(folder + "/a.zip")
+    ...     list(archive.members), archive.read("product/a.xml", 100)
+    (['product/a.xml'], b'<a/>')
+    """
+    text = os.path.abspath(path)  # noqa: PTH100 - without following links, as GDAL opens it
+    status = require_input(text, RasterError, "an archive").stat()
+    return _opened(text, (status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=16)
+def _opened(path: str, stamp: tuple[int, int]) -> Archive:
+    kind = "vsizip" if path.lower().endswith(ZIP_ENDINGS) else "vsitar"
+    vsi = f"/{kind}/{{{path}}}" if not set("{}") & set(path) else f"/{kind}/{path}"
+    if kind == "vsizip":
+        return ZipArchive(path, vsi, lambda: Path(path).open("rb"))
+    archive = TarArchive(path, vsi)
+    names = list(archive.members)
+    if len(names) == 1 and names[0].lower().endswith(ZIP_ENDINGS):
+        inner = archive.members[names[0]]
+        vsi = f"/vsizip/{{{archive.raster_path(names[0])}}}"
+        return ZipArchive(f"{path}/{names[0]}", vsi, lambda: archive.opened(inner), inner.offset)
+    return archive
+
+
+def archive_of(path: str) -> str | None:
+    """Return the file of the archive in a name of GDAL such as /vsizip/{/data/a.zip}/b.tif; None for other names.
+
+    >>> archive_of("/vsizip/{/vsitar/{/data/a.tar.gz}/a.zip}/b.tif"), archive_of("/data/b.tif")
+    ('/data/a.tar.gz', None)
+    """
+    inside = None
+    while path.startswith(("/vsizip/", "/vsitar/")):
+        path = path[len("/vsizip/") :]
+        if path.startswith("{"):
+            path = path[1:].rpartition("}")[0]
+        else:
+            path = next((str(part) for part in PurePosixPath(path).parents if is_archive(str(part))), path)
+        inside = path
+    return inside

@@ -1,0 +1,167 @@
+"""The files of a product are the same in a folder, a zip and a tar, and a hostile archive is refused in one line."""
+
+import io
+import pickle
+import shutil
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from written_rasters import write_gf5
+
+from geosoil.errors import RasterError
+from geosoil.io.archives.reader import ArchivedFile, archive_of, open_archive
+from geosoil.sensors.cube import open_cube
+from geosoil.sensors.files import ProductFiles
+
+
+def packed(folder, kind):
+    """Pack a folder with its name, as agencies do; "nested" is a zip in a tar.gz."""
+    path = folder.parent / f"{folder.name}.{kind.replace('nested', 'tar.gz').replace('stored', 'zip')}"
+    if kind in ("zip", "stored"):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if kind == "zip" else zipfile.ZIP_STORED) as made:
+            for file in sorted(folder.rglob("*")):
+                made.write(file, f"{folder.name}/{file.name}")
+    elif kind == "nested":
+        with tarfile.open(path, "w:gz") as made:
+            made.add(packed(folder, "zip"), f"{folder.name}.ZIP")
+    else:
+        with tarfile.open(path, "w:gz" if kind.endswith("gz") else "w") as made:
+            made.add(folder, folder.name)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "stored", "tar", "tar.gz", "tgz", "nested"])
+def test_a_product_in_an_archive_is_the_product_of_its_folder_and_nothing_is_unpacked(tmp_path, kind):
+    folder = write_gf5(tmp_path / "product", counts=(4, 5))
+    expected = open_cube(folder, drop_nm=[])
+    path = packed(folder, kind)
+    before = sorted(tmp_path.iterdir())
+    cube = open_cube(path, drop_nm=[])
+    np.testing.assert_array_equal(cube.values, expected.values)
+    np.testing.assert_array_equal(cube.wavelength_nm, expected.wavelength_nm)
+    assert cube.attrs["SolarZenith"] == 52.25
+    assert sorted(tmp_path.iterdir()) == before
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(cube))[2:4, 1:3].values, expected[2:4, 1:3].values)
+
+
+def test_an_archive_that_was_replaced_is_read_again(tmp_path):
+    path = packed(write_gf5(tmp_path / "product", counts=(2, 2), shape=(3, 3)), "stored")
+    assert open_cube(path, drop_nm=[]).values.shape == (4, 3, 3)
+    shutil.rmtree(tmp_path / "product")
+    packed(write_gf5(tmp_path / "product", counts=(2, 2), shape=(5, 4)), "stored")
+    assert open_cube(path, drop_nm=[]).values.shape == (4, 5, 4)
+
+
+def test_the_files_of_the_uppermost_folder_are_taken_and_those_of_a_mac_are_not(tmp_path):
+    for name in ("a/x_VN.tif", "a/b/y_VN.tif", "a/._x_VN.tif", "__MACOSX/z_VN.tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert ProductFiles.of(tmp_path).find("*_vn.tif") == ["a/x_VN.tif"]
+    with pytest.raises(RasterError, match="found no files that could be the image; expected one"):
+        ProductFiles.of(tmp_path).one("the image", "*_SW.tif")
+
+
+def zip_of(path, *members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in members:
+            made.writestr(name, content)
+    return path
+
+
+def test_names_that_leave_an_archive_are_ignored(tmp_path):
+    names = ("a/ok.xml", "../up.xml", "/root.xml", "a/../../up.xml", "C:\\x.xml", "a//b.xml")
+    assert list(open_archive(zip_of(tmp_path / "a.zip", *((name, b"1") for name in names))).members) == ["a/ok.xml"]
+    with tarfile.open(tmp_path / "a.tar", "w") as made:
+        for name in names:
+            made.addfile(info := tarfile.TarInfo(name), io.BytesIO(b""))
+        info = tarfile.TarInfo("a/link.xml")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        made.addfile(info)
+    assert list(open_archive(tmp_path / "a.tar").members) == ["a/ok.xml"]
+
+
+def test_a_zip_bomb_is_refused_before_it_expands(tmp_path):
+    archive = open_archive(zip_of(tmp_path / "a.zip", ("a.xml", bytes(2**25)), ("b.tif", bytes(2**28 + 1))))
+    with pytest.raises(RasterError, match=r"a.zip/a.xml: found more than 16 MiB; expected a smaller file"):
+        archive.read("a.xml", 2**24)
+    with pytest.raises(RasterError, match=r"b.tif: found 0.249 MiB that expand to 256 MiB or more; .* do not trust"):
+        archive.raster_path("b.tif")
+
+
+def test_a_member_that_is_longer_than_its_archive_states_is_not_read_further(tmp_path):
+    path = zip_of(tmp_path / "a.zip", ("a.xml", bytes(10_000)))
+    content = path.read_bytes()
+    path.write_bytes(content.replace((10_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
+    with pytest.raises(RasterError, match="cannot be unpacked"):
+        open_archive(path).read("a.xml", 2**24)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "nested"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.97])
+def test_a_truncated_archive_is_refused_in_one_line(tmp_path, kind, share):
+    path = packed(write_gf5(tmp_path / "product", counts=(4, 5)), kind)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * (share if kind != "tar" else share * 0.7))])
+    with pytest.raises(
+        RasterError, match=r"product\.\S+: cannot be unpacked \(.+\); expected a complete archive; down"
+    ):
+        open_cube(path)
+
+
+def test_a_tar_with_a_giant_header_and_a_zip_with_too_many_members_are_refused(tmp_path, monkeypatch):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as made:
+        made.addfile(tarfile.TarInfo("a" * 100_000))
+    with pytest.raises(RasterError, match="an extended header of 100"):
+        open_archive(tmp_path / "a.tar")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        for number in range(20_001):
+            made.writestr(f"{number}", b"")
+    with pytest.raises(RasterError, match="found too many members; expected at most 20000"):
+        open_archive(tmp_path / "a.zip")
+
+
+def test_a_long_name_in_a_tar_is_complete(tmp_path):
+    name = f"{'folder_' * 20}/{'name_' * 30}.xml"
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        with tarfile.open(tmp_path / f"{form}.tar", "w", format=form) as made:
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            made.addfile(info, io.BytesIO(b"abc"))
+        assert open_archive(tmp_path / f"{form}.tar").read(name, 10) == b"abc"
+
+
+def test_an_encrypted_zip_is_refused(tmp_path):
+    path = zip_of(tmp_path / "a.zip", ("a.xml", b"abc"))
+    content = bytearray(path.read_bytes())
+    content[6] |= 1
+    content[content.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(RasterError, match=r"the encrypted member a\.xml"):
+        open_archive(path)
+
+
+def test_an_archived_file_is_read_in_place_or_unpacked_if_it_is_small(tmp_path):
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "cube.h5").write_bytes(bytes(range(256)))
+    for kind in ("stored", "zip", "tar", "tar.gz"):
+        file = pickle.loads(pickle.dumps(ProductFiles.of(packed(tmp_path / "p", kind)).hdf5("p/cube.h5")))
+        assert isinstance(file, ArchivedFile)
+        with file.open() as opened:
+            opened.seek(-6, io.SEEK_END)
+            assert opened.read(3) == bytes([250, 251, 252])
+            opened.seek(3)
+            assert opened.read(2) == b"\3\4"
+
+
+def test_the_archive_in_a_name_of_gdal_is_known():
+    assert archive_of("/vsizip/{/data/a.zip}/b/c.tif") == "/data/a.zip"
+    assert archive_of("/vsitar//data/{x}.tar.gz/c.tif") == "/data/{x}.tar.gz"
+
+
+def test_an_archive_or_folder_without_a_product_is_refused(tmp_path):
+    with pytest.raises(
+        RasterError, match=r"found an archive that is not a known product; expected a product of GF5_AHSI"
+    ):
+        open_cube(zip_of(tmp_path / "a.zip", ("a.txt", b"")))
