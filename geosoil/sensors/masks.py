@@ -131,7 +131,7 @@ def apply_masks(raster: xr.DataArray, layers: Sequence[MaskLayer]) -> xr.DataArr
 def count_masked(layers: Sequence[MaskLayer]) -> dict[str, int]:
     """Return how many pixels each mask excludes, by its name; windows that cannot be read count nothing.
 
-    A pixel that several layers with the same name exclude is counted once; one that several names exclude, for each name.
+    A pixel that several layers with the same name exclude is counted once, and one of several names for each name.
     """
     counts: dict[str, int] = {}
     by_name: dict[str, list[MaskLayer]] = {}
