@@ -175,7 +175,7 @@ def prepare_map(
         source = raster.sel(band=[*names, *others]) if is_same else join_bands([source, raster.sel(band=others)])
         position |= {name: len(features) + i for i, name in enumerate(others)}
     if mask is not None:
-        Grid.of(mask).require_same(Grid.of(raster), where=mask.attrs.get("source", "mask"), than="the cube")
+        Grid.of(raster).require_same(Grid.of(mask), where=mask.attrs.get("source", "mask"), than="the cube")
         source = join_bands([source, mask.isel(band=[0])])
     selected = select_outputs(model, outputs)
     of_cube = "wavelength_nm" in raster.coords

@@ -4,9 +4,11 @@
 """
 
 from geosoil.sensors.base import Product, Sensor
+from geosoil.sensors.enmap import ENMAP
 from geosoil.sensors.gf5 import GF5_AHSI, ZY1_AHSI
 
 SENSORS: dict[str, Sensor] = {
+    "ENMAP": ENMAP,
     "GF5_AHSI": GF5_AHSI,
     "ZY1_AHSI": ZY1_AHSI,
 }

@@ -32,11 +32,15 @@ class Product:
         False for bands that the product marks as unusable.
     masks : tuple of MaskLayer
         Quality masks on the grid of the cube.
+    detector : ndarray of shape (band,), str, optional
+        "vnir" or "swir" for each band, where bands of two detectors may be sorted by wavelength in the file; without it
+        the second detector begins where the wavelength decreases.
     """
 
     raster: xr.DataArray
     good: np.ndarray | None = None
     masks: tuple[MaskLayer, ...] = ()
+    detector: np.ndarray | None = None
 
 
 class OpenProduct(Protocol):

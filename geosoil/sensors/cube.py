@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -18,7 +18,7 @@ from geosoil.io.rasters.envi_header import data_file, envi_fields
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.wavelengths import Bands, find_bands, read_band_table
 from geosoil.sensors import SENSORS
-from geosoil.sensors.base import Sensor, in_windows
+from geosoil.sensors.base import Product, Sensor, in_windows
 from geosoil.sensors.files import ProductFiles
 from geosoil.sensors.masks import MaskLayer, applied_masks, apply_masks
 
@@ -143,11 +143,14 @@ def open_cube_with_masks(
         )
     path = data_file(path)
     masks: tuple[MaskLayer, ...] = ()
+    detector: np.ndarray | None = None
     others: tuple[str, ...] = ()
     sensor: Sensor | None
     product = _find_product(path, scale, offset)
     if product is not None:
-        cube, sensor, good, masks = _from_product(*product, band_table, nodata)
+        sensor = product[1]
+        opened = _from_product(*product, band_table, nodata)
+        cube, good, masks, detector = opened.raster, opened.good, opened.masks, opened.detector
         others = product[0].used_paths
     else:
         cube, sensor, good = _from_file(path, band_table, scale, offset, nodata)
@@ -165,7 +168,7 @@ def open_cube_with_masks(
         kept &= ~dropped
         reason = "on request" if drop_nm is not None or sensor is None else f"of water vapour ({sensor.name})"
         notes.append(f"left out {np.count_nonzero(dropped)} bands {reason}: {_ranges(wavelength_nm[dropped])}")
-    order = _ordered(wavelength_nm, np.flatnonzero(kept), overlap, path, notes)
+    order = _ordered(wavelength_nm, np.flatnonzero(kept), overlap, detector, path, notes)
     if not order.size:
         raise WavelengthError(
             path, problem="all bands were left out", expected="at least one band", way_out="drop fewer windows"
@@ -232,15 +235,15 @@ def _is_plain(path: str | os.PathLike[str], scale: float | None, offset: float |
 
 def _from_product(
     files: ProductFiles, sensor: Sensor, table: str | os.PathLike[str] | None, nodata: float | None
-) -> tuple[xr.DataArray, Sensor, np.ndarray | None, tuple[MaskLayer, ...]]:
+) -> Product:
+    """Open a product; a table of bands replaces its wavelengths."""
     product = sensor.open(files, nodata=nodata)
     if table is None:
-        return product.raster, sensor, product.good, product.masks
+        return product
     band_table = read_band_table(table, count=product.raster.sizes["band"])
-    good = band_table.good if product.good is None else product.good
-    if band_table.good is not None and product.good is not None:
-        good = band_table.good & product.good
-    return _with_wavelengths(product.raster, band_table), sensor, good, product.masks
+    flags = [good for good in (band_table.good, product.good) if good is not None]
+    good = np.logical_and.reduce(flags) if flags else None
+    return replace(product, raster=_with_wavelengths(product.raster, band_table), good=good)
 
 
 def _from_file(
@@ -281,25 +284,32 @@ def _with_wavelengths(cube: xr.DataArray, bands: Bands) -> xr.DataArray:
 
 
 def _ordered(
-    wavelength_nm: np.ndarray, kept: np.ndarray, overlap: Overlap, where: object, notes: list[str]
+    wavelength_nm: np.ndarray,
+    kept: np.ndarray,
+    overlap: Overlap,
+    detector: np.ndarray | None,
+    where: object,
+    notes: list[str],
 ) -> np.ndarray:
     """Order the kept band numbers by the rule for the overlap of two detectors."""
     # The seam is where the wavelength decreases; without overlap there is none, and all rules are the same.
     centres = wavelength_nm[kept]
     seams = np.flatnonzero(np.diff(centres) < 0) + 1
-    if overlap == "detector" or not seams.size:
+    of_vnir = None if detector is None else detector[kept] == "vnir"
+    is_one = not seams.size and (of_vnir is None or of_vnir.all() or not of_vnir.any())
+    if overlap == "detector" or is_one:
         return kept
     if overlap == "wavelength":
         notes.append("bands sorted by wavelength")
         return kept[np.argsort(centres, kind="stable")]
-    if seams.size > 1:
+    if seams.size > 1 and of_vnir is None:
         raise WavelengthError(
             where,
             found=f"wavelengths that decrease {seams.size} times",
             expected="two detectors, each with increasing wavelengths",
             way_out='use overlap="wavelength"',
         )
-    vnir = np.arange(centres.size) < seams[0]
+    vnir = np.arange(centres.size) < seams[0] if of_vnir is None else of_vnir
     extra = ~vnir & (centres <= centres[vnir].max()) if overlap == "vnir" else vnir & (centres >= centres[~vnir].min())
     notes.append(f"left out {np.count_nonzero(extra)} bands in the overlap of the detectors, {overlap} kept")
     return kept[~extra]

@@ -138,6 +138,19 @@ class ProductFiles:
             )
         return matches[0]
 
+    def beside(self, name: str, other: str) -> str | None:
+        """Return the name of a file in the same folder as another one, in upper or lower case; None without it.
+
+        Parameters
+        ----------
+        name : str
+            A file.
+        other : str
+            The last part of the name that is searched.
+        """
+        sought = (name.rpartition("/")[0] + "/" + other).removeprefix("/").lower()
+        return next((each for each in self.names if each.lower() == sought), None)
+
     def path(self, name: str) -> str:
         """Return the path, address or name inside the archive of a file, for messages."""
         return f"{self.where}/{name}" if self._locate is None else self._locate(name)

@@ -118,7 +118,7 @@ def apply_masks(raster: xr.DataArray, layers: Sequence[MaskLayer]) -> xr.DataArr
     grid = Grid.of(raster)
     for layer in layers:
         where = layer.raster.attrs.get("source") or layer.name
-        Grid.of(layer.raster).require_same(grid, where=where, than="the cube")
+        grid.require_same(Grid.of(layer.raster), where=where, than="the cube")
     data = indexing.LazilyIndexedArray(_MaskedArray(raster.variable, tuple(layers)))
     masked = xr.DataArray(data, dims=raster.dims, coords=raster.coords, attrs=raster.attrs, name=raster.name)
     masked.encoding = {

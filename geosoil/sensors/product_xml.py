@@ -9,7 +9,7 @@ from xml.parsers import expat
 
 from geosoil.errors import RasterError
 
-MOST_ELEMENTS = 200_000  # the XML of an EnMAP scene has about 10 000
+MOST_ELEMENTS = 500_000  # the XML of an EnMAP scene has up to 5 MB
 DEEPEST = 100
 
 

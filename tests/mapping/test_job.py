@@ -115,7 +115,7 @@ def test_a_mask_leaves_out_zero_and_no_data(tmp_path, model):
 def test_a_mask_on_another_grid_is_refused(tmp_path, model):
     cube = open_cube(write_cube(tmp_path / "c.tif", shape=(6, 7)))
     mask = open_raster(write_raster(tmp_path / "m.tif", np.ones((1, 6, 8), np.uint8)))
-    with pytest.raises(GridError, match=r"m\.tif"):
+    with pytest.raises(GridError, match=r"m\.tif: found shape 6 x 8; expected shape 6 x 7 as in the cube"):
         mapped(model, cube, mask=mask)
 
 
