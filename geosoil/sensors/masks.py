@@ -49,8 +49,8 @@ class MaskLayer:
     name : str
         A name in `MASKS`. Several layers may have the same name.
     raster : DataArray of shape (1, y, x), float32
-        The lazy layer with its stored values; open it with `nodata=nan`, so that no code becomes NaN. NaN excludes
-        nothing.
+        The lazy layer with its stored values; open it with `as_stored=True`, so that no code becomes NaN and no band is
+        taken for alpha. NaN excludes nothing.
     excluded : tuple of int, or Bits
         The values whose pixels are left out.
     default : bool

@@ -42,6 +42,7 @@ def open_raster(
     offset: float | npt.ArrayLike | None = None,
     names: Sequence[str] | None = None,
     units: str | None = None,
+    as_stored: bool = False,
 ) -> xr.DataArray:
     """Open a raster that GDAL supports as a lazy array `(band, y, x)` of float32 with NaN as no data.
 
@@ -59,6 +60,9 @@ def open_raster(
         for a single band.
     units : str, optional
         The unit of the values; default: as the file says.
+    as_stored : bool
+        Whether to return the numbers of all bands as they are stored, for layers of codes: nodata values, masks, alpha
+        bands, scale and offset of the file are left alone.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def open_raster(
     (['clay'], [[[nan, 25.0]]])
     """
     paths = list(path) if isinstance(path, Sequence) and not isinstance(path, str) else [path]
-    sources = [_inspect(absolute_path(name), nodata) for name in paths]
+    sources = [_inspect(absolute_path(name), nodata, as_stored=as_stored) for name in paths]
     grid = sources[0].grid
     for name, source in zip(paths[1:], sources[1:], strict=True):
         grid.require_same(source.grid, where=name, than=paths[0])
@@ -234,17 +238,17 @@ def _convert(stored: np.ndarray, out: np.ndarray, nodata: float | None, scale: f
         np.copyto(out, np.nan, where=np.isinf(out))
 
 
-def _inspect(path: str, nodata: float | None) -> _Source:
+def _inspect(path: str, nodata: float | None, *, as_stored: bool) -> _Source:
     stamp = file_stamp(path)
     with dataset(path, stamp) as source:
-        bands = value_bands(source)
+        bands = list(source.indexes) if as_stored else value_bands(source)
         dtypes = tuple(source.dtypes[band - 1] for band in bands)
         if any(dtype.startswith("complex") for dtype in dtypes):
             raise RasterError(
                 path, found="complex values", expected="real values", way_out="convert them to amplitudes"
             )
-        declared = [source.nodatavals[band - 1] for band in bands]
-        if nodata is not None and all(stored_nodata(nodata, dtype) is None for dtype in dtypes) and np.isfinite(nodata):
+        stored_nodata = [None if as_stored else source.nodatavals[band - 1] for band in bands]
+        if nodata is not None and all(_sentinel(nodata, dtype) is None for dtype in dtypes) and np.isfinite(nodata):
             raise RasterError(
                 path,
                 found=f"values of {dtypes[0]}",
@@ -258,12 +262,12 @@ def _inspect(path: str, nodata: float | None) -> _Source:
             bands=tuple(bands),
             dtypes=dtypes,
             nodata=tuple(
-                stored_nodata(nodata if nodata is not None else value, dtype)
-                for value, dtype in zip(declared, dtypes, strict=True)
+                _sentinel(nodata if nodata is not None else value, dtype)
+                for value, dtype in zip(stored_nodata, dtypes, strict=True)
             ),
-            scale=tuple(source.scales[band - 1] for band in bands),
-            offset=tuple(source.offsets[band - 1] for band in bands),
-            masked=MaskFlags.per_dataset in source.mask_flag_enums[bands[0] - 1],
+            scale=tuple(1.0 if as_stored else source.scales[band - 1] for band in bands),
+            offset=tuple(0.0 if as_stored else source.offsets[band - 1] for band in bands),
+            masked=not as_stored and MaskFlags.per_dataset in source.mask_flag_enums[bands[0] - 1],
             block_rows=int(rows),
             layout=plain_layout(path, stamp, source),
         )
@@ -278,12 +282,8 @@ def _inspect(path: str, nodata: float | None) -> _Source:
         )
 
 
-def stored_nodata(nodata: float | None, dtype: str) -> float | None:
-    """Return the nodata value as the type stores it; None if no stored value can equal it.
-
-    >>> stored_nodata(-3.4028235e38, "float32"), stored_nodata(-9999, "uint16")
-    (-3.4028234663852886e+38, None)
-    """
+def _sentinel(nodata: float | None, dtype: str) -> float | None:
+    """Return the nodata value as the type stores it; None if no stored value can equal it."""
     if nodata is None or np.isnan(nodata):
         return None
     kind = np.dtype(dtype)

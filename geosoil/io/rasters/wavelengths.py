@@ -67,8 +67,9 @@ def find_bands(path: str | os.PathLike[str], *, table: str | os.PathLike[str] | 
 
     The sources are, in this order: the given table; the ENVI header (`wavelength`, `wavelength units`, `fwhm`, `bbl`),
     also of a header beside another format; tags of each band (`wavelength`, `wavelength_units`, `fwhm`, `bbl`, as
-    EnMAP-Box writes them); the IMAGERY tags of GDAL (`CENTRAL_WAVELENGTH_UM`, `FWHM_UM`, which GDAL rounds to 1 nm);
-    and, for a local file `cube.tif`, a table `cube.bands.csv` or `cube_bands.csv` in the same folder.
+    EnMAP-Box writes them, in upper or lower case), or tags of the file that list the values of all bands with their
+    unit; the IMAGERY tags of GDAL (`CENTRAL_WAVELENGTH_UM`, `FWHM_UM`, which GDAL rounds to 1 nm); and, for a local
+    file `cube.tif`, a table `cube.bands.csv` or `cube_bands.csv` in the same folder.
 
     Parameters
     ----------
@@ -215,16 +216,17 @@ def _from_envi(source: DatasetReader, numbers: list[int]) -> Bands | None:
                     way_out="correct the header, or specify a table of bands",
                 )
             lists[key] = [values[number - 1] for number in numbers]
-    unit = _nm_per_unit(header.get("wavelength_units", ""), source.name)
-    return _from_texts(lists, unit, source.name, "ENVI header")
+    unit = nm_per_unit(header.get("wavelength_units", ""), source.name)
+    return bands_of_texts(lists, unit, source.name, "ENVI header")
 
 
 def _from_tags(source: DatasetReader, numbers: list[int]) -> Bands | None:
-    tags = [source.tags(number) for number in numbers]
+    tags = [_lower_keys(source.tags(number)) for number in numbers]
+    of_file = _lower_keys(source.tags())
     if not any("wavelength" in items for items in tags):
-        return None
+        return _from_lists(source, of_file, numbers)
     _require_all("wavelength", tags, source.name)
-    units = {items.get("wavelength_units") or source.tags().get("wavelength_units", "") for items in tags}
+    units = {items.get("wavelength_units") or of_file.get("wavelength_units", "") for items in tags}
     if len(units) > 1:
         raise WavelengthError(
             source.name,
@@ -235,8 +237,29 @@ def _from_tags(source: DatasetReader, numbers: list[int]) -> Bands | None:
     for key in ("fwhm", "bbl"):
         if any(key in items for items in tags):
             _require_all(key, tags, source.name)
-    lists = {key: [items[key] for items in tags] for key in ("wavelength", "fwhm", "bbl") if key in tags[0]}
-    return _from_texts(lists, _nm_per_unit(units.pop(), source.name), source.name, "tags of the bands")
+    lists: dict[str, list[str]] = {}
+    for key in ("wavelength", "fwhm", "bbl"):
+        if key in tags[0]:
+            lists[key] = [items[key] for items in tags]
+    return bands_of_texts(lists, nm_per_unit(units.pop(), source.name), source.name, "tags of the bands")
+
+
+def _from_lists(source: DatasetReader, tags: dict[str, str], numbers: list[int]) -> Bands | None:
+    """Read tags of the file that list the values of all bands; other tags of these names are left alone."""
+    lists: dict[str, list[str]] = {}
+    for key, names in (("wavelength", ("wavelength", "wavelengths")), ("fwhm", ("fwhm",)), ("bbl", ("bbl",))):
+        text = next((tags[name] for name in names if name in tags), "")
+        values = text.strip().strip("{}[]").replace(",", " ").split()
+        if len(values) == source.count > 1:
+            lists[key] = [values[number - 1] for number in numbers]
+    if "wavelength" not in lists or not tags.get("wavelength_units"):
+        return None
+    factor = nm_per_unit(tags["wavelength_units"], source.name)
+    return bands_of_texts(lists, factor, source.name, "tags of the file")
+
+
+def _lower_keys(tags: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in tags.items()}
 
 
 def _from_imagery(source: DatasetReader, numbers: list[int]) -> Bands | None:
@@ -247,15 +270,40 @@ def _from_imagery(source: DatasetReader, numbers: list[int]) -> Bands | None:
     lists = {"wavelength": [items["CENTRAL_WAVELENGTH_UM"] for items in tags]}
     if all("FWHM_UM" in items for items in tags):
         lists["fwhm"] = [items["FWHM_UM"] for items in tags]
-    return _from_texts(lists, NM_PER_UNIT["um"], source.name, "IMAGERY tags of the bands")
+    return bands_of_texts(lists, NM_PER_UNIT["um"], source.name, "IMAGERY tags of the bands")
 
 
-def _from_texts(lists: dict[str, list[str]], nm_per_unit: float, where: str, source: str) -> Bands:
+def bands_of_texts(lists: dict[str, list[str]], factor: float, where: str, source: str) -> Bands:
+    """Return the bands that texts of metadata describe.
+
+    Parameters
+    ----------
+    lists : dict of str to list of str
+        Texts per band of `wavelength` and, optionally, `fwhm` and `bbl`.
+    factor : float
+        Nanometres per unit of the wavelengths and widths.
+    where, source : str
+        The file and its part, for messages.
+
+    Returns
+    -------
+    Bands
+
+    Raises
+    ------
+    WavelengthError
+        If a text is not a number, or not the wavelength or width of a band.
+
+    Examples
+    --------
+    >>> bands_of_texts({"wavelength": ["0.45", "2.2"]}, 1000.0, "a.xml", "metadata").centre_nm
+    array([ 450., 2200.])
+    """
     columns = {key: _numbers(pd.Series(values), where, key) for key, values in lists.items()}
     width, good = columns.get("fwhm"), columns.get("bbl")
     return _make_bands(
-        columns["wavelength"] * nm_per_unit,
-        None if width is None else width * nm_per_unit,
+        columns["wavelength"] * factor,
+        None if width is None else width * factor,
         None if good is None else good != 0,
         f"{source} of {where}",
     )
@@ -297,7 +345,8 @@ def _numbers(texts: pd.Series, where: object, name: str) -> np.ndarray:
     return values
 
 
-def _nm_per_unit(unit: str, where: object) -> float:
+def nm_per_unit(unit: str, where: object) -> float:
+    """Return nanometres per unit of wavelength; raises WavelengthError for another unit, or none."""
     try:
         return NM_PER_UNIT[unit.strip().lower()]
     except KeyError:

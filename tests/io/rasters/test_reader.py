@@ -71,6 +71,13 @@ def test_scale_and_offset_of_each_band_are_honoured_and_can_be_replaced(tmp_path
         open_raster(path, offset=[1, 2, 3])
 
 
+def test_a_layer_of_codes_is_read_as_stored_though_its_file_has_no_data_a_scale_and_an_alpha_band(tmp_path):
+    stored = np.arange(12, dtype="uint8").reshape(4, 1, 3)  # GDAL takes four bands of bytes for colours with alpha
+    path = write_raster(tmp_path / "codes.tif", stored, nodata=1, scales=[0.5] * 4, offsets=[3] * 4)
+    assert open_raster(path).sizes["band"] == 3
+    np.testing.assert_array_equal(open_raster(path, as_stored=True).values, stored)
+
+
 def test_a_mask_of_the_dataset_and_an_alpha_band_mean_no_data(tmp_path):
     stored = np.arange(1, 7, dtype="uint8").reshape(1, 2, 3)
     valid = np.array([[1, 0, 1], [1, 1, 0]], bool)

@@ -29,6 +29,24 @@ def test_tags_of_the_bands_are_read_with_their_unit(tmp_path):
     assert found.good.tolist() == [True, False, True]
 
 
+def test_names_of_tags_may_be_in_any_case(tmp_path):
+    tags = [{"Wavelength": w, "Wavelength_Units": "nm", "FWHM": 20} for w in (503, 510, 519)]
+    bands = find_bands(write_raster(tmp_path / "a.tif", THREE, band_tags=tags))
+    assert bands.centre_nm.tolist() == [503, 510, 519]
+    assert bands.fwhm_nm.tolist() == [20, 20, 20]
+
+
+@pytest.mark.parametrize("text", ["0.45, 0.9, 2.2", "{0.45,0.9,2.2}", "[0.45 0.9 2.2]"])
+def test_tags_of_the_file_that_list_all_bands_are_read_if_they_state_their_unit(tmp_path, text):
+    tags = {"Wavelengths": text, "fwhm": "0.01 0.01 0.02", "wavelength_units": "um"}
+    bands = find_bands(write_raster(tmp_path / "a.tif", THREE, tags=tags))
+    assert bands.centre_nm.tolist() == [450, 900, 2200]
+    assert bands.fwhm_nm.tolist() == [10, 10, 20]
+    del tags["wavelength_units"]
+    assert find_bands(write_raster(tmp_path / "b.tif", THREE, tags=tags)) is None
+    assert find_bands(write_raster(tmp_path / "c.tif", THREE, tags={"wavelength": "from 0.4 to 2.5 um"})) is None
+
+
 def test_an_envi_header_is_read_in_full_precision_over_several_lines(tmp_path):
     path = write_envi(tmp_path / "a.img", ["wavelength units = Nanometers", "wavelength = {500.125,\n 600.25, 700}",
                                            "fwhm = {5, 6, 7}", "bbl = {1, 0, 1}"])  # fmt: skip
