@@ -17,6 +17,9 @@ STRONG_SKEWNESS = 1.0
 SHARED_SHARE = 0.05  # of the samples; more of them at one place are kept together
 MOST_FOLDS = 10
 LEAST_BLOCKS = 4
+MOST_FOR_AUTO = 2000
+"""The largest number of samples for which several models and a Gaussian process are fitted in minutes."""
+MOST_NUMBERS_FOR_AUTO = 4_000_000
 MOST_OF_LOG = 10  # times the largest value, which a model of the logarithm may predict
 LARGEST = {"%": 100.0, "g/kg": 1000.0, "mg/kg": 1e6, "ppm": 1e6, "mg/g": 1000.0, "g/100g": 100.0}
 
@@ -84,25 +87,21 @@ def propose_models(*, spectral: bool, n: int, n_features: int, library: bool = F
 
     Examples
     --------
-    >>> propose_models(spectral=True, n=60, n_features=200)[0], propose_models(spectral=False, n=500, n_features=9)[0]
-    (['pls', 'svr', 'ridge'], ['forest', 'svr', 'pls', 'mlp'])
+    >>> propose_models(spectral=True, n=60, n_features=200)[0]
+    ['auto', 'gp', 'pls', 'svr', 'ridge']
+    >>> propose_models(spectral=False, n=9000, n_features=9)[0]
+    ['forest', 'pls', 'mlp']
     """
     if library:
         return ["spiked_pls", "rs_local_pls", "mbl", "pls"], f"{n} samples of one site, and a library to learn from"
-    if spectral:
-        if n < 100:
-            return ["pls", "svr", "ridge"], f"few samples ({n}) of many bands: linear models and SVR"
-        if n * n_features <= 2_000_000:
-            return ["pls", "svr", "ridge", "forest"], f"{n} samples"
-        return ["pls", "ridge", "mlp"], f"{n} samples of {n_features} bands: models that learn from many rows"
-    if n < 50:
-        return ["forest", "ridge", "pls", "svr"], f"few samples ({n}): a network would not be stable"
-    if n < 300:
-        return ["forest", "svr", "pls"], f"{n} samples; a network needs more"
-    return ["forest", "svr", "pls", "mlp"] if n <= 5000 else ["forest", "pls", "mlp"], f"{n} samples"
+    if n > MOST_FOR_AUTO or n * n_features > MOST_NUMBERS_FOR_AUTO:
+        why = f"{n} samples of {n_features} {'bands' if spectral else 'features'}: models that learn from many rows"
+        return (["pls", "ridge", "mlp"] if spectral else ["forest", "pls", "mlp"]), why
+    others = ["pls", "svr", "ridge" if n < 100 else "forest"] if spectral else ["forest", "ridge" if n < 50 else "svr"]
+    return ["auto", "gp", *others], "weighted mean of the models that predict unseen samples well"
 
 
-def propose_validation(rows: TrainingRows, group: str | None) -> Proposal:
+def propose_validation(rows: TrainingRows, group: str | None, *, quick: bool = True) -> Proposal:
     """Return the section `[validation]`: folds of the user, groups, spatial blocks, or plain folds, and why.
 
     Parameters
@@ -110,6 +109,8 @@ def propose_validation(rows: TrainingRows, group: str | None) -> Proposal:
     rows : TrainingRows
     group : str or None
         The name of the column of groups.
+    quick : bool
+        Whether the model takes so little time that folds of few samples can be repeated more than twice.
 
     Returns
     -------
@@ -117,7 +118,7 @@ def propose_validation(rows: TrainingRows, group: str | None) -> Proposal:
     """
     n = int(np.isfinite(rows.y).any(axis=1).sum())
     n_folds = min(MOST_FOLDS, max(2, n // 5))
-    plain = {"n_folds": n_folds, "n_repeats": 5 if n < 100 else 2 if n < 500 else 1}
+    plain = {"n_folds": n_folds, "n_repeats": 5 if n < 100 and quick else 2 if n < 500 else 1}
     if rows.folds is not None and len(np.unique(rows.folds)) > 1:
         return Proposal({"split": ["folds"]}, ["The table has folds of its own, which are used."])
     if rows.groups is not None:

@@ -20,11 +20,18 @@ class RecipeText:
     >>> text.add_value("name", 'a "b"', "name of the model")
     >>> text.add_section("data")
     >>> text.add_value("scale", 0.0001, active=False)
+    >>> text.add_value("layers_cm", [f"{5 * i} to {5 * i + 5} cm, a layer of soil" for i in range(4)], "in cm")
     >>> print(text)
     name = "a \\"b\\""                 # name of the model
     <BLANKLINE>
     [data]
     # scale = 0.0001
+    layers_cm = [                    # in cm
+        "0 to 5 cm, a layer of soil",
+        "5 to 10 cm, a layer of soil",
+        "10 to 15 cm, a layer of soil",
+        "15 to 20 cm, a layer of soil",
+    ]
     <BLANKLINE>
     """
 
@@ -49,9 +56,16 @@ class RecipeText:
         self._lines += ["", f"[[{name}]]" if repeated else f"[{name}]"]
 
     def add_value(self, key: str, value: Any, why: str = "", *, active: bool = True) -> None:
-        """Add a key with its value and a comment behind it, or above it if the line would be too long."""
+        """Add a key with its value and a comment behind it, or above it if the line would be too long.
+
+        The items of a list that is too long for a line have a line each.
+        """
         line = f"{'' if active else '# '}{key} = {toml_value(value)}"
         why = one_line(why)
+        if active and len(line) > WIDTH and isinstance(value, list):
+            self._lines.append(f"{key} = [".ljust(COMMENT_COLUMN - 1) + f" # {why}" if why else f"{key} = [")
+            self._lines += [*(f"    {toml_value(item)}," for item in value), "]"]
+            return
         if why and max(len(line) + 1, COMMENT_COLUMN) + 2 + len(why) > WIDTH:
             self.add_comment(why[0].upper() + why[1:] + ("" if why.endswith((".", ":")) else ":"))
             why = ""

@@ -40,6 +40,7 @@ WHY = {
     "n_repeats": "how often samples are divided again",
     "block_m": "side of a block in metres",
 }
+PLACED = ("cube", "spectra", "covariates", "table")  # kinds of data whose models can have a place
 # What may have to be dropped, the mildest choice first.
 DROPS: tuple[dict[str, str], ...] = ({}, {"on_missing": "drop"}, {"on_error": "drop"})
 
@@ -216,14 +217,10 @@ def _compose(
         measured = as_numbers(draft.measured[column])
         library = _values_of_library(rows, column)
         _add_target(text, column, unit, _values_of(rows, column), measured, library, repeated=len(targets) > 1)
-    text.add_section("features")
-    if draft.values["kind"] in SPECTRAL:
-        text.add_value("preprocessing", [{"step": step} for step in draft.preprocessing])
-        text.add_value("selection", {"method": "cars"}, "choose bands inside the training rows", active=False)
-    else:
-        text.add_value("selection", {"method": "screen"}, "choose features inside the training rows", active=False)
-    _add_model(text, draft, rows, models)
-    validation = propose_validation(rows, draft.values.get("group"))
+    chosen, why = _choose_models(draft, rows, models)
+    _add_features(text, draft, rows, chosen)
+    _add_model(text, draft, chosen, why)
+    validation = propose_validation(rows, draft.values.get("group"), quick=chosen[0] != "auto")
     text.add_section("validation")
     for reason in validation.reasons:
         text.add_comment(reason)
@@ -306,15 +303,38 @@ def _add_target(
     text.add_value("log", log, why_log)
 
 
-def _add_model(text: RecipeText, draft: Draft, rows: TrainingRows, models: list[str]) -> None:
-    spectral = draft.values["kind"] in SPECTRAL
+def _choose_models(draft: Draft, rows: TrainingRows, models: list[str]) -> tuple[list[str], str]:
+    """Return the models of the user or those that suit the samples, and why."""
+    if models:
+        return models, ""
     n = int(np.isfinite(rows.y).any(axis=1).sum())
-    proposed, why = propose_models(
-        spectral=spectral, n=n, n_features=len(rows.features), library=rows.library is not None
-    )
-    chosen = models or proposed
+    spectral = draft.values["kind"] in SPECTRAL
+    return propose_models(spectral=spectral, n=n, n_features=len(rows.features), library=rows.library is not None)
+
+
+def _add_features(text: RecipeText, draft: Draft, rows: TrainingRows, chosen: list[str]) -> None:
+    """Add what is done to the features, and what can be done."""
+    text.add_section("features")
+    if draft.values["kind"] in SPECTRAL:
+        steps = [{"step": step} for step in draft.preprocessing]
+        if chosen[0] == "auto":
+            text.add_value("preprocessing", steps, "auto prepares spectra as suits each of its models", active=False)
+        else:
+            text.add_value("preprocessing", steps)
+        text.add_value("selection", {"method": "cars"}, "choose bands inside the training rows", active=False)
+    else:
+        text.add_value("selection", {"method": "screen"}, "choose features inside the training rows", active=False)
+    if rows.xy_m is not None and draft.values["kind"] in PLACED:
+        text.add_value("place", True, "the coordinates are features too: more accurate near the samples", active=False)
+
+
+def _add_model(text: RecipeText, draft: Draft, chosen: list[str], why: str) -> None:
     text.add_section("model")
-    text.add_value("kind", chosen[0], "" if models else why)
-    text.add_value("compare", chosen, "models of `geosoil compare`")
+    text.add_value("kind", chosen[0], why)
+    compare: list[Any] = list(chosen)
+    if chosen[0] == "auto" and draft.values["kind"] in SPECTRAL:
+        steps = {"preprocessing": [{"step": step} for step in draft.preprocessing]}
+        compare = [kind if kind in ("auto", "gp") else {"kind": kind, "features": steps} for kind in chosen]
+    text.add_value("compare", compare, "models of `geosoil compare`")
     others = [kind for kind, entry in REGRESSORS.items() if not entry.needs and kind not in chosen]
     text.add_comment(f"Other models for these data: {', '.join(others)}.")

@@ -72,7 +72,7 @@ def figures(tmp_path):
     """Train from the recipe and return the first row of its figures; few folds of a quick model in one process."""
     path = tmp_path / "recipe.toml"
     text = re.sub(r"n_folds = \d+", "n_folds = 3", re.sub(r"n_repeats = \d+", "n_repeats = 1", path.read_text()))
-    path.write_text(text.replace('kind = "forest"', 'kind = "pls"') + "processes = 1\n")
+    path.write_text(text.replace('kind = "auto"', 'kind = "pls"') + "processes = 1\n")
     return train("recipe.toml", tmp_path / "model").table.iloc[0]
 
 
@@ -85,7 +85,10 @@ def test_a_cube_gets_its_scale_its_bad_band_and_the_crs_of_its_samples(scene, tm
     assert (data["sample_id"], data["x"], data["y"], data["crs"]) == ("Point ID", "Longitude", "Latitude", "EPSG:4326")
     assert recipe["target"]["unit"] == "%"
     assert recipe["target"]["valid_range"] == [0.0, 100.0]
-    assert recipe["features"]["preprocessing"] == [{"step": "absorbance"}, {"step": "snv"}]
+    assert recipe["features"] == {}  # each model of auto prepares the spectra
+    assert recipe["model"]["kind"] == "auto"
+    steps = {"preprocessing": [{"step": "absorbance"}, {"step": "snv"}]}
+    assert recipe["model"]["compare"][2] == {"kind": "pls", "features": steps}
     assert recipe["validation"]["split"] == ["random"]
     assert figures(tmp_path)["n"] == 40
 
@@ -128,7 +131,8 @@ def test_covariates_get_their_class_bands_and_a_skewed_target_its_logarithm(scen
     recipe = filled_in("covariates", covariates=["covariates.tif"], samples="soc.csv", targets=["zn"], units=["mg/kg"])
     assert recipe["data"]["classes"] == {"geology": [1, 2, 3]}
     assert recipe["target"]["log"] == "smearing"
-    assert recipe["model"]["kind"] == "forest"
+    assert recipe["model"] == {"kind": "auto", "compare": ["auto", "gp", "forest", "ridge"]}
+    assert recipe["validation"]["n_repeats"] == 2  # folds of auto take seconds
     assert figures(tmp_path)["n"] == 40
 
 
