@@ -23,6 +23,7 @@ VERBS = {
     "terrain": "Compute slope, wetness index, LS-factor, streams and more of a DEM.",
     "correlate": "Correlate a soil map with terrain, for the whole image and by zone.",
     "explain": "Explain which wavelengths or covariates the predictions of a model depend on (SHAP).",
+    "spectra": "Collect the files of spectrometers and their labels in one table.",
     "localise": "Choose the rows of a spectral library that best represent one site (RS-LOCAL).",
     "check": "Check whether a cube or covariates fit a model, without mapping them.",
     "info": "Describe a cube, a raster, a table of spectra or samples, or a model.",

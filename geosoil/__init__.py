@@ -48,6 +48,7 @@ _HOME = {
     "SpectralVAE": "geosoil.estimators.fusion.vae",
     "spectral_angle_rad": "geosoil.numerics.angles",
     # spectral libraries
+    "collect_spectra": "geosoil.workflows.spectra",
     "align_library": "geosoil.samples.libraries",
     "kennard_stone": "geosoil.samples.kennard_stone",
     "duplex": "geosoil.samples.kennard_stone",

@@ -49,7 +49,7 @@ def read_jcamp(path: Path) -> StoredSpectra:
     if not blocks:
         raise SamplesError(
             path,
-            found="no ##XYDATA= and no ##XYPOINTS=",
+            found="no XYDATA and no XYPOINTS",
             expected="a JCAMP-DX file of spectra",
             way_out="export it again as a spectrum, not as a table of peaks",
         )
@@ -106,7 +106,7 @@ def _blocks(path: Path, lines: list[str]) -> list[dict[str, Record]]:
     unfinished = [block for block in blocks if "END" not in block and block.keys() & _FORMS.keys()]
     if unfinished:
         raise SamplesError(
-            path, found="no ##END=", expected="the end of the block", way_out="the file is truncated: copy it again"
+            path, found="no END", expected="the end of the block", way_out="the file is truncated: copy it again"
         )
     return blocks
 
@@ -120,17 +120,17 @@ def _spectrum(
     data_type = block["DATATYPE"][0] if "DATATYPE" in block else ""
     if re.search(r"nmr|raman|mass|interferogram", data_type, re.IGNORECASE):
         raise UnitsError(
-            path, found=f"##DATA TYPE={data_type[:30]}", expected="INFRARED SPECTRUM", way_out="leave this file out"
+            path, found=f"DATA TYPE {data_type[:30]}", expected="INFRARED SPECTRUM", way_out="leave this file out"
         )
     if re.sub(r"\s", "", form).upper() != _FORMS[label]:
         raise SamplesError(
-            path, found=f"##{label}={form[:30]}", expected=_FORMS[label], way_out="export it again as a spectrum"
+            path, found=f"{label} {form[:30]}", expected=_FORMS[label], way_out="export it again as a spectrum"
         )
     count = _number(path, block, "NPOINTS")
     if not 2 <= count <= MOST_BANDS or count != int(count):
         raise SamplesError(
             path,
-            found=f"##NPOINTS={count:g}",
+            found=f"NPOINTS {count:g}",
             expected="two or more bands",
             way_out="the file is damaged: copy it again",
         )
@@ -153,7 +153,7 @@ def _number(path: Path, block: dict[str, Record], label: str, default: float | N
     if not 1e-30 < abs(number) < 1e30 and not (number == 0 and not label.endswith("FACTOR")):
         raise SamplesError(
             path,
-            found=f"no ##{label}=" if text is None else f"##{label}={text[:30]}",
+            found=f"no {label}" if text is None else f"{label} {text[:30]}",
             expected="a number",
             way_out="the file is damaged: copy it again",
         )
@@ -166,7 +166,7 @@ def _axis_unit(path: Path, block: dict[str, Record]) -> WavelengthUnit | None:
     if unit is None and re.sub(r"\s", "", text) not in _NO_UNIT:
         raise UnitsError(
             path,
-            found=f"##XUNITS={text[:30]}",
+            found=f"XUNITS {text[:30]}",
             expected="1/CM, NANOMETERS or MICROMETERS",
             way_out="leave this file out",
         )
@@ -185,7 +185,7 @@ def _kind(path: Path, block: dict[str, Record]) -> tuple[Quantity | None, float,
         return None, 1.0, text.strip() or "values without unit"
     raise UnitsError(
         path,
-        found=f"##YUNITS={text[:30]}",
+        found=f"YUNITS {text[:30]}",
         expected="ABSORBANCE or REFLECTANCE",
         way_out="convert it in the instrument's software, or leave it out",
     )

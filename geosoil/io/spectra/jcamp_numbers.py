@@ -81,7 +81,7 @@ def decode_lines(path: Path, lines: list[str], first_line: int, axis: np.ndarray
         raise SamplesError(
             path,
             found=f"{len(ordinates)} ordinates",
-            expected=f"{len(axis)}, as ##NPOINTS= says",
+            expected=f"{len(axis)}, as NPOINTS says",
             way_out="the file is truncated or damaged: copy it again",
         )
     return np.array(ordinates)
@@ -169,7 +169,7 @@ def decode_pairs(path: Path, lines: list[str], first_line: int, count: int) -> n
         raise SamplesError(
             path,
             found=f"{len(pairs)} pairs",
-            expected=f"{count}, as ##NPOINTS= says",
+            expected=f"{count}, as NPOINTS says",
             way_out="the file is truncated or damaged: copy it again",
         )
     return np.array(pairs)

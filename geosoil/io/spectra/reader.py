@@ -100,6 +100,21 @@ def read_spectra(
     (['S1'], array([400., 500.]), array([[0.1, 0.2]], dtype=float32))
     """
     path = require_input(path, SamplesError, "a file or folder of spectra", folders=True)
+    check_options(path, quantity, scale, wavelength_unit)
+    options: dict[str, Any] = {"id_column": id_column, "quantity": quantity, "decimal": decimal, "layer": layer}
+    units: dict[str, Any] = {"quantity": quantity, "scale": scale, "wavelength_unit": wavelength_unit}
+    if path.is_dir():
+        spectra = require_one_grid(path, read_folder(path, options, units))
+    else:
+        spectra = unify_spectra(path, read_stored(path, find_format(path), options), **units)
+    check_spectra(spectra, unique_ids=unique_ids)
+    return spectra
+
+
+def check_options(
+    path: Path, quantity: str | None = None, scale: float | None = None, wavelength_unit: str | None = None
+) -> None:
+    """Raise UnitsError if an option of `read_spectra` has an invalid value."""
     if quantity is not None and quantity not in get_args(Quantity):
         raise UnitsError(
             path, found=f"quantity={quantity!r}", expected="reflectance or absorbance", way_out="choose one"
@@ -110,17 +125,16 @@ def read_spectra(
         )
     if scale is not None and not 0 < scale < np.inf:
         raise UnitsError(path, found=f"scale={scale}", expected="a number above 0", way_out="use 0.01 for percent")
-    options: dict[str, Any] = {"id_column": id_column, "quantity": quantity, "decimal": decimal, "layer": layer}
-    units: dict[str, Any] = {"quantity": quantity, "scale": scale, "wavelength_unit": wavelength_unit}
-    if path.is_dir():
-        spectra = require_one_grid(path, read_folder(path, options, units))
-    else:
-        spectra = unify_spectra(path, read_stored(path, find_format(path), options), **units)
+
+
+def check_spectra(spectra: Spectra, *, unique_ids: bool = True) -> None:
+    """Raise SamplesError if all values are empty, or ids are repeated though they must not."""
     if np.isnan(spectra.values).all():
-        raise SamplesError(path, found="only empty cells in the bands", expected="spectra", way_out="check the file")
+        raise SamplesError(
+            spectra.source, found="only empty cells in the bands", expected="spectra", way_out="check the file"
+        )
     if unique_ids:
-        _check_ids(path, spectra.ids)
-    return spectra
+        _check_ids(spectra.source, spectra.ids)
 
 
 def _check_ids(path: Path, ids: list[str]) -> None:

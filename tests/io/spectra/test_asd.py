@@ -1,28 +1,13 @@
-import struct
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_material import shared
+from spectra_files import NUMBERS, asd
 
 from geosoil.errors import GeosoilError, SamplesError
 from geosoil.io.spectra.asd import read_asd
-
-NUMBERS = {0: "<f4", 1: "<i4", 2: "<f8"}
-
-
-def asd(target, reference, *, version=b"as8", data_type=0, data_format=2, flag=-1, note=b"", first=350.0, step=1.0):
-    """Build the bytes of an ASD file as the format is defined."""
-    header = bytearray(484)
-    header[:3] = version
-    header[186], header[199] = data_type, data_format
-    struct.pack_into("<f", header, 191, first)
-    struct.pack_into("<f", header, 195, step)
-    struct.pack_into("<H", header, 204, len(target))
-    numbers = [np.asarray(values, NUMBERS.get(data_format, "<f4")).tobytes() for values in (target, reference)]
-    return bytes(header) + numbers[0] + struct.pack("<hqqH", flag, 0, 0, len(note)) + note + numbers[1]
 
 
 def written(folder, content):
