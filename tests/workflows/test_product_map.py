@@ -136,8 +136,8 @@ def test_the_command_line_keeps_a_mask_and_reports_the_others(scene, made, tmp_p
     assert np.isfinite(values).sum() - np.isfinite(read(made.path)[0]).sum() == COUNTS["water"] + COUNTS["snow"]
     wrong = geosoil("map", "--cube", scene / "product", "--model", scene / "soc", "--keep", "clouds")
     assert wrong.code == 2 and "found keep clouds; expected names of masks: cloud, cloud_shadow" in wrong.err
-    told = geosoil("info", scene / "product", "--keep", "water")
-    assert "left out pixels of the masks cloud, cloud_shadow, cirrus, haze, snow, background" in told.out
+    described = geosoil("info", scene / "product", "--keep", "water")
+    assert "left out pixels of the masks cloud, cloud_shadow, cirrus, haze, snow, background" in described.out
 
 
 def test_the_memory_of_a_block_counts_the_masks(scene, tmp_path):
