@@ -132,6 +132,19 @@ def test_a_long_name_in_a_tar_is_complete(tmp_path):
         assert open_archive(tmp_path / f"{form}.tar").read(name, 10) == b"abc"
 
 
+@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_an_image_with_a_long_name_is_read_out_of_a_tar(tmp_path, ending, form):
+    folder = write_gf5(tmp_path / "product", counts=(4, 5))
+    expected = open_cube(folder, drop_nm=[])
+    path = tmp_path / f"product.{ending}"
+    with tarfile.open(path, "w:gz" if ending.endswith("gz") else "w", format=form) as made:
+        made.add(folder, f"{'delivery_' * 20}/{'product_' * 10}")
+    cube = open_cube(path, drop_nm=[])
+    np.testing.assert_array_equal(cube.values, expected.values)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(cube))[2:4, 1:3].values, expected[2:4, 1:3].values)
+
+
 def test_an_encrypted_zip_is_refused(tmp_path):
     path = zip_of(tmp_path / "a.zip", ("a.xml", b"abc"))
     content = bytearray(path.read_bytes())

@@ -117,9 +117,14 @@ def archive_of(path: str) -> str | None:
 
     >>> archive_of("/vsizip/{/vsitar/{/data/a.tar.gz}/a.zip}/b.tif"), archive_of("/data/b.tif")
     ('/data/a.tar.gz', None)
+    >>> archive_of("/vsisubfile/512_90,/vsigzip//data/a.tar.gz")
+    '/data/a.tar.gz'
     """
     inside = None
-    while path.startswith(("/vsizip/", "/vsitar/")):
+    while path.startswith(("/vsizip/", "/vsitar/", "/vsisubfile/")):
+        if path.startswith("/vsisubfile/"):
+            inside = path = path.partition(",")[2].removeprefix("/vsigzip/")
+            continue
         path = path[len("/vsizip/") :]
         if path.startswith("{"):
             path = path[1:].rpartition("}")[0]

@@ -26,6 +26,7 @@ from geosoil.io.archives.archive import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LONGEST_NAME_OF_GDAL = 99  # bytes
 MOST_NAME_BYTES = 2**16  # of an extended header
 _BLOCK = 512
 
@@ -50,6 +51,17 @@ class TarArchive(Archive):
 
     def _stream(self) -> BinaryIO:
         return gzip.open(self._path) if self._packed else Path(self._path).open("rb")  # type: ignore[return-value]
+
+    def raster_path(self, name: str) -> str:
+        """Return the name by which GDAL opens a member; raises RasterError as `Archive.raster_path` does.
+
+        GDAL does not list members whose names are longer than the field of a header: it reads a range of bytes instead.
+        """
+        path = super().raster_path(name)
+        if len(name.encode("utf-8", "surrogateescape")) <= LONGEST_NAME_OF_GDAL:
+            return path
+        unpacked = f"/vsigzip/{self._path}" if self._packed else self._path
+        return f"/vsisubfile/{self._starts[name]}_{self.members[name].size},{unpacked}"
 
     @contextmanager
     def opened(self, member: Member) -> Iterator[BinaryIO]:
