@@ -247,8 +247,8 @@ def _inspect(path: str, nodata: float | None, *, as_stored: bool) -> _Source:
             raise RasterError(
                 path, found="complex values", expected="real values", way_out="convert them to amplitudes"
             )
-        stored_nodata = [None if as_stored else source.nodatavals[band - 1] for band in bands]
-        if nodata is not None and all(_sentinel(nodata, dtype) is None for dtype in dtypes) and np.isfinite(nodata):
+        declared = [None if as_stored else source.nodatavals[band - 1] for band in bands]
+        if nodata is not None and all(stored_nodata(nodata, dtype) is None for dtype in dtypes) and np.isfinite(nodata):
             raise RasterError(
                 path,
                 found=f"values of {dtypes[0]}",
@@ -262,8 +262,8 @@ def _inspect(path: str, nodata: float | None, *, as_stored: bool) -> _Source:
             bands=tuple(bands),
             dtypes=dtypes,
             nodata=tuple(
-                _sentinel(nodata if nodata is not None else value, dtype)
-                for value, dtype in zip(stored_nodata, dtypes, strict=True)
+                stored_nodata(nodata if nodata is not None else value, dtype)
+                for value, dtype in zip(declared, dtypes, strict=True)
             ),
             scale=tuple(1.0 if as_stored else source.scales[band - 1] for band in bands),
             offset=tuple(0.0 if as_stored else source.offsets[band - 1] for band in bands),
@@ -282,8 +282,12 @@ def _inspect(path: str, nodata: float | None, *, as_stored: bool) -> _Source:
         )
 
 
-def _sentinel(nodata: float | None, dtype: str) -> float | None:
-    """Return the nodata value as the type stores it; None if no stored value can equal it."""
+def stored_nodata(nodata: float | None, dtype: str) -> float | None:
+    """Return the nodata value as the type stores it; None if no stored value can equal it.
+
+    >>> stored_nodata(-3.4028235e38, "float32"), stored_nodata(-9999, "uint16")
+    (-3.4028234663852886e+38, None)
+    """
     if nodata is None or np.isnan(nodata):
         return None
     kind = np.dtype(dtype)

@@ -1,0 +1,46 @@
+"""Changes that make a product in HDF5 malformed."""
+
+
+def without(name):
+    """Return a change that removes a data set or a group."""
+
+    def change(file):
+        del file[name]
+
+    return change
+
+
+def attribute(name, value=None, node="/"):
+    """Return a change that sets an attribute, or removes it."""
+
+    def change(file):
+        if value is None:
+            del file[node].attrs[name]
+        else:
+            file[node].attrs[name] = value
+
+    return change
+
+
+def replace(name, values):
+    """Return a change that replaces the values of a data set; a function of the old values gives the new ones."""
+
+    def change(file):
+        attributes = dict(file[name].attrs)
+        old = file[name][()]
+        del file[name]
+        file[name] = values(old) if callable(values) else values
+        file[name].attrs.update({key: value for key, value in attributes.items() if key != "DIMENSION_LIST"})
+
+    return change
+
+
+def first_is(value):
+    """Return a function that changes the first value of an array."""
+
+    def changed(old):
+        new = old.copy()
+        new.flat[0] = value
+        return new
+
+    return changed
