@@ -7,10 +7,16 @@ from typing import Any
 import click
 
 from geosoil_cli.options import TABLE_OPTIONS, given, with_options
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
+from geosoil_cli.verb import Verb
+
+EXAMPLES = """
+    geosoil assess zn.tif points.gpkg --target zn_mg_kg -o accuracy.csv
+    geosoil assess zn.tif points.gpkg --target zn_mg_kg --design stratified --strata zone --areas area_ha
+"""
 
 
-@click.command()
+@click.command(cls=Verb, examples=EXAMPLES)
 @click.argument("soil_map", metavar="MAP")
 @click.argument("points", metavar="POINTS")
 @click.option("--target", required=True, metavar="COLUMN", help="Column of the measured values, in the unit of MAP.")
@@ -45,6 +51,4 @@ def command(soil_map: str, points: str, **options: Any) -> None:
     from geosoil.workflows.assess import assess_map
 
     result = assess_map(soil_map, points, **given(options))
-    for note in result.notes:
-        echo(note)
-    echo(result.summary())
+    show(result, notes=result.notes)

@@ -8,12 +8,17 @@ import click
 
 from geosoil_cli.many import ManyCommand
 from geosoil_cli.options import COVARIATE_OPTIONS, CUBE_OPTIONS, PRODUCT_OPTIONS, given, require_kind, with_options
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
 
 ALLOWED = {"--cube": (*CUBE_OPTIONS, *PRODUCT_OPTIONS), "--covariates": tuple(COVARIATE_OPTIONS)}
 
+EXAMPLES = """
+    geosoil check --cube gf5.tif --model as_svr
+    geosoil check --covariates dem.tif slope.tif --model models/soc
+"""
 
-@click.command(cls=ManyCommand)
+
+@click.command(cls=ManyCommand, examples=EXAMPLES)
 @click.option("--cube", metavar="CUBE", help="File, URL or product folder.")
 @click.option("--covariates", multiple=True, metavar="A.tif B.tif ...", help="Rasters of any grid, instead of a cube.")
 @click.option("--model", required=True, metavar="NAME_OR_DIR", help="Model folder, or the name of a known model.")
@@ -28,5 +33,4 @@ def command(cube: str | None, covariates: tuple[str, ...], model: str, **options
     require_kind(options, ALLOWED, "--cube" if cube is not None else "--covariates")
     pairs = check_fit(model, cube=cube, covariates=covariates, **options)
     width = max(len(name) for name, _ in pairs)
-    for name, text in pairs:
-        echo(f"{name:{width}s}  {text}")
+    show(dict(pairs), summary="\n".join(f"{name:{width}s}  {text}" for name, text in pairs))

@@ -7,15 +7,20 @@ from pathlib import Path
 import click
 
 from geosoil_cli.options import BUDGET_OPTIONS, with_options
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
+from geosoil_cli.verb import Verb
+
+EXAMPLES = """
+    geosoil compare recipe.toml -o comparison.csv
+    geosoil compare recipe.toml --budget 10m
+"""
 
 
-@click.command()
+@click.command(cls=Verb, examples=EXAMPLES)
 @click.argument("recipe", metavar="RECIPE.toml")
 @click.option("-o", "--output", type=Path, metavar="TABLE.csv", help="Output table; default: NAME_comparison.csv.")
 @with_options(BUDGET_OPTIONS)
-@click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor notes.")
-def command(recipe: str, output: Path | None, *, budget_minutes: float | None, quiet: bool) -> None:
+def command(recipe: str, output: Path | None, *, budget_minutes: float | None) -> None:
     """Compare the models that a recipe names in model.compare.
 
     All models learn from the same rows and are tested on the same rows, by every split of the recipe. The table has
@@ -26,7 +31,7 @@ def command(recipe: str, output: Path | None, *, budget_minutes: float | None, q
     from geosoil_cli.main import report_failures
     from geosoil_cli.progress import make_reporter
 
-    with make_reporter("none" if quiet else None, elsewhere="lines") as progress:
+    with make_reporter(elsewhere="lines") as progress:
         result = compare(recipe, output, budget_minutes=budget_minutes, progress=progress)
-    echo(result.summary())
+    show(result)
     report_failures(result.refused)

@@ -6,10 +6,16 @@ from typing import Any
 
 import click
 
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
+from geosoil_cli.verb import Verb
+
+EXAMPLES = """
+    geosoil correlate --map som.tif --terrain terrain.tif -o correlations.csv
+    geosoil correlate --map som.tif --terrain terrain.tif --zones halves -o correlations.csv
+"""
 
 
-@click.command()
+@click.command(cls=Verb, examples=EXAMPLES)
 @click.option("--map", "soil_map", required=True, metavar="SOM.tif", help="Map of a soil property.")
 @click.option(
     "--terrain", required=True, multiple=True, metavar="TERRAIN.tif", help="Output of geosoil terrain; repeatable."
@@ -42,6 +48,4 @@ def command(factors: tuple[str, ...], all_bands: bool, **options: Any) -> None:
         raise click.UsageError("--factor and --all-bands exclude each other")
     options["factors"] = None if all_bands else factors or PAPER_FACTORS
     result = correlate_map(**options)
-    for note in result.notes:
-        echo(note)
-    echo(result.summary())
+    show(result, notes=result.notes)

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import click
 
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
+from geosoil_cli.verb import Verb
 
 NAMES = ("gf5", "soc", "lead", "library")
 
+EXAMPLES = """
+    geosoil demo
+    geosoil demo soc -o results
+"""
 
-@click.command()
+
+@click.command(cls=Verb, examples=EXAMPLES)
 @click.argument("name", type=click.Choice(NAMES), default="gf5")
 @click.option(
     "-o", "--output", type=Path, default=Path("geosoil-demo"), show_default=True, help="Folder for the results."
@@ -23,4 +29,4 @@ def command(name: str, output: Path) -> None:
 
     with make_reporter(elsewhere="lines") as progress:
         result = run_demo(name, output, progress=progress)
-    echo(result.summary())
+    show(result)

@@ -8,10 +8,16 @@ from typing import Any
 import click
 
 from geosoil_cli.options import TABLE_OPTIONS, with_options
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
+from geosoil_cli.verb import Verb
+
+EXAMPLES = """
+    geosoil depths horizons.csv -o sites.gpkg --crs EPSG:4326 --property soc_pct
+    geosoil depths horizons.csv -o sites.gpkg --layers 0,30,60 --clip 0 100
+"""
 
 
-@click.command()
+@click.command(cls=Verb, examples=EXAMPLES)
 @click.argument("horizons", metavar="HORIZONS")
 @click.option("-o", "--output", required=True, type=Path, metavar="SITES.gpkg", help="Output with one row per profile.")
 @click.option("--id", "profile_id", default="profile_id", show_default=True, help="Column of profile ids.")
@@ -62,7 +68,4 @@ def command(horizons: str, output: Path, layers: str, **options: Any) -> None:
     if options["coarse_fragments"] and not options["density"]:
         raise click.UsageError("--coarse-fragments requires --density")
     result = harmonise_table(horizons, output, limits_cm=limits_cm, **options)
-    echo(result.summary())
-    for note in result.notes:
-        echo(note)
-    echo(f"{output}: {len(result.sites)} profiles")
+    show(result, summary="\n".join([result.summary(), *result.notes, f"{output}: {len(result.sites)} profiles"]))

@@ -20,17 +20,23 @@ from geosoil_cli.options import (
     require_kind,
     with_options,
 )
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
 
-OF_RASTERS = ("n_pixels", *MASK_OPTIONS)
+OF_RASTERS = ("n_pixels", "project", *MASK_OPTIONS)
 ALLOWED = {
     "--samples": ("source_model", "source_samples", "budget", "x", "y", "crs"),
     "--cube": (*OF_A_CUBE, *OF_RASTERS),
     "--covariates": (*COVARIATE_OPTIONS, *OF_RASTERS),
 }
 
+EXAMPLES = """
+    geosoil explain --model as_svr --samples lab.parquet -o shap
+    geosoil explain --model as_svr --cube gf5.tif -o shap.tif --pixels 500
+    geosoil explain --model soc --covariates dem.tif slope.tif -o shap.tif
+"""
 
-@click.command(cls=ManyCommand)
+
+@click.command(cls=ManyCommand, examples=EXAMPLES)
 @click.option("--model", required=True, metavar="NAME_OR_DIR", help="Model folder, or the name of a known model.")
 @click.option("--samples", type=Path, metavar="TABLE", help="Samples to explain: spectra, or one column per covariate.")
 @click.option("--cube", metavar="CUBE", help="Cube to explain on a regular sub-grid.")
@@ -63,6 +69,7 @@ ALLOWED = {
     help="Largest number of pixels to explain; default: 2000 of a cube, 500 of covariates.",
 )
 @with_options(CUBE_OPTIONS, PRODUCT_OPTIONS, BARE_SOIL_OPTIONS, COVARIATE_OPTIONS, MASK_OPTIONS)
+@click.option("--qgz", "project", is_flag=True, help="Write SHAP.qgz, a QGIS project of all bands.")
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -81,6 +88,8 @@ def command(
     options = given(options)
     require_kind(options, ALLOWED, kinds[0])
     options = bare_soil_of(options)
+    from geosoil_cli.progress import make_reporter
+
     if samples is not None:
         from geosoil.workflows.explain import explain_samples
 
@@ -88,9 +97,11 @@ def command(
     elif cube is not None:
         from geosoil.workflows.explain_map import explain_map
 
-        result = explain_map(model, cube, output, **options)
+        with make_reporter() as progress:
+            result = explain_map(model, cube, output, progress=progress, **options)
     else:
         from geosoil.workflows.explain_map import explain_covariates_map
 
-        result = explain_covariates_map(model, covariates, output, **options)
-    echo(result.summary())
+        with make_reporter() as progress:
+            result = explain_covariates_map(model, covariates, output, progress=progress, **options)
+    show(result)

@@ -9,7 +9,7 @@ import click
 
 from geosoil_cli.many import ManyCommand
 from geosoil_cli.options import CUBE_OPTIONS, PRODUCT_OPTIONS, given, with_options
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import echo, end_starting, show
 
 PUBLISHED = ("gf5", "soc", "lead", "library")
 # The files of each kind of data: those that it needs, then those that it can have besides.
@@ -25,8 +25,17 @@ FLAGS = {"cube": "--cube CUBE", "sensor": "--sensor NAME", "samples": "--samples
          "profiles": "--profiles HORIZONS", "table": "TABLE"}  # fmt: skip
 NAMES = (*KINDS, *PUBLISHED)
 
+EXAMPLES = """
+    geosoil init cube --cube enmap.tif --samples soc.csv --target SOC --unit %
+    geosoil init spectra LIBRARY.csv --target soc --group site --models pls,svm
+    geosoil init spectra SCANS/ --samples lab.xlsx --library LIBRARY.csv --target soc
+    geosoil init covariates --covariates A.tif B.tif --samples points.gpkg --target zinc --unit mg/kg
+    geosoil init profiles --covariates A.tif B.tif --profiles horizons.csv --target soc
+    geosoil init table TABLE.csv --target clay
+"""
 
-@click.command(cls=ManyCommand)
+
+@click.command(cls=ManyCommand, examples=EXAMPLES)
 @click.argument("kind", type=click.Choice(NAMES), default="cube")
 @click.argument("table", required=False)
 @click.option("--cube", "--for", "cube", metavar="CUBE", help="Cube; for spectra the cube that is to be mapped.")
@@ -59,15 +68,7 @@ NAMES = (*KINDS, *PUBLISHED)
 @click.option("-o", "--output", type=Path, metavar="RECIPE.toml", help="File to write; default: standard output.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def command(kind: str, table: str | None, **options: Any) -> None:
-    r"""Print a recipe that is filled in from your files, or a commented one to start with.
-
-    \b
-    geosoil init cube --cube enmap.tif --samples soc.csv --target SOC --unit %
-    geosoil init spectra LIBRARY.csv --target soc --group site --models pls,svm
-    geosoil init spectra SCANS/ --samples lab.xlsx --library LIBRARY.csv --target soc
-    geosoil init covariates --covariates A.tif B.tif --samples points.gpkg --target zinc --unit mg/kg
-    geosoil init profiles --covariates A.tif B.tif --profiles horizons.csv --target soc
-    geosoil init table TABLE.csv --target clay
+    """Print a recipe that is filled in from your files, or a commented one to start with.
 
     Without files, a kind prints a commented recipe to start with. gf5, soc, lead and library are recipes of published
     methods.
@@ -90,9 +91,10 @@ def command(kind: str, table: str | None, **options: Any) -> None:
 
     made = init_recipe(kind, **options)
     if made.path is None:
+        end_starting()
         click.echo(made.text, nl=False)  # TOML has its own escapes
     else:
-        echo(made.summary())
+        show(made)
 
 
 def _give_template(kind: str, output: Path | None = None, *, force: bool = False) -> None:
@@ -102,6 +104,7 @@ def _give_template(kind: str, output: Path | None = None, *, force: bool = False
 
     text = recipe_template(kind)
     if output is None:
+        end_starting()
         click.echo(text, nl=False)
     else:
         write_recipe(text, output, force=force)

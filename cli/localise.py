@@ -7,10 +7,15 @@ from typing import Any
 
 import click
 
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
+from geosoil_cli.verb import Verb
+
+EXAMPLES = """
+    geosoil localise library.parquet site.parquet --target soc_pct -o rows.parquet
+"""
 
 
-@click.command()
+@click.command(cls=Verb, examples=EXAMPLES)
 @click.argument("library", metavar="LIBRARY")
 @click.argument("site", metavar="SITE")
 @click.option("--target", required=True, metavar="COLUMN", help="Column of the property in both tables.")
@@ -66,4 +71,4 @@ def command(library: str, site: str, output: Path, **settings: Any) -> None:
 
     with make_reporter() as progress:
         result = localise(library, site, output, progress=progress, **settings)
-    echo(result.summary())
+    show(result)

@@ -8,26 +8,46 @@ from importlib import import_module
 
 import click
 
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import STOPPED, echo
 
-# What each verb does; the command itself is `command` in the file of that name.
-VERBS = {
-    "demo": "Train and map on the sample data, and compare with the truth.",
-    "init": "Fill in a recipe from your files, or print a commented one.",
-    "train": "Fit, validate and save the model of a recipe, with a report.",
-    "compare": "Compare the models of a recipe on the same test rows.",
-    "map": "Map a cube or covariates with a model, as a cloud-optimized GeoTIFF.",
-    "predict": "Predict a table of spectra, of covariates, or of points on rasters.",
-    "assess": "Measure the accuracy of a map by independent points.",
-    "depths": "Bring soil horizons to the means of standard depths by equal-area splines.",
-    "terrain": "Compute slope, wetness index, LS-factor, streams and more of a DEM.",
-    "correlate": "Correlate a soil map with terrain, for the whole image and by zone.",
-    "explain": "Explain which wavelengths or covariates the predictions of a model depend on (SHAP).",
-    "spectra": "Collect the files of spectrometers and their labels in one table.",
-    "localise": "Choose the rows of a spectral library that best represent one site (RS-LOCAL).",
-    "check": "Check whether a cube or covariates fit a model, without mapping them.",
-    "info": "Describe a cube, a raster, a table of spectra or samples, or a model.",
+# What each verb does, by the group that --help shows it in; the command itself is `command` in the file of that name,
+# with `_` for `-`.
+GROUPS = {
+    "Start": {
+        "demo": "Train and map on the sample data, and compare with the truth.",
+        "info": "Describe a cube, a raster, a table of spectra or samples, or a model.",
+        "init": "Fill in a recipe from your files, or print a commented one.",
+    },
+    "Prepare": {
+        "depths": "Bring soil horizons to the means of standard depths by equal-area splines.",
+        "terrain": "Compute slope, wetness index, LS-factor, streams and more of a DEM.",
+        "spectra": "Collect the files of spectrometers and their labels in one table.",
+        "localise": "Choose the rows of a spectral library that best represent one site (RS-LOCAL).",
+    },
+    "Train": {
+        "train": "Fit, validate and save the model of a recipe, with a report.",
+        "compare": "Compare the models of a recipe on the same test rows.",
+    },
+    "Predict": {
+        "check": "Check whether a cube or covariates fit a model, without mapping them.",
+        "map": "Map a cube or covariates with a model, as a cloud-optimized GeoTIFF.",
+        "predict": "Predict a table of spectra, of covariates, or of points on rasters.",
+    },
+    "Judge and understand": {
+        "assess": "Measure the accuracy of a map by independent points.",
+        "explain": "Explain which wavelengths or covariates the predictions of a model depend on (SHAP).",
+        "correlate": "Correlate a soil map with terrain, for the whole image and by zone.",
+    },
+    "Other programs": {
+        "qgis-plugin": "Write the plugin that runs geosoil from the Processing toolbox of QGIS.",
+    },
 }
+VERBS = {verb: text for verbs in GROUPS.values() for verb, text in verbs.items()}
+COMPLETION = """
+Completion of verbs and options by the Tab key, for bash (zsh and fish likewise):
+
+  echo 'eval "$(_GEOSOIL_COMPLETE=bash_source geosoil)"' >> ~/.bashrc
+"""
 
 
 class Verbs(click.Group):
@@ -41,12 +61,14 @@ class Verbs(click.Group):
         """Import the file of a verb and return its command."""
         if name not in VERBS:
             return None
-        return import_module(f"geosoil_cli.{name}").command
+        return import_module(f"geosoil_cli.{name.replace('-', '_')}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a verb, and refuse an option of one value that is given twice, of which click takes the last."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise _unknown_verb(args[0], ctx)
         name, verb, words = super().resolve_command(ctx, args)
         if verb is not None:
             of_verb = click.Context(verb, info_name=name, parent=ctx)
@@ -55,9 +77,26 @@ class Verbs(click.Group):
         return name, verb, words
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs from `VERBS`, without importing any."""
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
+        """List the verbs from `GROUPS`, without importing any."""
+        width = max(map(len, VERBS))
+        for title, verbs in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{verb:{width}s}", text) for verb, text in verbs.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write how the shell completes verbs and options."""
+        formatter.write(COMPLETION)
+
+
+def _unknown_verb(name: str, ctx: click.Context) -> click.UsageError:
+    """Return the error for a verb that does not exist, with the verbs that are written alike or often meant."""
+    from difflib import get_close_matches
+
+    meant = {"apply": "map", "assessment": "assess", "describe": "info", "fit": "train", "inspect": "info",
+             "shap": "explain", "splines": "depths", "validate": "train"}  # fmt: skip
+    near = [meant[name]] if name in meant else get_close_matches(name, VERBS, n=2, cutoff=0.5)
+    text = f"Did you mean {' or '.join(near)}?" if near else f"The verbs are {', '.join(VERBS)}."
+    return click.UsageError(f"No such verb: {name}. {text}", ctx)
 
 
 def _refuse_repeats(options: list[click.Option], ctx: click.Context) -> None:
@@ -87,7 +126,7 @@ def report_failures(parts: tuple[str, ...]) -> None:
         sys.exit(3)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Show the version.")
 def group() -> None:
     """Turn spectra and rasters into maps of soil."""
@@ -108,7 +147,7 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; no partial output was left", err=True)
+        click.echo(STOPPED, err=True)
         sys.exit(130)
     except GeosoilError as error:
         click.echo(f"geosoil: {error}", err=True)

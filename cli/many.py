@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import glob
+from typing import TYPE_CHECKING
 
-import click
+from geosoil_cli.verb import Verb
+
+if TYPE_CHECKING:
+    import click
 
 
-class ManyCommand(click.Command):
+class ManyCommand(Verb):
     """A command whose options with `multiple=True` take every word up to the next option.
 
     An argument therefore comes before such options.

@@ -119,6 +119,16 @@ TRUST_OPTIONS: dict[str, Decorator] = {
     ),
     "no_trust": click.option("--no-trust", is_flag=True, help="Do not write OUT_trust.tif beside the map."),
 }
+GIS_OPTIONS: dict[str, Decorator] = {
+    "project": click.option(
+        "--qgz",
+        "project",
+        is_flag=True,
+        help="Write OUT.qgz, a QGIS project of map, trust map and samples.",
+    ),
+    "samples": click.option("--samples", metavar="POINTS", help="Table of points to show in the project of --qgz."),
+    "licence": click.option("--licence", metavar="TEXT", help="Licence of the map, for its metadata: CC-BY-4.0, ..."),
+}
 RUN_OPTIONS: dict[str, Decorator] = {
     "block": click.option("--block", type=click.IntRange(1), help="Block size in pixels; the values do not change."),
     "threads": click.option("--threads", type=click.IntRange(1), help="Number of threads; default: all cores."),

@@ -17,7 +17,7 @@ from geosoil_cli.options import (
     require_kind,
     with_options,
 )
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
 
 OF_POINTS = ("x", "y", "crs", *MASK_OPTIONS)
 SPECTRA = "a table of spectra, without --cube and --covariates"
@@ -33,7 +33,13 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
     return None if text is None else tuple(name.strip() for name in text.split(","))
 
 
-@click.command(cls=ManyCommand)
+EXAMPLES = """
+    geosoil predict spectra.csv --model as_svr -o predicted.csv
+    geosoil predict points.gpkg --cube gf5.tif --model as_svr -o predicted.gpkg
+"""
+
+
+@click.command(cls=ManyCommand, examples=EXAMPLES)
 @click.argument("table", metavar="TABLE")
 @click.option("--model", required=True, multiple=True, metavar="NAME_OR_DIR ...", help="One or several models.")
 @click.option("-o", "--output", metavar="OUT.csv", help="CSV, Parquet or GeoPackage; default: TABLE_MODEL.csv.")
@@ -86,6 +92,4 @@ def command(table: str, model: tuple[str, ...], output: str | None, **options: A
     require_kind(options, ALLOWED, kind)
     with make_reporter() as progress:
         result = predict_table(table, model, output, progress=progress, **bare_soil_of(options))
-    for note in result.notes:
-        echo(note)
-    echo(result.summary())
+    show(result, notes=result.notes)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import echo, end_starting, printing, write_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,14 +122,23 @@ class JsonLines(Reporter):
         self._write({"event": "error", "text": line})
 
     def _write(self, event: dict[str, Any]) -> None:
-        click.echo(json.dumps({"time": round(time.time(), 3)} | event), err=True)
+        write_event(event)
 
 
 @contextmanager
 def make_reporter(how: str | None = None, *, elsewhere: str = "none") -> Iterator[Reporter]:
-    """Yield the reporter "bar", "lines", "json" or "none"; default: "bar" on a terminal, else `elsewhere`."""
-    if how is None and not sys.stderr.isatty():
-        how = elsewhere
+    """Yield the reporter "bar", "lines", "json" or "none".
+
+    The default is that of the option --progress; else nothing if the verb is quiet, "lines" if it is verbose, "bar" on
+    a terminal, and `elsewhere` off it.
+    """
+    options = printing()
+    how = how or options.style
+    if how is None and options.quiet:
+        how = "none"
+    if how is None and (options.verbose or not sys.stderr.isatty()):
+        how = "lines" if options.verbose else elsewhere
+    end_starting()
     if how == "json":
         yield JsonLines()
         return

@@ -7,7 +7,13 @@ from typing import Any
 import click
 
 from geosoil_cli.options import TABLE_OPTIONS, given, with_options
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
+from geosoil_cli.verb import Verb
+
+EXAMPLES = """
+    geosoil spectra SCANS/ -o library.parquet --labels lab.xlsx
+    geosoil spectra SCANS/ -o library.parquet --wavelengths 400:2500:5
+"""
 
 
 def _wavelengths(ctx: click.Context, option: click.Parameter, text: str | None) -> list[float] | None:
@@ -24,7 +30,7 @@ def _wavelengths(ctx: click.Context, option: click.Parameter, text: str | None) 
     return [round(start + step * i, 6) for i in range(count)]
 
 
-@click.command()
+@click.command(cls=Verb, examples=EXAMPLES)
 @click.argument("folder", metavar="FOLDER")
 @click.option("-o", "--output", required=True, metavar="LIBRARY.parquet", help="Output table, one row per spectrum.")
 @click.option("--labels", metavar="TABLE", help="Table of laboratory values, with one row per sample.")
@@ -57,6 +63,4 @@ def command(folder: str, output: str, **options: Any) -> None:
     from geosoil.workflows.spectra import collect_spectra
 
     result = collect_spectra(folder, output, **given(options))
-    for note in result.notes:
-        echo(note)
-    echo(result.summary())
+    show(result, notes=result.notes)

@@ -6,10 +6,16 @@ from typing import Any
 
 import click
 
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
+from geosoil_cli.verb import Verb
+
+EXAMPLES = """
+    geosoil terrain dem.tif -o terrain.tif --streams streams.gpkg
+    geosoil terrain dem.tif -o terrain.tif --ls moore --flow d8
+"""
 
 
-@click.command()
+@click.command(cls=Verb, examples=EXAMPLES)
 @click.argument("dem", metavar="DEM")
 @click.option(
     "-o", "--output", required=True, metavar="TERRAIN.tif", help="Output raster, with one band per covariate."
@@ -64,6 +70,7 @@ from geosoil_cli.printing import echo
     type=click.FloatRange(0, min_open=True),
     help="Factor that converts heights to metres (default: by the unit that the file states, else 1).",
 )
+@click.option("--qgz", "project", is_flag=True, help="Write TERRAIN.qgz, a QGIS project of all bands and the streams.")
 @click.option("--threads", type=click.IntRange(1), help="Number of threads (default: all cores).")
 def command(dem: str, output: str, **options: Any) -> None:
     """Compute slope, aspect, curvatures, catchment area, wetness index, LS-factor and streams of a DEM."""
@@ -72,6 +79,4 @@ def command(dem: str, output: str, **options: Any) -> None:
 
     with make_reporter() as progress:
         result = map_terrain(dem, output, **options, progress=progress)
-    for note in result.notes:
-        echo(note)
-    echo(result.summary())
+    show(result, notes=result.notes)

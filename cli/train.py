@@ -7,15 +7,20 @@ from pathlib import Path
 import click
 
 from geosoil_cli.options import BUDGET_OPTIONS, with_options
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import printing, show
+from geosoil_cli.verb import Verb
+
+EXAMPLES = """
+    geosoil train recipe.toml
+    geosoil train recipe.toml -o models/soc --quiet
+"""
 
 
-@click.command()
+@click.command(cls=Verb, examples=EXAMPLES)
 @click.argument("recipe", metavar="RECIPE.toml")
 @click.option("-o", "--output", type=Path, metavar="MODEL_DIR", help="Folder for the model; default: ./models/NAME.")
 @with_options(BUDGET_OPTIONS)
-@click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor notes.")
-def command(recipe: str, output: Path | None, *, budget_minutes: float | None, quiet: bool) -> None:
+def command(recipe: str, output: Path | None, *, budget_minutes: float | None) -> None:
     """Fit, validate and save the model of a recipe, with a report.
 
     The saved model is fitted to all samples. Its accuracy comes from the splits that the recipe names in
@@ -26,7 +31,7 @@ def command(recipe: str, output: Path | None, *, budget_minutes: float | None, q
     from geosoil_cli.main import report_failures
     from geosoil_cli.progress import make_reporter
 
-    with make_reporter("none" if quiet else None, elsewhere="lines") as progress:
+    with make_reporter(elsewhere="lines") as progress:
         result = train(recipe, output, budget_minutes=budget_minutes, progress=progress)
-    echo(result.summary(notes=not quiet))
+    show(result, summary=result.summary(notes=not printing().quiet))
     report_failures(result.refused)

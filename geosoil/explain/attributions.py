@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import torch
+
+    Progress = Callable[[int, int], None]
 
     Function = Callable[[torch.Tensor], torch.Tensor]
 
@@ -60,7 +62,13 @@ def linear_attributions(weight: np.ndarray, X: np.ndarray, background: np.ndarra
 
 
 def expected_gradients(
-    function: Function, X: np.ndarray, background: np.ndarray, *, steps: int = STEPS, tolerance: float = np.inf
+    function: Function,
+    X: np.ndarray,
+    background: np.ndarray,
+    *,
+    steps: int = STEPS,
+    tolerance: float = np.inf,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Return expected gradients: the mean of (x - b) df/dx over the straight paths from background rows b to x.
 
@@ -77,6 +85,8 @@ def expected_gradients(
     tolerance : float
         A path whose attributions differ from f(x) - f(b) by more than this is integrated again with four times the
         points, up to 512; networks with ReLU need more points where a path crosses many of their kinks.
+    progress : callable, optional
+        Called as `progress(rows done, all rows)`.
 
     Returns
     -------
@@ -123,7 +133,7 @@ def expected_gradients(
         one_thread_each(),
         ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
-        return np.array(list(pool.map(explain, np.array(X, kind))))
+        return np.array(list(_counted(pool.map(explain, np.array(X, kind)), len(X), progress)))
 
 
 def _integrated_gradients(function: Function, x: torch.Tensor, rows: torch.Tensor, steps: int) -> torch.Tensor:
@@ -181,6 +191,7 @@ def permutation_attributions(
     *,
     n_permutations: int = 4,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Return Shapley values of groups of features by PermutationExplainer of shap.
 
@@ -201,6 +212,8 @@ def permutation_attributions(
         Number of random orders, each used forwards and backwards.
     seed : int
         Seed of the orders.
+    progress : callable, optional
+        Called as `progress(rows done, all rows)`.
 
     Returns
     -------
@@ -217,7 +230,7 @@ def permutation_attributions(
     n_groups = int(groups.max()) + 1
     background = np.asarray(background)
     result = np.zeros((len(X), n_groups))
-    for i, row in enumerate(np.asarray(X)):
+    for i, row in enumerate(_counted(np.asarray(X), len(X), progress)):
 
         def mean_prediction(present: np.ndarray, row: np.ndarray = row) -> np.ndarray:
             features = np.asarray(present, bool)[:, groups]
@@ -232,6 +245,14 @@ def permutation_attributions(
             explainer = shap.PermutationExplainer(mean_prediction, np.zeros((1, n_groups)), seed=seed)
             result[i] = explainer(np.ones((1, n_groups)), max_evals=evaluations, silent=True).values[0]
     return result
+
+
+def _counted(items: Iterable[Any], total: int, progress: Progress | None) -> Iterator[Any]:
+    """Yield items, and report after each one how many were done."""
+    for done, item in enumerate(items, start=1):
+        yield item
+        if progress is not None:
+            progress(done, total)
 
 
 @contextmanager

@@ -94,6 +94,7 @@ def explain_rows(
     n_background: int | None = None,
     budget: int = BUDGET,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Explanation:
     """Attribute the predictions of a model to its features.
 
@@ -119,6 +120,8 @@ def explain_rows(
         Number of rows that may be predicted. If it is exceeded, fewer samples are explained, at random.
     seed : int
         Seed of the random choices.
+    progress : callable, optional
+        Called as `progress(rows explained, all rows)` by the methods that take long.
 
     Returns
     -------
@@ -175,9 +178,9 @@ def explain_rows(
     predicted, baselines = predict(X[explained]), predict(reference)
     spread = float(np.concatenate([predicted, baselines]).std())
     if chosen in ("path", "gradient"):
-        values = _by_gradients(chosen, program, X[explained], reference, windows, seed, TOLERANCE * spread)
+        values = _by_gradients(chosen, program, X[explained], reference, windows, seed, TOLERANCE * spread, progress)
     else:
-        values = _attribute(chosen, estimator, program, predict, X[explained], reference, windows, seed)
+        values = _attribute(chosen, estimator, program, predict, X[explained], reference, windows, seed, progress)
     return Explanation(
         values, windows, explained, predicted, float(baselines.mean()), spread, chosen, quantity, tuple(notes)
     )
@@ -192,9 +195,12 @@ def _attribute(
     background: np.ndarray,
     windows: Windows,
     seed: int,
+    progress: Callable[[int, int], None] | None,
 ) -> np.ndarray:
     if method == "permutation":
-        return permutation_attributions(predict, X, background, windows.group, n_permutations=PERMUTATIONS, seed=seed)
+        return permutation_attributions(
+            predict, X, background, windows.group, n_permutations=PERMUTATIONS, seed=seed, progress=progress
+        )
     if method == "tree":
         last = regressor_of(estimator)
         return windows.sum(tree_attributions(getattr(last, "forest_", last), X, background))
@@ -212,6 +218,7 @@ def _by_gradients(
     windows: Windows,
     seed: int,
     tolerance: float,
+    progress: Callable[[int, int], None] | None,
 ) -> np.ndarray:
     from geosoil.program.torch_backend import as_torch_function
 
@@ -221,7 +228,7 @@ def _by_gradients(
     function = as_torch_function(program)
     if method == "gradient":
         return windows.sum(gradient_explainer(function, X, background, seed=seed))
-    return windows.sum(expected_gradients(function, X, background, tolerance=tolerance))
+    return windows.sum(expected_gradients(function, X, background, tolerance=tolerance, progress=progress))
 
 
 def _method(estimator: Any, program: Program | None, model: PixelModel | CompositeModel) -> Method:

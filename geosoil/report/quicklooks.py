@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rasterio.crs import CRS
 
-    from geosoil.io.rasters.cog import BandStatistics
+    from geosoil.io.rasters.statistics import BandStatistics
 
 AREA_CLASSES = (("outside", "#c0392b"), ("inside", "#a9c6dd"))  # label and colour
 MAP_PIXELS, STREAMS_PIXELS, TERRAIN_PIXELS = 1000, 1500, 700  # on the longer side: what the picture has room for
@@ -100,14 +100,14 @@ def trust_quicklook(path: Path, bands: Sequence[BandStatistics], level: float, m
     return map_panels_figure(panels, title=title, scales=scales, classes=classes, extent=extent)
 
 
-def attribution_quicklook(raster: xr.DataArray, band: int, unit: str) -> Figure:
-    """Draw one band of a map of attributions `(band, y, x)` with colours that diverge from zero."""
+def attribution_quicklook(raster: xr.DataArray, band: int, quantity: str, unit: str) -> Figure:
+    """Draw one band of a map of attributions `(band, y, x)` to a quantity with colours that diverge from zero."""
     grid = Grid.of(raster)
     values, extent = north_up(raster.values[[band]], grid.transform)
     reach = float(np.nanquantile(np.abs(values), 0.98)) or 1.0
     return map_figure(
         values[0],
-        title=f"what {raster['band'].values[band]} adds to {unit}",
+        title=f"what {raster['band'].values[band]} adds to {quantity}",
         unit=unit,
         low=-reach,
         high=reach,

@@ -13,6 +13,7 @@ from geosoil.errors import RecipeError, SamplesError
 from geosoil.io.atomic import atomic_path
 from geosoil.io.output_paths import check_output_path
 from geosoil.io.tables.reader import list_ids
+from geosoil.io.tables.writer import write_geopackage
 from geosoil.numerics.depth_spline import STANDARD_LAYERS_CM, checked_layers, layer_means
 from geosoil.samples.horizons import Horizons, read_horizons
 
@@ -254,7 +255,7 @@ def write_sites(result: DepthSites, path: str | os.PathLike[str]) -> Path:
     """
     path = check_output_path(path, (".gpkg",), "SITES.gpkg")
     with atomic_path(path) as temporary:
-        result.sites.to_file(temporary, layer=path.stem, driver="GPKG", engine="pyogrio")
+        write_geopackage(result.sites, temporary, layer=path.stem)
     return path
 
 

@@ -28,12 +28,16 @@ from geosoil.mapping.scratch import held_store
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 from geosoil.report.figure_style import save_figure
+from geosoil.report.qgis_metadata import LayerMetadata
+from geosoil.report.qgis_project import write_project
+from geosoil.report.qgis_rasters import SIDE_FILES, StyledRaster, attribution_styles
 from geosoil.report.quicklooks import attribution_quicklook
 from geosoil.workflows.explain import ExplainResult, require_pixel_model
+from geosoil.workflows.gis_files import GisOptions, project_path_of
 from geosoil.workflows.map import prepare_input
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import xarray as xr
     from matplotlib.figure import Figure
@@ -45,6 +49,10 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
+ABSTRACT = (
+    "What each band adds to the prediction, as Shapley values. With the baseline in the tags they add up to the "
+    "prediction of the model before it is set to the limits of the valid range; the last band is that of a map."
+)
 PIXELS = 2000
 COVARIATE_PIXELS, COVARIATE_BACKGROUND = 500, 50  # forests and cascades are slow to sample
 
@@ -59,6 +67,8 @@ def explain_map(
     seed: int = 0,
     mask: PathLike | None = None,
     bare_soil: BareSoil | bool = False,
+    project: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
     **cube_options: Any,
 ) -> ExplainResult:
     """Explain a model on a regular sub-grid of a cube: a COG with one band per spectral region.
@@ -70,8 +80,9 @@ def explain_map(
     cube : path-like
         A file, an address or the folder of a product, as `open_cube` takes it.
     output : path-like
-        The COG, a file or an `s3://` address; a picture is written beside it. Its last band, `prediction`, is the sum
-        of the other bands and the baseline in the tags.
+        The COG, a file or an `s3://` address; a picture, a QGIS style and QGIS metadata are written beside
+        it. The other bands and the baseline in the tags add up to the prediction of the model; its last band,
+        `prediction`, is that of a map: within the valid range, and in the unit of the target.
     n_pixels : int
         About this number of pixels is explained: the middle pixels of square cells of an odd number of pixels a side.
         These cells are the pixels of the COG.
@@ -81,6 +92,10 @@ def explain_map(
         Random seed for drawing the background.
     mask, bare_soil, **cube_options
         Pixels that are left out, and options of the cube, as for `map_cube`.
+    project : bool
+        Write OUTPUT.qgz: a QGIS project of all bands.
+    progress : callable, optional
+        Called as `progress("pixels", explained, all)`.
 
     Returns
     -------
@@ -93,7 +108,8 @@ def explain_map(
         The cube, the model or the output does not fit.
     """
     source = CubeInput(cube, **cube_options)
-    return _explain(source, model, output, n_pixels, n_background, seed, mask, bare_soil)
+    rows = n_pixels, n_background, seed
+    return _explain(source, model, output, rows, mask, bare_soil, project=project, progress=progress)
 
 
 def explain_covariates_map(
@@ -107,6 +123,8 @@ def explain_covariates_map(
     n_pixels: int = COVARIATE_PIXELS,
     n_background: int = COVARIATE_BACKGROUND,
     seed: int = 0,
+    project: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> ExplainResult:
     """Explain a model on a regular sub-grid of covariate rasters: a COG with one band per covariate.
 
@@ -116,7 +134,7 @@ def explain_covariates_map(
 
     Parameters
     ----------
-    model, output, n_pixels, n_background, seed
+    model, output, n_pixels, n_background, seed, project, progress
         As for `explain_map`.
     covariates, like, unseen, mask
         As for `map_covariates`.
@@ -132,22 +150,25 @@ def explain_covariates_map(
         The covariates, the model or the output do not fit.
     """
     source = CovariateInput(covariates, like, unseen)
-    return _explain(source, model, output, n_pixels, n_background, seed, mask)
+    rows = n_pixels, n_background, seed
+    return _explain(source, model, output, rows, mask, project=project, progress=progress)
 
 
 def _explain(
     source: CubeInput | CovariateInput,
     model: PathLike | ModelInput,
     output: PathLike,
-    n_pixels: int,
-    n_background: int,
-    seed: int,
+    rows: tuple[int, int, int],
     mask: PathLike | None,
     bare_soil: BareSoil | bool = False,
+    *,
+    project: bool,
+    progress: Callable[[str, int, int], None] | None,
 ) -> ExplainResult:
     """Explain the middle pixels of cells of the input, and write the COG and its picture."""
     place, files = os.fspath(output), source.files if mask is None else (*source.files, mask)
-    check_output_path(place, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=[".png"])
+    check_output_path(place, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=[".png", ".qgz", *SIDE_FILES])
+    GisOptions(project).prepare(place, files)
     with local_path(place) as path, limit_gdal_cache():
         picture = path.with_suffix(".png")
         for file in (path, picture):
@@ -158,18 +179,29 @@ def _explain(
             opened = ModelInput.find(model)
             require_pixel_model(opened.model, opened.folder)
             prepared = prepare_input(source, opened, place, mask=mask, bare_soil=bare_soil)
-            raster, figure, tags, lines = _explained(prepared, n_pixels, n_background, seed)
+            raster, figure, tags, lines, first = _explained(prepared, *rows, progress)
             with atomic_path(picture) as temporary:  # it appears after the COG: neither is left without the other
                 save_figure(figure, temporary)
-                write_cog(raster, path, tags=tags, overviews="nearest")
-            picture_place, path_place = deliver([picture, path], place)
-            return ExplainResult((path_place, picture_place), tuple(lines))
+                cog = write_cog(raster, path, tags=tags, overviews="nearest")
+            styles = attribution_styles(cog.bands, len(cog.bands) - 1, first)
+            metadata = LayerMetadata(path.stem, (ABSTRACT, *lines), ("soil", "SHAP"), history=prepared.notes)
+            styled = StyledRaster(path, *styles, metadata)
+            *_, picture_place, path_place = deliver([*styled.write_files(), picture, path], place)
+            written = [path_place, picture_place]
+            if project:
+                groups = [styled.group("explanation")]
+                written.append(write_project(project_path_of(path), title=path.stem, groups=groups))
+            return ExplainResult(tuple(written), tuple(lines))
 
 
 def _explained(
-    prepared: PreparedMap, n_pixels: int, n_background: int, seed: int
-) -> tuple[xr.DataArray, Figure, dict[str, str], list[str]]:
-    """Return the attributions on the cells, their picture, the tags of the COG and lines of text."""
+    prepared: PreparedMap,
+    n_pixels: int,
+    n_background: int,
+    seed: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> tuple[xr.DataArray, Figure, dict[str, str], list[str], int]:
+    """Return attributions on the cells, their picture, tags, lines of text and the index of the highest band."""
     job = prepared.job
     fitted: Any = job.predict.model
     side = cell_side(job.source.sizes["y"], job.source.sizes["x"], n_pixels)
@@ -186,19 +218,28 @@ def _explained(
     chosen = np.sort(np.random.default_rng(seed).permutation(len(X))[:n_background])
     windows = region_windows(fitted.features)
     explanation = explain_rows(
-        fitted, X, X[chosen], windows=windows, n_background=n_background, budget=1 << 62, seed=seed
+        fitted,
+        X,
+        X[chosen],
+        windows=windows,
+        n_background=n_background,
+        budget=1 << 62,
+        seed=seed,
+        progress=None if progress is None else lambda done, total: progress("pixels", done, total),
     )
     names = [*windows.names, "prediction"]
     values = np.full((len(names), len(rows)), np.nan, np.float32)
-    values[:, valid] = np.vstack([explanation.values.T, explanation.predicted])
+    # The prediction is that of a map, within the valid range and, of a model of ln(target), in the unit of the target.
+    values[:, valid] = np.vstack([explanation.values.T, fitted.predict_rows(X)[:, 0]])
+    unit = fitted.targets[0].unit
+    attributed = unit if explanation.quantity == fitted.targets[0].name else f"ln({unit})" if unit else "ln"
     fine = Grid.of(job.source).transform
     raster = make_raster(
         values.reshape(-1, *shape),
         names=names,
         crs=job.source.rio.crs,
         transform=Affine(side * fine.a, side * fine.b, fine.c, side * fine.d, side * fine.e, fine.f),
-        units=explanation.quantity,
-    )
+    ).assign_coords(units=("band", [attributed] * len(windows.names) + [unit]))
     explained = (
         f"{valid.sum()} pixels explained, the middle of cells of {side} x {side} pixels; background: {len(chosen)} of "
         f"them; explained quantity: {explanation.quantity}"
@@ -206,11 +247,11 @@ def _explained(
     lines = [*prepared.notes, *prepared.warnings, explained, check_line(explanation)]
     settings = {**prepared.settings, "baseline": f"{explanation.baseline:.9g}", "seed": seed}
     tags = provenance_tags(settings, model=prepared.model_identity, notes=lines)
-    figure = attribution_quicklook(raster, int(np.argmax(explanation.importance)), explanation.quantity)
+    figure = attribution_quicklook(raster, int(np.argmax(explanation.importance)), explanation.quantity, attributed)
     order = np.argsort(-explanation.importance)
     shares = explanation.importance / (explanation.importance.sum() or 1.0)
     lines.append("highest: " + ", ".join(f"{windows.names[i]} {shares[i]:.0%}" for i in order[:6]))
-    return raster, figure, tags, lines
+    return raster, figure, tags, lines, int(order[0])
 
 
 def cell_side(height: int, width: int, n_pixels: int) -> int:

@@ -16,8 +16,10 @@ from geosoil.mapping.trusted import TrustedInput, require_area, with_trust
 from geosoil.mapping.value_checks import check_values
 from geosoil.models.contract import INSIDE, PREDICTION, TRUST_KINDS, select_outputs
 from geosoil.raster.grid import Grid
+from geosoil.report.qgis_rasters import SIDE_FILES
 from geosoil.spectra.bare_soil import BareSoil
 from geosoil.trust.conformal import check_level
+from geosoil.workflows.gis_files import STYLE_ONLY, GisOptions
 from geosoil.workflows.prepared_map import PreparedMap
 from geosoil.workflows.trust_map import TRUST_ENDINGS, require_no_trust
 
@@ -50,6 +52,7 @@ def map_cube(
     only_applicable: bool = False,
     separate: bool = False,
     progress: Progress | bool | None = None,
+    gis: GisOptions = STYLE_ONLY,
     **run_options: Any,
 ) -> MapResult:
     """Map a cube with one or several models, to a cloud-optimized GeoTIFF with a QGIS style and a picture beside it.
@@ -89,6 +92,8 @@ def map_cube(
         Write a file for each property instead, OUT_PROPERTY.tif, with its trust map, style and picture beside it.
     progress : callable or bool, optional
         Called as `progress("map", pixels done, all pixels)`; True shows a bar.
+    gis : GisOptions
+        Whether a QGIS project of the map is written, the samples in it, and the licence of the map.
     **run_options
         Threads, workers, memory and the other fields of `RunOptions`; the values do not depend on them.
 
@@ -108,7 +113,7 @@ def map_cube(
         bare_soil=bare_soil, outputs=outputs, trust=trust, level=level, only_applicable=only_applicable,
         separate=separate,
     )  # fmt: skip
-    return prepared.write(RunOptions(**run_options), progress)
+    return prepared.write(RunOptions(**run_options), progress, gis)
 
 
 def map_covariates(
@@ -125,6 +130,7 @@ def map_covariates(
     only_applicable: bool = False,
     separate: bool = False,
     progress: Progress | bool | None = None,
+    gis: GisOptions = STYLE_ONLY,
     **run_options: Any,
 ) -> MapResult:
     """Map covariate rasters with one or several models, to a cloud-optimized GeoTIFF with one band per output.
@@ -133,7 +139,7 @@ def map_covariates(
     ----------
     covariates : path-like or sequence of path-like
         Rasters of any grids, in any order; the model finds its bands by their names.
-    model, output, outputs, trust, level, only_applicable, separate, progress, **run_options
+    model, output, outputs, trust, level, only_applicable, separate, progress, gis, **run_options
         As for `map_cube`.
     like : path-like, optional
         A raster whose grid the map takes; default: the first covariate.
@@ -156,7 +162,7 @@ def map_covariates(
         covariates, model, output, like=like, unseen=unseen, mask=mask, outputs=outputs,
         trust=trust, level=level, only_applicable=only_applicable, separate=separate,
     )  # fmt: skip
-    return prepared.write(RunOptions(**run_options), progress)
+    return prepared.write(RunOptions(**run_options), progress, gis)
 
 
 def prepare_cube(
@@ -243,7 +249,7 @@ def prepare_input(
     files = source.files if mask is None else (*source.files, mask)
     stem = "_".join([PurePath(shown_name(files[0])).stem, *(each.card.name for each in models)])
     path = output if output is not None else f"{stem}.tif"
-    check_output_path(path, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=(".qml", ".png", *TRUST_ENDINGS))
+    check_output_path(path, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=(*SIDE_FILES, ".png", *TRUST_ENDINGS))
     settings = source.settings | {
         "bare_soil": soil,
         "mask": None if mask is None else shown_name(mask),
@@ -261,7 +267,7 @@ def prepare_input(
     masks = source.opened.masks if isinstance(source, CubeInput) else ()
     prepared = PreparedMap(os.fspath(path), job, models, settings, (*notes, *value_notes), files, warnings, masks)
     if separate:
-        endings = (".tif", ".tiff", ".qml", ".png", *TRUST_ENDINGS)
+        endings = (".tif", ".tiff", ".png", *SIDE_FILES, *TRUST_ENDINGS)
         each = [file.path for file in prepared.files_at(Path(path))]
         check_not_an_input([file.with_name(file.stem + ending) for file in each for ending in endings], files)
     return prepared

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from geosoil.io.rasters.cog import CogSummary
+    from geosoil.report.qgis_rasters import StyledRaster
     from geosoil.workflows.trust_map import TrustMap
 
 
@@ -22,8 +23,8 @@ class MapResult(ShownResult):
     ----------
     path : Path or str
         The map; a string is the address of an object store.
-    style, quicklook : Path, str or None
-        The QGIS style and the picture; None if the map has no value.
+    style, metadata, quicklook : Path, str or None
+        The QGIS style, the QGIS metadata and the picture; None if the map has no value.
     cog : CogSummary
         Size and statistics of the map.
     notes : tuple of str
@@ -36,10 +37,15 @@ class MapResult(ShownResult):
         The trust map beside it.
     others : tuple of MapResult
         The maps of the other properties, where each property has a file.
+    project : Path, optional
+        The QGIS project of the map, the trust map and the samples.
+    styled : StyledRaster, optional
+        How QGIS shows the map.
     """
 
     path: Path | str
     style: Path | str | None
+    metadata: Path | str | None
     quicklook: Path | str | None
     cog: CogSummary
     notes: tuple[str, ...]
@@ -47,6 +53,8 @@ class MapResult(ShownResult):
     warnings: tuple[str, ...] = ()
     trust: TrustMap | None = None
     others: tuple[MapResult, ...] = ()
+    project: Path | None = None
+    styled: StyledRaster | None = None
 
     @property
     def maps(self) -> tuple[MapResult, ...]:
@@ -68,6 +76,8 @@ class MapResult(ShownResult):
             lines.append(f"quicklook  {self.quicklook}")
         if self.style:
             lines.append(f"QGIS style {self.style}")
+        if self.project:
+            lines.append(f"project    {self.project}")
         if self.trust is not None:
             lines.append(f"trust map  {self.trust.path}")
             lines.append(f"trust      {self.trust.sentence}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geosoil.io.atomic import atomic_path
+from geosoil.io.tables.writer import write_geopackage
 from geosoil.raster.grid import crs_unit
 from geosoil.report.figure_style import save_figure
 from geosoil.report.map_figures import points_figure
@@ -83,7 +84,7 @@ def write_point_map(
         crs=crs,
     )
     with atomic_path(path) as temporary:
-        frame.to_file(temporary, layer=path.stem, driver="GPKG", engine="pyogrio")
+        write_geopackage(frame, temporary, layer=path.stem)
     figure = points_figure(xy, predicted, learned, title=title, unit=unit, ground_unit=crs_unit(crs))
     figure_path = path.with_suffix(".png")
     save_figure(figure, figure_path)

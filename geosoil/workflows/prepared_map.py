@@ -18,13 +18,11 @@ from geosoil.io.rasters.dataset_cache import limit_gdal_cache
 from geosoil.io.remote.objects import is_object_url
 from geosoil.mapping.map_files import file_each, one_file, trust_path_of
 from geosoil.mapping.run import run_map
-from geosoil.report.figure_style import save_figure
-from geosoil.report.qgis import write_qml
-from geosoil.report.quicklooks import map_quicklook
+from geosoil.models.contract import TRUST_KINDS
 from geosoil.sensors.masks import count_masked, describe_counts
+from geosoil.workflows.gis_files import STYLE_ONLY, GisOptions, write_map_project, write_side_files
 from geosoil.workflows.map_result import MapResult
 from geosoil.workflows.progress import reported
-from geosoil.workflows.trust_map import write_trust_files
 
 if TYPE_CHECKING:
     import os
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from geosoil.mapping.map_files import MapFile, WrittenFile
     from geosoil.mapping.plan import Plan
     from geosoil.mapping.run import RunOptions
+    from geosoil.models.contract import Output
     from geosoil.sensors.masks import MaskLayer
 
     Progress = Callable[[str, int, int], None]
@@ -84,6 +83,11 @@ class PreparedMap:
         return "trust_sha256" in self.settings and self.settings["trust"] is None
 
     @property
+    def outputs_of_map(self) -> tuple[Output, ...]:
+        """What the bands of the map are; those of the trust map are not among them."""
+        return tuple(output for output in self.job.outputs if output.kind not in TRUST_KINDS)
+
+    @property
     def is_separate(self) -> bool:
         """Whether each property has a file of its own."""
         return bool(self.settings.get("separate"))
@@ -111,10 +115,16 @@ class PreparedMap:
             return False
         return tags.get("GEOSOIL_IDENTITY") == self.identity.sha256 and "GEOSOIL_UNREAD_WINDOWS" not in tags
 
-    def write(self, run_options: RunOptions, progress: Progress | bool | None = None) -> MapResult:
-        """Compute the map and write it, or the map of each property, with its tags, its style and its picture."""
+    def write(
+        self, run_options: RunOptions, progress: Progress | bool | None = None, gis: GisOptions = STYLE_ONLY
+    ) -> MapResult:
+        """Compute and write the map, or that of each property, with tags, style, picture and what `gis` asks for."""
+        points = gis.prepare(self.output, self.files)
         with local_path(self.output) as path, reported(progress) as report:
-            return self._write(path, run_options, report)
+            result = self._write(path, run_options, report, gis)
+        if not gis.project:
+            return result
+        return replace(result, project=write_map_project(Path(self.output), result.maps, points))
 
     @property
     def model_identity(self) -> tuple[str, str]:
@@ -131,7 +141,7 @@ class PreparedMap:
         return Identity.of(model | settings | {"version": __version__}, files=files)
 
     @limit_gdal_cache()
-    def _write(self, path: Path, run_options: RunOptions, progress: Progress | None) -> MapResult:
+    def _write(self, path: Path, run_options: RunOptions, progress: Progress | None, gis: GisOptions) -> MapResult:
         masked = describe_counts(count_masked(self.masks)) or None
         settings = {**self.settings, "masked": masked, "identity": self.identity.sha256}
         with run_map(
@@ -162,26 +172,22 @@ class PreparedMap:
                 "unread": tuple(block.error or "" for block in made.unread),
                 "warnings": made.warnings,
             }
-            first, *others = (self._finish(written, about) for written in made.written)
+            first, *others = (self._finish(written, about, gis) for written in made.written)
             warnings = dict.fromkeys(warning for each in (first, *others) for warning in each.warnings)
             return replace(first, others=tuple(others), warnings=tuple(warnings))
 
-    def _finish(self, written: WrittenFile, about: Mapping[str, Any]) -> MapResult:
-        """Write the style and the picture of a file of the map, and bring all to their place."""
-        path, bands = written.file.path, written.cog.bands
-        names = [model.card.name for model in self.models]
-        names = [names[number] for number in written.file.models] or names
-        style = quicklook = None
-        first = bands[0]
-        if first.valid_count:
-            style = write_qml(path, band_name=first.name, unit=first.unit, low=first.p2, high=first.p98)
-            quicklook = path.with_suffix(".png")
-            save_figure(map_quicklook(path, bands, names), quicklook)
-        beside = None
-        if written.trust is not None:
-            beside = write_trust_files(written.trust, self.settings["level"], names).delivered(self.output)
-        files = {"style": style, "quicklook": quicklook, "path": path}
+    def _finish(self, written: WrittenFile, about: Mapping[str, Any], gis: GisOptions) -> MapResult:
+        """Write the style, the metadata and the picture of a file of the map, and bring all to their place."""
+        cards = [model.card for model in self.models]
+        beside = write_side_files(
+            written, cards=[cards[number] for number in written.file.models] or cards,
+            inputs=[shown_name(file) for file in self.files], level=self.settings.get("level"),
+            notes=(*about["notes"], *about["warnings"]), licence=gis.licence,
+        )  # fmt: skip
+        files = {"style": None, "metadata": None, "quicklook": None, **beside.files, "path": written.file.path}
         made = {name: file for name, file in files.items() if file is not None}
         places: dict[str, Any] = dict(zip(made, deliver(list(made.values()), self.output), strict=True))
-        warnings = (*about["warnings"], *(beside.warnings if beside is not None else ()))
-        return MapResult(**{**files, **places, **about, "cog": written.cog, "trust": beside, "warnings": warnings})
+        trust = beside.trust.delivered(self.output) if beside.trust is not None else None
+        warnings = (*about["warnings"], *(trust.warnings if trust is not None else ()))
+        stated = {"cog": written.cog, "trust": trust, "styled": beside.styled, "warnings": warnings}
+        return MapResult(**{**files, **places, **about, **stated})

@@ -10,27 +10,38 @@ from geosoil.errors import GeosoilError, OutputError, RasterError
 from geosoil.io.journal import resumed_note
 from geosoil.io.rasters.mosaic import OVERLAPS, write_vrt
 from geosoil.io.rasters.scenes import Scene, find_scenes
+from geosoil.io.rasters.statistics import read_statistics
 from geosoil.mapping.joint import find_models
 from geosoil.mapping.run import RunOptions
+from geosoil.report.qgis import write_style
+from geosoil.report.qgis_rasters import StyledRaster, map_styles, pooled_statistics
 from geosoil.report.stac import write_collection
+from geosoil.workflows.gis_files import STYLE_ONLY, GisOptions, map_metadata, write_project_with
 from geosoil.workflows.map import prepare_cube
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from geosoil.io.rasters.statistics import BandStatistics
     from geosoil.mapping.joint import OneOrManyModels
+    from geosoil.models.card import ModelCard
+    from geosoil.models.contract import Output
     from geosoil.workflows.map import Progress
     from geosoil.workflows.map_result import MapResult
 
 
 @dataclass(frozen=True)
 class MappedScene:
-    """A scene and its map; `result` is None if the map was already finished before."""
+    """A scene and its map; `result` is None if the map was already finished before.
+
+    `bands` are the statistics of the map; None for a map of an earlier version.
+    """
 
     scene: Scene
     path: Path
     result: MapResult | None
+    bands: Sequence[BandStatistics] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,12 +56,15 @@ class ScenesResult:
         Name and error message of each scene that could not be mapped.
     vrt, collection : Path
         The mosaic and the STAC collection.
+    project : Path, optional
+        The QGIS project of the mosaic.
     """
 
     maps: tuple[MappedScene, ...]
     failed: tuple[tuple[str, str], ...]
     vrt: Path
     collection: Path
+    project: Path | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -66,6 +80,8 @@ class ScenesResult:
             f"mosaic     {self.vrt} ({OVERLAPS})",
             f"STAC       {self.collection}",
         ]
+        if self.project:
+            lines.append(f"project    {self.project}")
         if n_kept:
             lines.append(resumed_note(n_kept, "scenes"))
         if self.failed:
@@ -80,6 +96,7 @@ def map_scenes(
     *,
     progress: Progress | None = None,
     on_done: Callable[[str], None] | None = None,
+    gis: GisOptions = STYLE_ONLY,
     **options: Any,
 ) -> ScenesResult:
     """Map every scene with one or several models, and write a mosaic and a STAC collection of the maps.
@@ -100,6 +117,8 @@ def map_scenes(
         Called as `progress(what, done, total)`, with "scenes" and what `map_cube` reports.
     on_done : callable, optional
         Called with one line per scene.
+    gis : GisOptions
+        As for `map_cube`; the project is that of the mosaic.
     **options
         All other options of `map_cube` but `separate`, for all scenes. With `mode="resume"`, a finished map of the same
         scene, model and options is kept.
@@ -132,6 +151,9 @@ def map_scenes(
     folder, models = Path(output), find_models(model)
     name = "_".join(each.card.name for each in models)
     _make_folder(folder, scenes)
+    vrt_path = folder / f"{name}.vrt"
+    points = gis.prepare(str(vrt_path), [scene.path for scene in scenes])
+    outputs: tuple[Output, ...] = ()
     maps: list[MappedScene] = []
     failed: list[tuple[str, str]] = []
     for number, scene in enumerate(scenes, start=1):
@@ -141,7 +163,10 @@ def map_scenes(
         try:
             prepared = prepare_cube(scene.path, models, path, **map_options)
             kept = run_options.mode == "resume" and prepared.is_written()
-            maps.append(MappedScene(scene, path, None if kept else prepared.write(run_options, progress)))
+            result = None if kept else prepared.write(run_options, progress, GisOptions(licence=gis.licence))
+            bands = read_statistics(path) if result is None else result.cog.bands
+            maps.append(MappedScene(scene, path, result, bands))
+            outputs = prepared.outputs_of_map
             outcome = f"{path} is already finished" if kept else str(path)
             if maps[-1].result and maps[-1].result.warnings:
                 outcome += f"; warning: {'; '.join(maps[-1].result.warnings)}"
@@ -159,10 +184,32 @@ def map_scenes(
             expected="at least one scene that can be mapped",
             way_out="correct the scenes, or choose a model that fits them",
         )
-    vrt = write_vrt([mapped.path for mapped in maps], folder / f"{name}.vrt")
+    vrt = write_vrt([mapped.path for mapped in maps], vrt_path)
+    styled = _style_alike(maps, vrt, outputs, [each.card for each in models], gis)
+    project = None
+    if gis.project and styled is not None:
+        project = write_project_with(vrt, [styled.group("prediction")], points)
     dates = {mapped.path: mapped.scene.acquired for mapped in maps}
     collection = write_collection(folder, dates, title=f"Maps by {name}", mosaic=vrt)
-    return ScenesResult(tuple(maps), tuple(failed), vrt, collection)
+    return ScenesResult(tuple(maps), tuple(failed), vrt, collection, project)
+
+
+def _style_alike(
+    maps: Sequence[MappedScene], vrt: Path, outputs: Sequence[Output], cards: Sequence[ModelCard], gis: GisOptions
+) -> StyledRaster | None:
+    """Give all maps and their mosaic the same colours, so that a colour means the same value in all scenes."""
+    known = [mapped.bands for mapped in maps if mapped.bands is not None]
+    pooled = pooled_statistics(known) if known else []
+    if not any(band.valid_count for band in pooled):
+        return None
+    styles = map_styles(pooled, outputs, len(cards))
+    first = next(k for k, band in enumerate(pooled) if band.valid_count)
+    for mapped in maps:
+        write_style(mapped.path, styles[first])
+    what = f"Mosaic of {len(maps)} maps by {', '.join(card.name for card in cards)}; {OVERLAPS}."
+    styled = StyledRaster(vrt, styles, first, map_metadata(vrt.stem, cards, what=what, licence=gis.licence))
+    styled.write_files()
+    return styled
 
 
 def _make_folder(folder: Path, scenes: list[Scene]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geosoil import __version__
 from geosoil.errors import RasterError
 from geosoil.io.atomic import atomic_path, remove_leftovers, require_writable
 from geosoil.io.output_paths import check_output_path
@@ -16,9 +17,13 @@ from geosoil.io.provenance import provenance_tags, shown_name
 from geosoil.io.rasters.cog import CogSummary, write_cog
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp, value_bands
 from geosoil.io.rasters.reader import open_raster
+from geosoil.io.tables.writer import write_geopackage
 from geosoil.mapping.scratch import held_store
 from geosoil.raster.layout import VOID_CODES
 from geosoil.report.figure_style import save_figure
+from geosoil.report.qgis_metadata import LayerMetadata
+from geosoil.report.qgis_project import LayerGroup, VectorLayer, write_project
+from geosoil.report.qgis_rasters import SIDE_FILES, StyledRaster, terrain_styles
 from geosoil.report.quicklooks import terrain_quicklook
 from geosoil.terrain.flow import Drainage, FlowMethod, drain
 from geosoil.terrain.stack import UNITS, terrain_stack
@@ -55,6 +60,8 @@ class TerrainResult:
         Length of all lines in metres.
     notes : tuple of str
         What was done to the DEM.
+    project : Path or None
+        The QGIS project.
     """
 
     path: Path
@@ -64,6 +71,7 @@ class TerrainResult:
     stream_count: int
     stream_length_m: float
     notes: tuple[str, ...]
+    project: Path | None = None
 
     def summary(self) -> str:
         """Return a few lines on where the covariates are and what they hold."""
@@ -78,6 +86,8 @@ class TerrainResult:
         lines.append(f"streams    {self.stream_count} lines, {self.stream_length_m / 1000:.4g} km")
         if self.streams:
             lines[-1] += f": {self.streams}"
+        if self.project:
+            lines.append(f"project    {self.project}")
         return "\n".join([*lines, f"quicklook  {self.quicklook}"])
 
 
@@ -96,6 +106,7 @@ def map_terrain(
     degrees: Degrees = "refuse",
     z_factor: float | None = None,
     threads: int | None = None,
+    project: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> TerrainResult:
     """Compute the terrain covariates of a DEM, to a cloud-optimized GeoTIFF with a picture beside it.
@@ -117,6 +128,8 @@ def map_terrain(
         A GeoPackage for the lines of the streams.
     threads : int, optional
         Number of blocks computed at the same time; default: all cores.
+    project : bool
+        Write TERRAIN.qgz beside the raster: a QGIS project of all bands and the streams.
     progress : callable, optional
         Called as `progress(what, done, total)`, with "flow" and "covariates".
 
@@ -130,7 +143,9 @@ def map_terrain(
     GeosoilError
         The DEM or an output does not fit; no unfinished file is left.
     """
-    path = check_output_path(output, (".tif", ".tiff"), "TERRAIN.tif", inputs=[dem], beside=[".png"])
+    path = check_output_path(
+        output, (".tif", ".tiff"), "TERRAIN.tif", inputs=[dem], beside=[".png", ".qgz", *SIDE_FILES]
+    )
     lines_path = None if streams is None else check_output_path(streams, (".gpkg",), "STREAMS.gpkg", inputs=[dem])
     report = progress or (lambda what, done, total: None)
     picture = path.with_suffix(".png")
@@ -158,9 +173,7 @@ def map_terrain(
         )
         report("flow", 3, 3)
         if temporary_lines is not None:
-            lines.to_file(
-                temporary_lines, driver="GPKG", layer=STREAMS_LAYER, engine="pyogrio", geometry_type="LineString"
-            )
+            write_geopackage(lines, temporary_lines, layer=STREAMS_LAYER, geometry_type="LineString")
         notes = voids + _notes(drainage, least_m2, streams_there=bool((cells.values == 1).any()), n_lines=len(lines))
         settings = {
             "dem": shown_name(dem),
@@ -181,8 +194,21 @@ def map_terrain(
             progress=lambda done, total: report("covariates", done, total),
         )
         save_figure(terrain_quicklook(path, lines), temporary_picture)
+        what = f"Terrain covariates of {shown_name(dem)}; slope: {slope_method}, flow: {flow}, LS-factor: {ls}."
+        metadata = LayerMetadata(path.stem, (what, *notes), ("terrain", *UNITS), history=(f"geosoil {__version__}",))
+        styled = StyledRaster(path, *terrain_styles(cog.bands), metadata)
+        styled.write_files()
+    project_path = _write_project(styled, lines_path) if project else None
     length_m = float(lines["length_m"].sum())
-    return TerrainResult(path, lines_path, picture, cog, len(lines), length_m, tuple(notes))
+    return TerrainResult(path, lines_path, picture, cog, len(lines), length_m, tuple(notes), project_path)
+
+
+def _write_project(styled: StyledRaster, lines_path: Path | None) -> Path:
+    """Write the QGIS project of the covariates, with the streams on top."""
+    groups = [styled.group("terrain")]
+    if lines_path is not None:
+        groups.insert(0, LayerGroup(STREAMS_LAYER, [VectorLayer(lines_path, STREAMS_LAYER, "streams", lines=True)]))
+    return write_project(styled.path.with_suffix(".qgz"), title=styled.path.stem, groups=groups)
 
 
 def _without_voids(heights: xr.DataArray) -> tuple[xr.DataArray, list[str]]:

@@ -13,17 +13,17 @@ from geosoil.io.output_paths import deliver
 from geosoil.mapping.trusted import median_widths
 from geosoil.models.contract import INSIDE, TRUST_KINDS
 from geosoil.report.figure_style import save_figure
-from geosoil.report.qgis import write_classes_qml, write_qml
-from geosoil.report.quicklooks import AREA_CLASSES, trust_quicklook
+from geosoil.report.qgis_rasters import StyledRaster, trust_styles
+from geosoil.report.quicklooks import trust_quicklook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from geosoil.io.rasters.cog import CogSummary
     from geosoil.models.contract import Output
+    from geosoil.report.qgis_metadata import LayerMetadata
 
-TRUST_ENDINGS = ("_trust.tif", "_trust.tiff", "_trust.qml", "_trust.png")
-CLASSES = {0: ("outside the area of applicability", AREA_CLASSES[0][1], 170), 1: ("inside", "#ffffff", 0)}
+TRUST_ENDINGS = ("_trust.tif", "_trust.tiff", "_trust.qml", "_trust.qmd", "_trust.png")
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,26 @@ class TrustMap:
     ----------
     path : Path or str
         The file.
-    style, quicklook : Path, str or None
-        The QGIS style and the picture; None if the map has no value.
+    style, metadata, quicklook : Path, str or None
+        The QGIS style, the QGIS metadata and the picture; None if the map has no value.
     cog : CogSummary
         Size and statistics of its bands.
     level : float
         Of the intervals.
     median_widths : mapping of str to float
         Of the intervals, by the name of the target and in its unit.
+    styled : StyledRaster, optional
+        How QGIS shows it.
     """
 
     path: Path | str
     style: Path | str | None
+    metadata: Path | str | None
     quicklook: Path | str | None
     cog: CogSummary
     level: float
     median_widths: Mapping[str, float]
+    styled: StyledRaster | None = None
 
     @property
     def shares_inside(self) -> dict[str, float]:
@@ -82,7 +86,9 @@ class TrustMap:
 
     def delivered(self, output: str) -> TrustMap:
         """Return the trust map where it is after an upload beside an output in an object store."""
-        files = {"style": self.style, "quicklook": self.quicklook, "path": self.path}
+        files = {
+            "style": self.style, "metadata": self.metadata, "quicklook": self.quicklook, "path": self.path
+        }  # fmt: skip
         written = {name: Path(file) for name, file in files.items() if file is not None}
         places: dict[str, Any] = dict(zip(written, deliver(list(written.values()), output), strict=True))
         return replace(self, **places)
@@ -100,20 +106,17 @@ def require_no_trust(outputs: Sequence[Output], where: str) -> None:
         )
 
 
-def write_trust_files(cog: CogSummary, level: Any, models: Sequence[str]) -> TrustMap:
-    """Write the style and the picture of a finished trust map, and return what it says."""
-    path, style, quicklook = cog.path, None, None
-    names = [band.name for band in cog.bands]
+def write_trust_files(cog: CogSummary, level: Any, models: Sequence[str], metadata: LayerMetadata) -> TrustMap:
+    """Write the style, the metadata and the picture of a finished trust map, and return what it says."""
+    path, quicklook, styled = cog.path, None, None
+    files: tuple[Path | None, Path | None] = None, None
     widths = {name: width for name, width in median_widths(path).items() if np.isfinite(width)}
     if any(band.valid_count for band in cog.bands):
-        if INSIDE in names:
-            style = write_classes_qml(path, names.index(INSIDE) + 1, CLASSES)
-        else:
-            first = cog.bands[0]
-            style = write_qml(path, band_name=first.name, unit=first.unit, low=first.p2, high=first.p98)
+        styled = StyledRaster(path, *trust_styles(cog.bands), metadata)
+        files = styled.write_files()
         quicklook = path.with_suffix(".png")
         save_figure(trust_quicklook(path, cog.bands, level, models), quicklook)
-    return TrustMap(path, style, quicklook, cog, level, widths)
+    return TrustMap(path, *files, quicklook, cog, level, widths, styled)
 
 
 def _percent(share: float) -> str:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from shared_material import shared
 from written_rasters import write_raster
 
-from geosoil.io.rasters.cog import BandStatistics
+from geosoil.io.rasters.statistics import BandStatistics
 from geosoil.report.depth_figures import density_figure
 from geosoil.report.figure_style import NAMED_COLOURS, save_figure
 from geosoil.report.map_figures import map_figure

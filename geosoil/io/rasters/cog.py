@@ -23,6 +23,7 @@ from rasterio.windows import Window
 from geosoil.errors import GridError, OutputError
 from geosoil.io.atomic import atomic_path
 from geosoil.io.rasters.dataset_cache import limit_gdal_cache
+from geosoil.io.rasters.statistics import BandStatistics, statistics_tags
 from geosoil.raster.blocks import stream_blocks
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import check_raster
@@ -36,24 +37,6 @@ if TYPE_CHECKING:
 BINS = 65_536  # of the histogram for percentiles
 TILE = 512  # pixels
 WINDOW_BYTES = 8 * 2**20  # read at once
-
-
-@dataclass(frozen=True)
-class BandStatistics:
-    """Exact statistics of the valid pixels of one band, in its unit; NaN if no pixel is valid.
-
-    The percentiles p2 and p98 are exact to 1/65536 of the range; the standard deviation is divided by n, as in GDAL.
-    """
-
-    name: str
-    unit: str
-    minimum: float
-    maximum: float
-    mean: float
-    std: float
-    p2: float
-    p98: float
-    valid_count: int
 
 
 @dataclass(frozen=True)
@@ -320,7 +303,7 @@ def _copy_to_cog(
         with rasterio.open(source, "r+") as dataset:
             dataset.update_tags(**{name: str(value) for name, value in tags.items()})
             for number, band in enumerate(bands, start=1):
-                dataset.update_tags(number, **_gdal_statistics(band, dataset.width * dataset.height))
+                dataset.update_tags(number, **statistics_tags(band, dataset.width * dataset.height))
             halvings = ceil(log2(max(dataset.shape) / tile)) if max(dataset.shape) > tile else 0
             if halvings:
                 # Otherwise the COG driver compresses the overviews twice, the first time into a temporary file.
@@ -342,14 +325,6 @@ def _copy_to_cog(
                 # GDAL's copy does not report a disk that is full when the last tiles are written.
                 if not np.array_equal(written.read(window=window), expected.read(window=window), equal_nan=True):
                     raise _write_error(output, "the copy was not written to the disk")
-
-
-def _gdal_statistics(band: BandStatistics, pixels: int) -> dict[str, str]:
-    tags = {"STATISTICS_VALID_PERCENT": f"{100 * band.valid_count / pixels:.6g}"}
-    if band.valid_count:
-        numbers = {"MINIMUM": band.minimum, "MAXIMUM": band.maximum, "MEAN": band.mean, "STDDEV": band.std}
-        tags |= {f"STATISTICS_{name}": repr(number) for name, number in numbers.items()}
-    return tags
 
 
 @contextmanager

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
 WRITTEN_ENDINGS = (".csv", ".parquet", ".gpkg")
+GEOPACKAGE_VERSION = "1.3"  # GDAL before 3.7, as in QGIS 3.22, warns of every newer version
 METADATA_ENDING = "-metadata.json"  # beside a CSV file, as the W3C names it (CSV on the Web)
 
 # What spreadsheets take for a formula; a number with its sign, such as -1.5e3, is none.
@@ -37,6 +38,27 @@ def write_csv(table: pd.DataFrame, path: Path, *, index_label: str | None = None
         The name of the column of the index; without it the index is left out.
     """
     without_formulas(table).to_csv(path, index=index_label is not None, index_label=index_label, float_format="%.6g")
+
+
+def write_geopackage(table: pd.DataFrame, path: Path, *, layer: str, **options: Any) -> None:
+    """Write a table as the only layer of a GeoPackage that older GIS read without a warning.
+
+    Parameters
+    ----------
+    table : DataFrame or GeoDataFrame
+        The index is left out.
+    path : Path
+        The file to write, normally the temporary file of `atomic_path`.
+    layer : str
+        Name of the layer.
+    **options
+        Further options of `pyogrio.write_dataframe`, such as `geometry_type` and `layer_metadata`.
+    """
+    import pyogrio
+
+    pyogrio.write_dataframe(
+        table, path, layer=layer, driver="GPKG", dataset_options={"VERSION": GEOPACKAGE_VERSION}, **options
+    )
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
@@ -125,13 +147,9 @@ class _GeoPackageWriter(TableWriter):
         )
 
     def close(self) -> None:
-        import pyogrio
-
         units = {f"UNIT {name}": unit for name, unit in self.units.items() if unit}
         table = pd.concat(self.parts, ignore_index=True)
-        pyogrio.write_dataframe(
-            table, self.path, layer="predictions", driver="GPKG", layer_metadata={**self.tags, **units}
-        )
+        write_geopackage(table, self.path, layer="predictions", layer_metadata={**self.tags, **units})
 
 
 @contextmanager
