@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 FILES = [*(ROOT / "geosoil").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
+IN_QGIS = ROOT / "geosoil" / "qgis_plugin"  # runs in the Python of QGIS
 # Import names that are not the name of the distribution.
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 # Packages that only an extra of geosoil installs.
@@ -32,7 +33,7 @@ def names_of(requirements):
 
 def imported_packages():
     for file in FILES:
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))) if file.parent != IN_QGIS else ():
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             yield from (module.partition(".")[0] for module in modules)
@@ -53,6 +54,16 @@ def test_a_declared_dependency_is_imported_and_has_a_lower_bound():
     requirements = PYPROJECT["project"]["dependencies"]
     assert names_of(requirements) == {DISTRIBUTIONS.get(name, name) for name in OUTSIDE if name not in OF_EXTRAS}
     assert [requirement for requirement in requirements if ">=" not in requirement] == []
+
+
+def test_the_plugin_imports_the_standard_library_and_modules_of_qgis_only():
+    allowed = set(sys.stdlib_module_names) | {"qgis", "processing"}
+    for file in IN_QGIS.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                assert {alias.name.partition(".")[0] for alias in node.names} <= allowed, file.name
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                assert node.module.partition(".")[0] in allowed, file.name
 
 
 def test_the_version_is_written_in_one_place():

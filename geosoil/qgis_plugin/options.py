@@ -124,7 +124,8 @@ class File(Option):
     """A file of any kind."""
 
     def _parameter(self):
-        return QgsProcessingParameterFile(self.name, self.title, optional=self.optional)
+        # The default filter "*.*" refuses folders of models and of products, whose names have no dot.
+        return QgsProcessingParameterFile(self.name, self.title, optional=self.optional, fileFilter="All files (*)")
 
 
 class Folder(Option):

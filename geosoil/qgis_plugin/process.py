@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 POLL_SECONDS = 0.1  # between two looks whether the user cancels
-GRACE_SECONDS = 1.2  # for the program to stop by itself after an interruption; then it is killed
+GRACE_SECONDS = 1.0  # for the program to stop by itself after an interruption; then it is killed
 INSTALL = (
     "geosoil was not found: install it (pip install geosoil), and name the program in "
     "Settings > Options > Processing > Providers > geosoil"

@@ -109,7 +109,7 @@ class BandStyle:
 def styles_of(
     bands: Sequence[BandStatistics], *, pool: Sequence[Hashable] = (), ramp: str = "viridis"
 ) -> list[BandStyle]:
-    """Return a style for each band of a raster, from its 2nd to its 98th percentile.
+    """Return a style for each band of a raster, from its 2nd to its 98th percentile, rounded to a hundredth of them.
 
     Parameters
     ----------
@@ -133,13 +133,25 @@ def styles_of(
     for key in keys:
         alike = [band for band, other in zip(bands, keys, strict=True) if other == key and band.valid_count]
         if alike:
-            low, high = min(band.p2 for band in alike), max(band.p98 for band in alike)
+            low, high = _rounded(min(band.p2 for band in alike), max(band.p98 for band in alike))
             below, above = min(band.minimum for band in alike) < low, max(band.maximum for band in alike) > high
             common[key] = low, high, below, above
     return [
         BandStyle(number, band.name, band.unit, *common.get(key, (0.0, 1.0, False, False)), ramp=ramp)
         for number, (band, key) in enumerate(zip(bands, keys, strict=True), start=1)
     ]
+
+
+def _rounded(low: float, high: float) -> tuple[float, float]:
+    """Return limits in steps of at most a hundredth of their difference, so that a legend has numbers that are read.
+
+    >>> _rounded(0.00306, 239.965), _rounded(-0.0126, 0.0421), _rounded(5.0, 5.0)
+    ((0.0, 240.0), (-0.0126, 0.0421), (5.0, 5.0))
+    """
+    if high <= low:
+        return low, high
+    digits = 2 - int(np.floor(np.log10(high - low)))
+    return round(low, digits), round(high, digits)
 
 
 def diverging(styles: Sequence[BandStyle], ramp: str = "RdBu_r") -> list[BandStyle]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from rasterio.crs import CRS
 
+    Bounds = tuple[float, float, float, float]
+
 WIDER = 0.05  # share of the extent that the window of the project shows around the layers
 POINT = {"name": "circle", "color": "255,255,255,255", "outline_color": "0,0,0,255", "outline_width": "0.4",
          "size": "2.4"}  # fmt: skip
@@ -115,7 +117,7 @@ def write_project(path: str | os.PathLike[str], *, title: str, groups: Sequence[
             tree, "layer-tree-group", name=group.name, checked="Qt::Checked", expanded=_flag(group.expanded)
         )
         for layer in group.layers:
-            name = f"geosoil_{len(order) + 1}"
+            name = f"geosoil_layer_{len(order) + 1:04d}"  # QGIS replaces an id of ten characters or fewer
             order.append(name)
             element, crs, bounds = _map_layer(layer, name, path.parent)
             layers.append(element)
@@ -128,7 +130,8 @@ def write_project(path: str | os.PathLike[str], *, title: str, groups: Sequence[
     crs = next((crs for is_raster, crs, _ in reversed(extents) if is_raster), extents[-1][1])
     root.append(_crs_element("projectCrs", crs))
     root.append(tree)
-    root.append(_canvas(crs, [(crs, bounds) for _, crs, bounds in extents]))
+    box = _common_box(crs, [(other, bounds) for _, other, bounds in extents])
+    root.extend([_canvas(crs, box), _view_settings(crs, box)])
     root.append(layers)
     drawn = ElementTree.SubElement(root, "layerorder")
     for name in order:
@@ -136,6 +139,8 @@ def write_project(path: str | os.PathLike[str], *, title: str, groups: Sequence[
     properties = ElementTree.SubElement(root, "properties")
     paths = ElementTree.SubElement(properties, "Paths")
     ElementTree.SubElement(paths, "Absolute", type="bool").text = "false"
+    systems = ElementTree.SubElement(properties, "SpatialRefSys")
+    ElementTree.SubElement(systems, "ProjectionsEnabled", type="int").text = "1"  # else `projectCrs` is not read
     with atomic_path(path) as temporary:
         try:
             with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -148,9 +153,7 @@ def write_project(path: str | os.PathLike[str], *, title: str, groups: Sequence[
     return path
 
 
-def _map_layer(
-    layer: BandLayer | VectorLayer, name: str, folder: Path
-) -> tuple[ElementTree.Element, CRS, tuple[float, float, float, float]]:
+def _map_layer(layer: BandLayer | VectorLayer, name: str, folder: Path) -> tuple[ElementTree.Element, CRS, Bounds]:
     """Return a layer as an element of a project, its CRS and its bounds."""
     if isinstance(layer, BandLayer):
         with rasterio.open(layer.path) as source:
@@ -198,17 +201,30 @@ def _crs_element(tag: str, crs: CRS) -> ElementTree.Element:
     return element
 
 
-def _canvas(crs: CRS, extents: Sequence[tuple[CRS, tuple[float, float, float, float]]]) -> ElementTree.Element:
-    """Return the window of the project, which shows all layers."""
+def _common_box(crs: CRS, extents: Sequence[tuple[CRS, Bounds]]) -> dict[str, str]:
+    """Return a box around all layers with a margin, in the CRS of the project."""
     boxes = [bounds if other == crs else transform_bounds(other, crs, *bounds) for other, bounds in extents]
     west, south = min(box[0] for box in boxes), min(box[1] for box in boxes)
     east, north = max(box[2] for box in boxes), max(box[3] for box in boxes)
     margin = WIDER * max(east - west, north - south)
+    ends = {"xmin": west - margin, "ymin": south - margin, "xmax": east + margin, "ymax": north + margin}
+    return {name: repr(float(value)) for name, value in ends.items()}
+
+
+def _view_settings(crs: CRS, box: dict[str, str]) -> ElementTree.Element:
+    """Return the extent that "zoom to the full extent" shows."""
+    settings = ElementTree.Element("ProjectViewSettings", UseProjectScales="0")
+    extent = ElementTree.SubElement(settings, "DefaultViewExtent", attrib=box)
+    extent.extend(list(_crs_element("srs", crs)))
+    return settings
+
+
+def _canvas(crs: CRS, box: dict[str, str]) -> ElementTree.Element:
+    """Return the window of the project, which shows all layers."""
     canvas = ElementTree.Element("mapcanvas", name="theMapCanvas", annotationsVisible="1")
     extent = ElementTree.SubElement(canvas, "extent")
-    for name, value in (("xmin", west - margin), ("ymin", south - margin), ("xmax", east + margin),
-                        ("ymax", north + margin)):  # fmt: skip
-        ElementTree.SubElement(extent, name).text = repr(float(value))
+    for name, value in box.items():
+        ElementTree.SubElement(extent, name).text = value
     canvas.append(_crs_element("destinationsrs", crs))
     return canvas
 

@@ -13,6 +13,7 @@ from geosoil.io.rasters.scenes import Scene, find_scenes
 from geosoil.io.rasters.statistics import read_statistics
 from geosoil.mapping.joint import find_models
 from geosoil.mapping.run import RunOptions
+from geosoil.models.display import targets_text
 from geosoil.report.qgis import write_style
 from geosoil.report.qgis_rasters import StyledRaster, map_styles, pooled_statistics
 from geosoil.report.stac import write_collection
@@ -206,8 +207,9 @@ def _style_alike(
     first = next(k for k, band in enumerate(pooled) if band.valid_count)
     for mapped in maps:
         write_style(mapped.path, styles[first])
-    what = f"Mosaic of {len(maps)} maps by {', '.join(card.name for card in cards)}; {OVERLAPS}."
-    styled = StyledRaster(vrt, styles, first, map_metadata(vrt.stem, cards, what=what, licence=gis.licence))
+    what = f"Mosaic of {len(maps)} maps by {vrt.stem}; {OVERLAPS}."
+    title = f"{targets_text(outputs)} by {vrt.stem}"
+    styled = StyledRaster(vrt, styles, first, map_metadata(title, cards, what=what, licence=gis.licence))
     styled.write_files()
     return styled
 

@@ -489,6 +489,6 @@ def test_a_map_in_a_bucket_keeps_its_blocks_until_it_is_there(scene, folder, geo
         assert len(kept) == 13  # the manifest and 3 x 4 blocks; no lock
         assert geosoil(*MAP, "-o", "s3://sound/maps/map.tif", "--resume") == (0, "")
         names = [one["Key"] for one in client.list_objects_v2(Bucket="sound")["Contents"]]
-        assert sorted(names) == ["maps/map.png", "maps/map.qml", "maps/map.tif"]
+        assert sorted(names) == ["maps/map.png", "maps/map.qmd", "maps/map.qml", "maps/map.tif"]
         client.download_file("sound", "maps/map.tif", "map.tif")
     assert pixels_of("map.tif") == pixels_of(folder / "whole.tif")

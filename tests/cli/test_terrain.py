@@ -162,7 +162,9 @@ def test_what_a_killed_run_left_is_cleared_by_the_next_one(folder):
     (folder / "t.tif.unfinished").mkdir()
     (folder / "t.tif.unfinished" / "lock").write_bytes(b"")
     run(folder / "dem.tif", "-o", folder / "t.tif", "--streams", folder / "s.gpkg")
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*NAMES, *kept, "s.gpkg", "t.png", "t.tif"])
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [*NAMES, *kept, "s.gpkg", "t.png", "t.qmd", "t.qml", "t.tif"]
+    )
 
 
 def test_two_runs_do_not_write_one_terrain(folder):

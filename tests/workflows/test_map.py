@@ -78,7 +78,7 @@ def test_style_and_quicklook_stand_beside_the_map_and_no_other_file(result):
     assert result.style.name == "map.qml"
     assert result.quicklook.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     beside = {path.name for path in result.path.parent.iterdir() if path.stem.startswith("map") or path.name[0] == "."}
-    assert beside == {"map.tif", "map.qml", "map.png"}
+    assert beside == {"map.tif", "map.qml", "map.qmd", "map.png"}
 
 
 def test_thresholds_of_bare_soil_are_stated_in_the_file(folder):

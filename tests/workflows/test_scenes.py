@@ -69,8 +69,8 @@ def test_a_corrupt_scene_among_three_is_named_and_the_others_are_mapped(done):
 def test_a_failed_scene_leaves_no_file(done):
     result, _, _, _ = done
     found = sorted(path.name for path in result.vrt.parent.iterdir())
-    of_each = [f"{name}_share.{suffix}" for name in "ac" for suffix in ("json", "png", "qml", "tif")]
-    assert found == sorted([*of_each, "collection.json", "share.vrt"])
+    of_each = [f"{name}_share.{suffix}" for name in "ac" for suffix in ("json", "png", "qmd", "qml", "tif")]
+    assert found == sorted([*of_each, "collection.json", "share.qmd", "share.qml", "share.vrt"])
 
 
 def test_every_map_is_what_map_cube_makes_of_its_scene_alone(done, model, tmp_path):

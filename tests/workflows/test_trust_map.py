@@ -100,7 +100,7 @@ def test_every_band_is_what_the_trust_state_says_of_the_same_rows(folder, result
 def test_the_map_has_the_pixels_that_it_has_without_trust(folder, result, tmp_path):
     plain = map_cube(folder / "cube.tif", folder / "share", tmp_path / "plain.tif", trust=False)
     assert pixels(plain.path).tobytes() == pixels(result.path).tobytes()
-    assert plain.trust is None and sorted(f.suffix for f in tmp_path.iterdir()) == [".png", ".qml", ".tif"]
+    assert plain.trust is None and sorted(f.suffix for f in tmp_path.iterdir()) == [".png", ".qmd", ".qml", ".tif"]
     assert not any("trust" in note for note in plain.notes)
 
 
