@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from geosoil.workflows.shown import ShownResult
@@ -54,7 +54,7 @@ class MapResult(ShownResult):
     trust: TrustMap | None = None
     others: tuple[MapResult, ...] = ()
     project: Path | None = None
-    styled: StyledRaster | None = None
+    styled: StyledRaster | None = field(default=None, repr=False)
 
     @property
     def maps(self) -> tuple[MapResult, ...]:

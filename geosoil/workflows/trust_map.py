@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ class TrustMap:
     cog: CogSummary
     level: float
     median_widths: Mapping[str, float]
-    styled: StyledRaster | None = None
+    styled: StyledRaster | None = field(default=None, repr=False)
 
     @property
     def shares_inside(self) -> dict[str, float]:
