@@ -42,11 +42,11 @@ import spectra_files as files  # noqa: E402
 
 REAL = ROOT.parent / "shared" / "data" / "spectra" / "asd"
 N_FILES, N_QUICK, PRODUCT_SHARE = 10_000, 600, 0.15
-CHUNK = 200  # files per process
+CHUNK = 1000  # files per process
 LIMIT_S, KILL_S = 1.0, 20.0
 BASE_MIB = 48  # what libraries load and allocate on first use: pyarrow, openpyxl, GDAL's drivers
 INTEGERS = (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**24, 65535)
-FLOATS = (float("nan"), float("inf"), -1e308, 1e308, 0.0, -1.0, 1e-320)
+FLOATS = (float("nan"), float("inf"), -3e38, 3e38, 0.0, -1.0, 1e-30)
 WORDS = (b"nan", b"-1", b"1e999", b"0", b"9" * 400, b"", b"\0", b"\xff\xfe", b"=", b"{", b"Z99999999", b"1e-400", b",")
 
 
@@ -93,20 +93,17 @@ def product_folders(folder: Path) -> list[Path]:
     """Write a small valid product of each sensor that has a generator in the tests."""
     from sensors.products import desis, enmap, hysis, landsat, sentinel2, wyvern
 
-    products = []
-    for name, write in (
-        ("desis", lambda path: desis.write_desis(path, count=8)),
-        ("enmap", lambda path: enmap.write_enmap(path, count=12, shape=(8, 6), dead=())),
-        ("hysis", hysis.write_hysis),
-        ("landsat", landsat.write_landsat),
-        ("sentinel2", sentinel2.write_sentinel2),
-        ("wyvern", wyvern.write_wyvern),
-    ):
-        place = folder / name
-        place.mkdir()
-        written = write(place)
-        products.append(Path(written) if isinstance(written, (str, Path)) else place)
-    return products
+    writers = {
+        "desis": lambda path: desis.write_desis(path, count=8),
+        "enmap": lambda path: enmap.write_enmap(path, count=12, shape=(8, 6)),
+        "hysis": hysis.write_hysis,
+        "landsat": landsat.write_landsat,
+        "sentinel2": lambda path: sentinel2.write_sentinel2(path, side_20=12),
+        "wyvern": wyvern.write_wyvern,
+    }
+    for name in writers:
+        (folder / name).mkdir()
+    return [write(folder / name / "product") for name, write in writers.items()]
 
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:
@@ -193,7 +190,7 @@ def run_chunk(seeds: list[int], targets: list[tuple[str, Path, Path]], folder: P
         rng = np.random.default_rng(seed)
         kind, root, file = targets[rng.integers(0, len(targets))]
         place = folder / str(seed)
-        shutil.copytree(root if root.is_dir() else root.parent, place)
+        shutil.copytree(root if root.is_dir() else root.parent, place, dirs_exist_ok=True)
         inside = place / file.relative_to(root if root.is_dir() else root.parent)
         content = damaged(inside.read_bytes(), rng)
         inside.write_bytes(content)
