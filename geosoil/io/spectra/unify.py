@@ -104,6 +104,7 @@ def unify_spectra(
             expected="reflectance or absorbance",
             way_out="if it is one of these, specify quantity='reflectance' or 'absorbance' (--quantity)",
         )
+    is_stated = stored.quantity is not None or quantity is not None
     quantity = stored.quantity or quantity or "reflectance"
     order, wavelength_nm = _sort_bands(path, stored, wavelength_unit)
     values, scale = stored.values, stored.scale if scale is None else scale
@@ -112,8 +113,42 @@ def unify_spectra(
     if scale != 1:
         values = values * scale
     _check_values(path, values, quantity)
+    if not is_stated and signs_of_absorbance(wavelength_nm, values) == [True, True]:
+        raise UnitsError(
+            path,
+            problem="the values fall from 500 to 850 nm and rise at 1930 nm, as absorbance does",
+            expected="reflectance, or a statement of what the values are",
+            way_out="specify quantity='absorbance', or 'reflectance' if that is what they are (--quantity)",
+        )
     values = values.astype(np.float32, copy=False)
     return Spectra(wavelength_nm, values, stored.ids, stored.table, quantity, path, stored.notes)
+
+
+def signs_of_absorbance(wavelength_nm: np.ndarray, values: np.ndarray) -> list[bool]:
+    """Return whether spectra fall from blue to near infrared, and whether they rise at 1930 nm, where water absorbs.
+
+    Reflectance of soil does neither, and absorbance does both. What the wavelengths do not cover is left out.
+
+    Parameters
+    ----------
+    wavelength_nm : ndarray of shape (band,)
+    values : ndarray of shape (sample, band)
+
+    Examples
+    --------
+    >>> nm = np.array([500.0, 850, 1800, 1930])
+    >>> signs_of_absorbance(nm, np.array([[0.9, 0.5, 0.4, 0.6]])), signs_of_absorbance(nm[:2], np.array([[0.1, 0.3]]))
+    ([True, True], [False])
+    """
+    some = values[:: max(1, len(values) // ROWS_OF_MEDIAN)]
+    signs = []
+    for low, high in (((450, 550), (800, 900)), ((1780, 1850), (1915, 1945))):
+        parts = [some[:, (wavelength_nm >= start) & (wavelength_nm <= end)] for start, end in (low, high)]
+        known = [part[np.isfinite(part)] for part in parts]
+        if all(part.size for part in known):
+            falls = bool(known[0].mean() > known[1].mean())
+            signs.append(falls if low[0] < 1000 else not falls)
+    return signs
 
 
 def _sort_bands(

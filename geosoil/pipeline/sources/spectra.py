@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from geosoil.io.rasters.wavelengths import read_band_table
 from geosoil.io.spectra.formats import TABLE, find_format
 from geosoil.io.spectra.reader import read_spectra
 from geosoil.io.spectra.table import ID_COLUMNS
-from geosoil.io.spectra.unify import LARGEST_MEDIAN_REFLECTANCE
+from geosoil.io.spectra.unify import LARGEST_MEDIAN_REFLECTANCE, signs_of_absorbance
 from geosoil.io.tables.reader import list_ids, read_table
 from geosoil.mapping.inputs import CubeInput
 from geosoil.mapping.probe import probe_values
@@ -314,6 +315,10 @@ def _read_unscaled(files: Files, given: dict[str, Any]) -> tuple[Spectra, float 
     except UnitsError as error:
         if any(value is not None for value in options.values()):
             raise
+        with suppress(UnitsError):
+            spectra = read_spectra(path, id_column="", quantity="absorbance", **reading)
+            if signs_of_absorbance(spectra.wavelength_nm, spectra.values) == [True, True]:
+                return replace(spectra, quantity="reflectance"), None  # as without a statement; see `draft`
         for scale in (0.01, 0.0001):
             try:
                 spectra = read_spectra(path, id_column="", scale=scale, **reading)
@@ -330,13 +335,7 @@ def _read_unscaled(files: Files, given: dict[str, Any]) -> tuple[Spectra, float 
 
 
 def _is_like_absorbance(spectra: Spectra) -> bool:
-    """Return whether spectra decrease from blue to near infrared and rise at 1930 nm, where water absorbs."""
-    nm, mean = spectra.wavelength_nm, np.nanmean(spectra.values, axis=0)
-    signs = []
-    for low, high in (((450, 550), (800, 900)), ((1780, 1850), (1915, 1945))):
-        first, second = (mean[(nm >= start) & (nm <= end)] for start, end in (low, high))
-        if first.size and second.size:
-            signs.append(bool(first.mean() > second.mean()) == (low[0] < 1000))
+    signs = signs_of_absorbance(spectra.wavelength_nm, spectra.values)
     return bool(signs) and all(signs)
 
 

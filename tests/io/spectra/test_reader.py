@@ -231,3 +231,20 @@ def test_spectra_with_contradictory_shapes_are_refused():
         Spectra(
             np.array([400.0]), np.zeros((1, 2), np.float32), ["a"], pd.DataFrame(index=[0]), "reflectance", Path("a")
         )
+
+
+SOIL_NM = [450, 500, 550, 800, 850, 900, 1780, 1850, 1915, 1945]
+SOIL = np.array([0.10, 0.11, 0.12, 0.30, 0.31, 0.32, 0.42, 0.42, 0.35, 0.36])
+
+
+def test_a_table_that_is_clearly_absorbance_needs_a_statement(tmp_path):
+    def table(values):
+        return csv(tmp_path, f"id,{','.join(map(str, SOIL_NM))}\na,{','.join(map(str, values))}\n")
+
+    assert read_spectra(table(SOIL)).quantity == "reflectance"
+    with pytest.raises(UnitsError, match=r"fall from 500 to 850 nm and rise at 1930 nm, as absorbance.*--quantity"):
+        read_spectra(table(-np.log10(SOIL)))
+    assert read_spectra(path := table(-np.log10(SOIL)), quantity="absorbance").quantity == "absorbance"
+    assert read_spectra(path, quantity="reflectance").quantity == "reflectance"
+    flat = np.where(np.array(SOIL_NM) > 1900, 0.05, SOIL[::-1])  # only one of the two signs
+    assert read_spectra(table(flat)).quantity == "reflectance"
