@@ -80,7 +80,7 @@ class SpectraInput(TableInput):
         loaded = require_rows(model, self.path)
         first, spectra = self.first, self._known
         weights, note = band_weights(loaded, spectra.wavelength_nm, where=self.path)
-        notes = [note] if note else []
+        notes = [*spectra.notes, *([note] if note else [])]
         convert = np.asarray
         if spectra.quantity != model.card.quantity:
             convert = _CONVERSIONS[spectra.quantity, model.card.quantity]

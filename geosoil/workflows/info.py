@@ -170,4 +170,5 @@ def _describe_spectra(path: str, layer: str | None, decimal: Decimal | None) -> 
         ("wavelength", f"{low:g} to {high:g} nm{spacing}"),
         ("values", f"{np.nanmin(spectra.values):.4g} to {np.nanmax(spectra.values):.4g}"),
         ("columns", ", ".join(map(str, spectra.table.columns)) or "none"),
+        *(("note", note) for note in spectra.notes),
     ]

@@ -4,6 +4,7 @@ import spectra_files as files
 
 from geosoil.errors import OutputError, SamplesError, WavelengthError
 from geosoil.io.spectra.reader import read_spectra
+from geosoil.workflows.info import describe_path
 from geosoil.workflows.spectra import collect_spectra
 
 VALUES = [0.25, 0.5, 0.375, 0.125]
@@ -55,3 +56,9 @@ def test_nothing_is_written_if_a_file_is_damaged_or_the_output_has_another_endin
     assert not (folder / "library.parquet").exists()
     with pytest.raises(OutputError, match=r"LIBRARY\.parquet"):
         collect_spectra(folder, folder / "library.csv")
+
+
+def test_info_names_the_files_of_a_folder_that_are_not_spectra(folder):
+    described = describe_path(folder)
+    assert "2 x 4 bands of reflectance" in described
+    assert "not spectra, and left out: labels.csv" in described

@@ -74,9 +74,11 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
         decimal=data.decimal,
         layer=None if data.samples else data.layer,
     )
+    notes.extend(spectra.notes)
     library = None
     if data.library is not None:
         library = read_spectra(loaded.path(data.library), id_column=data.library_id)
+        notes.extend(library.notes)
     samples, spectra = _samples_with_spectra(loaded, spectra, notes)
     cube = _open_cube(loaded)
     sensor = _sensor_bands(loaded, cube, notes)
