@@ -13,7 +13,7 @@ from geosoil.io.spectra.stored import StoredSpectra, measured
 if TYPE_CHECKING:
     from pathlib import Path
 
-START = b"/*** Spectra Vista SIG Data ***/"
+START = b"/*** Spectra Vista"
 COLUMNS, PERCENT = 4, 3
 MOST_DETECTORS = 8
 
@@ -53,7 +53,7 @@ def read_sig(path: Path) -> StoredSpectra:
     """
     lines = read_lines(path)
     start = next((i for i, line in enumerate(lines) if line.replace(" ", "").lower() == "data="), None)
-    if lines[0].strip() != START.decode() or start is None:
+    if not lines[0].startswith(START.decode()) or start is None:
         raise SamplesError(
             path,
             found="no line `data=`" if start is None else f"text that starts with {lines[0][:40]!r}",
