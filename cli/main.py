@@ -34,6 +34,7 @@ GROUPS = {
         "predict": "Predict a table of spectra, of covariates, or of points on rasters.",
     },
     "Judge and understand": {
+        "view": "View maps in the browser, with their trust, spectra and samples.",
         "assess": "Measure the accuracy of a map by independent points.",
         "explain": "Explain which wavelengths or covariates the predictions of a model depend on (SHAP).",
         "correlate": "Correlate a soil map with terrain, for the whole image and by zone.",

@@ -23,6 +23,7 @@ LAYERS = [
     {"mapping", "explain"},
     {"pipeline"},
     {"report"},
+    {"view"},
     {"workflows"},
     {"cli"},
 ]

@@ -241,6 +241,7 @@ def local_cluster(n_workers: int, *, memory_bytes: int | None = None) -> Iterato
                 processes=True,
                 memory_limit=memory_bytes or 0,
                 dashboard_address="127.0.0.1:0",  # with None a second run warns that port 8787 is in use
+                scheduler_kwargs={"dashboard": False},  # nobody sees its pages, and importing them takes a second
                 silence_logs=50,
                 preload=[__name__],
             )

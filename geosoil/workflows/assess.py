@@ -164,7 +164,7 @@ def assess_map(
     name = str(raster["band"].values[0])
     table = read_table(path, layer, decimal).reset_index(drop=True)
     require_column(path, table, target)
-    ids, located = _read_points(path, table, id_column, x, y, crs)
+    ids, located = read_located_points(path, table, id_column, x, y, crs)
     observed = read_numbers(path, table[target], ids)
     rows, columns, notes = locate_points(raster, located, what="map")
     frame = pd.DataFrame({"id": ids, "observed": observed, "predicted": read_at(raster, rows, columns)[:, 0]})
@@ -249,7 +249,7 @@ def _band_of(path: PathLike, target: str, band: str | None) -> tuple[xr.DataArra
     return raster.isel(band=[names.index(name)]), unit or stated
 
 
-def _read_points(
+def read_located_points(
     path: Path, table: pd.DataFrame, id_column: str | None, x: str | None, y: str | None, crs: str | None
 ) -> tuple[np.ndarray, gpd.GeoDataFrame]:
     import geopandas as gpd

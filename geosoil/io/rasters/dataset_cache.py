@@ -93,7 +93,7 @@ def cache_bytes() -> int:
 
 
 @contextmanager
-def dataset(path: str, stamp: tuple[int, int] | None = None) -> Iterator[DatasetReader]:
+def dataset(path: str, stamp: tuple[int, int] | None = None, overview: int | None = None) -> Iterator[DatasetReader]:
     """Yield the dataset of a file that this thread has opened before, or open it; do not close it.
 
     Parameters
@@ -102,6 +102,8 @@ def dataset(path: str, stamp: tuple[int, int] | None = None) -> Iterator[Dataset
         The path or URL, as `absolute_path` returns it.
     stamp : tuple of int, optional
         The `file_stamp` of a local file, so that a file that was replaced is opened again.
+    overview : int, optional
+        Open this overview of the file, from 0, as a raster with larger pixels.
 
     Yields
     ------
@@ -127,10 +129,10 @@ def dataset(path: str, stamp: tuple[int, int] | None = None) -> Iterator[Dataset
     """
     datasets: OrderedDict[tuple[str, Any], DatasetReader] = _thread_state.__dict__.setdefault("kept", OrderedDict())
     with rasterio.Env(_NO_SESSION, **_OPTIONS, **remote_options(path)):
-        key = (path, stamp)
+        key = (path, (stamp, overview))
         _clear_gdal_errors()  # left by a file that was being written
         if key not in datasets:
-            datasets[key] = _open(path)
+            datasets[key] = _open(path, overview)
             while len(datasets) > MAX_PER_THREAD:
                 datasets.popitem(last=False)[1].close()
         datasets.move_to_end(key)
@@ -185,12 +187,12 @@ def _is_local_file(path: str) -> bool:
     return "://" not in path and not path.startswith(("/vsi", "<")) and (Path(path).exists() or ":" not in path)
 
 
-def _open(path: str) -> DatasetReader:
+def _open(path: str, overview: int | None = None) -> DatasetReader:
     local = _is_local_file(path)
     if local:
         require_input(path, RasterError, "a raster", folders=True)
     try:
-        source = read_with_retries(path, lambda: _open_checked(path))
+        source = read_with_retries(path, lambda: _open_checked(path, overview))
     except (UnreadError, ValueError) as error:
         problem = "is a folder" if local and Path(path).is_dir() else f"not a raster ({error})"
         raise RasterError(
@@ -261,11 +263,12 @@ def _check_place(path: str, source: DatasetReader) -> None:
     )
 
 
-def _open_checked(path: str) -> DatasetReader:
+def _open_checked(path: str, overview: int | None) -> DatasetReader:
     # A cube in sensor geometry has no geotransform; its missing CRS reports that, so the warning is not needed.
     with _open_lock, warnings.catch_warnings(), short_reads_as_errors(path):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        source = open_dataset(path, local=_is_local_file(path) or archive_of(path) is not None)
+        is_local = _is_local_file(path) or archive_of(path) is not None
+        source = open_dataset(path, local=is_local, overview=overview)
     try:
         require_side_files(source, path)
     except RasterioError:

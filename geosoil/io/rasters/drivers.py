@@ -50,7 +50,7 @@ FOLLOWING = {
 }
 
 
-def open_dataset(path: str, *, local: bool) -> DatasetReader:
+def open_dataset(path: str, *, local: bool, overview: int | None = None) -> DatasetReader:
     """Open a raster by the drivers that its ending allows.
 
     Parameters
@@ -59,6 +59,8 @@ def open_dataset(path: str, *, local: bool) -> DatasetReader:
         A file, an address, or a name of GDAL with the prefix of a driver, which is opened as it is.
     local : bool
         Whether it is the path of a local file.
+    overview : int, optional
+        The overview to open instead of the raster itself, from 0.
 
     Returns
     -------
@@ -83,10 +85,11 @@ def open_dataset(path: str, *, local: bool) -> DatasetReader:
     rasterio.errors.RasterioIOError: '...elevation.tif' not recognized as being in a supported file format.
     """
     ending = PurePath(path if local else urlsplit(path).path).suffix.lower()
+    options = {} if overview is None else {"overview_level": overview}
     if local:
         with env_ctx_if_needed():
-            return DatasetReader(path, driver=list(_allowed(ending)))
-    source = rasterio.open(path)
+            return DatasetReader(path, driver=list(_allowed(ending)), **options)
+    source = rasterio.open(path, **options)
     is_address = re.match(r"(?!vrt:)[\w+.-]+://|/vsi", path) is not None
     if is_address and source.driver not in _allowed(ending):
         driver = source.driver

@@ -88,7 +88,7 @@ def open_raster(
     (['clay'], [[[nan, 25.0]]])
     """
     paths = list(path) if isinstance(path, Sequence) and not isinstance(path, str) else [path]
-    sources = [_inspect(absolute_path(name), nodata, as_stored=as_stored) for name in paths]
+    sources = [inspect_raster(absolute_path(name), nodata, as_stored=as_stored) for name in paths]
     grid = sources[0].grid
     for name, source in zip(paths[1:], sources[1:], strict=True):
         grid.require_same(source.grid, where=name, than=paths[0])
@@ -165,7 +165,7 @@ def _read_file(file: _File, bands: np.ndarray, window: Window, out: np.ndarray, 
         same = dtypes == dtype
         raw, mask = _read_stored(file, [file.bands[band] for band in bands[same]], window)
         for stored, band, position in zip(raw, bands[same], positions[same], strict=True):
-            _convert(stored, out[position], file.nodata[band], file.scale[band], file.offset[band])
+            convert_stored(stored, out[position], file.nodata[band], file.scale[band], file.offset[band])
             if mask is not None:
                 np.copyto(out[position], np.nan, where=mask == 0)
 
@@ -222,7 +222,7 @@ def _read_masks(file: _File, source: DatasetReader, numbers: list[int], window: 
     return source.read_masks(numbers, window=window)
 
 
-def _convert(stored: np.ndarray, out: np.ndarray, nodata: float | None, scale: float, offset: float) -> None:
+def convert_stored(stored: np.ndarray, out: np.ndarray, nodata: float | None, scale: float, offset: float) -> None:
     """Convert one band `(y, x)` to float32; the nodata value is compared with the stored values, before scaling."""
     with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 become infinite, which is no data
         out[...] = stored
@@ -238,7 +238,8 @@ def _convert(stored: np.ndarray, out: np.ndarray, nodata: float | None, scale: f
         np.copyto(out, np.nan, where=np.isinf(out))
 
 
-def _inspect(path: str, nodata: float | None, *, as_stored: bool) -> _Source:
+def inspect_raster(path: str, nodata: float | None = None, *, as_stored: bool = False) -> _Source:
+    """Return how the stored values of a file become float32, its grid, and the names and units of its bands."""
     stamp = file_stamp(path)
     with dataset(path, stamp) as source:
         bands = list(source.indexes) if as_stored else value_bands(source)
