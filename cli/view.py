@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from geosoil_cli.options import CUBE_OPTIONS, TABLE_OPTIONS, given, with_options
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import echo, show
 
 
 @click.command()
@@ -55,7 +55,8 @@ def command(
     from geosoil.workflows.view import open_scene, serve_view, write_view
 
     if html is not None:
-        echo(write_view(html, maps, limit_bytes=int(megabytes * 1e6), **given(options)).summary())
+        made = write_view(html, maps, limit_bytes=int(megabytes * 1e6), **given(options))
+        show(made, notes=made.notes)
         return
     scene = open_scene(maps, **given(options))
 

@@ -19,6 +19,7 @@ from geosoil.io.remote.reading import is_remote
 from geosoil.io.tables.columns import recognise_columns
 from geosoil.io.tables.numbers import as_numbers
 from geosoil.io.tables.reader import read_table
+from geosoil.mapping.map_files import trust_path_of
 from geosoil.models.find import find_model
 from geosoil.models.store import model_sha256, read_card
 from geosoil.raster.grid import Grid, require_convertible
@@ -28,7 +29,6 @@ from geosoil.view.samples import Samples
 from geosoil.view.scene import Scene, TrainingRange
 from geosoil.view.sources import ColourSource, HillshadeSource
 from geosoil.workflows.assess import read_located_points
-from geosoil.workflows.trust_map import trust_path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,7 +165,7 @@ class ViewFile:
 
     def summary(self) -> str:
         """Return where it is and how large."""
-        return "\n".join([*self.notes, f"view       {self.path}, {self.n_bytes / 1e6:.1f} MB"])
+        return f"view       {self.path}, {self.n_bytes / 1e6:.1f} MB"
 
 
 def serve_view(scene: Scene, *, port: int = 0, opened: Callable[[str], None] | None = None) -> None:
