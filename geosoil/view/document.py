@@ -105,41 +105,43 @@ def serve_document(document: Document, scene: Scene) -> None:
 
     def answer(ask: str, tell: str, reply: Any) -> None:
         def answered(_attribute: str, _old: str, question: str) -> None:
-            asked = json.loads(question)
+            request = json.loads(question)
             try:
-                text = reply(asked)
+                text = reply(request)
             except (GeosoilError, OSError, ValueError, KeyError, TypeError) as error:
-                text = json.dumps({"n": asked.get("n"), "error": str(error)})
+                text = json.dumps({"n": request.get("n"), "error": str(error)})
             state.update(**{tell: text})
 
         state.on_change(ask, answered)
 
-    def values(asked: dict[str, Any]) -> str:
-        found = scene.values_at(float(asked["x"]), float(asked["y"]), list(asked["keys"]))
-        return json.dumps({"n": asked["n"], "x": asked["x"], "y": asked["y"], **found}, allow_nan=False)
+    def values(request: dict[str, Any]) -> str:
+        found = scene.values_at(float(request["x"]), float(request["y"]), list(request["keys"]))
+        return json.dumps({"n": request["n"], "x": request["x"], "y": request["y"], **found}, allow_nan=False)
 
-    def details(asked: dict[str, Any]) -> str:
-        return json.dumps({"n": asked["n"], **scene.details_at(float(asked["x"]), float(asked["y"]))}, allow_nan=False)
+    def details(request: dict[str, Any]) -> str:
+        return json.dumps(
+            {"n": request["n"], **scene.details_at(float(request["x"]), float(request["y"]))}, allow_nan=False
+        )
 
-    answer("ask_view", "tell_view", lambda asked: _show(document, scene, asked))
+    answer("ask_view", "tell_view", lambda request: _show(document, scene, request))
     answer("ask_values", "tell_values", values)
     answer("ask_details", "tell_details", details)
 
 
-def _show(document: Document, scene: Scene, asked: dict[str, Any]) -> str:
+def _show(document: Document, scene: Scene, request: dict[str, Any]) -> str:
     """Put what the page asks for into its pictures, and return the answer."""
-    left, bottom, right, top = (float(edge) for edge in asked["edges"])
-    width, height = (int(side) for side in asked["size"])
+    left, bottom, right, top = (float(edge) for edge in request["edges"])
+    width, height = (int(side) for side in request["size"])
     screen = Screen(left, bottom, right, top, width, height)
     limits = {}
     for panel in PANELS:
-        for name, key in (("over", asked.get(panel)), ("under", asked.get(f"under_{panel}"))):
+        for name, key in (("over", request.get(panel)), ("under", request.get(f"under_{panel}"))):
             if key:
                 source: Any = document.get_model_by_name(f"{name}_{panel}")
                 source.data = picture_data(scene.picture(key, screen), screen)
-        if asked.get(panel):
-            limits[panel] = list(scene.layer_of[asked[panel]].limits)
-    return json.dumps({"n": asked["n"], "limits": limits, "shown": {panel: asked.get(panel) for panel in PANELS}})
+        if request.get(panel):
+            limits[panel] = list(scene.layer_of[request[panel]].limits)
+    return json.dumps({"n": request["n"], "limits": limits, "shown": {panel: request.get(panel) for panel in PANELS}})
 
 
 def picture_data(picture: np.ndarray, screen: Screen) -> dict[str, list[Any]]:

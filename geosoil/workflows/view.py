@@ -200,7 +200,7 @@ def write_view(
     maps : path-like or sequence of path-like
         As for `open_scene`.
     limit_bytes : int
-        Largest size of the file; the layers are thinned to fit, and a note says so.
+        Largest size of the file; the layers are thinned to fit, and a note reports it.
     **options
         As for `open_scene`.
 

@@ -57,6 +57,6 @@ def test_scale_nodata_and_mask_are_applied_at_every_level(tmp_path):
 
 
 def test_a_file_that_is_not_a_raster_is_refused(tmp_path):
-    (tmp_path / "a.tif").write_text("no raster")
+    (tmp_path / "a.tif").write_text("some text")
     with pytest.raises(RasterError, match="not a raster"):
         Pyramid(tmp_path / "a.tif")

@@ -18,7 +18,7 @@ def test_a_small_map_is_stored_with_all_pixels(tmp_path):
 
 
 @pytest.mark.parametrize("megabytes", [3, 6])
-def test_a_large_map_is_thinned_to_the_limit_and_says_so(tmp_path, megabytes):
+def test_a_large_map_is_thinned_to_the_limit_and_reports_it(tmp_path, megabytes):
     path = write_map(tmp_path, shape=(900, 1000))
     made = write_view(tmp_path / "soil.html", path, limit_bytes=int(megabytes * 1e6))
     assert 0.45 * megabytes * 1e6 < made.n_bytes <= megabytes * 1e6
