@@ -133,14 +133,14 @@ def _screen_of(grid: Grid, scene: Scene, step: int) -> Screen:
     else:
         width = height = ((right - left) * (top - bottom) / (grid.width * grid.height)) ** 0.5
     # A raster of larger pixels than the thinned map is stored as it is.
-    every = max(1, int(step * scene.pixel_side / (width * height) ** 0.5 + 1e-6))
+    stride = max(1, int(step * scene.pixel_side / (width * height) ** 0.5 + 1e-6))
     columns, rows = (
-        max(1, ceil(round((stop - start) / side, 6) / every))
+        max(1, ceil(round((stop - start) / side, 6) / stride))
         for start, stop, side in ((left, right, width), (bottom, top, height))
     )
     if max(columns, rows) > MOST_SIDE:
         return _screen_of(grid, scene, 2 * step)
-    return Screen(left, top - rows * every * height, left + columns * every * width, top, columns, rows)
+    return Screen(left, top - rows * stride * height, left + columns * stride * width, top, columns, rows)
 
 
 def _notes(scene: Scene, step: int) -> tuple[str, ...]:
