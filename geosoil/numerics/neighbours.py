@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 # A tree is faster from this number of points, and each further feature raises it by half: measured with 1000 to 50,000
 # points and 2 to 12 features.
 LEAST_TREE_POINTS, TREE_FACTOR = 1000, 1.5
-_BLOCK_VALUES, _LEAST_BLOCK_ROWS = 1 << 18, 64  # partial distances that stay in the cache of a core
+_BLOCK_VALUES = 1 << 18  # partial distances that stay in the cache of a core
+_LEAST_BLOCK_ROWS, _MOST_BLOCK_ROWS = 64, 1024
 _MOST_DIRECT_ROWS = 4  # of a search that is used once, as for leaving one sample out
 _SKIPPED = 3e38  # in the place of the squared distance to a point that is not a neighbour
 _LARGEST_NORM = 1e15  # beyond it, float32 may overflow
@@ -40,6 +42,31 @@ class Neighbours(NamedTuple):
     n_within: np.ndarray
 
 
+class Units(NamedTuple):
+    """The units of rows whose neighbours are searched: among the points, a row is (row - centre) / scale * weights.
+
+    Attributes
+    ----------
+    centre, scale, weights : ndarray of float64, shape (n_features,)
+    """
+
+    centre: np.ndarray
+    scale: np.ndarray
+    weights: np.ndarray
+
+    def convert(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows of shape (n, n_features) in the units of the points, float64.
+
+        A value that overflows becomes infinite, so that its row has no neighbour.
+        """
+        with np.errstate(over="ignore"):
+            values = np.array(rows, np.float64, order="C")
+            values -= self.centre  # in place, which takes half of the time of new arrays
+            values /= self.scale
+            values *= self.weights
+        return values
+
+
 class NeighbourSearch:
     """Search for the nearest of some points, and count the points within a distance.
 
@@ -51,6 +78,8 @@ class NeighbourSearch:
     ----------
     points : ndarray, shape (n_points, n_features)
         Finite values.
+    units : Units, optional
+        The units of rows of queries; by default those of the points.
     method : {"auto", "matrix", "tree"}
         "auto" takes the tree for many points with few features, where it is faster.
 
@@ -62,9 +91,12 @@ class NeighbourSearch:
     ([1.0, 0.5], [1, 0], [2, 2])
     """
 
-    def __init__(self, points: np.ndarray, *, method: Literal["auto", "matrix", "tree"] = "auto") -> None:
+    def __init__(
+        self, points: np.ndarray, *, units: Units | None = None, method: Literal["auto", "matrix", "tree"] = "auto"
+    ) -> None:
         self.points = np.ascontiguousarray(points, dtype=np.float64)
         n_points, n_features = self.points.shape
+        self.units = units
         suits_tree = np.log(max(n_points, 1) / LEAST_TREE_POINTS) >= n_features * np.log(TREE_FACTOR)
         self._dtype: type[np.floating[Any]] = np.float32 if n_features <= _MOST_FLOAT32_FEATURES else np.float64
         self.method = ("tree" if suits_tree else "matrix") if method == "auto" else method
@@ -76,18 +108,22 @@ class NeighbourSearch:
         return cKDTree(self.points)
 
     @cached_property
-    def _centre(self) -> np.ndarray:
-        return np.asarray(self.points.mean(axis=0))
+    def _columns(self) -> tuple[np.ndarray, Units]:
+        """Return the points, `(n_features, n_points)`, and the units of rows, as the compiled loops take them."""
+        n_features = self.points.shape[1]
+        units = self.units or Units(np.zeros(n_features), np.ones(n_features), np.ones(n_features))
+        return np.ascontiguousarray(self.points.T), Units(*(np.ascontiguousarray(u, np.float64) for u in units))
 
     @cached_property
-    def _factors(self) -> tuple[np.ndarray, float, float]:
-        """Return the matrix of a product, the divisor that avoids overflow, and the largest norm of the points."""
-        centred = self.points - self._centre
+    def _factors(self) -> tuple[np.ndarray, np.ndarray, float, float]:
+        """Return the left factor of the product, the centre of the points, their divisor, and their largest norm."""
+        centre = self.points.mean(axis=0)
+        centred = self.points - centre
         norms = np.sqrt((centred**2).sum(axis=1))
-        divisor = float(norms.max()) or 1.0
+        divisor = float(norms.max()) or 1.0  # avoids overflow
         scaled = centred / divisor
-        matrix = np.concatenate([-2 * scaled.T, (scaled**2).sum(axis=1)[None]])
-        return np.ascontiguousarray(matrix, self._dtype), divisor, float(norms.max()) / divisor
+        matrix = np.concatenate([-2 * scaled, (scaled**2).sum(axis=1)[:, None]], axis=1)
+        return np.ascontiguousarray(matrix, self._dtype), centre / divisor, divisor, float(norms.max()) / divisor
 
     def query(
         self, rows: np.ndarray, *, limit: float = -np.inf, unit: float = 1.0, skipped: np.ndarray | None = None
@@ -97,6 +133,7 @@ class NeighbourSearch:
         Parameters
         ----------
         rows : ndarray, shape (n, n_features)
+            Pixels of a raster `(feature, pixel)` are best given as its transpose, which is not copied.
         limit, unit : float
             Points count if their distance divided by `unit` is below `limit`.
         skipped : ndarray of int, shape (n,), optional
@@ -106,80 +143,64 @@ class NeighbourSearch:
         -------
         Neighbours
         """
-        rows = np.ascontiguousarray(rows, dtype=np.float64)
+        rows = np.asarray(rows)
+        rows = rows if rows.dtype in (np.float32, np.float64) else rows.astype(np.float64)
         n = len(rows)
         found = Neighbours(np.full(n, np.nan), np.full(n, -1, np.intp), np.zeros(n, np.intp))
-        finite = np.isfinite(rows).all(axis=1)
-        if not finite.all():
-            inside = self.query(
-                rows[finite], limit=limit, unit=unit, skipped=None if skipped is None else skipped[finite]
-            )
-            for whole, part in zip(found, inside, strict=True):
+        is_direct = n <= _MOST_DIRECT_ROWS and not {"_tree", "_factors"} & set(vars(self))
+        if self.method == "tree" or not len(self.points):
+            rows = np.ascontiguousarray(rows, np.float64) if self.units is None else self.units.convert(rows)
+            finite = np.isfinite(rows).all(axis=1)
+            parts = Neighbours(*(whole[finite] for whole in found))
+            if not len(self.points):
+                parts.distance[:] = np.inf
+            else:
+                self._query_tree(rows[finite], limit, unit, None if skipped is None else skipped[finite], parts)
+            for whole, part in zip(found, parts, strict=True):
                 whole[finite] = part
-            return found
-        if not len(self.points):
-            found.distance[:] = np.inf
-        elif n <= _MOST_DIRECT_ROWS and not {"_tree", "_factors"} & set(vars(self)):
-            self._query_directly(rows, limit, unit, skipped, found)
-        elif self.method == "tree":
-            self._query_tree(rows, limit, unit, skipped, found)
-        else:
-            self._query_matrix(rows, limit, unit, skipped, found)
+        elif n:
+            without = np.full(n, -1, np.intp) if skipped is None else np.asarray(skipped, np.intp)
+            search = self._query_directly if is_direct else self._query_matrix
+            search(rows.T, limit, unit, without, found)
         return found
 
     def _query_directly(
-        self, rows: np.ndarray, limit: float, unit: float, skipped: np.ndarray | None, found: Neighbours
+        self, columns: np.ndarray, limit: float, unit: float, skipped: np.ndarray, found: Neighbours
     ) -> None:
-        """Compute every distance, which takes less time for a few rows than to prepare a matrix or a tree."""
-        from geosoil.numerics._neighbour_kernels import scan
+        """Compute every distance, which takes less time for a few rows than to prepare a matrix."""
+        from geosoil.numerics._neighbour_kernels import scan_directly
 
-        n = len(rows)
-        unused, empty = np.zeros(n, np.float32), np.empty((n, len(self.points)), np.float32)
-        without = np.full(n, -1) if skipped is None else skipped
-        scan(empty, rows, self.points, unused, unused, unused, without, np.ones(n, bool), unit, limit, *found)
+        points, units = self._columns
+        scan_directly(np.ascontiguousarray(columns), points, *units, skipped, unit, limit, *found)
 
     def _query_matrix(
-        self, rows: np.ndarray, limit: float, unit: float, skipped: np.ndarray | None, found: Neighbours
+        self, columns: np.ndarray, limit: float, unit: float, skipped: np.ndarray, found: Neighbours
     ) -> None:
-        from geosoil.numerics._neighbour_kernels import scan
+        from geosoil.numerics._neighbour_kernels import fill_factor, scan
 
-        matrix, divisor, largest = self._factors
-        n_points, n_features = self.points.shape
-        size = max(_LEAST_BLOCK_ROWS, _BLOCK_VALUES // max(n_points, n_features))
-        product = np.empty((min(size, len(rows)), n_points), self._dtype)
-        left = np.ones((len(product), n_features + 1), self._dtype)
-        buffer = np.empty((len(product), n_features))
-        step = float(np.finfo(self._dtype).eps) / 2
+        matrix, mean, divisor, largest = self._factors
+        points, units = self._columns
+        n_features, n_points = points.shape
+        n = columns.shape[1]
+        size = int(np.clip(_BLOCK_VALUES // max(n_points, n_features), _LEAST_BLOCK_ROWS, _MOST_BLOCK_ROWS))
+        size = ceil(n / ceil(n / size))
+        product = np.empty((n_points, size), self._dtype)
+        right, squared = np.ones((n_features + 1, size), self._dtype), np.empty(size)
+        # The bound of the rounding errors of a sum of products, with reserve for those of its inputs.
+        relative_error = (n_features + 12) * float(np.finfo(self._dtype).eps) / 2
         scaled_limit = limit * unit / divisor if limit * unit > 0 else -np.inf
-        with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, len(rows), size):
-                part = slice(start, min(start + size, len(rows)))
-                x, n = rows[part], part.stop - start
-                scaled = np.subtract(x, self._centre, out=buffer[:n])
-                scaled /= divisor
-                left[:n, :-1] = scaled
-                np.matmul(left[:n], matrix, out=product[:n])
-                without = np.full(n, -1) if skipped is None else skipped[part]
-                if skipped is not None:
-                    product[np.flatnonzero(without >= 0), without[without >= 0]] = _SKIPPED
-                squared = np.einsum("ij,ij->i", scaled, scaled)
-                is_direct = ~(squared < _LARGEST_NORM**2)
-                # The bound of the rounding errors of a sum of products, with reserve for those of its inputs.
-                error = (n_features + 12) * step * (np.sqrt(squared) + largest) ** 2
-                decisive = np.sign(scaled_limit) * scaled_limit**2 - squared
-                scan(
-                    product[:n],
-                    x,
-                    self.points,
-                    (product[:n].min(axis=1) + 2.5 * error).astype(self._dtype),
-                    (decisive - 1.5 * error).astype(self._dtype),
-                    (decisive + 1.5 * error).astype(self._dtype),
-                    without,
-                    is_direct,
-                    unit,
-                    limit,
-                    *(whole[part] for whole in found),
-                )
+        factor, squared_limit = units.weights / units.scale / divisor, np.sign(scaled_limit) * scaled_limit**2
+        for start in range(0, n, size):
+            part = slice(min(start, n - size), min(start + size, n))  # the last one may overlap the one before it
+            x, without = np.ascontiguousarray(columns[:, part]), skipped[part]
+            with np.errstate(over="ignore", invalid="ignore"):
+                fill_factor(x, units.centre, factor, mean, right, squared)
+                np.matmul(matrix, right, out=product)
+            product[without[without >= 0], np.flatnonzero(without >= 0)] = _SKIPPED
+            scan(
+                product, x, points, *units, squared, largest, relative_error, squared_limit, _LARGEST_NORM**2, without,
+                unit, limit, *(whole[part] for whole in found),
+            )  # fmt: skip
 
     def _query_tree(
         self, rows: np.ndarray, limit: float, unit: float, skipped: np.ndarray | None, found: Neighbours

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geosoil.numerics.neighbours import NeighbourSearch, mean_distance
+from geosoil.numerics.neighbours import NeighbourSearch, Units, mean_distance
 
 METHODS = ("matrix", "tree")
 
@@ -142,3 +142,26 @@ def test_thousands_of_features_are_searched_by_a_matrix_product():
     search = NeighbourSearch(points)
     assert search.method == "matrix"
     assert search.query(points).neighbour.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_row_whose_only_point_is_left_out_has_no_neighbour(method):
+    points = np.ones((1, 2))
+    found = prepared(points, method).query(points, limit=1.0, skipped=np.array([0]))
+    assert (found.distance[0], found.neighbour[0], found.n_within[0]) == (np.inf, -1, 0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_rows_in_other_units_have_the_distances_of_converted_rows_to_the_last_bit(method, kind):
+    rng = np.random.default_rng(8)
+    units = Units(rng.normal(1000, 10, 6), rng.uniform(0.01, 3, 6), rng.uniform(0.5, 2, 6))
+    rows = (units.centre + units.scale * rng.normal(size=(1500, 6))).astype(kind)
+    rows[7, 2] = np.nan
+    points = units.convert(rows[::5])
+    points = points[np.isfinite(points).all(axis=1)]
+    expected = NeighbourSearch(points, method=method).query(units.convert(rows), limit=2.0)
+    found = NeighbourSearch(points, units=units, method=method).query(np.asfortranarray(rows), limit=2.0)
+    for got, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    np.testing.assert_array_equal(found.distance[7], np.nan)

@@ -135,8 +135,7 @@ def test_the_assessment_of_a_row_does_not_depend_on_how_many_are_assessed_at_onc
     area = random_area(weights=np.array([1.0, 2.0, 0.0, 0.5]))
     rows = np.random.default_rng(2).normal(size=(70, 4)).astype(np.float32)
     given, whole = rows.copy(), area.assess(rows)
-    monkeypatch.setattr(applicability, "_VALUES_AT_ONCE", 1)
-    monkeypatch.setattr(applicability, "_FEWEST_ROWS", 9)
+    monkeypatch.setattr(applicability, "_VALUES_AT_ONCE", 9 * 3)
     for got, expected in zip(area.assess(np.asfortranarray(rows)), whole, strict=True):
         np.testing.assert_array_equal(got, expected)
     np.testing.assert_array_equal(rows, given)  # the pixels of the map are not changed
