@@ -1,7 +1,6 @@
 """The trust map beside a map: its values are those of the trust state, and it changes no pixel of the map."""
 
 import hashlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,20 +9,17 @@ from click.testing import CliRunner
 from matplotlib.colors import to_rgba
 from rio_cogeo.cogeo import cog_validate
 from small_cube import NODATA, WAVELENGTH_NM, save_trained_model, spectra, trained_model, write_cube
+from small_trust import save_trusted, trust_of
 
 from geosoil.errors import ModelFileError, SamplesError
 from geosoil.mapping.plan import plan_map
-from geosoil.models.card import TrainingCard
 from geosoil.models.compose import Ensemble
-from geosoil.models.store import read_card, save_model
-from geosoil.models.trust import ModelTrust, TargetTrust, load_trust
+from geosoil.models.store import read_card
+from geosoil.models.trust import load_trust
 from geosoil.models.trusted import TrustedModel
 from geosoil.report.quicklooks import AREA_CLASSES, trust_quicklook
 from geosoil.sensors.cube import open_cube
-from geosoil.trust.applicability import fit_applicability
-from geosoil.trust.intervals import IntervalState, fit_intervals
 from geosoil.trust.local_scale import LocalScale
-from geosoil.trust.scores import pool_scores
 from geosoil.workflows.map import map_cube, prepare_cube
 from geosoil.workflows.predictor import load_model
 from geosoil_cli.main import group
@@ -31,24 +27,6 @@ from geosoil_cli.main import group
 SHAPE = (61, 83)
 BRIGHT = np.s_[:, 40:, :]  # rows whose reflectance no sample has
 BANDS = ("share_pct lower", "share_pct upper", "dissimilarity", "density", "inside")
-
-
-def trust_of(model, n=60, scale=None):
-    """A trust state of the small model, whose intervals depend on the dissimilarity."""
-    X, share = spectra((60,), seed=2)
-    X = X.astype(np.float32)[:, model.used_columns]
-    area = fit_applicability(X)
-    rng = np.random.default_rng(3)
-    observed, folds = 100 * share, np.arange(60)[None] % 10
-    scores = pool_scores(observed, observed[None] + rng.normal(0, 2, (1, 60)), folds, split="random folds")
-    scale = scale or LocalScale(0.0, ("dissimilarity",), *np.array([[0.5], [0.1], [-9.0], [9.0]]))
-    intervals = replace(fit_intervals(scores), scale=scale, n_samples=n)
-    return ModelTrust({"share_pct": TargetTrust(intervals, 2.0)}, "random folds", area)
-
-
-def save(folder, model, trust):
-    card = TrainingCard(n_samples=60, recipe_sha256="-", table_sha256="-")
-    save_model(model, folder, name=folder.name, study="test", preprocessing=[], training=card, trust=trust)
 
 
 def pixels(path):
@@ -64,8 +42,8 @@ def beside(path):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trust_maps")
     model = trained_model()
-    save(folder / "share", model, trust_of(model))
-    save(folder / "few", model, trust_of(model, n=8))
+    save_trusted(folder / "share", model, trust_of(model))
+    save_trusted(folder / "few", model, trust_of(model, n=8))
     save_trained_model(folder / "plain")
     values = np.rint(spectra(SHAPE, 1)[0] * 1e4).astype(np.int16).transpose(2, 0, 1)
     values[BRIGHT] = values[BRIGHT] * 1.5
@@ -259,7 +237,7 @@ def test_the_spread_of_an_ensemble_widens_its_intervals(folder):
     values = dict(zip(model.outputs, model.predict(block, model.outputs), strict=True))
     mean, spread = (values[output] for output in ensemble.outputs)
     np.testing.assert_array_equal(mean, ensemble.predict(block)[0])
-    state: IntervalState = trust.targets["share_pct"].intervals
+    state = trust.targets["share_pct"].intervals
     ((lower, upper),) = state.bounds(np.clip(mean, 0, 100), [0.9], {"spread": spread}, (0.0, 100.0))
     np.testing.assert_array_equal([values[o] for o in model.outputs[2:4]], [lower, upper])
 
