@@ -78,17 +78,17 @@ def tell(name: str, table: pd.DataFrame) -> float:
     for target, part in table.groupby("target", sort=False):
         inside, outside = part[part.inside], part[~part.inside]
         blocks = 100 * inside.groupby("block").covered.mean()[inside.groupby("block").size() >= 30]
+        covered = [100 * each.covered.mean() for each in (inside, outside, inside[inside.bare])]
         print(
-            f"{name} {target}: {100 * len(inside) / len(part):.0f} % inside; covered inside "
-            f"{100 * inside.covered.mean():.1f} %, outside {100 * outside.covered.mean():.1f} %; in {len(blocks)} blocks "
-            f"inside {blocks.min():.0f} to {blocks.max():.0f} %",
+            f"{name} {target}: {100 * part.inside.mean():.0f} % inside; covered inside {covered[0]:.1f} %, outside "
+            f"{covered[1]:.1f} %; in {len(blocks)} blocks inside {blocks.min():.0f} to {blocks.max():.0f} %",
             flush=True,
         )
         green = part[~part.bare]
         if len(green):
             print(
-                f"{name} {target}: {100 * (~green.inside).mean():.0f} % of the pixels that are not bare lie outside; bare "
-                f"inside: covered {100 * part[part.inside & part.bare].covered.mean():.1f} %"
+                f"{name} {target}: {100 * (~green.inside).mean():.0f} % of the pixels that are not bare lie outside; "
+                f"covered on bare soil inside {covered[2]:.1f} %"
             )
     return 100 * float(table[table.inside].covered.mean())
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from geosoil.errors import OutputError
 from geosoil.io.rasters.cog import cog_writer
+from geosoil.mapping.trusted import WidthCounts
 from geosoil.models.contract import INSIDE, TRUST_KINDS
 from geosoil.models.joint import JointModel
 from geosoil.raster.grid import Grid
@@ -57,11 +58,15 @@ class MapFile:
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file of a map that was written, and the statistics of its bands and of those of its trust map."""
+    """A file of a map that was written, and the statistics of its bands and of those of its trust map.
+
+    `median_widths` are those of the intervals in the trust map, by the names of the targets.
+    """
 
     file: MapFile
     cog: CogSummary
     trust: CogSummary | None
+    median_widths: Mapping[str, float]
 
 
 def trust_path_of(path: str | os.PathLike[str]) -> Path:
@@ -178,20 +183,24 @@ def write_map_files(
 
     with ExitStack() as opened:
         writers, beside = [], []
+        widths = [WidthCounts([name for name, _ in file.trust_bands]) for file in files]
         for file in files:
             writers.append(opened.enter_context(writer_of(file.path, file.bands)))
             # The mean of the ends of intervals is not the end of an interval, so that their overviews are not means.
-            of_trust = file.trust_path and writer_of(file.trust_path, file.trust_bands, overviews="nearest")
-            beside.append(opened.enter_context(of_trust) if of_trust else None)
+            trusted = file.trust_path and writer_of(file.trust_path, file.trust_bands, overviews="nearest")
+            beside.append(opened.enter_context(trusted) if trusted else None)
         for y0, x0, values in blocks:
-            for file, writer, trust in zip(files, writers, beside, strict=True):
+            for file, writer, trust, counts in zip(files, writers, beside, widths, strict=True):
                 if trust is not None:
-                    trust.put(y0, x0, values[[place[output] for _, output in file.trust_bands]])
+                    of_trust = values[[place[output] for _, output in file.trust_bands]]
+                    trust.put(y0, x0, of_trust)
+                    counts.add(of_trust)
                 mapped = values if len(file.bands) == len(values) else values[[place[o] for _, o in file.bands]]
                 if file.inside is not None:
                     mapped[:, values[place[file.inside]] == 0] = np.nan
                 writer.put(y0, x0, mapped)
     summaries = (None if trust is None else trust.summary for trust in beside)
     return tuple(
-        WrittenFile(file, writer.summary, trust) for file, writer, trust in zip(files, writers, summaries, strict=True)
+        WrittenFile(file, writer.summary, trust, counts.medians)
+        for file, writer, trust, counts in zip(files, writers, summaries, widths, strict=True)
     )

@@ -168,7 +168,7 @@ def write_side_files(
     if written.trust is not None:
         what = f"Prediction intervals and area of applicability of the map {by_what}."
         of_trust = map_metadata(f"Trust in {title}", cards, what=what, **stated)
-        trust = write_trust_files(written.trust, level, names, of_trust)
+        trust = write_trust_files(written.trust, written.median_widths, level, names, of_trust)
     return SideFiles(files, styled, trust)
 
 

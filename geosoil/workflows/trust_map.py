@@ -6,11 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from geosoil.errors import ModelFileError
 from geosoil.io.output_paths import deliver
-from geosoil.mapping.trusted import median_widths
 from geosoil.models.contract import INSIDE, TRUST_KINDS
 from geosoil.report.figure_style import save_figure
 from geosoil.report.qgis_rasters import StyledRaster, trust_styles
@@ -106,17 +103,18 @@ def require_no_trust(outputs: Sequence[Output], where: str) -> None:
         )
 
 
-def write_trust_files(cog: CogSummary, level: Any, models: Sequence[str], metadata: LayerMetadata) -> TrustMap:
+def write_trust_files(
+    cog: CogSummary, median_widths: Mapping[str, float], level: Any, models: Sequence[str], metadata: LayerMetadata
+) -> TrustMap:
     """Write the style, the metadata and the picture of a finished trust map, and return what it says."""
     path, quicklook, styled = cog.path, None, None
     files: tuple[Path | None, Path | None] = None, None
-    widths = {name: width for name, width in median_widths(path).items() if np.isfinite(width)}
     if any(band.valid_count for band in cog.bands):
         styled = StyledRaster(path, *trust_styles(cog.bands), metadata)
         files = styled.write_files()
         quicklook = path.with_suffix(".png")
         save_figure(trust_quicklook(path, cog.bands, level, models), quicklook)
-    return TrustMap(path, *files, quicklook, cog, level, widths, styled)
+    return TrustMap(path, *files, quicklook, cog, level, median_widths, styled)
 
 
 def _percent(share: float) -> str:

@@ -113,7 +113,7 @@ def test_the_summary_has_the_share_inside_and_the_median_width(result):
     share, width = np.nanmean(inside), np.nanmedian(upper - lower)
     assert f"{100 * share:.0f} % of the pixels lie inside the area of applicability" in result.summary()
     assert f"median width of the 90 % interval: share_pct {width:.3g} %" in result.summary()
-    assert result.trust.median_widths["share_pct"] == pytest.approx(width, abs=1e-3)
+    assert result.trust.median_widths["share_pct"] == pytest.approx(width, rel=1e-3)
 
 
 @pytest.mark.parametrize(("block", "threads"), [(7, 1), (32, 3), (200, 2)])
