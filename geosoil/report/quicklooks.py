@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from geosoil.io.rasters.statistics import BandStatistics
 
 AREA_CLASSES = (("outside", "#c0392b"), ("inside", "#a9c6dd"))  # label and colour
+PANEL_TITLES = {
+    "dissimilarity": "dissimilarity to the training samples",
+    "density": "training samples nearby",
+    "inside": "area of applicability",
+}
 MAP_PIXELS, STREAMS_PIXELS, TERRAIN_PIXELS = 1000, 1500, 700  # on the longer side: what the picture has room for
 
 
@@ -86,18 +91,31 @@ def trust_quicklook(path: Path, bands: Sequence[BandStatistics], level: float, m
             width = arrays[f"{target} upper"] - arrays[band.name]
             finite = width[np.isfinite(width)]
             low, high = np.percentile(finite, [2, 98]) if finite.size else (0.0, 1.0)
-            panels[f"{target}: width at {100 * level:g} %"] = width
+            panels[f"{target}: width of the {100 * level:g} % interval"] = width
             scales.append((band.unit, float(low), max(float(high), float(low) + 1e-9)))
         elif band.name == "inside" or band.name.endswith("_inside"):
-            name = f"area of applicability {band.name.removesuffix('inside').removesuffix('_')}".rstrip()
+            name = _panel_title(band.name)
             panels[name] = arrays[band.name]
             scales.append(("", 0.0, 1.0))
             classes[name] = AREA_CLASSES
         elif band.valid_count and not band.name.endswith(" upper"):
-            panels[band.name] = arrays[band.name]
+            panels[_panel_title(band.name)] = arrays[band.name]
             scales.append((band.unit, band.p2, max(band.p98, band.p2 + 1e-9)))
-    title = f"trust in {', '.join(models)}"
+    title = f"how far {', '.join(models)} can be trusted"
     return map_panels_figure(panels, title=title, scales=scales, classes=classes, extent=extent)
+
+
+def _panel_title(band: str) -> str:
+    """Return what a band of a trust map is, in words; a band of several models has the name of its model.
+
+    >>> _panel_title("dissimilarity"), _panel_title("as_svr_density")
+    ('dissimilarity to the training samples', 'training samples nearby (as_svr)')
+    """
+    for kind, title in PANEL_TITLES.items():
+        if band == kind or band.endswith(f"_{kind}"):
+            model = band.removesuffix(kind).removesuffix("_")
+            return f"{title} ({model})" if model else title
+    return band
 
 
 def attribution_quicklook(raster: xr.DataArray, band: int, quantity: str, unit: str) -> Figure:

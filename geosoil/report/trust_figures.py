@@ -39,8 +39,8 @@ def calibration_figure(table: pd.DataFrame, probabilities: np.ndarray) -> Figure
     known = table[table.n > 0]
     level, covered = 100 * known.level.to_numpy(), 100 * known.covered.to_numpy()
     ends = np.abs(100 * known[["covered_low", "covered_high"]].to_numpy().T - covered)
-    left.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle="--", label="as promised")
-    left.errorbar(level, covered, ends, color=BLUE, marker="o", markersize=4, linewidth=1, label="found")
+    left.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle="--", label="stated level")
+    left.errorbar(level, covered, ends, color=BLUE, marker="o", markersize=4, linewidth=1, label="observed coverage")
     left.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     left.legend(**LEGEND, loc="upper left")
     style_axes(left, "Coverage", "level of the interval (%)", "test values inside (%)")

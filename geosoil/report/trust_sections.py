@@ -30,7 +30,6 @@ LEVEL = 0.9
 MOST_TARGETS_DRAWN = 3  # of more targets, only the first one is drawn
 FEWEST_DRAWN = 20  # scores
 CLASS_TITLES = {"predicted": "By predicted value", DISSIMILARITY: "By dissimilarity", SPREAD: "By spread"}
-
 INDICATOR_TITLES = {
     "predicted": "the predicted value",
     DISSIMILARITY: "the dissimilarity",
@@ -76,12 +75,7 @@ def trust_section(trust: FittedTrust, r2: dict[str, float]) -> Section:
 
 def _in_words(trust: FittedTrust, name: str) -> str:
     state = trust.state.targets[name].intervals
-    names = {
-        "predicted": "the predicted value",
-        DISSIMILARITY: "the dissimilarity",
-        SPREAD: "the spread of the members",
-    }
-    of = " and ".join(names[indicator] for indicator in state.scale.indicators)
+    of = " and ".join(INDICATOR_TITLES[indicator] for indicator in state.scale.indicators)
     if state.logarithm:  # errors of the logarithm are factors of the prediction
         width = "their width is proportional to the prediction" + (f", and varies with {of}" if of else "")
     else:

@@ -98,7 +98,10 @@ def test_the_trust_map_is_a_cog_with_names_units_exact_statistics_style_and_pict
 def test_the_picture_shows_the_area_as_two_classes_and_everything_else_with_a_scale(result):
     figure = trust_quicklook(result.trust.path, result.trust.cog.bands, 0.9, ["share"])
     panels, bars = figure.axes[:4], figure.axes[4:]
-    titles = ["share_pct: width at 90 %", "dissimilarity", "density", "area of applicability"]
+    titles = [
+        "share_pct: width of the 90 % interval", "dissimilarity to the training samples", "training samples nearby",
+        "area of applicability",
+    ]  # fmt: skip
     assert [axes.get_title(loc="left") for axes in panels] == titles
     assert [label.get_text() for label in bars[3].get_yticklabels()] == ["outside", "inside"]
     image, inside = panels[3].images[0], pixels(result.trust.path)[4]
