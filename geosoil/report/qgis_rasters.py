@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from geosoil.io.rasters.statistics import BandStatistics
     from geosoil.models.contract import Output
 
-AREA_STYLE = {0: ("outside the area of applicability", AREA_CLASSES[0][1], 170), 1: ("inside", "#ffffff", 0)}
+AREA_STYLE = {
+    0: ("outside the area of applicability", AREA_CLASSES[0][1], 170),
+    1: ("inside the area of applicability", "#ffffff", 0),
+}
 STREAM_STYLE = {0: ("no stream", "#ffffff", 0), 1: ("stream", STREAM_COLOUR.lower(), 255)}
 SIDE_FILES = (".qml", ".qmd")  # beside a raster: its style and its metadata
 FIRST_OF_TERRAIN = "filled_dem_m"

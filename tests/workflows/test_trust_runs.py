@@ -13,6 +13,7 @@ from small_trust import save_trusted, trust_of
 
 from geosoil.errors import OutputError
 from geosoil.io.rasters.reader import open_raster
+from geosoil.mapping.map_files import trust_path_of
 from geosoil.models.compose import Cascade
 from geosoil.models.contract import Feature, Target
 from geosoil.models.pixel import PixelModel
@@ -22,7 +23,6 @@ from geosoil.trust.intervals import IntervalState
 from geosoil.trust.local_scale import LocalScale
 from geosoil.workflows.map import map_covariates, map_cube
 from geosoil.workflows.scenes import map_scenes
-from geosoil.workflows.trust_map import trust_path_of
 
 
 class StopError(Exception):
