@@ -193,8 +193,8 @@ def emit(path: Path) -> Read:
         column, row = (np.abs(file[f"location/{name}"][()]).astype(int) for name in ("glt_x", "glt_y"))
         transform = tuple(float(number) for number in file.attrs["geotransform"])
         flags = masks["mask"][()]
-    names = ("cloud", "cirrus", "water", "spacecraft", "dilated cloud")
-    out = (flags[:, :, : len(names)] == 1).any(axis=2)
+    # Cloud, cirrus, water, spacecraft, dilated cloud, and the aggregate flag, which has further reasons.
+    out = (flags[:, :, [0, 1, 2, 3, 4, 7]] == 1).any(axis=2)
     swath = np.where(out[:, :, None] | (cube == -9999), np.nan, cube)[:, :, good]
     values = np.full((good.sum(), *column.shape), np.nan)
     for y, x in zip(*np.nonzero((column != 0) & (row != 0)), strict=True):
