@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from geosoil.errors import WindowError
+from geosoil.io.rasters.chunk_cache import limit_chunk_cache
 from geosoil.io.rasters.dataset_cache import limit_gdal_cache
 from geosoil.numerics.threads import one_thread_each, one_thread_here
 
@@ -78,17 +79,25 @@ class ThreadExecutor:
         The number of blocks computed at once.
     blocks_in_memory : int
         The number of blocks that are read, computed or written at once.
+    chunk_bytes : int
+        The memory of decoded chunks that blocks share.
     """
 
     threads: int
     blocks_in_memory: int
+    chunk_bytes: int = 0
 
     def run(self, task: BlockTask, places: Iterable[Place]) -> Iterator[FinishedBlock]:
         """Yield finished blocks; closing the iterator waits for the running blocks and starts no others."""
         gate = BoundedSemaphore(self.threads)
         n_most = self.blocks_in_memory
         running: set[Future[FinishedBlock]] = set()
-        with limit_gdal_cache(), one_thread_each(), ThreadPoolExecutor(n_most, initializer=one_thread_here) as pool:
+        with (
+            limit_gdal_cache(),
+            limit_chunk_cache(self.chunk_bytes),
+            one_thread_each(),
+            ThreadPoolExecutor(n_most, initializer=one_thread_here) as pool,
+        ):
             try:
                 for place in places:
                     running.add(pool.submit(task, place, gate))

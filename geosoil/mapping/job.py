@@ -13,7 +13,7 @@ from geosoil.mapping.value_checks import background_pixels
 from geosoil.models.contract import PREDICTION, clip_to_range, model_of, of_rasters, select_outputs
 from geosoil.raster.blocks import Blocks, choose_block, cut_blocks, lazy_raster
 from geosoil.raster.grid import Grid
-from geosoil.raster.layout import MASK_BYTES, STORED_BYTES
+from geosoil.raster.layout import DECODING_BYTES, MASK_BYTES, SHARED_BYTES, STORED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from geosoil.models.contract import Block, HasModel, Model, Output
     from geosoil.spectra.bare_soil import BareSoil
 
+SHARED_LAYERS = 16  # bands of masks and of a lookup table, which are read with every block and share chunks, too
 N_COUNTS = 5  # that a block adds for each output: see `PredictBlock.__call__`
 BATCH_BYTES = 24 * 2**20  # of the layers of a net for one batch of pixels
 DENSE_BYTES = 112 * 2**20  # of the maps of a patch network over one strip (`networks/dense_patches.py`)
@@ -63,7 +64,13 @@ class MapJob:
         each += self.source.encoding.get(MASK_BYTES, 0)
         if len(of_rasters(model.features)) < len(model.features):
             each += PLACE_BYTES
-        return each * window[0] * window[1] + (DENSE_BYTES if model.halo else BATCH_BYTES)
+        decoding = int(self.source.encoding.get(DECODING_BYTES, 0))
+        return each * window[0] * window[1] + decoding + (DENSE_BYTES if model.halo else BATCH_BYTES)
+
+    @property
+    def shared_bytes(self) -> int:
+        """The memory in bytes of decoded chunks of the files, if all that blocks share stay in memory."""
+        return int(self.source.encoding.get(SHARED_BYTES, 0) * (self.source.sizes["band"] + SHARED_LAYERS))
 
     @property
     def writing_bytes(self) -> int:

@@ -11,7 +11,7 @@ from geosoil.errors import GridError, ModelFileError
 from geosoil.io.rasters.stack import join_bands
 from geosoil.io.rasters.windows import WindowArray
 from geosoil.raster.grid import Grid
-from geosoil.raster.layout import MASK_BYTES, STORED_BYTES, make_raster
+from geosoil.raster.layout import COSTS, make_raster
 from geosoil.raster.place import describe_crs, pixel_places, text_of_crs
 from geosoil.samples.nearest_distances import prediction_distances
 
@@ -100,7 +100,7 @@ def insert_places(raster: xr.DataArray, bands: Sequence[str], features: Sequence
     order[~of_places] = np.arange(len(bands))
     order[of_places] = len(bands) + np.arange(len(placed))
     inserted = joined.isel(band=order)
-    kept = ("preferred_chunks", STORED_BYTES, MASK_BYTES)
+    kept = ("preferred_chunks", *COSTS)
     inserted.encoding = {name: joined.encoding[name] for name in kept if name in joined.encoding}
     return inserted
 

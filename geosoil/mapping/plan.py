@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from itertools import chain, product
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import numpy as np
 import psutil
 
 from geosoil.errors import MemoryPromiseError, WindowError
+from geosoil.io.rasters.chunk_cache import CHUNK_CACHE_BYTES, limit_chunk_cache
 from geosoil.io.rasters.dataset_cache import cache_bytes, limit_gdal_cache
 from geosoil.io.remote.reading import is_remote
 from geosoil.mapping.executors import PREFETCH, PREFETCH_REMOTE
@@ -34,6 +36,7 @@ SMALL_BLOCK_BYTES = 4 * 2**20  # below, a file's own blocks are read repeatedly:
 LEAST_BLOCK_BYTES = 2**20
 CLUSTER_BYTES = 32 * 2**20  # of dask in this process, and in each worker
 SLACK = 1.05  # what the same process holds differs between runs
+SHARE_OF_CHUNKS = 4  # of the limit, at most one part of this many is for decoded chunks that blocks share
 PROBE_SIDE = 64
 TIMED_SECONDS = 0.5
 
@@ -60,6 +63,8 @@ class Plan:
         The number of worker processes; 0 for threads of this process.
     notes : tuple of str
         Remarks for the user.
+    chunk_bytes : int
+        The memory of decoded chunks of the files that blocks share.
     """
 
     blocks: Blocks
@@ -71,6 +76,7 @@ class Plan:
     seconds_per_block: float | None = None
     workers: int = 0
     notes: tuple[str, ...] = ()
+    chunk_bytes: int = 0
 
     @property
     def seconds(self) -> float | None:
@@ -149,21 +155,29 @@ def plan_map(
         If not even a small block on one thread fits; the message names the smallest sufficient limit.
     """
     limit = memory_bytes or default_memory_limit()
+    with limit_chunk_cache(0):  # chunks that were read to check the cube are not needed
+        pass
     if probe:
         _try(job.blocks(PROBE_SIDE))
     held = psutil.Process().memory_info().rss + cache_bytes()
     writing = held + job.writing_bytes
+    # Chunks that blocks share are kept if there is memory for them, or for half; else each block decodes its chunks.
+    shared_bytes = 0 if workers else min(job.shared_bytes, limit // SHARE_OF_CHUNKS)
+    choices = list(_choices(threads, _prefetch(job), workers))
     needed = 0
-    for n_threads, n_prefetch, block_bytes in _choices(threads, _prefetch(job), workers):
+    for (n_threads, n_prefetch, block_bytes), chunk_bytes in chain(
+        product(choices, (shared_bytes, shared_bytes // 2)), product(choices, (0,))
+    ):
         blocks = job.blocks(block or _chosen_sides(job, block_bytes))
         if edges is not None:
             blocks = replace(blocks, rows=edges[0], cols=edges[1])
         elif block is None and len(blocks) < 2 * n_threads > 2 and block_bytes > SMALL_BLOCK_BYTES:
             continue  # some threads would soon be idle
         n_blocks = n_threads + n_prefetch
-        computing = held + n_blocks * job.working_bytes(_largest(blocks))
+        computing = held + chunk_bytes + n_blocks * job.working_bytes(_largest(blocks))
         if workers:
-            computing += CLUSTER_BYTES + workers * (held + CLUSTER_BYTES)  # each worker holds the same as this process
+            # Each worker holds the same as this process.
+            computing += CLUSTER_BYTES + workers * (held + CLUSTER_BYTES + min(job.shared_bytes, CHUNK_CACHE_BYTES))
         needed = max(computing, writing)
         if needed <= MARGIN * limit:
             break
@@ -180,8 +194,9 @@ def plan_map(
     seconds_per_pixel = _seconds_per_pixel(job, blocks) if timed and probe else None
     seconds = None if seconds_per_pixel is None else seconds_per_pixel * blocks.rows[-1] * blocks.cols[-1] / len(blocks)
     return Plan(
-        blocks, n_threads, n_blocks, limit, needed, int(job.stored_bytes_per_pixel * n_pixels), seconds, workers
-    )
+        blocks, n_threads, n_blocks, limit, needed, int(job.stored_bytes_per_pixel * n_pixels), seconds, workers,
+        chunk_bytes=chunk_bytes,
+    )  # fmt: skip
 
 
 def _choices(threads: int, n_prefetch: int, workers: int) -> Iterator[tuple[int, int, int]]:
@@ -217,7 +232,7 @@ def _chosen_sides(job: MapJob, block_bytes: int) -> tuple[int, int]:
 def _try(blocks: Blocks) -> tuple[float, int] | None:
     """Compute the middle block on one thread; return its seconds and pixels, None if it cannot be read."""
     place = (len(blocks.rows) - 1) // 2, (len(blocks.cols) - 1) // 2
-    with limit_gdal_cache(), one_thread_each():
+    with limit_gdal_cache(), limit_chunk_cache(CHUNK_CACHE_BYTES), one_thread_each():
         start = time.perf_counter()
         try:
             values = blocks.read(*place)

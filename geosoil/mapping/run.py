@@ -131,7 +131,7 @@ class RunOptions:
     def executor(self, plan: Plan) -> Iterator[Executor]:
         """Yield the executor that computes the blocks; it is closed at the end."""
         if self.workers is None and self.cluster is None:
-            yield ThreadExecutor(plan.threads, plan.blocks_in_memory)
+            yield ThreadExecutor(plan.threads, plan.blocks_in_memory, plan.chunk_bytes)
             return
         from geosoil.mapping.cluster import ClusterExecutor, local_cluster, remote_cluster
 

@@ -20,6 +20,12 @@ STORED_BYTES = "stored_bytes_a_value"
 """Key in `encoding` of the bytes that a file uses per value before compression, on average over the bands."""
 MASK_BYTES = "mask_bytes_a_pixel"
 """Key in `encoding` of the bytes per pixel that quality masks need beside the bands while a window is read."""
+SHARED_BYTES = "shared_bytes_a_band"
+"""Key in `encoding` of the bytes per band of decoded chunks that blocks of a map share, if all stay in memory."""
+DECODING_BYTES = "decoding_bytes"
+"""Key in `encoding` of the bytes that decoding a chunk of the file takes in each thread."""
+COSTS = (STORED_BYTES, MASK_BYTES, SHARED_BYTES, DECODING_BYTES)
+"""Keys in `encoding` of what reading costs; a raster that is derived from another one keeps them."""
 VERTICAL_UNIT = "vertical_unit"
 """Key in `attrs` of (name, metres) of the unit of the vertical CRS of a file; absent if the file has none."""
 VOID_CODES = (

@@ -17,6 +17,7 @@ from rasterio.errors import CRSError
 from xarray.core import indexing
 
 from geosoil.errors import GridError, RasterError, WavelengthError
+from geosoil.io.rasters.hdf5 import reading_costs
 from geosoil.io.rasters.hdf5_files import Hdf5Source, attribute, hdf5_file, is_hdf5, member, short_list
 from geosoil.io.rasters.hdf5_variables import find_variable
 from geosoil.io.rasters.lookup_table import LookupArray
@@ -115,6 +116,7 @@ def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product
         preferred_chunks={"y": CHUNK, "x": CHUNK},
         stored_bytes=np.dtype(cube.dtype).itemsize * cube.length("y") * cube.length("x") / (grid.height * grid.width),
     )
+    raster.encoding.update(reading_costs(cube))
     masks, note = _masks(files, name, array, grid) if cube_name == "reflectance" else ((), "")
     raster.attrs.update(notes=notes + [note] * bool(note), **{key: text for key, text in texts.items() if text})
     return Product(raster, is_good, masks)

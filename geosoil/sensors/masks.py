@@ -12,7 +12,7 @@ from xarray.core import indexing
 from geosoil.errors import RasterError, WindowError
 from geosoil.io.rasters.windows import WindowArray
 from geosoil.raster.grid import Grid
-from geosoil.raster.layout import MASK_BYTES, STORED_BYTES
+from geosoil.raster.layout import COSTS, MASK_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -121,9 +121,7 @@ def apply_masks(raster: xr.DataArray, layers: Sequence[MaskLayer]) -> xr.DataArr
         grid.require_same(Grid.of(layer.raster), where=where, than="the cube")
     data = indexing.LazilyIndexedArray(_MaskedArray(raster.variable, tuple(layers)))
     masked = xr.DataArray(data, dims=raster.dims, coords=raster.coords, attrs=raster.attrs, name=raster.name)
-    masked.encoding = {
-        name: raster.encoding[name] for name in ("preferred_chunks", STORED_BYTES) if name in raster.encoding
-    }
+    masked.encoding = {name: raster.encoding[name] for name in ("preferred_chunks", *COSTS) if name in raster.encoding}
     masked.encoding[MASK_BYTES] = BYTES_PER_PIXEL
     return masked
 

@@ -15,7 +15,7 @@ from rasterio.errors import CRSError
 from xarray.core import indexing
 
 from geosoil.errors import GridError, RasterError
-from geosoil.io.rasters.hdf5 import Hdf5Array
+from geosoil.io.rasters.hdf5 import Hdf5Array, reading_costs
 from geosoil.io.rasters.hdf5_files import Hdf5Source, attribute, hdf5_file, is_hdf5, member
 from geosoil.io.rasters.hdf5_variables import Hdf5Variable, find_variable
 from geosoil.io.rasters.stack import join_bands
@@ -113,6 +113,8 @@ def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product
         )
         for cube, detector in zip(cubes, DETECTORS, strict=True)
     ]
+    for part, cube in zip(parts, cubes, strict=True):
+        part.encoding.update(reading_costs(cube.variable))
     coordinates = {
         "wavelength_nm": ("band", np.concatenate([cube.centre_nm for cube in cubes])),
         "fwhm_nm": ("band", np.concatenate([cube.fwhm_nm for cube in cubes])),

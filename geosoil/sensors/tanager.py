@@ -16,7 +16,7 @@ from rasterio.errors import CRSError
 from xarray.core import indexing
 
 from geosoil.errors import GridError, RasterError
-from geosoil.io.rasters.hdf5 import Hdf5Array
+from geosoil.io.rasters.hdf5 import Hdf5Array, reading_costs
 from geosoil.io.rasters.hdf5_files import Hdf5Source, attribute, hdf5_file, is_hdf5, member, short_list
 from geosoil.io.rasters.hdf5_variables import find_variable
 from geosoil.raster.grid import Grid
@@ -108,6 +108,7 @@ def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product
         preferred_chunks=variable.preferred_chunks,
         stored_bytes=np.dtype(variable.dtype).itemsize,
     )
+    raster.encoding.update(reading_costs(variable))
     masks = []
     for mask, flag in flags:
         if flag.shape != (height, width):

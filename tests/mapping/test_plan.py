@@ -28,7 +28,7 @@ from geosoil.models import pixel as base
 from geosoil.models.contract import Feature, Target
 from geosoil.models.pixel import PixelModel
 from geosoil.program.step import Stateful
-from geosoil.raster.layout import STORED_BYTES, make_raster
+from geosoil.raster.layout import SHARED_BYTES, STORED_BYTES, make_raster
 from geosoil.sensors.cube import open_cube
 from geosoil_cli.main import group
 
@@ -44,7 +44,7 @@ class Nothing(WindowArray):
         return np.zeros((bands.size, rows.stop - rows.start, columns.stop - columns.start), np.float32)
 
 
-def mapping_of(height=4096, width=4096, source="a.tif"):
+def mapping_of(height=4096, width=4096, source="a.tif", shared_bytes=0):
     features = tuple(Feature(f"b{i}") for i in range(N_BANDS))
     line = LinearRegression().fit(np.eye(N_BANDS), np.arange(N_BANDS))
     raster = make_raster(
@@ -55,6 +55,7 @@ def mapping_of(height=4096, width=4096, source="a.tif"):
         source=source,
         preferred_chunks={"y": 256, "x": 256},
     )
+    raster.encoding[SHARED_BYTES] = shared_bytes
     return prepare_map(PixelModel(line, features, (Target("t", "%"),)), raster)
 
 
@@ -99,6 +100,22 @@ def test_blocks_shrink_first_then_threads_are_given_up_then_all_is_refused():
     small = min(side for side, n in zip(sides, threads, strict=True) if n == 16)
     assert small < max(sides)  # with all threads, blocks had shrunk
     assert threads[-1] < 16
+
+
+def test_decoded_chunks_that_blocks_share_are_part_of_the_promise_and_given_up_last():
+    mapping = mapping_of(shared_bytes=20e6)  # 720 MB for 20 bands and the layers of masks
+    assert mapping.shared_bytes == 36 * 20_000_000
+    plan = planned(mapping, 64e9)
+    assert plan.chunk_bytes == mapping.shared_bytes
+    assert plan.expected_bytes == planned(mapping_of(), 64e9).expected_bytes + plan.chunk_bytes
+    plans = [planned(mapping, promise) for promise in np.geomspace(64e9, 0.9e9, 40)]
+    assert all(plan.expected_bytes <= MARGIN * plan.memory_bytes for plan in plans)
+    shares = [min(mapping.shared_bytes, plan.memory_bytes // 4) for plan in plans]
+    assert all(plan.chunk_bytes in (0, share // 2, share) for plan, share in zip(plans, shares, strict=True))
+    assert planned(mapping, 64e9, workers=2).chunk_bytes == 0  # the processes have their caches
+    with pytest.raises(MemoryPromiseError) as refused:
+        planned(mapping, 0.2e9)
+    planned(mapping, least_of(refused.value) * 1e9)
 
 
 def test_what_a_refusal_names_is_enough():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-CACHE_BYTES = 128 * 2**20  # if a run does not set another limit
+CHUNK_CACHE_BYTES = 128 * 2**20  # if a run does not set another limit
 
 
 class ChunkCache:
@@ -86,13 +86,13 @@ class ChunkCache:
             self._n_bytes -= self._kept.popitem(last=False)[1].nbytes
 
 
-CACHE = ChunkCache(CACHE_BYTES)
+CACHE = ChunkCache(CHUNK_CACHE_BYTES)
 """The cache of this process."""
 
 
 @contextmanager
 def limit_chunk_cache(limit_bytes: int) -> Iterator[None]:
-    """Keep decoded chunks of HDF5 files up to a limit in all threads, until the `with` statement ends.
+    """Keep decoded chunks of HDF5 files up to a limit in all threads, until the `with` statement ends and drops them.
 
     >>> with limit_chunk_cache(2**20):
     ...     pass
@@ -102,6 +102,7 @@ def limit_chunk_cache(limit_bytes: int) -> Iterator[None]:
     try:
         yield
     finally:
+        CACHE.limit(0)
         CACHE.limit(before)
 
 

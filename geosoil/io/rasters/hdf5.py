@@ -20,6 +20,7 @@ from geosoil.io.rasters.chunk_cache import CACHE
 from geosoil.io.rasters.hdf5_files import HDF5_ERRORS, kept_open, member
 from geosoil.io.rasters.reader import stored_nodata
 from geosoil.io.rasters.windows import WindowArray
+from geosoil.raster.layout import DECODING_BYTES, SHARED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,9 +105,13 @@ def read_pixels(variable: Hdf5Variable, bands: np.ndarray, rows: np.ndarray, col
     return out
 
 
-def cached_bytes(variable: Hdf5Variable) -> float:
-    """Return the memory of one band of the whole data set in the cache, in bytes."""
-    return float(variable.length("y") * variable.length("x") * np.dtype(variable.dtype).itemsize)
+def reading_costs(variable: Hdf5Variable) -> dict[str, float]:
+    """Return what reading a data set costs, for the `encoding` of its raster: see `COSTS` of raster/layout.py."""
+    itemsize = np.dtype(variable.dtype).itemsize
+    return {
+        SHARED_BYTES: float(variable.length("y") * variable.length("x") * itemsize),
+        DECODING_BYTES: float(2 * prod(variable.chunks) * itemsize),  # as stored and some bands, and decompressed
+    }
 
 
 def _overlapping(span: slice, side: int) -> range:

@@ -23,7 +23,7 @@ from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.warped import WARPED_BLOCK, choose_method, is_shifted, warp_raster
 from geosoil.io.rasters.windows import WindowArray
 from geosoil.raster.grid import Grid, crs_unit, require_convertible, same_crs
-from geosoil.raster.layout import MASK_BYTES, STORED_BYTES, make_raster
+from geosoil.raster.layout import DECODING_BYTES, MASK_BYTES, SHARED_BYTES, STORED_BYTES, make_raster
 
 if TYPE_CHECKING:
     from geosoil.io.rasters.warped import Method
@@ -191,9 +191,13 @@ def join_bands(rasters: Sequence[xr.DataArray]) -> xr.DataArray:
         stored_bytes=sum(raster.encoding.get(STORED_BYTES, 4.0) * raster.sizes["band"] for raster in rasters)
         / len(places),
     )
-    mask_bytes = max(raster.encoding.get(MASK_BYTES, 0) for raster in rasters)
-    if mask_bytes:
-        joined.encoding[MASK_BYTES] = mask_bytes
+    for key in (MASK_BYTES, DECODING_BYTES):
+        largest = max(raster.encoding.get(key, 0) for raster in rasters)
+        if largest:
+            joined.encoding[key] = largest
+    shared = sum(raster.encoding.get(SHARED_BYTES, 0) * raster.sizes["band"] for raster in rasters)
+    if shared:
+        joined.encoding[SHARED_BYTES] = shared / len(places)
     return joined
 
 
