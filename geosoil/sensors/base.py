@@ -96,7 +96,7 @@ class Sensor:
             name = PurePosixPath(files.named).name.lower()
             if main is None or not fnmatch.fnmatchcase(name, main.lower()):
                 return False
-        if not all(files.find(pattern) for pattern in self.patterns):
+        if not files.is_remote and not all(files.find(pattern) for pattern in self.patterns):
             return False
         return self.recognises is None or self.recognises(files)
 

@@ -25,6 +25,7 @@ BACKGROUND = -32768.0
 # The bands of the quality file that become masks, by their index; the others are land (1), aerosol (8) and water vapour
 # (9).
 QUALITY_BANDS = {0: "cloud_shadow", 2: "snow", 3: "haze", 4: "haze", 5: "cloud", 6: "cloud", 7: "water"}
+ENDINGS = ("METADATA.xml", "SPECTRAL_IMAGE.tif", "QL_QUALITY-2.tif")
 ANY_BIT = Bits(tuple(range(8)))
 _ATTRIBUTES = {"startTime": "StartTime", "sunZenithAngle": "SunZenith", "sunAzimuthAngle": "SunAzimuth"}
 
@@ -50,6 +51,9 @@ def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product
     WavelengthError
         If the metadata and the image do not have the same bands.
     """
+    if files.is_remote and files.named is not None:  # it ends with .xml or .tif, as delivered
+        start = re.sub(r"(?i)-(metadata\.xml|spectral_image\.tiff?)$", "", files.named)
+        files = files.with_names(f"{start}-{ending}" for ending in ENDINGS)
     metadata = files.one("the metadata", "desis-hsi-*-metadata.xml")
     where = files.path(metadata)
     level = re.search(r"-(L\d[A-Z]?)-", PurePosixPath(metadata).name.upper())

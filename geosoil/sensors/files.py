@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from geosoil.errors import RasterError
 from geosoil.io.archives.archive import MOST_MEMBERS
 from geosoil.io.archives.reader import ArchivedFile, is_archive, open_archive
+from geosoil.io.remote.content import read_content
 from geosoil.io.remote.reading import is_remote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from geosoil.io.archives.archive import Archive
 
@@ -74,7 +75,7 @@ class ProductFiles:
         ----------
         path : path or URL
             The names in a folder and an archive are listed with their folders; beside a local file, those of the same
-            folder. What lies beside a remote file cannot be listed.
+            folder. What lies beside a remote file cannot be listed: see `with_names`.
 
         Raises
         ------
@@ -167,8 +168,11 @@ class ProductFiles:
         if self._archive is not None:
             return self._archive.read(name, limit_bytes)
         try:
-            with Path(self.path(name)).open("rb") as file:
-                content = file.read(limit_bytes + 1)
+            if self.is_remote:
+                content = read_content(self.path(name), limit_bytes)
+            else:
+                with Path(self.path(name)).open("rb") as file:
+                    content = file.read(limit_bytes + 1)
         except OSError as error:
             raise RasterError(
                 self.path(name),
@@ -184,6 +188,27 @@ class ProductFiles:
                 way_out="use the file as delivered",
             )
         return content
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the product is one file at an address, whose folder cannot be listed."""
+        return self.named is not None and is_remote(self.where)
+
+    def with_names(self, names: Iterable[str]) -> ProductFiles:
+        """Return the files with further ones that the metadata name, for a product at an address; else the same.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Names relative to the folder of the named file; those that leave it are left out.
+        """
+        if not self.is_remote:
+            return self
+        inside = [name for name in names if name and not name.startswith("/") and ".." not in name.split("/")]
+        more = ProductFiles(self.where, tuple(dict.fromkeys((*self.names, *inside))), named=self.named,
+                            locate=self._locate)  # fmt: skip
+        more.used = self.used
+        return more
 
     def raster_path(self, name: str) -> str:
         """Return what `open_raster` opens for a file: a path, an address, or a name of GDAL inside the archive."""

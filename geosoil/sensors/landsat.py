@@ -72,6 +72,7 @@ def open_product(
     where = files.path(name)
     groups = read_mtl(files.read(name), where)
     contents = groups.get(CONTENTS, {})
+    files = files.with_names(value for key, value in contents.items() if key.startswith("FILE_NAME_"))
     collection, level = contents.get("COLLECTION_NUMBER", ""), contents.get("PROCESSING_LEVEL", "")
     if collection != "02" or level not in ("L2SP", "L2SR"):
         raise RasterError(

@@ -17,7 +17,6 @@ from geosoil.io.rasters.multiples import to_multiple
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.stack import join_bands
 from geosoil.io.rasters.wavelengths import bands_of_texts
-from geosoil.io.remote.reading import is_remote
 from geosoil.raster.grid import Grid
 from geosoil.sensors.base import Product, Sensor
 from geosoil.sensors.files import ProductFiles
@@ -26,7 +25,6 @@ from geosoil.sensors.numbers import finite_number
 from geosoil.sensors.product_xml import parse_xml, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
     import xarray as xr
@@ -74,7 +72,8 @@ def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product
     metadata = files.one("the metadata", METADATA)
     where = files.path(metadata)
     tree = parse_xml(files.read(metadata), where)
-    images = _images(files, metadata, tree)
+    files = files.with_names(f"{text_of(image)}.jp2" for image in tree.iter("IMAGE_FILE"))
+    images = _images(files, metadata)
     delivered = [band for band in BANDS if any((band, side) in images for side in (10, 20, 60))]
     if not any((band, GRID_M) in images for band in delivered):
         raise RasterError(
@@ -122,28 +121,20 @@ def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product
 
 def _whole(files: ProductFiles) -> ProductFiles:
     """Return the files of the whole folder for a product that is named by its metadata."""
-    if files.named is None or is_remote(files.where) or files.where.startswith("/vsi"):
+    if files.named is None or files.is_remote or files.where.startswith("/vsi"):
         return files
     whole = ProductFiles.of(Path(files.where).parent)
     whole.where = files.where
     return whole
 
 
-def _images(files: ProductFiles, metadata: str, tree: Element) -> dict[tuple[str, int], str]:
+def _images(files: ProductFiles, metadata: str) -> dict[tuple[str, int], str]:
     """Return the name of the file of each band and resolution in m."""
-    if files.named is not None:  # what lies beside a remote file cannot be listed
-        folder = metadata.rpartition("/")[0]
-        stated = (f"{folder}/{text_of(image)}".lstrip("/") for image in tree.iter("IMAGE_FILE"))
-        return _by_band(f"{name}.jp2" for name in stated if ".." not in PurePosixPath(name).parts)
     root = metadata.rpartition("/")[0]
-    return _by_band(name for name in files.names if name.startswith(root) and name.lower().endswith(".jp2"))
-
-
-def _by_band(names: Iterable[str]) -> dict[tuple[str, int], str]:
     images: dict[tuple[str, int], str] = {}
-    for name in names:
+    for name in files.names:
         match = _IMAGE.search(PurePosixPath(name).stem)
-        if match:
+        if match and name.startswith(root) and name.lower().endswith(".jp2"):
             images.setdefault((match[1], int(match[2])), name)
     return images
 

@@ -1,4 +1,4 @@
-"""Request the length, ETag and modification time of a file on a web server, with the options that GDAL uses."""
+"""Request the length, ETag and modification time of a file on a web server, or its content, as GDAL would."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import csv
 import ssl
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
@@ -18,8 +18,9 @@ from geosoil.errors import RasterError
 from geosoil.io.remote.reading import WAY_OUT, UnreadError, read_with_retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+T = TypeVar("T")
 _TIMEOUT_S = 30.0
 
 
@@ -44,21 +45,41 @@ def http_metadata(url: str) -> str:
     RasterError
         If the file cannot be requested.
     """
+
+    def text_of(response: Any) -> str:
+        header = response.headers
+        length = header.get("Content-Range", "").rpartition("/")[2] or header.get("Content-Length", "")
+        return " ".join((length, header.get("ETag", ""), header.get("Last-Modified", "")))
+
+    return _request(url, {"Range": "bytes=0-0"}, text_of)
+
+
+def http_content(url: str, most_bytes: int) -> bytes:
+    """Return the first `most_bytes` bytes of a file on a web server; raises RasterError if it cannot be requested."""
+
+    def content_of(response: Any) -> bytes:
+        content: bytes = response.read(most_bytes)
+        stated = response.headers.get("Content-Length", "")
+        if stated.isdecimal() and len(content) < min(int(stated), most_bytes):
+            raise OSError("the answer is not whole")
+        return content
+
+    return _request(url, {}, content_of)
+
+
+def _request(url: str, headers: dict[str, str], read: Callable[[Any], T]) -> T:
+    """Return what `read` makes of the answer to a request, which is repeated if it failed."""
     parts = urlsplit(url)
     # The network location without the login, which is sent as a header: urllib would use it as part of the host name.
-    request = Request(
-        urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])), headers={"Range": "bytes=0-0"}
-    )
+    request = Request(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])), headers=headers)
     for name, value in _headers(parts.netloc.rpartition("@")[0]):
         request.add_unredirected_header(name, value)
     opener = build_opener(_SameHostRedirects, HTTPSHandler(context=_ssl_context()), *_proxies())
 
-    def attempt() -> str:
+    def attempt() -> T:
         try:
             with opener.open(request, timeout=_TIMEOUT_S) as response:
-                header = response.headers
-                length = header.get("Content-Range", "").rpartition("/")[2] or header.get("Content-Length", "")
-                return " ".join((length, header.get("ETag", ""), header.get("Last-Modified", "")))
+                return read(response)
         except HTTPError as error:
             error.close()
             raise RasterioError(f"HTTP response code: {error.code}") from None

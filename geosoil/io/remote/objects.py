@@ -161,6 +161,14 @@ def object_stamp(url: str) -> str:
         return f"{header['ContentLength']} {header['ETag']} {header['LastModified']}"
 
 
+def object_content(url: str, most_bytes: int) -> bytes:
+    """Return the first `most_bytes` bytes of an object; raises OutputError if the store refuses access."""
+    bucket, key = _split(url)
+    with _s3(without_secrets(url)) as client:
+        content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read(most_bytes)
+        return content
+
+
 class _Folder(Store):
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute() / INSIDE
@@ -346,7 +354,7 @@ def _s3(where: str) -> Iterator[Any]:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as error:
         raise OutputError(
-            where, problem="writing to s3:// requires boto3", way_out='pip install "geosoil[s3]"'
+            where, problem="this use of s3:// requires boto3", way_out='pip install "geosoil[s3]"'
         ) from error
     try:
         # A forked process must not share connections with its parent; other credentials need another client.
