@@ -83,7 +83,7 @@ class JointModel(ParallelModel):
     def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN only where a member's own band is."""
         chosen = [output for output in self.outputs if output.kind == PREDICTION] if outputs is None else list(outputs)
-        bands = {feature.name: band for feature, band in zip(self.features, block, strict=True)}
+        place = {feature.name: number for number, feature in enumerate(self.features)}
         found: list[Output] = []
         values: list[Block] = []
         for model, features, renamed in zip(self.models, self.read, self._renamed(), strict=True):
@@ -91,8 +91,8 @@ class JointModel(ParallelModel):
             if not pairs:
                 continue
             cut = self.halo - model.halo
-            inner = slice(cut, -cut or None)
-            read = np.stack([bands[feature.name][inner, inner] for feature in features])
+            inner = block[:, cut : block.shape[1] - cut, cut : block.shape[2] - cut]
+            read = _select(inner, [place[feature.name] for feature in features])
             values.append(model.predict(read, [output for output, _ in pairs]))
             found += [name for _, name in pairs]
         return pick_outputs(np.concatenate(values), found, chosen)
@@ -121,3 +121,10 @@ def prefix_repeated(names: Sequence[Sequence[str]], prefixes: Sequence[str]) -> 
         [f"{prefix}_{name}" if all_names.count(name) > 1 else name for name in of_model]
         for prefix, of_model in zip(prefixes, names, strict=True)
     ]
+
+
+def _select(block: Block, numbers: Sequence[int]) -> Block:
+    """Return some bands of a block in an order; a copy of most of a block, which takes time, is made only if needed."""
+    if list(numbers) == list(range(numbers[0], numbers[0] + len(numbers))):
+        return block[numbers[0] : numbers[0] + len(numbers)]
+    return block[list(numbers)]
