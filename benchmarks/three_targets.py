@@ -1,8 +1,10 @@
 """Three properties of one scene in one pass, against the map of one of them: arsenic, copper and organic matter.
 
-The models of the sample data (SVR, PLS and SVR of 290 bands) on a full GF-5 scene of 330 bands, two threads, as `geosoil map --no-trust`
-maps it. The scene is read from the disk: before each map its pages are dropped from the cache of the system. In turns, and the least time of
-each. `--quick`: a small scene. `--trust`: with the trust maps, which are computed for each model.
+The models of the sample data (fusion with SVR of 290 bands, with PLS of 290 bands, and SVR of 32 bands) on a full GF-5
+scene of 330 bands, two threads, as `geosoil map --no-trust` maps it. The scene is read from the disk: before each map
+its pages are dropped from the cache of the system. In turns, and the least time of each. The figure is the time of all
+three divided by that of the one that takes longest, which is printed with the others. `--quick`: a small scene.
+`--trust`: with the trust maps, which are computed for each model.
 """
 
 from __future__ import annotations
@@ -53,8 +55,8 @@ def main() -> None:
             of_models.append(seconds(models))
     least = {models: min(of_models) for models, of_models in times.items()}
     print("; ".join(f"{' + '.join(models)} {least[models]:.1f} s" for models in times) + f"; {THREADS} threads")
-    one = sum(least[name,] for name in MODELS) / len(MODELS)  # the mean of the three
-    sys.exit(not report("three_targets", least[MODELS] / one, "x", 1.3))
+    slowest = max(least[name,] for name in MODELS)
+    sys.exit(not report("three_targets", least[MODELS] / slowest, "x", 1.3))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ GROUPS = {
         "depths": "Bring soil horizons to the means of standard depths by equal-area splines.",
         "terrain": "Compute slope, wetness index, LS-factor, streams and more of a DEM.",
         "spectra": "Collect the files of spectrometers and their labels in one table.",
+        "library": "Bring a published spectral library (OSSL, LUCAS, KSSL, NeoSpectra) to one table.",
         "localise": "Choose the rows of a spectral library that best represent one site (RS-LOCAL).",
     },
     "Train": {

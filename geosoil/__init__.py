@@ -49,6 +49,7 @@ _HOME = {
     "spectral_angle_rad": "geosoil.numerics.angles",
     # spectral libraries
     "collect_spectra": "geosoil.workflows.spectra",
+    "import_library": "geosoil.workflows.library",
     "align_library": "geosoil.samples.libraries",
     "kennard_stone": "geosoil.samples.kennard_stone",
     "duplex": "geosoil.samples.kennard_stone",

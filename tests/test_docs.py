@@ -5,6 +5,7 @@ import runpy
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 from pydantic import Field
 
@@ -73,7 +74,11 @@ def test_every_command_of_a_page_exists_with_its_options(page):
         if verb.startswith("-") or verb.isupper():  # `geosoil --help`, `geosoil VERB`
             continue
         assert verb in VERBS, f"geosoil {verb}"
-        options = {flag for option in group.get_command(None, verb).params for flag in option.opts}
+        command = group.get_command(None, verb)
+        while isinstance(command, click.Group) and words:  # `geosoil library import`
+            assert words[0] in command.commands, f"geosoil {verb} {words[0]}"
+            command, *words = command.commands[words[0]], *words[1:]
+        options = {flag for option in command.params for flag in option.opts}
         named = {word.partition("=")[0] for word in words if word.startswith("-")}
         assert named <= options, f"geosoil {verb}: {sorted(named - options)}"
 

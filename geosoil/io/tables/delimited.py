@@ -24,7 +24,7 @@ ROW_NAMES = "row_names"  # the column of row names that R writes without a name
 # Cells without data as R, Python and Excel write them, Excel also in German, French, Spanish and Italian.
 NO_DATA = ("NA", "N/A", "n/a", "<NA>", "NaN", "nan", "NULL", "null", "None", "#N/A", "#NA", "#NV", "#N/D", "#N/D!")
 _SEPARATORS = ("\t", ";", ",", "|", " ")  # in the order in which they are tried: a comma may be a decimal mark
-_HEAD_BYTES, _HEAD_LINES = 2**20, 100
+HEAD_BYTES, _HEAD_LINES = 2**20, 100
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,13 @@ def inspect_text(path: Path) -> TextTable:
         If the file cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
         is_whole = not file.read(1)
+    return inspect_head(path, head, is_whole=is_whole)
+
+
+def inspect_head(path: Path, head: bytes, *, is_whole: bool) -> TextTable:
+    """Find encoding, separator and header of a table from its first bytes, which may be all; see `inspect_text`."""
     encoding = _encoding(head)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head)
     if "\0" in text or not text.strip():
