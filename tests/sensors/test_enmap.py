@@ -19,6 +19,7 @@ from sensors.products.enmap import (
     write_enmap,
     xml,
 )
+from sensors.products.packing import packed
 from shared_material import shared
 
 from geosoil.errors import GridError, RasterError, WavelengthError, WindowError
@@ -232,3 +233,11 @@ def test_the_real_cubes_are_opened_as_rasters(name):
     opened = open_cube_with_masks(path, scale=1e-4)
     assert opened.raster.sizes["band"] == 224 and not opened.masks
     assert lacks_scale(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "stored", "tar.gz", "nested"])
+def test_a_delivered_archive_is_read_in_place(tmp_path, kind):
+    folder = write_enmap(tmp_path / NAME, count=6, cog=kind == "stored")
+    cube = open_cube(packed(folder, kind), drop_nm=[])
+    np.testing.assert_allclose(cube.values, expected(OF_MASK, count=6, dead=False), rtol=1e-6)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [NAME]

@@ -1,35 +1,26 @@
 """The files of a product are the same in a folder, a zip and a tar, and a hostile archive is refused in one line."""
 
+import gzip
 import io
 import pickle
 import shutil
 import tarfile
 import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import rasterio
+from sensors.products.packing import packed
 from written_rasters import write_gf5
 
 from geosoil.errors import RasterError
+from geosoil.io.archives import packed as packed_files
+from geosoil.io.archives.packed import DEFLATE, GZIP, PackedRange, UnpackedFile
 from geosoil.io.archives.reader import ArchivedFile, archive_of, open_archive
 from geosoil.sensors.cube import open_cube
 from geosoil.sensors.files import ProductFiles
-
-
-def packed(folder, kind):
-    """Pack a folder with its name, as agencies do; "nested" is a zip in a tar.gz."""
-    path = folder.parent / f"{folder.name}.{kind.replace('nested', 'tar.gz').replace('stored', 'zip')}"
-    if kind in ("zip", "stored"):
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if kind == "zip" else zipfile.ZIP_STORED) as made:
-            for file in sorted(folder.rglob("*")):
-                made.write(file, f"{folder.name}/{file.name}")
-    elif kind == "nested":
-        with tarfile.open(path, "w:gz") as made:
-            made.add(packed(folder, "zip"), f"{folder.name}.ZIP")
-    else:
-        with tarfile.open(path, "w:gz" if kind.endswith("gz") else "w") as made:
-            made.add(folder, folder.name)
-    return path
 
 
 @pytest.mark.parametrize("kind", ["zip", "stored", "tar", "tar.gz", "tgz", "nested"])
@@ -178,3 +169,65 @@ def test_an_archive_or_folder_without_a_product_is_refused(tmp_path):
         RasterError, match=r"found an archive that is not a known product; expected a product of .*GF5_AHSI"
     ):
         open_cube(zip_of(tmp_path / "a.zip", ("a.txt", b"")))
+
+
+@pytest.mark.parametrize("wbits", [GZIP, DEFLATE])
+def test_any_part_of_a_packed_file_is_read_from_any_thread(tmp_path, monkeypatch, wbits):
+    monkeypatch.setattr(packed_files, "LEAST_STEP", 5_000)
+    rng = np.random.default_rng(2)
+    content = b"".join(rng.bytes(int(n)) + bytes(int(n) * 9) for n in rng.integers(1, 9_000, 40))
+    compressor = zlib.compressobj(wbits=wbits)
+    (tmp_path / "a").write_bytes(b"before" + compressor.compress(content) + compressor.flush() + b"after" * (wbits < 0))
+    packed = PackedRange(str(tmp_path / "a"), (0, wbits), 6, len(content), wbits)
+
+    def check(seed):
+        rng = np.random.default_rng(seed)
+        with UnpackedFile(packed) as file:
+            for _ in range(150):
+                first, count = int(rng.integers(len(content) + 5)), int(rng.choice([1, 100, 20_000, 400_000]))
+                file.seek(first)
+                assert file.read(count) == content[first : first + count]
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(check, range(3)))
+    assert len(packed_files._states_of(packed)._done) > 10
+
+
+def test_a_gzip_of_several_parts_is_read_to_its_end(tmp_path):
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"abc" * 1000) + gzip.compress(b"defg" * 1000))
+    with UnpackedFile(PackedRange(str(tmp_path / "a.gz"), (1, 1), 0, 7000, GZIP)) as file:
+        assert file.read(9999) == b"abc" * 1000 + b"defg" * 1000
+        file.seek(-4, io.SEEK_END)
+        assert file.read() == b"defg"
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("zip", r"product/GF5\S+: (cannot read the window at row 0|not a raster)"), ("tar.gz", "cannot be unpacked")],
+)
+def test_damage_inside_a_packed_image_is_known_by_its_checksum(tmp_path, kind, message):
+    folder = write_gf5(tmp_path / "product", counts=(4, 5), shape=(200, 300))
+    for file in folder.glob("*.geotiff"):  # of noise, which deflate stores as it is
+        with rasterio.open(file, "r+") as made:
+            made.write(np.random.default_rng(1).integers(1, 60_000, (made.count, 200, 300), np.uint16))
+    path = packed(folder, kind)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4000] = bytes(4000)
+    path.write_bytes(content)
+    with pytest.raises(RasterError, match=message):
+        open_cube(path, drop_nm=[]).values  # noqa: B018
+
+
+def test_a_description_of_other_files_is_not_followed_inside_an_archive(tmp_path):
+    folder = write_gf5(tmp_path / "product", counts=(2, 2))
+    image = next(folder.glob("*_VN.geotiff"))
+    image.rename(tmp_path / "outside.tif")
+    image.write_text(
+        f'<VRTDataset rasterXSize="5" rasterYSize="6"><VRTRasterBand dataType="UInt16" band="1"><SimpleSource>'
+        f'<SourceFilename relativeToVRT="0">{tmp_path}/outside.tif</SourceFilename></SimpleSource></VRTRasterBand>'
+        f"</VRTDataset>"
+    )
+    for kind in ("zip", "stored", "tar.gz"):
+        with pytest.raises(RasterError, match="not recognized as being in a supported file format"):
+            open_cube(packed(folder, kind))

@@ -88,6 +88,15 @@ class Archive(ABC):
             )
         return content
 
+    def name_of(self, path: str) -> str | None:
+        """Return the member of a name that `raster_path` returned; None for any other name."""
+        name = path.removeprefix(f"{self.vsi}/")
+        return name if name in self.members else None
+
+    def unpacked(self, name: str) -> BinaryIO | None:
+        """Return a packed member as a file with random access; None where GDAL reads it as well."""
+        return None
+
     def raster_path(self, name: str) -> str:
         """Return the name by which GDAL opens a member in place.
 

@@ -16,6 +16,8 @@ from geosoil.io.archives.zips import ZipArchive
 from geosoil.io.input_paths import require_input
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from geosoil.io.archives.archive import Archive
 
 ZIP_ENDINGS = (".zip",)
@@ -110,6 +112,45 @@ def _opened(path: str, stamp: tuple[int, int]) -> Archive:
         vsi = f"/vsizip/{{{archive.raster_path(names[0])}}}"
         return ZipArchive(f"{path}/{names[0]}", vsi, lambda: archive.opened(inner), inner.offset)
     return archive
+
+
+def member_opener(path: str, endings: tuple[str, ...]) -> tuple[str, Callable[..., BinaryIO]] | None:
+    """Return the name and the function by which rasterio reads a packed member of an archive, and the files beside it.
+
+    Parameters
+    ----------
+    path : str
+        A name of GDAL such as /vsizip/{/data/a.zip}/b.tif.
+    endings : tuple of str
+        Endings of the members for which this is wanted, in lower case.
+
+    Returns
+    -------
+    (str, callable) or None
+        The function takes the last part of a name, and returns a file with random access or raises FileNotFoundError.
+        None for other paths and members that GDAL reads as well: those that are stored without compression.
+    """
+    where = archive_of(path)
+    if where is None or not Path(where).is_file():
+        return None
+    archive = open_archive(where)
+    name = archive.name_of(path)
+    if name is None or not name.lower().endswith(endings) or archive.members[name].offset is not None:
+        return None
+    first = archive.unpacked(name)
+    if first is None:
+        return None
+    first.close()
+    folder = name.rpartition("/")[0]
+
+    def open_member(other: str, mode: str = "r", **_: object) -> BinaryIO:
+        sought = f"{folder}/{PurePosixPath(other).name}".removeprefix("/")
+        content = archive.unpacked(sought) if sought in archive.members and mode.startswith("r") else None
+        if content is None:
+            raise FileNotFoundError(other)
+        return content
+
+    return PurePosixPath(name).name, open_member
 
 
 def archive_of(path: str) -> str | None:

@@ -22,6 +22,7 @@ from geosoil.io.archives.archive import (
     is_inside,
     many_members,
 )
+from geosoil.io.archives.packed import GZIP, PackedRange, UnpackedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 LONGEST_NAME_OF_GDAL = 99  # bytes
 MOST_NAME_BYTES = 2**16  # of an extended header
 _BLOCK = 512
+_MOST_PADDING = 2**20
 
 
 class TarArchive(Archive):
@@ -46,6 +48,8 @@ class TarArchive(Archive):
                         self._starts[name] = start
                         offset = None if self._packed else start
                         self.members[name] = Member(name, size, packed_size if self._packed else size, offset)
+                if self._packed:
+                    stream.read(_MOST_PADDING)  # to the end, where gzip compares its checksum
         except BROKEN as error:
             raise broken(path, error) from error
 
@@ -62,6 +66,23 @@ class TarArchive(Archive):
             return path
         unpacked = f"/vsigzip/{self._path}" if self._packed else self._path
         return f"/vsisubfile/{self._starts[name]}_{self.members[name].size},{unpacked}"
+
+    def name_of(self, path: str) -> str | None:
+        """Return the member of a name that `raster_path` returned; None for any other name."""
+        if not path.startswith("/vsisubfile/"):
+            return super().name_of(path)
+        start, _, size = path.removeprefix("/vsisubfile/").partition(",")[0].partition("_")
+        places = ((str(self._starts[name]), str(member.size), name) for name, member in self.members.items())
+        return next((name for *place, name in places if place == [start, size]), None)
+
+    def unpacked(self, name: str) -> BinaryIO | None:
+        """Return a member of a tar that gzip has packed."""
+        if not self._packed:
+            return None
+        status = Path(self._path).stat()
+        size = max(self._starts[each] + member.size for each, member in self.members.items())
+        content = UnpackedFile(PackedRange(self._path, (status.st_mtime_ns, status.st_size), 0, size, GZIP))
+        return RangeFile(content, self._starts[name], self.members[name].size)  # type: ignore[return-value,arg-type]
 
     @contextmanager
     def opened(self, member: Member) -> Iterator[BinaryIO]:

@@ -6,10 +6,12 @@ import io
 import struct
 import zipfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from geosoil.errors import RasterError
 from geosoil.io.archives.archive import BROKEN, MOST_MEMBERS, Archive, Member, broken, is_inside, many_members
+from geosoil.io.archives.packed import DEFLATE, PackedRange, UnpackedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,14 +28,29 @@ class ZipArchive(Archive):
     ) -> None:
         super().__init__(where, vsi)
         self._open_file = open_file
+        self._packed: dict[str, tuple[int, int]] = {}  # start and checksum of members that deflate has packed
         try:
             with open_file() as file:
                 _require_small_index(file, where)
                 for info in zipfile.ZipFile(file).infolist():
                     if not info.is_dir() and is_inside(info.filename):
-                        self.members[info.filename] = _zip_member(file, info, where, offset)
+                        start = _content_start(file, info, where)
+                        stored = info.compress_type == zipfile.ZIP_STORED and offset is not None
+                        place = offset + start if stored and offset is not None else None
+                        self.members[info.filename] = Member(info.filename, info.file_size, info.compress_size, place)
+                        if info.compress_type == zipfile.ZIP_DEFLATED:
+                            self._packed[info.filename] = start, info.CRC
         except BROKEN as error:
             raise broken(where, error) from error
+
+    def unpacked(self, name: str) -> BinaryIO | None:
+        """Return a packed member of a zip that is itself a file."""
+        status = Path(self.where).stat() if Path(self.where).is_file() else None
+        if name not in self._packed or status is None:
+            return None
+        stamp, (start, checksum) = (status.st_mtime_ns, status.st_size), self._packed[name]
+        packed = PackedRange(self.where, stamp, start, self.members[name].size, DEFLATE, checksum)
+        return UnpackedFile(packed)  # type: ignore[return-value]
 
     @contextmanager
     def opened(self, member: Member) -> Iterator[BinaryIO]:
@@ -60,7 +77,8 @@ def _require_small_index(file: BinaryIO, where: str) -> None:
         raise many_members(where)
 
 
-def _zip_member(file: BinaryIO, info: zipfile.ZipInfo, where: str, offset: int | None) -> Member:
+def _content_start(file: BinaryIO, info: zipfile.ZipInfo, where: str) -> int:
+    """Return where the content of a member begins; raises RasterError if it is encrypted."""
     if info.flag_bits & 0x1:
         raise RasterError(
             where,
@@ -68,8 +86,5 @@ def _zip_member(file: BinaryIO, info: zipfile.ZipInfo, where: str, offset: int |
             expected="a zip without password",
             way_out="unpack it with its password",
         )
-    start = None
-    if info.compress_type == zipfile.ZIP_STORED and offset is not None:
-        file.seek(info.header_offset + 26)  # the header before the content may be longer than that in the index
-        start = offset + info.header_offset + 30 + sum(struct.unpack("<HH", file.read(4)))
-    return Member(info.filename, info.file_size, info.compress_size, start)
+    file.seek(info.header_offset + 26)  # the header before the content may be longer than that in the index
+    return int(info.header_offset + 30 + sum(struct.unpack("<HH", file.read(4))))

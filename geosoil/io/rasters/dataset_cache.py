@@ -6,6 +6,7 @@ each thread has a small cache of its own datasets, and closes the least recently
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import warnings
@@ -281,6 +282,14 @@ def _clear_gdal_errors() -> None:
     """Clear the last GDAL error of this thread; rasterio would raise it again in a later successful call."""
     with stack_errors():
         pass
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close the datasets of this thread while Python can still serve their files: those in archives are read by it."""
+    datasets = _thread_state.__dict__.pop("kept", {})
+    while datasets:
+        datasets.popitem()[1].close()
 
 
 def _reset_after_fork() -> None:

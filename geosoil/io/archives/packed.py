@@ -1,0 +1,202 @@
+"""Random access to a file that deflate has packed: states of the decompressor are kept at intervals, and copied.
+
+GDAL would unpack such a file from its beginning in every thread that opens it. Here all threads share the states, so it
+is unpacked once from one end to the other, and later reads unpack at most the part between two states.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import zlib
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+MOST_STATES = 1000  # of about 40 kB each
+LEAST_STEP = 2**18  # bytes of content between two states
+INPUT_BYTES, OUTPUT_BYTES = 2**16, 2**16  # at once
+GZIP, DEFLATE = 31, -15  # as zlib numbers them: with the header of gzip, and without one
+
+
+@dataclass(frozen=True)
+class PackedRange:
+    """Where a packed stream is, and its size.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    stamp : (int, int)
+        Its modification time and size, so that a file that was replaced is unpacked again.
+    start : int
+        Where the packed bytes begin in it.
+    size : int
+        Bytes of the unpacked content; an upper limit suffices.
+    wbits : int
+        `GZIP` or `DEFLATE`.
+    checksum : int, optional
+        CRC-32 of the content, which is compared when its end is reached; gzip has its own.
+    """
+
+    path: str
+    stamp: tuple[int, int]
+    start: int
+    size: int
+    wbits: int
+    checksum: int | None = None
+
+
+@dataclass(frozen=True)
+class _State:
+    """A decompressor that has unpacked `done` bytes and reads on at `place` in the file; it is copied before use."""
+
+    done: int
+    place: int
+    engine: Any
+    checksum: int = 0
+
+
+class _States:
+    """The states of one packed range, shared by all threads."""
+
+    def __init__(self, packed: PackedRange) -> None:
+        self.step = max(LEAST_STEP, packed.size // MOST_STATES)
+        self._states = [_State(0, packed.start, zlib.decompressobj(packed.wbits))]
+        self._done = [0]
+        self._lock = threading.Lock()
+
+    def before(self, position: int) -> _State:
+        """Return a copy of the last state at or before a position."""
+        with self._lock:
+            state = self._states[bisect_right(self._done, position) - 1]
+            return replace(state, engine=state.engine.copy())
+
+    def keep(self, state: _State) -> None:
+        """Keep a copy of a state, unless there is one near it."""
+        with self._lock:
+            number = bisect_right(self._done, state.done)
+            after = self._done[number] if number < len(self._done) else state.done + self.step
+            if state.done - self._done[number - 1] >= self.step <= after - state.done:
+                self._done.insert(number, state.done)
+                self._states.insert(number, replace(state, engine=state.engine.copy()))
+
+
+@lru_cache(maxsize=8)
+def _states_of(packed: PackedRange) -> _States:
+    return _States(packed)
+
+
+class UnpackedFile(io.RawIOBase):
+    """The content of a packed range as a file with random access, for one thread.
+
+    Damaged content ends where the damage is noticed, since GDAL, which calls these methods, knows no exceptions of
+    Python; it reports that it cannot read a file to its end.
+
+    Parameters
+    ----------
+    packed : PackedRange
+        The range; all files of the same range share the states of its decompressor.
+
+    Examples
+    --------
+    >>> import gzip, tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write(gzip.compress(b"one two three"))
+    ...     file.flush()
+    ...     with UnpackedFile(PackedRange(file.name, (0, 0), 0, 13, GZIP)) as content:
+    ...         _ = content.seek(4)
+    ...         content.read(3)
+    b'two'
+    """
+
+    def __init__(self, packed: PackedRange) -> None:
+        super().__init__()
+        self._packed = packed
+        self._states = _states_of(packed)
+        self._file = Path(packed.path).open("rb", buffering=0)  # noqa: SIM115 - closed by close()
+        self._position = 0
+        self._begin, self._buffer = 0, b""  # the last part that was unpacked
+        self._engine: Any = None
+        self._place = self._checksum = 0
+        self._ended = self._damaged = False
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Set the position; nothing is unpacked before the next read."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._packed.size}[whence]
+        self._position = max(start + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position in the content."""
+        return self._position
+
+    def readinto(self, buffer: object) -> int:
+        """Fill a buffer from the position, as far as the content goes; nothing more once damage was noticed."""
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        filled = 0
+        while filled < len(view) and not self._damaged and self._find(self._position):
+            first = self._position - self._begin
+            part = self._buffer[first : first + len(view) - filled]
+            view[filled : filled + len(part)] = part
+            filled += len(part)
+            self._position += len(part)
+        return filled
+
+    def _find(self, position: int) -> bool:
+        """Unpack until the buffer contains a position; return False behind the end."""
+        end = self._begin + len(self._buffer)
+        if self._begin <= position < end:
+            return True
+        if self._engine is None or position < self._begin or position - end >= self._states.step:
+            state = self._states.before(position)
+            if self._engine is None or position < self._begin or state.done > end:
+                self._engine, self._place, self._ended = state.engine, state.place, False
+                self._checksum = state.checksum
+                self._begin, self._buffer = state.done, b""
+        while self._begin + len(self._buffer) <= position:
+            if not self._unpack():
+                return False
+        return True
+
+    def _unpack(self) -> bool:
+        """Replace the buffer by the part after it; return False at the end of the content."""
+        if self._ended:
+            return False
+        self._begin += len(self._buffer)
+        self._states.keep(_State(self._begin, self._place, self._engine, self._checksum))
+        self._buffer = b""
+        while not self._buffer:
+            try:
+                self._file.seek(self._place)
+                packed = self._file.read(INPUT_BYTES)
+                self._buffer = self._engine.decompress(packed, OUTPUT_BYTES)
+            except (zlib.error, OSError):
+                self._damaged = True
+                return False
+            self._checksum = zlib.crc32(self._buffer, self._checksum)
+            left = len(self._engine.unused_data) if self._engine.eof else len(self._engine.unconsumed_tail)
+            self._place += len(packed) - left
+            if self._engine.eof and self._packed.wbits == GZIP and left:  # another gzip follows in the same file
+                self._engine = zlib.decompressobj(GZIP)
+            elif self._engine.eof or not packed:
+                self._ended = True
+                self._damaged = self._packed.checksum not in (None, self._checksum)
+                return bool(self._buffer) and not self._damaged
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            self._file.close()
+        super().close()
