@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 SHARED_BY_BENCHMARKS := measure real_pairs saved_models scene soil_library story_data product_readers
 BENCHMARKS := $(filter-out $(SHARED_BY_BENCHMARKS:%=benchmarks/%.py),$(wildcard benchmarks/*.py))
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check docs bench clean
 
 demo: $(VENV)/installed  ## set up, run the main job on the sample data, say where the results lie
 	$(BIN)/geosoil demo
@@ -19,6 +19,10 @@ check: $(VENV)/installed-dev  ## style, types, architecture
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_architecture.py
+
+docs: $(VENV)/installed  ## the documentation site, in build/site; runs its notebooks
+	$(PIP) --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/installed-dev  ## every claim of speed and accuracy; takes half an hour and 10 GB of disk
 	$(PIP) --editable '.[bench]'

@@ -13,7 +13,7 @@ from geosoil.pipeline.part import Part
 from geosoil_cli.main import VERBS, group
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 UPDATE = "run `python docs/make_recipes.py`"
 
 
@@ -68,7 +68,7 @@ def commands_of(text):
             yield words[1:]
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
 def test_every_command_of_a_page_exists_with_its_options(page):
     for verb, *words in commands_of(page.read_text("utf-8")):
         if verb.startswith("-") or verb.isupper():  # `geosoil --help`, `geosoil VERB`

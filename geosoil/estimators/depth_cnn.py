@@ -113,8 +113,10 @@ class TransferCNN(PatchRegressor):
         and the statistics of their batch norms. The paper recommends 2.
     fine_tuning_epochs : int
         Epochs of fine-tuning per depth.
-    **kwargs
-        See `PatchRegressor`.
+
+    Notes
+    -----
+    The other parameters are those of `PatchRegressor`.
     """
 
     def __init__(
