@@ -161,12 +161,12 @@ def plan_map(
         _try(job.blocks(PROBE_SIDE))
     held = psutil.Process().memory_info().rss + cache_bytes()
     writing = held + job.writing_bytes
-    # Chunks that blocks share are kept if there is memory for them, or for half; else each block decodes its chunks.
+    # Chunks that blocks share are kept if there is memory for them, or for most; else each block decodes its chunks.
     shared_bytes = 0 if workers else min(job.shared_bytes, limit // SHARE_OF_CHUNKS)
     choices = list(_choices(threads, _prefetch(job), workers))
     needed = 0
     for (n_threads, n_prefetch, block_bytes), chunk_bytes in chain(
-        product(choices, (shared_bytes, shared_bytes // 2)), product(choices, (0,))
+        product(choices, (shared_bytes, shared_bytes * 3 // 4, shared_bytes // 2)), product(choices, (0,))
     ):
         blocks = job.blocks(block or _chosen_sides(job, block_bytes))
         if edges is not None:

@@ -25,7 +25,7 @@ from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 from geosoil.sensors.base import Product, Sensor
 from geosoil.sensors.hdf5_products import AS_DELIVERED, FlagArray, checked_centres_nm, flag_raster
-from geosoil.sensors.masks import MaskLayer
+from geosoil.sensors.masks import Bits, MaskLayer
 
 if TYPE_CHECKING:
     import h5py
@@ -43,7 +43,7 @@ OTHERS = {
     "reflectance_uncertainty": "the uncertainty of reflectance",
 }
 # Names of the bands of a MASK file. The aggregate flag has those of the others, and further reasons.
-CLOUD, CIRRUS, WATER = ("cloud flag", "dilated cloud flag"), ("cirrus flag",), ("water flag",)
+GROUPS = {"cloud": ("cloud flag", "dilated cloud flag"), "cirrus": ("cirrus flag",), "water": ("water flag",)}
 STATION, AGGREGATE = ("spacecraft flag",), "aggregate flag"
 
 _NAMES = ("emit_l2a_rfl_*.nc", "emit_l1b_rad_*.nc")
@@ -222,49 +222,37 @@ def _masks(files: ProductFiles, name: str, cube: LookupArray, grid: Grid) -> tup
             way_out="keep the MASK file of the same granule beside it",
         )
     position = {str(text).strip().lower(): i for i, text in enumerate(names)}
-    known = [key for keys in (CLOUD, CIRRUS, WATER, STATION) for key in keys if key in position]
-    masks = []
-    for mask, keys in (("cloud", CLOUD), ("cirrus", CIRRUS), ("water", WATER)):
-        bands = [position[key] for key in keys if key in position]
-        if bands:
-            masks.append((mask, bands, _any))
-    bands = [position[key] for key in STATION if key in position]
-    if AGGREGATE in position:
-        others = [position[key] for key in known if key not in STATION]
-        rule = partial(_other_reason, n_reasons=len(bands))
-        masks.append(("invalid", [*bands, position[AGGREGATE], *others], rule))
-    elif bands:
-        masks.append(("invalid", bands, _any))
-    missing = [key for key in (*CLOUD, *CIRRUS, *WATER, *STATION, AGGREGATE) if key not in position]
-    layers = tuple(
-        MaskLayer(
-            mask,
-            flag_raster(
-                FlagArray(
-                    [LookupArray(layer, cube.table_x, cube.table_y, bands=numbers, nodata=FILL)], rule, together=True
-                ),
-                grid,
-                name=mask,
-                source=source.name,
-                chunks={"y": CHUNK, "x": CHUNK},
-            ),
-            (1,),
-        )
-        for mask, numbers, rule in masks
+    keys = [key for keys in (*GROUPS.values(), STATION, (AGGREGATE,)) for key in keys if key in position]
+    # The bands of all masks are read at once, because they share their chunks.
+    flags = LookupArray(layer, cube.table_x, cube.table_y, bands=[position[key] for key in keys], nodata=FILL)
+    raster = flag_raster(
+        FlagArray([flags], partial(_codes, keys=tuple(keys)), together=True),
+        grid,
+        name="mask",
+        source=source.name,
+        chunks={"y": CHUNK, "x": CHUNK},
     )
-    return layers, f"the MASK file has no {', '.join(missing)}" if missing else ""
+    present = [any(key in keys for key in group) for group in (*GROUPS.values(), (*STATION, AGGREGATE))]
+    masks = tuple(
+        MaskLayer(mask, raster, Bits((bit,)))
+        for bit, (mask, is_present) in enumerate(zip((*GROUPS, "invalid"), present, strict=True))
+        if is_present
+    )
+    missing = [key for keys in (*GROUPS.values(), STATION, (AGGREGATE,)) for key in keys if key not in position]
+    return masks, f"the MASK file has no {', '.join(missing)}" if missing else ""
 
 
-def _any(flags: np.ndarray) -> np.ndarray:
-    """Return where one of the bands is set; NaN is not."""
-    return np.asarray((flags > 0).any(axis=0))
-
-
-def _other_reason(flags: np.ndarray, n_reasons: int) -> np.ndarray:
-    """Return where one of the first bands is set, or the one after them without those that follow it."""
-    is_set = flags > 0
-    aggregate, others = is_set[n_reasons], is_set[n_reasons + 1 :]
-    return np.asarray(is_set[:n_reasons].any(axis=0) | (aggregate & ~others.any(axis=0)))
+def _codes(flags: np.ndarray, keys: tuple[str, ...]) -> np.ndarray:
+    """Return a bit for each mask: those of the groups, then invalid; NaN sets none."""
+    is_set = dict(zip(keys, flags > 0, strict=True))
+    nothing = np.zeros(flags.shape[1:], bool)
+    masks = [np.logical_or.reduce([is_set.get(key, nothing) for key in group]) for group in GROUPS.values()]
+    other_reason = is_set.get(AGGREGATE, nothing) & ~np.logical_or.reduce(masks)
+    masks.append(np.logical_or.reduce([other_reason, *(is_set.get(key, nothing) for key in STATION)]))
+    codes = np.zeros(flags.shape[1:], np.uint8)
+    for bit, mask in enumerate(masks):
+        codes |= mask.astype(np.uint8) << bit
+    return codes
 
 
 EMIT = Sensor(

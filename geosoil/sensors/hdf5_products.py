@@ -97,17 +97,17 @@ def number_of(node: Any, name: str, where: str) -> float:
 
 
 class FlagArray(WindowArray):
-    """One layer `(1, y, x)` that is 1 where a rule holds for the bands of other arrays, else 0.
+    """One layer `(1, y, x)` of codes that a rule gives for the bands of other arrays, 0 where none is set.
 
     Parameters
     ----------
     layers : sequence of WindowArray
         The quality layers, of any numbers of bands.
     rule : callable
-        Takes a few bands `(band, y, x)` and returns `(y, x)` bool; a module-level function or a partial of one, so that
-        it can be pickled.
+        Takes a few bands `(band, y, x)` and returns `(y, x)` bool, or uint8 whose bits have meanings; a module-level
+        function or a partial of one, so that it can be pickled.
     together : bool
-        Whether the rule needs all bands at once; else it holds where it does for some of the bands.
+        Whether the rule needs all bands at once; else the bits of all parts are set.
     """
 
     def __init__(
@@ -118,16 +118,16 @@ class FlagArray(WindowArray):
 
     def read(self, bands: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
         """Read all bands of the layers in a window, a few at a time if they are independent."""
-        flagged = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+        codes = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
         if self.together:
             parts = [layer.read(np.arange(layer.shape[0]), rows, columns) for layer in self.layers]
-            flagged |= self.rule(np.concatenate(parts))
+            codes |= self.rule(np.concatenate(parts))
         else:
             for layer in self.layers:
                 for first in range(0, layer.shape[0], FLAG_BANDS):
                     numbers = np.arange(first, min(first + FLAG_BANDS, layer.shape[0]))
-                    flagged |= self.rule(layer.read(numbers, rows, columns))
-        return np.repeat(flagged[None].astype(np.float32), bands.size, axis=0)
+                    codes |= self.rule(layer.read(numbers, rows, columns))
+        return np.repeat(codes[None].astype(np.float32), bands.size, axis=0)
 
 
 def flag_raster(array: WindowArray, grid: Grid, *, name: str, source: str, chunks: dict[str, int]) -> xr.DataArray:

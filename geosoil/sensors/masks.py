@@ -170,8 +170,11 @@ class _MaskedArray(WindowArray):
     def read(self, bands: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
         """Read the bands of a window, and every layer once."""
         excluded = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+        stored: dict[int, np.ndarray] = {}  # layers of several masks are read once
         for variable, codes in self.layers:
-            excluded |= _excluded(variable[0, rows, columns].values, codes)
+            if id(variable) not in stored:
+                stored[id(variable)] = variable[0, rows, columns].values
+            excluded |= _excluded(stored[id(variable)], codes)
         if excluded.all():
             return np.full((bands.size, *excluded.shape), np.nan, np.float32)
         values = np.asarray(self.source[bands, rows, columns].values)

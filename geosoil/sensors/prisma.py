@@ -6,7 +6,7 @@ is Min + DN * (Max - Min) / 65535. The corners among the attributes are centres 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from affine import Affine
@@ -23,7 +23,7 @@ from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 from geosoil.sensors.base import Product, Sensor, in_windows
 from geosoil.sensors.hdf5_products import AS_DELIVERED, FlagArray, checked_centres_nm, flag_raster, number_of
-from geosoil.sensors.masks import MaskLayer
+from geosoil.sensors.masks import Bits, MaskLayer
 
 if TYPE_CHECKING:
     import h5py
@@ -241,17 +241,19 @@ def _masks(
 ) -> tuple[MaskLayer, ...]:
     """Return the masks: background from the digital numbers, invalid and saturated from the error matrices."""
 
-    def layer(name: str, arrays: list[Hdf5Array], rule: Any, *, together: bool = False) -> MaskLayer:
-        flags = FlagArray(arrays, rule, together=together)
-        return MaskLayer(name, flag_raster(flags, grid, name=name, source=where, chunks=chunks), (1,))
-
     references = [(cube, [nm for nm in REFERENCE_NM if np.abs(cube.centre_nm - nm).min() < 15]) for cube in cubes]
     outside = [
         Hdf5Array(cube.variable, [cube.bands[np.abs(cube.centre_nm - nm).argmin()] for nm in nearby])
         for cube, nearby in references
         if nearby
     ]
-    masks = [layer("background", outside, _is_zero, together=True)] if outside else []
+    masks = []
+    if outside:
+        flags = FlagArray(outside, _is_zero, together=True)
+        masks.append(
+            MaskLayer("background", flag_raster(flags, grid, name="background", source=where, chunks=chunks), (1,))
+        )
+    arrays = []
     for cube, variable in errors:
         if variable.shape != cube.variable.shape:
             raise RasterError(
@@ -260,11 +262,10 @@ def _masks(
                 expected=f"{' x '.join(map(str, cube.variable.shape))}, as the cube has",
                 way_out=AS_DELIVERED,
             )
-        clear = cube.bands[~in_windows(cube.centre_nm, WATER_NM)]
-        masks += [
-            layer("invalid", [Hdf5Array(variable, clear)], _is_invalid),
-            layer("saturated", [Hdf5Array(variable, clear)], _is_saturated),
-        ]
+        arrays.append(Hdf5Array(variable, cube.bands[~in_windows(cube.centre_nm, WATER_NM)]))
+    if arrays:
+        raster = flag_raster(FlagArray(arrays, _error_bits), grid, name="errors", source=where, chunks=chunks)
+        masks += [MaskLayer("invalid", raster, Bits((0,))), MaskLayer("saturated", raster, Bits((1,)))]
     return tuple(masks)
 
 
@@ -272,12 +273,10 @@ def _is_zero(numbers: np.ndarray) -> np.ndarray:
     return np.asarray((numbers == 0).all(axis=0))
 
 
-def _is_invalid(codes: np.ndarray) -> np.ndarray:
-    return np.asarray((codes == INVALID).any(axis=0))
-
-
-def _is_saturated(codes: np.ndarray) -> np.ndarray:
-    return np.asarray((codes == SATURATED).any(axis=0))
+def _error_bits(codes: np.ndarray) -> np.ndarray:
+    """Return bit 0 where a band is invalid, bit 1 where one is saturated."""
+    invalid, saturated = ((codes == code).any(axis=0).astype(np.uint8) for code in (INVALID, SATURATED))
+    return np.asarray(invalid | saturated << 1)
 
 
 PRISMA = Sensor(

@@ -7,6 +7,7 @@ blocks of a map that share a chunk thus decode it once.
 
 from __future__ import annotations
 
+import threading
 import zlib
 from functools import partial
 from itertools import pairwise, product
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
     from geosoil.io.rasters.hdf5_variables import Hdf5Variable
 
+PIECE_BYTES = 256 * 2**10  # of a compressed chunk that are decompressed at once
+LARGEST_BUFFER = 64 * 2**20  # that a thread keeps for the next chunk
 _DEFLATE, _SHUFFLE = 1, 2
+
+_thread_state = threading.local()
 
 
 def read_window(variable: Hdf5Variable, bands: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
@@ -195,13 +200,27 @@ def _decode_chunk(variable: Hdf5Variable, dataset: Any, start: tuple[int, ...], 
     return out.view(kind)[..., 0]
 
 
-def _inflate(content: bytes, n_bytes: int) -> bytes:
-    """Decompress at most the bytes that a chunk has, so that a small file cannot fill the memory."""
-    engine = zlib.decompressobj()
-    values = engine.decompress(content, n_bytes + 1)
-    if len(values) != n_bytes or not engine.eof:
-        raise ValueError(f"it decompresses to {'more' if len(values) > n_bytes else len(values)} instead of {n_bytes}")
-    return values
+def _inflate(content: bytes, n_bytes: int) -> memoryview:
+    """Decompress at most the bytes that a chunk has, so that a small file cannot fill the memory.
+
+    The result is valid until the next call in this thread, whose buffer it is: memory that is allocated and freed for
+    each chunk would be divided into pieces too small for the next one.
+    """
+    buffer = getattr(_thread_state, "buffer", None)
+    if buffer is None or len(buffer) < n_bytes:
+        buffer = bytearray(n_bytes)
+        if n_bytes <= LARGEST_BUFFER:
+            _thread_state.buffer = buffer
+    engine, source, n_filled = zlib.decompressobj(), memoryview(content), 0
+    for start in range(0, len(source), PIECE_BYTES):
+        piece = engine.decompress(source[start : start + PIECE_BYTES], n_bytes - n_filled + 1)
+        if n_filled + len(piece) > n_bytes or engine.unconsumed_tail:
+            raise ValueError(f"it decompresses to more than {n_bytes} bytes")
+        buffer[n_filled : n_filled + len(piece)] = piece
+        n_filled += len(piece)
+    if n_filled != n_bytes or not engine.eof:
+        raise ValueError(f"it decompresses to {n_filled} instead of {n_bytes} bytes")
+    return memoryview(buffer)[:n_bytes]
 
 
 def _read_part(variable: Hdf5Variable, dataset: Any, start: tuple[int, ...], bands: np.ndarray) -> np.ndarray:
