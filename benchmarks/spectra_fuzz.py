@@ -41,7 +41,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import spectra_files as files  # noqa: E402
 
 REAL = ROOT.parent / "shared" / "data" / "spectra" / "asd"
-N_FILES, N_QUICK, PRODUCT_SHARE = 10_000, 600, 0.15
+N_FILES, N_QUICK, PRODUCT_SHARE = 10_000, 600, 0.1
 CHUNK = 1000  # files per process
 LIMIT_S, KILL_S = 1.0, 20.0
 BASE_MIB = 48  # what libraries load and allocate on first use: pyarrow, openpyxl, GDAL's drivers
@@ -225,6 +225,7 @@ def failures(seeds: list[int], targets: list[tuple[str, Path, Path]], folder: Pa
                     done.add(seed)
                     if text:
                         wrong[seed] = text
+                        print(f"seed {seed}: {text}", flush=True)
         except EOFError:
             pass
         if process.is_alive() and len(done) < len(seeds[:CHUNK]):
@@ -234,6 +235,7 @@ def failures(seeds: list[int], targets: list[tuple[str, Path, Path]], folder: Pa
             raise SystemExit("no file could be read: see above")
         if last not in done:
             wrong[last] = f"the process ended with {process.exitcode}"
+            print(f"seed {last}: {wrong[last]}", flush=True)
             done.add(last)
         seeds = [seed for seed in seeds if seed not in done]
     return wrong
@@ -261,8 +263,6 @@ def main() -> bool:
         seeds = [10**6 * (options.seed + 1) + i for i in range(n_files)]
         wrong = failures(seeds[n_products:], spectra, folder / "damaged")
         wrong |= failures(seeds[:n_products], products, folder / "damaged")
-    for seed, text in wrong.items():
-        print(f"seed {seed}: {text}")
     counts = {"spectra": n_files - n_products, "products": n_products, "kinds": len({*spectra, *products})}
     print(json.dumps(counts))
     return report("spectra_fuzz", len(wrong), "failures", 0)

@@ -73,9 +73,14 @@ def opus(*spectra, sample_name=b""):
 
 
 def spc(
-    spectra, *, x=None, first=400.0, last=2500.0, x_type=3, y_type=129, exponent=-128, bits=32, order="<", labels=b""
-):
-    """Build a new SPC file; `exponent` -128 stores float32. `x` is one axis, or a list with one axis per spectrum."""
+    spectra, *, x=None, first=400.0, last=2500.0, x_type=3, y_type=129, exponent=-128, exponents=None, bits=32,
+    order="<", labels=b"",
+):  # fmt: skip
+    """Build a new SPC file; `exponent` -128 stores float32. `x` is one axis, or a list with one axis per spectrum.
+
+    `exponents` are those of subheaders, if they are not `exponent`.
+    """
+    exponents = exponents or [exponent] * len(spectra)
     is_own = isinstance(x, list)
     bands = 0 if is_own else len(spectra[0])
     flags = (bits == 16) | (len(spectra) > 1) << 2 | bool(labels) << 5 | is_own << 6 | (x is not None) << 7
@@ -88,7 +93,7 @@ def spc(
     if x is not None and not is_own:
         out += np.asarray(x, f"{order}f4").tobytes()
     for i, values in enumerate(spectra):
-        out += struct.pack(f"{order}BbHfffII8x", 0, exponent, i, 0.0, 0.0, 0.0, len(values) if is_own else 0, 0)
+        out += struct.pack(f"{order}BbHfffII8x", 0, exponents[i], i, 0.0, 0.0, 0.0, len(values) if is_own else 0, 0)
         if is_own:
             out += np.asarray(x[i], f"{order}f4").tobytes()
         kind = "f4" if exponent == -128 else f"i{bits // 8}"

@@ -37,6 +37,13 @@ def test_integers_are_scaled_by_their_exponent(tmp_path, order, bits, numbers):
     np.testing.assert_array_equal(read_spc(written(tmp_path, content)).values, [FRACTIONS])
 
 
+def test_several_spectra_have_their_exponents_and_one_has_that_of_the_header(tmp_path):
+    several = files.spc([WHOLE_NUMBERS, WHOLE_NUMBERS], exponent=0, exponents=[1, 2])
+    assert read_spc(written(tmp_path, several)).values.tolist() == [FRACTIONS, [2 * value for value in FRACTIONS]]
+    single = files.spc([WHOLE_NUMBERS], exponent=1, exponents=[9])
+    assert read_spc(written(tmp_path, single)).values.tolist() == [FRACTIONS]
+
+
 def test_an_old_file_has_integers_with_exchanged_words(tmp_path):
     spectra = read_spectra(written(tmp_path, files.spc_old([WHOLE_NUMBERS], first=400, last=700)))
     assert spectra.wavelength_nm.tolist() == [400, 500, 600, 700]
