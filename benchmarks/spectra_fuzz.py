@@ -91,19 +91,22 @@ def spectra_folder(folder: Path) -> list[Path]:
 
 def product_folders(folder: Path) -> list[Path]:
     """Write a small valid product of each sensor that has a generator in the tests."""
-    from sensors.products import desis, enmap, hysis, landsat, sentinel2, wyvern
+    from sensors.products import desis, emit, enmap, hysis, landsat, prisma, sentinel2, tanager, wyvern
 
     writers = {
         "desis": lambda path: desis.write_desis(path, count=8),
-        "enmap": lambda path: enmap.write_enmap(path, count=12, shape=(8, 6)),
+        "emit": lambda path: emit.write_emit(path, count=12),
+        "enmap": lambda path: enmap.write_enmap(path / "product", count=12, shape=(8, 6)),
         "hysis": hysis.write_hysis,
         "landsat": landsat.write_landsat,
+        "prisma": lambda path: prisma.write_prisma(path, rows=8, columns=8, errors=False),
         "sentinel2": lambda path: sentinel2.write_sentinel2(path, side_20=12),
+        "tanager": lambda path: tanager.write_tanager(path, rows=8, columns=8, count=12),
         "wyvern": wyvern.write_wyvern,
     }
     for name in writers:
         (folder / name).mkdir()
-    return [write(folder / name / "product") for name, write in writers.items()]
+    return [write(folder / name) for name, write in writers.items()]
 
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:

@@ -127,6 +127,9 @@ MALFORMED = {
     "no data": WHOLE[: WHOLE.index("##XYDATA")] + "##END=\n",
     "no end": WHOLE.replace("##END=\n", ""),
     "a line is missing": WHOLE.replace(WHOLE.splitlines()[12] + "\n", ""),
+    "two lines are exchanged": "\n".join(
+        [*WHOLE.splitlines()[:11], *WHOLE.splitlines()[12:10:-1], *WHOLE.splitlines()[13:]]
+    ),
     "the last line is missing": WHOLE.replace(WHOLE.splitlines()[-2] + "\n", ""),
     "too many points": files.jcamp(VALUES, points=10**9),
     "a part of a point": files.jcamp(VALUES, points=20.5),
