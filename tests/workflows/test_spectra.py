@@ -29,8 +29,8 @@ def test_spectra_and_labels_become_one_table_that_is_read_again(folder):
     assert library.table["site"].isna().tolist() == [False, True]
     assert result.notes == (
         "labels.csv: labels for 1 of 2 spectra",
-        "1 spectra without labels: b",
-        "1 rows of labels.csv without a spectrum: c",
+        "spectra without labels (1): b",
+        "rows of labels.csv without a spectrum (1): c",
     )
     again = collect_spectra(folder, folder / "library.parquet", labels=folder / "labels.csv")
     assert again.spectra.ids == ["a", "b"]  # and not the rows of the first output, too

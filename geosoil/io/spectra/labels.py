@@ -131,10 +131,10 @@ def _notes(spectra: Spectra, path: Path, names: list[str], rows: np.ndarray, key
     unused = [key for i, key in enumerate(keys) if i not in used]
     notes.append(f"{path.name}: labels for {n - len(without)} of {n} spectra")
     if without:
-        notes.append(f"{len(without)} spectra without labels: {list_ids(without)}")
+        notes.append(f"spectra without labels ({len(without)}): {list_ids(without)}")
     if unused:
-        notes.append(f"{len(unused)} rows of {path.name} without a spectrum: {list_ids(unused)}")
+        notes.append(f"rows of {path.name} without a spectrum ({len(unused)}): {list_ids(unused)}")
     shared = len(rows[rows >= 0]) - len(used)
     if shared:
-        notes.append(f"{shared} spectra share their labels with another one: keep them in the same fold")
+        notes.append(f"spectra that share their labels with another one ({shared}): keep them in the same fold")
     return notes

@@ -27,8 +27,8 @@ def test_labels_are_joined_by_id_and_what_did_not_match_is_named(tmp_path):
     np.testing.assert_array_equal(joined.table["soc_pct"], [0.5, np.nan, 1.5])
     assert joined.notes == (
         "labels.csv: labels for 2 of 3 spectra",
-        "1 spectra without labels: b",
-        "1 rows of labels.csv without a spectrum: x",
+        "spectra without labels (1): b",
+        "rows of labels.csv without a spectrum (1): x",
     )
 
 
@@ -43,7 +43,7 @@ def test_labels_may_name_the_sample_that_several_spectra_share(tmp_path):
     joined = join_labels(spectra(columns=columns), table(tmp_path, "sample_id,soc_pct\ns1,1\ns2,2\n"))
     assert joined.table["soc_pct"].tolist() == [1, 1, 2]
     assert joined.table["label_id"].tolist() == ["s1", "s1", "s2"]
-    assert joined.notes[-1] == "1 spectra share their labels with another one: keep them in the same fold"
+    assert joined.notes[-1] == "spectra that share their labels with another one (1): keep them in the same fold"
 
 
 def test_the_column_of_ids_may_be_named(tmp_path):
