@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from geosoil.errors import SamplesError
+from geosoil.errors import SamplesError, WavelengthError
 from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM
 from geosoil.io.spectra.stored import in_nm
 from geosoil.io.tables.delimited import ROW_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from geosoil.io.spectra.stored import Quantity, WavelengthUnit
 
@@ -144,6 +144,29 @@ def wavelength_column(names: Sequence[str]) -> str | None:
     return named[0] if len(named) == 1 else next((n for n in names if n in (ROW_NAMES, "__index_level_0__")), None)
 
 
+def is_band_header(names: Sequence[str]) -> bool:
+    """Return whether a line is surely the header of a table of spectra, so that lines before it are not of the table.
+
+    It has many wavelengths in order, or starts with the name of a column of wavelengths.
+
+    >>> is_band_header(["id", *map(str, range(350, 400))]), is_band_header(["S1", "350.2", "1.5"])
+    (True, False)
+    """
+    if len(names) > 1 and _WAVELENGTH_COLUMN.fullmatch(names[0].lower()):
+        return True
+    try:
+        nm = find_band_columns(Path(), names).wavelength
+    except SamplesError:
+        return False
+    steps = np.diff(nm)
+    return bool(
+        len(nm) >= _FEWEST_UNKNOWN
+        and ((steps > 0).all() or (steps < 0).all())
+        and nm.min() >= LOWEST_NM
+        and nm.max() <= HIGHEST_NM
+    )
+
+
 def turn_rows(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table with a row per sample from one with a row per wavelength; any other table is not changed.
 
@@ -151,6 +174,8 @@ def turn_rows(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     ------
     SamplesError
         If rows as well as columns may be wavelengths.
+    WavelengthError
+        If two rows have the same wavelength.
 
     Examples
     --------
@@ -182,6 +207,14 @@ def turn_rows(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     labels = [
         f"{label} {unit}" if unit and PLAIN.fullmatch(str(label)) else str(label).strip() for label in frame[column]
     ]
+    repeated = pd.Index(labels)[pd.Index(labels).duplicated()]
+    if len(repeated):
+        raise WavelengthError(
+            path,
+            found=f"two rows at wavelength {repeated[0]}",
+            expected="one row per wavelength",
+            way_out="remove one of them",
+        )
     turned = frame[samples].T.infer_objects()
     turned.columns = pd.Index(labels)
     turned.insert(0, "sample_id", [str(name) for name in samples])

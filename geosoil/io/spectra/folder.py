@@ -11,7 +11,7 @@ import pandas as pd
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
 from geosoil.io.rasters.envi_header import has_envi_header
-from geosoil.io.spectra.band_names import find_band_columns, wavelength_column
+from geosoil.io.spectra.band_names import find_band_columns, is_band_header, wavelength_column
 from geosoil.io.spectra.envi_library import is_library_header
 from geosoil.io.spectra.formats import ENVI_LIBRARY, TABLE, find_format, read_stored
 from geosoil.io.spectra.table import NoBandsError
@@ -133,7 +133,7 @@ def _read_file(path: Path, form: SpectraFormat, options: dict[str, Any], units: 
 def _has_bands(path: Path) -> bool:
     """Return whether the header of a text has columns of bands, or a column of wavelengths."""
     try:
-        names = inspect_text(path).names
+        names = inspect_text(path, is_band_header).names
         return len(find_band_columns(path, names).names) > 1 or wavelength_column(names) is not None
     except SamplesError:
         return False

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
-from geosoil.io.spectra.band_names import PLAIN, BandColumns, find_band_columns, turn_rows
+from geosoil.io.spectra.band_names import PLAIN, BandColumns, find_band_columns, is_band_header, turn_rows
 from geosoil.io.spectra.stored import Quantity, StoredSpectra
 from geosoil.io.tables.delimited import ROW_NAMES, TEXT_ENDINGS, inspect_text, read_text
 from geosoil.io.tables.numbers import DECIMAL_WAY_OUT, FORMAT, NumberFormat, as_numbers, check_decimal, is_ambiguous
@@ -83,15 +83,16 @@ def read_spectra_table(
     array([500., 400.])
     """
     suffix, stated = path.suffix.lower(), None
+    notes: tuple[str, ...] = ()
     check_decimal(path, decimal)
     if suffix in PARQUET_ENDINGS:
         frame, stated = _read_parquet(path, quantity)
     elif suffix in EXCEL_ENDINGS:
         frame = read_table(path, layer, decimal)
     else:
-        frame = _read_text(path, id_column, decimal)
+        frame, notes = _read_text(path, id_column, decimal)
     frame = frame if id_column is not None else turn_rows(path, frame)
-    stored = split_table(path, frame, id_column)
+    stored = replace(split_table(path, frame, id_column), notes=notes)
     return stored if stated is None else replace(stored, quantity=stated, nm_per_unit=1.0)  # as geosoil writes it
 
 
@@ -141,9 +142,11 @@ def _not_parquet(path: Path, error: Exception) -> SamplesError:
     return SamplesError(path, problem=f"not a valid Parquet file ({error})", way_out="write it again")
 
 
-def _read_text(path: Path, id_column: str | Sequence[str] | None, decimal: Decimal | None) -> pd.DataFrame:
-    """Read numbers as such, by the decimal mark that the bands show, and ids as text."""
-    layout = inspect_text(path)
+def _read_text(
+    path: Path, id_column: str | Sequence[str] | None, decimal: Decimal | None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Read numbers as such, by the decimal mark that the bands show, and ids as text; note lines before the header."""
+    layout = inspect_text(path, is_band_header)
     _refuse_duplicates(path, layout.names)
     bands = set(find_band_columns(path, layout.names).names)
     places = [i for i, name in enumerate(layout.names) if name in bands or len(bands) < 2]
@@ -152,7 +155,9 @@ def _read_text(path: Path, id_column: str | Sequence[str] | None, decimal: Decim
     keys = [id_column] if isinstance(id_column, str) else list(id_column or ID_COLUMNS)
     as_text = {i: str for i, name in enumerate(layout.names) if name in keys}  # so that an id 007 does not become 7
     mark = number_format.decimal or "."
-    return read_text(path, layout, number_format, dtype=as_text, decimal=mark, low_memory=False)
+    frame = read_text(path, layout, number_format, dtype=as_text, decimal=mark, low_memory=False)
+    before = layout.lines_before
+    return frame, (f"{path.name}: {before} lines before the header are left out",) if before else ()
 
 
 def _refuse_duplicates(path: Path, names: Sequence[str]) -> None:

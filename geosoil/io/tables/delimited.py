@@ -15,6 +15,7 @@ from geosoil.errors import SamplesError
 from geosoil.io.tables.numbers import FORMAT, NumberFormat, check_decimal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from geosoil.io.tables.numbers import Decimal
@@ -40,6 +41,8 @@ class TextTable:
         The names of the columns; `row_names` where the header has no name for the first one.
     rows : list of list of str
         The first rows, for decisions.
+    lines_before : int
+        The number of lines of other text before the header.
     """
 
     encoding: str
@@ -47,10 +50,13 @@ class TextTable:
     first_line: int
     names: list[str]
     rows: list[list[str]]
+    lines_before: int = 0
 
 
-def inspect_text(path: Path) -> TextTable:
+def inspect_text(path: Path, is_header: Callable[[list[str]], bool] | None = None) -> TextTable:
     """Find encoding, separator and header of a table from its first lines.
+
+    The header is the first line, or the first of which `is_header` says, given its cells, that it is one.
 
     Raises
     ------
@@ -73,11 +79,14 @@ def inspect_head(path: Path, head: bytes, *, is_whole: bool) -> TextTable:
         raise _not_a_table(path, "it is not text" if text.strip() else "the file is empty")
     lines = [f"{line}\n" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     lines = lines if is_whole or len(lines) < 2 else lines[:-1]
-    first_line, separator = 0, None
+    first_line, separator, lines_before = 0, None, 0
     while not lines[first_line].strip():
         first_line += 1
     if re.match(r"sep=.\s*$", lines[first_line], re.IGNORECASE) and len(lines) > first_line + 1:  # a line for Excel
         separator, first_line = lines[first_line][4], first_line + 1
+    if is_header is not None and separator is None:
+        lines_before = _lines_before_header(lines[first_line : first_line + _HEAD_LINES], is_header)
+        first_line += lines_before
     lines = lines[first_line : first_line + _HEAD_LINES]
     separator = separator or ("\t" if path.suffix.lower() == ".tsv" else _separator(lines))
     header, *rows = _records(lines, separator)
@@ -87,7 +96,7 @@ def inspect_head(path: Path, head: bytes, *, is_whole: bool) -> TextTable:
     names = [name.strip() for name in header]
     if names[0] == "" and ROW_NAMES not in names:
         names[0] = ROW_NAMES
-    return TextTable(encoding, separator, first_line, names, rows)
+    return TextTable(encoding, separator, first_line, names, rows, lines_before)
 
 
 def read_text(path: Path, layout: TextTable, number_format: NumberFormat, **options: Any) -> pd.DataFrame:
@@ -199,6 +208,16 @@ def _encoding(head: bytes) -> str:
         words = [len(word) for word in re.findall(rb"(?:[\xb0-\xf7][\xa1-\xfe])+", head)]
         return "gb18030" if runs == words and max(runs) >= 4 else "cp1252"
     return "utf-8"
+
+
+def _lines_before_header(lines: list[str], is_header: Callable[[list[str]], bool]) -> int:
+    """Return how many lines are before the first header, 0 if none is one."""
+    for number, line in enumerate(lines):
+        for separator in _SEPARATORS:
+            with suppress(csv.Error):
+                if any(is_header([cell.strip() for cell in cells]) for cells in _records([line], separator)):
+                    return number
+    return 0
 
 
 def _records(lines: list[str], separator: str) -> list[list[str]]:

@@ -165,3 +165,24 @@ def test_values_beyond_those_of_any_instrument_are_refused(tmp_path):
     path.write_text("id,500,600,700\ns,0.2,0.3,1e35\n")
     with pytest.raises(SamplesError, match=r"a value of 1e\+35"):
         read_spectra(path)
+
+
+def test_lines_of_an_instrument_before_the_header_are_left_out_with_a_note(tmp_path):
+    before = "Instrument;NeoScanner 2,5\nDate;2026-11-30\n\nOperator;A\n"
+    nm = range(400, 440)
+    path = tmp_path / "table.csv"
+    row = ";".join(["0,25"] * 40)
+    path.write_text(f"{before}id;{';'.join(map(str, nm))}\na;{row}\nb;{row}\n")
+    spectra = read_spectra(path)
+    assert (spectra.ids, spectra.wavelength_nm.tolist(), spectra.values[1, 3]) == (["a", "b"], [*nm], 0.25)
+    assert spectra.notes == ("table.csv: 4 lines before the header are left out",)
+    path.write_text(before + "Wavelength (nm);a\n" + "".join(f"{x};0,5\n" for x in nm))
+    assert read_spectra(path).values.tolist() == [[0.5] * 40]
+    assert read_spectra(tmp_path).ids == ["a"]  # as a file of a folder
+
+
+def test_a_wavelength_in_two_rows_is_refused(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("wavelength,a\n400,0.5\n500,0.5\n400,x\n")
+    with pytest.raises(WavelengthError, match="two rows at wavelength 400"):
+        read_spectra(path)
