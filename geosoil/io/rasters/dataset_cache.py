@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-from rasterio._err import stack_errors  # the only access to GDAL's CPLErrorReset
+from rasterio._err import CPLE_BaseError, stack_errors  # not in rasterio.errors; the only access to CPLErrorReset
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.session import DummySession
@@ -140,12 +140,16 @@ def dataset(path: str, stamp: tuple[int, int] | None = None, overview: int | Non
         try:
             with short_reads_as_errors(path):
                 yield datasets[key]
-        except RasterioError:
+        except (RasterioError, CPLE_BaseError) as error:
             # The dataset may have cached a truncated response: the next reader opens it again.
             broken = datasets.pop(key, None)
             if broken is not None:
                 broken.close()
             _clear_gdal_errors()
+            if isinstance(error, CPLE_BaseError):  # of a damaged tag, which GDAL reads only when it is needed
+                raise RasterError(
+                    path, problem=f"damaged ({error})", expected="a raster that GDAL can read", way_out="copy it again"
+                ) from error
             raise
 
 

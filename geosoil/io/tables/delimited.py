@@ -68,10 +68,12 @@ def inspect_text(path: Path, is_header: Callable[[list[str]], bool] | None = Non
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         is_whole = not file.read(1)
-    return inspect_head(path, head, is_whole=is_whole)
+    return inspect_head(path, head, is_whole=is_whole, is_header=is_header)
 
 
-def inspect_head(path: Path, head: bytes, *, is_whole: bool) -> TextTable:
+def inspect_head(
+    path: Path, head: bytes, *, is_whole: bool, is_header: Callable[[list[str]], bool] | None = None
+) -> TextTable:
     """Find encoding, separator and header of a table from its first bytes, which may be all; see `inspect_text`."""
     encoding = _encoding(head)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head)

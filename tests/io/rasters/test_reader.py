@@ -11,6 +11,7 @@ import pytest
 import rasterio
 from range_server import serving
 from rasterio import Affine
+from rasterio._err import CPLE_AppDefinedError
 from written_rasters import TRANSFORM, UTM, corrupt_block, write_raster
 
 from geosoil.errors import GridError, RasterError
@@ -335,3 +336,10 @@ def test_two_threads_read_at_once_without_a_lock(tmp_path, monkeypatch):
     with ThreadPoolExecutor(2) as pool:
         halves = list(pool.map(lambda rows: raster[:, rows].values.sum(), (slice(0, 32), slice(32, 64))))
     assert halves == [4096, 4096]
+
+
+def test_an_error_of_gdal_in_a_damaged_tag_names_the_file(tmp_path):
+    path = str(write_raster(tmp_path / "a.tif", np.ones((1, 2, 3), "uint8")))
+    with pytest.raises(RasterError, match=r"a\.tif: damaged .*tag 0.*copy it again"), dataset_cache.dataset(path):
+        raise CPLE_AppDefinedError(3, 1, "tag 0 is not read")
+    assert open_raster(path).shape == (1, 2, 3)  # opened again
