@@ -10,7 +10,7 @@ import pandas as pd
 from geosoil.errors import SamplesError, UnitsError
 from geosoil.io.rasters.envi_header import parse_header
 from geosoil.io.rasters.wavelengths import NM_PER_UNIT
-from geosoil.io.spectra.stored import StoredSpectra
+from geosoil.io.spectra.stored import StoredSpectra, in_nm
 
 DATA_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
 BYTE_ORDERS = {0: "<", 1: ">"}
@@ -93,13 +93,15 @@ def read_envi_library(path: str | Path) -> StoredSpectra:
             expected=f"{spectrum} names",
             way_out="add one name per spectrum",
         )
+    is_wavenumber = header.get("wavelength units", "").lower() == "wavenumber"
     return StoredSpectra(
-        wavelength[good],
+        in_nm(wavelength[good], "cm-1") if is_wavenumber else wavelength[good],
         values[:, good],
         names,
         pd.DataFrame(index=range(spectrum)),
         nm_per_unit=_nm_per_unit(header_path, header),
         scale=1.0 if factor is None else 1 / factor,
+        named_unit="cm-1" if is_wavenumber else None,
     )
 
 
@@ -164,11 +166,11 @@ def _numbers(path: Path, header: dict[str, str], key: str, count: int) -> np.nda
 
 def _nm_per_unit(path: Path, header: dict[str, str]) -> float | None:
     unit = header.get("wavelength units", "unknown").lower()
-    if unit != "unknown" and unit not in NM_PER_UNIT:
+    if unit not in ("unknown", "wavenumber") and unit not in NM_PER_UNIT:
         raise UnitsError(
             path,
             found=f"wavelength units = {unit}",
-            expected="nanometers or micrometers",
+            expected="nanometers, micrometers or wavenumber",
             way_out="convert the library",
         )
     return NM_PER_UNIT.get(unit)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import spectra_files as files
 
 from geosoil.errors import SamplesError, UnitsError, WavelengthError
 from geosoil.io.spectra.envi_library import read_envi_library
@@ -109,3 +110,11 @@ def test_a_library_without_its_header_or_data_is_refused(tmp_path):
     (tmp_path / "text.sli").write_bytes(b"")
     with pytest.raises(SamplesError, match="expected an ENVI header"):
         read_envi_library(tmp_path / "text.hdr")
+
+
+def test_wavenumbers_become_wavelengths(tmp_path):
+    values = np.float32([0.25, 0.5, 0.125])
+    files.envi_library(tmp_path / "a.sli", [4000, 2000, 1000], [values], names=["a"], units="Wavenumber")
+    spectra = read_spectra(tmp_path / "a.sli")
+    assert spectra.wavelength_nm.tolist() == [2500, 5000, 10000]
+    assert spectra.values.tolist() == [values.tolist()]
