@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from geosoil_cli.first_checks import check_names
 from geosoil_cli.printing import STOPPED, Printing, echo, end_starting, printing, show_starting, write_event
 
 STYLES = ("bar", "lines", "json", "none")
@@ -46,6 +47,7 @@ class Verb(click.Command):
         elif not (how.quiet or how.as_json):
             show_starting(f"geosoil {ctx.info_name}: starting ...")
         try:
+            check_names(ctx.params)
             result = super().invoke(ctx)
             if how.verbose:
                 echo(_used(begun), err=True)

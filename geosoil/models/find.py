@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 
 from geosoil.errors import ModelFileError
@@ -30,11 +31,13 @@ def find_model(name: str | Path) -> Path:
         if (place / given / CARD).is_file():
             return place / given
     known = sorted({path.parent.name for place in places for path in place.glob(f"*/{CARD}")})
+    near = get_close_matches(str(name), known, n=1)
+    meant = f"did you mean {near[0]}? Otherwise " if near else ""
     raise ModelFileError(
         name,
         found="no such model in ./models, $GEOSOIL_MODELS or among those that ship with geosoil",
         expected="one of " + (", ".join(known) or "none yet"),
-        way_out="train one with `geosoil train`, or give the path of its folder",
+        way_out=f"{meant}train one with `geosoil train`, or give the path of its folder",
     )
 
 

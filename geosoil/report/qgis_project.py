@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-import pyogrio
 import rasterio
 from rasterio.warp import transform_bounds
 
@@ -162,6 +161,8 @@ def _map_layer(layer: BandLayer | VectorLayer, name: str, folder: Path) -> tuple
         parts = list(style_element(layer.style))
         source, provider = _relative(layer.path, folder), "gdal"
     else:
+        import pyogrio
+
         described = pyogrio.read_info(layer.path, layer=layer.layer, force_total_bounds=True)
         crs, bounds = rasterio.crs.CRS.from_user_input(described["crs"]), tuple(described["total_bounds"])
         element = ElementTree.Element("maplayer", type="vector", geometry="Line" if layer.lines else "Point")

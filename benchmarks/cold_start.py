@@ -1,0 +1,38 @@
+"""`geosoil map` of the sample cube: the whole process against the same work inside a process that is warm.
+
+The difference is what imports and the start of Python take. `first_answer` is the time until a mistyped name of a file is
+reported, which needs none of these imports.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import median_seconds, report
+
+from geosoil.workflows.demo import sample_data
+from geosoil.workflows.map import map_cube
+
+RUNS = 5
+
+
+def main() -> None:
+    """Measure both in turn on this machine."""
+    cube, model = sample_data("gf5") / "gf5.tif", "as_svr"
+    with tempfile.TemporaryDirectory() as folder:
+        warm_tif, cold_tif = Path(folder) / "warm.tif", Path(folder) / "cold.tif"
+        command = [sys.executable, "-m", "geosoil_cli.main", "map", "--model", model]
+        whole = [*command, "--cube", str(cube), "-o", str(cold_tif)]
+        map_cube(cube, model, warm_tif)  # imports everything, and fills the cache of the file system
+        subprocess.run(whole, check=True, stdout=subprocess.DEVNULL)
+        warm = median_seconds(lambda: map_cube(cube, model, warm_tif), RUNS)
+        cold = median_seconds(lambda: subprocess.run(whole, check=True, stdout=subprocess.DEVNULL), RUNS)
+        wrong = [*command, "--cube", str(Path(folder) / "absent.tif")]
+        answer = median_seconds(lambda: subprocess.run(wrong, check=False, stderr=subprocess.DEVNULL), RUNS)
+    print(f"whole process {cold:.2f} s, warm {warm:.2f} s")
+    sys.exit(not all([report("first_answer", answer, "s", 1.0), report("cold_start", cold - warm, "s", 3.0)]))
+
+
+if __name__ == "__main__":
+    main()
