@@ -1,6 +1,6 @@
 """`geosoil map` of the sample cube: the whole process against the same work inside a process that is warm.
 
-The difference is what imports and the start of Python take. `first_answer` is the time until a mistyped name of a file is
+The difference is what imports and the start of Python take. `first_answer` is the time until a mistyped name is
 reported, which needs none of these imports.
 """
 

@@ -34,6 +34,7 @@ _STATISTICS = {
     "stddev": "STATISTICS_STDDEV",
     "valid_percent": "STATISTICS_VALID_PERCENT",
 }
+UNDATED = "The scene does not state when it was acquired: the time is that of the map."
 _EDGE_POINTS = 8  # points per side of a footprint, because the sides of a grid are curved on the globe
 _DIGITS = 7  # decimals of degrees, about a centimetre
 
@@ -56,8 +57,8 @@ def write_collection(
     folder : path
         Folder of the maps; its name is the id of the collection.
     maps : mapping of Path to datetime or None
-        Maps written by `map_cube`, and when their scenes were acquired; None = not known (the item then has the time
-        at which the map was made).
+        Maps written by `map_cube`, and when their scenes were acquired; None: as the tags of the map state, or, if the
+        product did not state it, the time at which the map was made, which the description of the item then says.
     title : str
         Title of the collection.
     mosaic : Path, optional
@@ -129,12 +130,15 @@ def _item(path: Path, acquired: datetime | None) -> Item:
                 raise _not_a_map(path, found=f"no tag {missing[0]}")
             geometry, bbox = _footprint(source, path)
             created = datetime.fromisoformat(tags["GEOSOIL_CREATED"])
+            if acquired is None and "GEOSOIL_ACQUIRED" in tags:
+                acquired = datetime.fromisoformat(tags["GEOSOIL_ACQUIRED"])
             sha256 = f"sha256:{tags['GEOSOIL_MODEL_SHA256']}"
             software = {"geosoil": tags.get("GEOSOIL_VERSION", "unknown"), tags["GEOSOIL_MODEL"]: sha256}
             cube = tags.get("GEOSOIL_CUBE") or tags.get("GEOSOIL_COVARIATES", "unknown")
             properties = {
                 "created": pystac.utils.datetime_to_str(created),
                 **_projection(source),
+                **({} if acquired is not None else {"description": UNDATED}),
                 "processing:level": "L4",
                 "processing:lineage": f"{cube}, mapped with model {tags['GEOSOIL_MODEL']} ({sha256})",
                 "processing:software": software,

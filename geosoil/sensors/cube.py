@@ -268,7 +268,7 @@ def _from_file(
             path,
             found="no wavelengths",
             expected="one for each band",
-            way_out="give a table of bands (--bands TABLE.csv with a column centre_nm)",
+            way_out="give a table of bands (--bands TABLE.csv with a column wavelength_nm)",
         )
     cube = open_raster(path, scale=scale, offset=offset, nodata=nodata, units=units)
     tag = next((value for name, value in tags.items() if name.upper() == "SENSOR"), header.get("sensor_type", ""))

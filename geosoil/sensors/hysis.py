@@ -58,7 +58,7 @@ def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product
                 files.path(name),
                 found="no wavelengths in its tags",
                 expected="the tags wavelength and wavelength_units of each band, or lists of the file",
-                way_out="give a table of bands beside it (NAME.bands.csv with a column centre_nm)",
+                way_out="give a table of bands beside it (NAME.bands.csv with a column wavelength_nm)",
             )
     bands = [table for table in tables if table is not None]
     notes = []

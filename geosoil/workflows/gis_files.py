@@ -133,6 +133,7 @@ def write_side_files(
     level: Any,
     notes: Sequence[str],
     licence: str | None = None,
+    acquired: str | None = None,
 ) -> SideFiles:
     """Write what belongs beside a finished file of a map and its trust map: styles, metadata and pictures.
 
@@ -150,12 +151,14 @@ def write_side_files(
         What was done to the input, and warnings.
     licence : str, optional
         Licence of the map, for its metadata.
+    acquired : str, optional
+        When the scene was acquired, in ISO 8601.
     """
     path, bands, outputs = written.file.path, written.cog.bands, [output for _, output in written.file.bands]
     names = [card.name for card in cards]
     title = f"{targets_text(bands)} by {', '.join(names)}"
     by_what = f"by {', '.join(names)} from {', '.join(inputs)}"
-    stated: dict[str, Any] = {"licence": licence, "notes": notes}
+    stated: dict[str, Any] = {"licence": licence, "notes": notes, "acquired": acquired}
     files: dict[str, Path] = {}
     styled = trust = None
     if any(band.valid_count for band in bands):

@@ -19,6 +19,7 @@ from geosoil.io.remote.objects import is_object_url
 from geosoil.mapping.map_files import file_each, one_file, trust_path_of
 from geosoil.mapping.run import run_map
 from geosoil.models.contract import TRUST_KINDS
+from geosoil.sensors.acquired import acquisition_time
 from geosoil.sensors.masks import count_masked, describe_counts
 from geosoil.workflows.gis_files import STYLE_ONLY, GisOptions, write_map_project, write_side_files
 from geosoil.workflows.map_result import MapResult
@@ -76,6 +77,12 @@ class PreparedMap:
     def plan(self, run_options: RunOptions) -> Plan:
         """Return how the map would be computed; at most one block is computed for it."""
         return run_options.plan(self.job, self.output, timed=True)
+
+    @property
+    def acquired(self) -> str | None:
+        """When the scene was acquired, in ISO 8601; None if its product does not state it."""
+        time = acquisition_time(self.job.source.attrs)
+        return None if time is None else time.isoformat()
 
     @property
     def has_trust(self) -> bool:
@@ -143,7 +150,7 @@ class PreparedMap:
     @limit_gdal_cache()
     def _write(self, path: Path, run_options: RunOptions, progress: Progress | None, gis: GisOptions) -> MapResult:
         masked = describe_counts(count_masked(self.masks)) or None
-        settings = {**self.settings, "masked": masked, "identity": self.identity.sha256}
+        settings = {**self.settings, "masked": masked, "acquired": self.acquired, "identity": self.identity.sha256}
         with run_map(
             self.job,
             path,
@@ -183,6 +190,7 @@ class PreparedMap:
             written, cards=[cards[number] for number in written.file.models] or cards,
             inputs=[shown_name(file) for file in self.files], level=self.settings.get("level"),
             notes=(*about["notes"], *about["warnings"]), licence=gis.licence,
+            acquired=self.acquired,
         )  # fmt: skip
         files = {"style": None, "metadata": None, "quicklook": None, **beside.files, "path": written.file.path}
         made = {name: file for name, file in files.items() if file is not None}
