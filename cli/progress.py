@@ -49,6 +49,15 @@ class BarReporter(Reporter):
             return
         self.bars.update(self.tasks[what], completed=done)
 
+    def say(self, line: str, *, result: bool = False) -> None:
+        """Print a line above the bars; a result goes to standard output even where that is a file."""
+        if result and not sys.stdout.isatty():
+            echo(line)
+        else:
+            from geosoil.errors import printable
+
+            self.bars.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
 
 class TextLines(Reporter):
     """Reporter that writes a line to standard error after each step of a task, and at least one per half minute."""
@@ -163,8 +172,15 @@ def make_reporter(how: str | None = None, *, elsewhere: str = "none") -> Iterato
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(show_speed=True), _done_column())
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(show_speed=True),
+        _done_column(),
+    )
+    columns += (TimeElapsedColumn(), TimeRemainingColumn())
+    # Bars on standard error would otherwise take what is printed to standard output, and so empty a pipe.
+    with Progress(*columns, *times, console=Console(stderr=True), redirect_stdout=False) as bars:
         yield BarReporter(bars)
 
 

@@ -111,7 +111,7 @@ def checks(answers, folder):
 
     for name, shown in rasters.items():
         single = shown["renderer"] in ("singlebandpseudocolor", "paletted")
-        yield f"{name} alone is no RGB", single
+        yield f"{name} alone is not drawn as RGB", single
         yield f"{name} has title, abstract and licence", all(shown[k] for k in ("title", "abstract", "licences"))
     yield "the trust map shows the area first", rasters["as_trust.tif"]["band_name"].endswith("inside")
     yield "terrain shows heights first", rasters["terrain.tif"]["band_name"].endswith("filled_dem_m")

@@ -1,12 +1,15 @@
 """Training and comparison report their progress off a terminal as well."""
 
+import io
 import time
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 from small_recipes import SpectraRecipe
 
 from geosoil_cli import progress
-from geosoil_cli.progress import TextLines, make_reporter
+from geosoil_cli.progress import BarReporter, TextLines, make_reporter
 
 
 @pytest.mark.parametrize("verb", ["train", "compare"])
@@ -42,3 +45,15 @@ def test_a_long_step_is_reported_while_it_runs(capsys, monkeypatch):
             time.sleep(0.01)
             text += capsys.readouterr().err
     assert text.count("final model: 0 of 1 done") >= 3
+
+
+def test_a_result_reaches_the_pipe_while_bars_are_shown_and_a_message_is_a_line_above_them(capsys):
+    terminal = io.StringIO()
+    console = Console(file=terminal, force_terminal=True, width=60)
+    with Progress(console=console, redirect_stdout=False) as bars:
+        reporter = BarReporter(bars)
+        reporter("map", 1, 2)
+        reporter.say("the map [red]", result=True)
+        reporter.say("warning: strange")
+    assert capsys.readouterr().out == "the map [red]\n"
+    assert "warning: strange\n" in terminal.getvalue()
