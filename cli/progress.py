@@ -172,13 +172,8 @@ def make_reporter(how: str | None = None, *, elsewhere: str = "none") -> Iterato
         TimeRemainingColumn,
     )
 
-    columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(show_speed=True),
-        _done_column(),
-    )
-    columns += (TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(show_speed=True), _done_column())
+    times = TimeElapsedColumn(), TimeRemainingColumn()
     # Bars on standard error would otherwise take what is printed to standard output, and so empty a pipe.
     with Progress(*columns, *times, console=Console(stderr=True), redirect_stdout=False) as bars:
         yield BarReporter(bars)
