@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from geosoil_cli.printing import echo
+from geosoil_cli.printing import show
+from geosoil_cli.verb import Verb
+
+EXAMPLES = """
+    geosoil library import ossl_visnir.csv.gz ossl_soillab.csv.gz ossl_soilsite.csv.gz -o ossl.parquet
+    geosoil library import LUCAS/ -o lucas.parquet --spectra visnir
+"""
 
 
 @click.group()
@@ -14,7 +20,7 @@ def command() -> None:
     """Bring a published spectral library (OSSL, LUCAS, KSSL, NeoSpectra) to one table."""
 
 
-@command.command("import")
+@command.command("import", cls=Verb, examples=EXAMPLES)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "-o",
@@ -46,4 +52,4 @@ def import_(files: tuple[str, ...], output: Path, **options: str | None) -> None
 
     with make_reporter() as progress:
         result = import_library(files, output, progress=progress, **options)  # type: ignore[arg-type]
-    echo(result.summary())
+    show(result)

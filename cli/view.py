@@ -8,9 +8,16 @@ import click
 
 from geosoil_cli.options import CUBE_OPTIONS, TABLE_OPTIONS, given, with_options
 from geosoil_cli.printing import echo, show
+from geosoil_cli.verb import Verb
+
+EXAMPLES = """
+    geosoil view as.tif --cube gf5.tif --samples samples.gpkg
+    geosoil view as.tif cu.tif
+    geosoil view as.tif --html as.html
+"""
 
 
-@click.command()
+@click.command(cls=Verb, examples=EXAMPLES)
 @click.argument("maps", metavar="MAP.tif ...", nargs=-1, required=True)
 @click.option("--cube", metavar="CUBE", help="Cube to show in colours, and to take the spectrum of a pixel from.")
 @click.option("--samples", metavar="POINTS", help="Table of points with measured values.")
@@ -46,11 +53,6 @@ def command(
 
     OUT_trust.tif and OUT_shap.tif beside a map are shown with it. The server answers this computer only, at an address
     with a secret token, until Ctrl-C.
-
-    \b
-    geosoil view as.tif --cube gf5.tif --samples samples.gpkg
-    geosoil view as.tif cu.tif
-    geosoil view as.tif --html as.html
     """
     from geosoil.workflows.view import open_scene, serve_view, write_view
 

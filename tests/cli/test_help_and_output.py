@@ -31,14 +31,19 @@ def test_help_has_every_verb_in_one_group_and_the_line_for_completion(geosoil):
 
 @pytest.mark.parametrize("verb", list(VERBS))
 def test_examples_of_a_verb_are_valid_command_lines(verb, geosoil):
-    command = group.get_command(None, verb)
+    command, names = group.get_command(None, verb), ["geosoil", verb]
+    if hasattr(command, "commands"):  # `geosoil library import`
+        ((name, command),) = command.commands.items()
+        names.append(name)
     assert command.examples
-    out = geosoil(verb, "--help").out
+    out = geosoil(*names[1:], "--help").out
     for line in command.examples:
         assert line in out
         words = re.sub(r"'([^']*)'", r"\1", line).split()
-        assert words[:2] == ["geosoil", verb]
-        command.make_context(verb, words[2:])  # raises UsageError for an option or a value that does not exist
+        assert words[: len(names)] == names
+        command.make_context(
+            names[-1], words[len(names) :]
+        )  # raises UsageError for an option or a value that does not exist
 
 
 @pytest.mark.parametrize(
