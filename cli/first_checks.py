@@ -12,7 +12,8 @@ RASTER, TABLE = "a raster", "a table"
 INPUTS = {
     "cube": RASTER, "covariates": RASTER, "mask": RASTER, "like": RASTER, "dem": RASTER, "soil_map": RASTER,
     "terrain": RASTER, "samples": TABLE, "source_samples": TABLE, "points": TABLE, "horizons": TABLE,
-    "profiles": TABLE, "library": TABLE, "site": TABLE, "labels": TABLE, "maps": RASTER, "band_table": TABLE, "recipe": "a recipe",
+    "profiles": TABLE, "library": TABLE, "site": TABLE, "labels": TABLE, "maps": RASTER,
+    "band_table": TABLE, "recipe": "a recipe",
 }  # fmt: skip
 MODELS = ("model", "source_model")
 _NOT_PLAIN = re.compile(r"[:*?\[#\"]|^/vsi")  # an address, a pattern, a part of a file, a name of GDAL

@@ -41,9 +41,7 @@ def test_examples_of_a_verb_are_valid_command_lines(verb, geosoil):
         assert line in out
         words = re.sub(r"'([^']*)'", r"\1", line).split()
         assert words[: len(names)] == names
-        command.make_context(
-            names[-1], words[len(names) :]
-        )  # raises UsageError for an option or a value that does not exist
+        command.make_context(names[-1], words[len(names) :])  # raises UsageError for what is unknown
 
 
 @pytest.mark.parametrize(
