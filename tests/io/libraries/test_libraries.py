@@ -231,6 +231,7 @@ def test_kssl_is_absorbance_of_wavenumbers_or_reflectance_of_raca(tmp_path):
     import_library(tmp_path / "KSSL_202207_MIR_spectra_all_avg.csv", tmp_path / "m.parquet")
     library = read_spectra(tmp_path / "m.parquet")
     assert library.ids == ["123", "124"] and library.quantity == "absorbance"
+    np.testing.assert_allclose(library.wavelength_nm[[0, -1]], [2500, 1e7 / 600], atol=1e-6)
     assert library.table["kssl_sample_id"].tolist() == ["123XS", "124XN"]
     raca = pd.DataFrame(soils(2, NM), columns=[f"X{nm}" for nm in NM])
     raca.insert(0, "smp_id", [123, 124])
@@ -334,6 +335,14 @@ def test_spectra_without_a_shape_of_soils_need_the_quantity(tmp_path):
     ossl(3).to_csv(tmp_path / "o.csv", index=False)
     with pytest.raises(UnitsError, match="leave --quantity out"):
         import_library(tmp_path / "o.csv", tmp_path / "o.parquet", quantity="absorbance")
+
+
+def test_a_row_that_is_no_row_of_a_table_is_not_collected_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("geosoil.io.libraries.tables.BLOCK_BYTES", 12_000)
+    with gzip.open(tmp_path / "t.csv.gz", "wt") as file:
+        file.write(ossl(2).to_csv(index=False) + "a" * 100_000)
+    with pytest.raises(SamplesError, match=r"a row of more than"):
+        import_library(tmp_path / "t.csv.gz", tmp_path / "l.parquet")
 
 
 def test_semicolons_and_decimal_commas_are_read(tmp_path):
