@@ -19,6 +19,7 @@ from geosoil.errors import RasterError, WavelengthError
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM
+from geosoil.io.remote.reading import remote_file_exists
 from geosoil.sensors.base import Product, Sensor
 from geosoil.sensors.masks import MaskLayer
 from geosoil.sensors.product_xml import parse_xml, text_of
@@ -77,6 +78,7 @@ def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product
     geosoil.errors.RasterError: ...: found no files that could be the spectral image of both detectors; ...
     """
     image, prefix = _find_image(files)
+    files = _with_files_beside(files, image, prefix)
     metadata = files.beside(image, f"{prefix}-METADATA.XML")
     if metadata is None:
         raise RasterError(
@@ -142,6 +144,17 @@ def _find_image(files: ProductFiles) -> tuple[str, str]:
     match = _IMAGE.match(PurePosixPath(image).stem)
     assert match is not None
     return image, match[1]
+
+
+def _with_files_beside(files: ProductFiles, image: str, prefix: str) -> ProductFiles:
+    """Return the files with those beside an image at an address, which cannot be listed: each is requested by name."""
+    if not files.is_remote:
+        return files
+    match = re.search(r"(?:_cog)?\.\w+$", image, re.IGNORECASE)
+    ending = match[0] if match is not None else ""
+    layers = [f"{prefix}-QL_{layer}{ending}" for layer in LAYERS]
+    candidates = [f"{prefix}-METADATA.XML", f"{prefix}-METADATA.xml", *layers]
+    return files.with_names(name for name in candidates if remote_file_exists(files.path(name)))
 
 
 def _read_bands(root: Element, count: int, where: str) -> _Bands:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from range_server import serving
 from sensors.products.desis import write_desis
+from sensors.products.enmap import write_enmap
 from sensors.products.landsat import write_landsat
 from sensors.products.sentinel2 import write_sentinel2
 
@@ -17,13 +18,15 @@ from geosoil.sensors.cube import open_cube
     [
         (lambda folder: write_desis(folder, count=12), "METADATA.xml"),
         (lambda folder: write_desis(folder, count=12), "SPECTRAL_IMAGE.tif"),
+        (lambda folder: write_enmap(folder, count=5), "SPECTRAL_IMAGE.TIF"),
+        (lambda folder: write_enmap(folder, count=5, cog=True), "SPECTRAL_IMAGE_COG.tiff"),
         (write_landsat, "MTL.txt"),
         (write_sentinel2, "MTD_MSIL2A.xml"),
     ],
 )
 def test_a_product_at_an_address_is_that_of_its_folder(tmp_path, write, ending):
     folder = write(tmp_path / "product")
-    expected = open_cube(folder)
+    expected = open_cube(folder).load()
     flat = tmp_path / "flat"  # the server looks for the last part of a name only
     flat.mkdir()
     for path in folder.rglob("*"):

@@ -183,17 +183,17 @@ def require_side_files(source: DatasetReader, path: str) -> None:
                 raise RasterioError("two reads of its header differ")
     if "?" in path:
         return
-    if MaskFlags.per_dataset not in source.mask_flag_enums[0] and _side_file_exists(f"{path}.msk"):
+    if MaskFlags.per_dataset not in source.mask_flag_enums[0] and remote_file_exists(f"{path}.msk"):
         raise RasterioError("its side file .msk was not read completely")
-    if _side_file_exists(f"{path}.aux.xml"):
+    if remote_file_exists(f"{path}.aux.xml"):
         with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.open(path) as bare:
             if _metadata(bare) == _metadata(source):
                 raise RasterioError("its side file .aux.xml was not read completely, or is empty")
 
 
 @lru_cache(maxsize=4096)
-def _side_file_exists(side_file: str) -> bool:
-    """Check whether a side file exists; raises RasterioError if the server does not answer clearly."""
+def remote_file_exists(side_file: str) -> bool:
+    """Check whether a file beside a remote raster exists; raises RasterioError if the server answers in no clear way."""
     try:
         read_with_retries(side_file, lambda: _probe(side_file))
     except UnreadError as error:
