@@ -193,7 +193,7 @@ def require_side_files(source: DatasetReader, path: str) -> None:
 
 @lru_cache(maxsize=4096)
 def remote_file_exists(side_file: str) -> bool:
-    """Check whether a file beside a remote raster exists; raises RasterioError if the server answers in no clear way."""
+    """Check whether a file beside a remote raster exists; raises RasterioError if the answer is not clear."""
     try:
         read_with_retries(side_file, lambda: _probe(side_file))
     except UnreadError as error:
