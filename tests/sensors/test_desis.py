@@ -54,6 +54,14 @@ def test_the_background_value_is_that_of_the_metadata(tmp_path):
     assert np.isnan(cube[0, 1, 0].values) and cube[0, 0, 0].values == pytest.approx(-3.2768)
 
 
+def test_without_a_background_value_in_the_metadata_it_is_that_of_all_readers(tmp_path):
+    folder = write_desis(tmp_path / "product", count=12)
+    path = folder / f"{NAME}-METADATA.xml"
+    path.write_text(path.read_text().replace("backgroundValue", "otherValue"))
+    assert np.isnan(open_cube(folder)[:, 0, 0].values).all()
+    assert open_cube(folder, nodata=1000)[0, 0, 0].values == pytest.approx(-3.2768)
+
+
 def test_without_the_quality_file_nothing_is_masked_and_a_note_says_so(tmp_path):
     folder = write_desis(tmp_path / "product", count=12)
     (folder / f"{NAME}-QL_QUALITY-2.tif").unlink()
