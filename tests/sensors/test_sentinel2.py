@@ -7,9 +7,12 @@ from sensors.products.planted import pixels_of
 from sensors.products.sentinel2 import BANDS, GRANULE, SIDE_20, STAMP, stored_values, write_sentinel2
 
 from geosoil.errors import GridError, RasterError, WavelengthError
+from geosoil.mapping.match import nearest_bands
+from geosoil.models.contract import Feature
 from geosoil.raster.grid import Grid
 from geosoil.sensors.cube import open_cube
 from geosoil.sensors.masks import MASKS
+from geosoil.sensors.nominal import nominal_bands
 
 CLASSES = {"background": [0], "saturated": [1], "cloud_shadow": [3], "water": [6], "cloud": [8, 9], "cirrus": [10],
            "snow": [11]}  # fmt: skip
@@ -52,6 +55,19 @@ def test_wavelengths_are_the_centres_of_the_metadata_and_widths_those_of_the_res
     path = safe / "MTD_MSIL2A.xml"
     path.write_text(path.read_text().replace("<VALUES>", "<VALUES>x "))
     assert open_cube(safe).fwhm_nm.values.tolist() == [20, 65, 35, 30, 15, 15, 20, 115, 20, 90, 180]
+
+
+@pytest.mark.parametrize(
+    "centre_nm",
+    [
+        [442.7, 492.7, 559.8, 664.6, 704.1, 740.5, 782.8, 832.8, 864.7, 1613.7, 2202.4],  # Sentinel-2A
+        [442.3, 492.3, 558.9, 664.9, 703.8, 739.1, 779.7, 832.9, 864.0, 1610.4, 2185.7],  # Sentinel-2B
+    ],
+)
+def test_a_model_of_the_nominal_bands_reads_the_bands_of_each_satellite_as_they_are(centre_nm):
+    bands = nominal_bands("SENTINEL2")
+    features = [Feature("", nm, width) for nm, width in zip(bands.centre_nm, bands.fwhm_nm, strict=True)]
+    assert nearest_bands(features, np.array(centre_nm)).tolist() == list(range(11))
 
 
 def test_classes_of_the_scene_classification_are_masked_by_their_names(tmp_path):
