@@ -26,6 +26,9 @@ TOLERANCE_OF_FWHM = 0.25
 LEAST_TOLERANCE_NM = 1.0
 # Interpolation across a wider gap, for instance a dropped water window, would invent values.
 WIDEST_GAP_NM = 25.0
+# A band that is more than twice as wide blurs what the model learned, and so does one that is less than half as wide as
+# a band of over 25 nm.
+LARGEST_WIDTH_RATIO = 2.0
 # Reflectance of samples and of a scene differs by a factor of 2 or 3; percent by 100, digital numbers by 10 000.
 UNIT_FACTOR = 8.0
 
@@ -121,7 +124,44 @@ def _by_wavelength(model: Model, cube: xr.DataArray) -> Match | None:
     shift = float(np.abs(model_nm - cube["wavelength_nm"].values[nearest]).max())
     if shift > 0.05:
         notes.append(f"bands are within {shift:.2f} nm of those of the model")
+    if "fwhm_nm" in cube.coords:
+        notes += _width_notes(features, cube["fwhm_nm"].values[nearest])
     return Match(model, tuple(str(name) for name in names[nearest]), tuple(notes))
+
+
+def unlike_widths(features: Sequence[Feature], fwhm_nm: np.ndarray) -> np.ndarray:
+    """Return which bands are too wide or too narrow for the features of a model, `(feature,)` bool.
+
+    Parameters
+    ----------
+    features : sequence of Feature
+        One without a width is taken for one of 12.5 nm.
+    fwhm_nm : ndarray of shape (feature,)
+        The widths of the bands that are used for them.
+
+    Examples
+    --------
+    >>> unlike_widths([Feature("a", 842.0, 115.0), Feature("b", 865.0, 20.0)], np.array([8.0, 8.0]))
+    array([ True, False])
+    """
+    widths_nm = np.array([feature.fwhm_nm or WIDEST_GAP_NM / LARGEST_WIDTH_RATIO for feature in features])
+    too_wide = fwhm_nm > LARGEST_WIDTH_RATIO * widths_nm
+    too_narrow = (widths_nm > LARGEST_WIDTH_RATIO * fwhm_nm) & (widths_nm > WIDEST_GAP_NM)
+    unlike: np.ndarray = too_wide | too_narrow
+    return unlike
+
+
+def _width_notes(features: Sequence[Feature], fwhm_nm: np.ndarray) -> list[str]:
+    """Describe bands whose widths are not those that the model learned from; widths that are unknown are no reason."""
+    known = np.array([feature.fwhm_nm is not None for feature in features]) & np.isfinite(fwhm_nm)
+    unlike = np.flatnonzero(known & unlike_widths(features, fwhm_nm))
+    if not unlike.size:
+        return []
+    first = features[unlike[0]]
+    return [
+        f"{unlike.size} of {len(features)} bands are much wider or narrower than those of the model "
+        f"({first.wavelength_nm:.0f} nm: {fwhm_nm[unlike[0]]:.3g} against {first.fwhm_nm:.3g} nm)"
+    ]
 
 
 def nearest_bands(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geosoil.errors import WavelengthError
-from geosoil.mapping.match import WIDEST_GAP_NM, interpolation_matrix, nearest_bands
+from geosoil.mapping.match import interpolation_matrix, nearest_bands, unlike_widths
 from geosoil.models.contract import of_rasters
 from geosoil.sensors.nominal import NOMINAL_SOURCES, nominal_bands
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geosoil.models.contract import Feature
-
-LARGEST_WIDTH_RATIO = 2.0  # a band that is more than twice as wide blurs what the model learned
 
 
 def mappable_sensors(features: Sequence[Feature]) -> dict[str, bool]:
@@ -40,18 +38,17 @@ def mappable_sensors(features: Sequence[Feature]) -> dict[str, bool]:
     --------
     >>> from geosoil.models.contract import Feature
     >>> mappable_sensors([Feature("red", 655.0, 37.0), Feature("infrared", 865.0, 28.0)])
-    {'LANDSAT_OLI': True, 'SENTINEL2': True}
+    {'LANDSAT_OLI': True, 'WYVERN': True}
     """
     spectral = of_rasters(features)
     if not spectral or any(feature.wavelength_nm is None for feature in spectral):
         return {}
-    widths = np.array([feature.fwhm_nm or WIDEST_GAP_NM / LARGEST_WIDTH_RATIO for feature in spectral])
     fitting = {}
     for name in sorted(NOMINAL_SOURCES):
         bands = nominal_bands(name)
         nearest = nearest_bands(spectral, bands.centre_nm)
         if nearest is not None:
-            if _widths_fit(widths, bands.fwhm_nm[nearest]):
+            if not unlike_widths(spectral, bands.fwhm_nm[nearest]).any():
                 fitting[name] = True
             continue
         centre_nm, first = np.unique(bands.centre_nm, return_index=True)
@@ -59,12 +56,6 @@ def mappable_sensors(features: Sequence[Feature]) -> dict[str, bool]:
             weights = interpolation_matrix(spectral, centre_nm, where=name, what="cube")
         except WavelengthError:
             continue
-        if _widths_fit(widths, weights @ bands.fwhm_nm[first]):
+        if not unlike_widths(spectral, weights @ bands.fwhm_nm[first]).any():
             fitting[name] = False
     return fitting
-
-
-def _widths_fit(widths_nm: np.ndarray, fwhm_nm: np.ndarray) -> bool:
-    too_wide = fwhm_nm > LARGEST_WIDTH_RATIO * widths_nm
-    too_narrow = (widths_nm > LARGEST_WIDTH_RATIO * fwhm_nm) & (widths_nm > WIDEST_GAP_NM)
-    return not (too_wide | too_narrow).any()

@@ -6,6 +6,7 @@ from small_cube import WAVELENGTH_NM, trained_model, write_cube
 from written_rasters import TRANSFORM, UTM, write_raster
 
 from geosoil.errors import GridError, UnitsError, WavelengthError
+from geosoil.estimators.ridge import Ridge
 from geosoil.mapping.job import map_model
 from geosoil.mapping.match import match_bands
 from geosoil.models.contract import Feature, Target
@@ -28,6 +29,18 @@ def test_only_the_bands_that_the_model_uses_are_asked_for(tmp_path, model):
 def test_a_shift_within_the_tolerance_is_taken_and_said(tmp_path, model):
     match = match_bands(model, open_cube(write_cube(tmp_path / "c.tif", wavelength_nm=WAVELENGTH_NM + 1.5)))
     assert match.notes == ("bands are within 1.50 nm of those of the model",)
+
+
+@pytest.mark.parametrize(("fwhm_nm", "is_noted"), [(8.0, True), (100.0, False), (250.0, True), (np.nan, False)])
+def test_bands_of_quite_another_width_than_those_of_the_model_are_noted(fwhm_nm, is_noted):
+    features = tuple(Feature(f"{nm} nm", nm, 115.0) for nm in (842.0, 1610.0, 2190.0))
+    model = PixelModel(Ridge().fit(np.eye(3, dtype=np.float32), np.arange(3.0)), features, (Target("soc", "%"),))
+    cube = make_raster(
+        np.full((3, 2, 2), 0.3, "float32"), names=["a", "b", "c"], crs=UTM, transform=TRANSFORM,
+        wavelength_nm=[842.0, 1610.0, 2190.0], fwhm_nm=[fwhm_nm] * 3,
+    )  # fmt: skip
+    notes = [f"3 of 3 bands are much wider or narrower than those of the model (842 nm: {fwhm_nm:.3g} against 115 nm)"]
+    assert list(match_bands(model, cube).notes) == (notes if is_noted else [])
 
 
 def test_another_grid_of_bands_is_interpolated_and_said(tmp_path, model):
