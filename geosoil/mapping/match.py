@@ -152,7 +152,7 @@ def unlike_widths(features: Sequence[Feature], fwhm_nm: np.ndarray) -> np.ndarra
 
 
 def _width_notes(features: Sequence[Feature], fwhm_nm: np.ndarray) -> list[str]:
-    """Describe bands whose widths are not those that the model learned from; widths that are unknown are no reason."""
+    """Describe bands whose widths are not those that the model learned from; unknown widths give none."""
     known = np.array([feature.fwhm_nm is not None for feature in features]) & np.isfinite(fwhm_nm)
     unlike = np.flatnonzero(known & unlike_widths(features, fwhm_nm))
     if not unlike.size:
