@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 import pyproj
 
-from geosoil.errors import ModelFileError
+from geosoil.errors import EstimatorError, ModelFileError
 from geosoil.raster.place import PLACE_NAMES, Place, text_of_crs
 
 if TYPE_CHECKING:
@@ -212,9 +212,18 @@ def of_rasters(features: Sequence[Feature]) -> tuple[Feature, ...]:
 def with_training_range(features: Sequence[Feature], X: np.ndarray) -> tuple[Feature, ...]:
     """Return features with the range of their columns in X `(sample, feature)`.
 
+    Raises EstimatorError if X has another number of columns.
+
     >>> with_training_range([Feature("twi")], np.array([[1.0], [3.0]]))[0].training_high
     3.0
     """
+    if X.ndim != 2 or not len(X) or X.shape[1] != len(features):
+        raise EstimatorError(
+            "X",
+            found=f"training rows of shape {X.shape}",
+            expected=f"(n_samples, {len(features)})",
+            way_out="give the rows that the estimator was fitted on",
+        )
     ranges = zip(X.min(axis=0).tolist(), X.max(axis=0).tolist(), strict=True)
     return tuple(
         replace(feature, training_low=low, training_high=high)

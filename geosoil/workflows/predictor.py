@@ -80,7 +80,7 @@ class Predictor:
         return cls(source.model, source, source.card.training.n_samples)
 
     @classmethod
-    def of(cls, fitted: Any, *, features: Features, targets: Targets) -> Predictor:
+    def of(cls, fitted: Any, *, features: Features, targets: Targets, X: np.ndarray | None = None) -> Predictor:
         """Return a predictor of any fitted scikit-learn estimator.
 
         Parameters
@@ -92,11 +92,13 @@ class Predictor:
             columns.
         targets : Target or sequence of Target
             What it predicts, one for each column of its predictions.
+        X : ndarray, shape (n_samples, n_features), optional
+            The rows that it was fitted on, whose ranges maps are compared with; a fitted estimator does not keep them.
 
         Raises
         ------
         EstimatorError
-            If the estimator is not fitted, or was fitted on another number of features.
+            If the estimator is not fitted, or if it or X has another number of features.
 
         Examples
         --------
@@ -108,14 +110,15 @@ class Predictor:
         fitted = getattr(fitted, "best_estimator_", fitted)
         columns, outputs = _features(features), (targets,) if isinstance(targets, Target) else tuple(targets)
         _check_fitted(fitted, columns)
-        return cls(PixelModel(fitted, columns, outputs))
+        if X is None:
+            return cls(PixelModel(fitted, columns, outputs))
+        columns = with_training_range(columns, np.asarray(X))
+        return replace(cls(PixelModel(fitted, columns, outputs)), n_samples=len(X))
 
     @classmethod
     def fit(cls, pipeline: Any, X: np.ndarray, y: np.ndarray, *, features: Features, targets: Targets) -> Predictor:
         """Fit a scikit-learn estimator to X `(sample, feature)` and y `(sample,)` or `(sample, target)`; see `of`."""
-        X = np.asarray(X)
-        columns = with_training_range(_features(features), X)
-        return replace(cls.of(pipeline.fit(X, y), features=columns, targets=targets), n_samples=len(X))
+        return cls.of(pipeline.fit(np.asarray(X), y), features=features, targets=targets, X=X)
 
     def __repr__(self) -> str:
         kind = "covariate" if self.quantity == COVARIATES else "band"

@@ -278,6 +278,18 @@ def test_features_that_are_not_those_of_training_are_refused():
         geosoil.Predictor.of(named, features=["twi", "slope"], targets=Target("soc", "%"))
 
 
+def test_a_fitted_estimator_has_training_ranges_if_its_rows_are_given():
+    line = Ridge().fit(X[:, :2], Y[:, 0])
+    options = {"features": ["slope", "twi"], "targets": Target("soc", "%")}
+    given = geosoil.Predictor.of(line, X=X[:, :2], **options)
+    known = [(feature.training_low, feature.training_high) for feature in given.model.training_columns]
+    assert known == [(float(X[:, k].min()), float(X[:, k].max())) for k in range(2)]
+    assert given.n_samples == len(X)
+    assert geosoil.Predictor.of(line, **options).model.training_columns[0].training_low is None
+    with pytest.raises(EstimatorError, match=r"training rows of shape \(\d+, 6\); expected \(n_samples, 2\)"):
+        geosoil.Predictor.of(line, X=X, **options)
+
+
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     """Folders of models that a stranger may change."""
