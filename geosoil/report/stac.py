@@ -14,6 +14,7 @@ from rasterio.warp import transform_geom
 from geosoil.errors import GridError, OutputError, RasterError
 from geosoil.io.atomic import atomic_path
 from geosoil.io.rasters.mosaic import OVERLAPS
+from geosoil.mapping.map_files import trust_path_of
 
 if TYPE_CHECKING:
     import os
@@ -49,7 +50,8 @@ def write_collection(
 ) -> Path:
     """Write `collection.json` and an item `NAME.json` for each map `NAME.tif` of a folder.
 
-    The grid, bands with units and statistics, software and model come from the maps. References are relative, so that
+    The grid, bands with units and statistics, software and model come from the maps, whose trust maps are assets beside
+    them. References are relative, so that
     the folder can be moved, and the same maps give the same bytes.
 
     Parameters
@@ -159,6 +161,13 @@ def _item(path: Path, acquired: datetime | None) -> Item:
         file = path.with_suffix(suffix)
         if file.exists():
             item.add_asset(key, pystac.Asset(file.name, media_type=media_type, roles=roles))
+    beside = trust_path_of(path)
+    if beside.is_file():
+        with rasterio.open(beside) as source:
+            if source.tags().get("GEOSOIL_IDENTITY") == tags.get("GEOSOIL_IDENTITY"):  # else of an earlier map
+                fields = _bands(source)
+                asset = pystac.Asset(beside.name, media_type=pystac.MediaType.COG, roles=["data"], extra_fields=fields)
+                item.add_asset("trust", asset)
     return item
 
 

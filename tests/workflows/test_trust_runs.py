@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression
 from small_cube import spectra, trained_model, write_cube
 from small_runs import SHAPE, pixels_of, write_small
 from small_trust import save_trusted, trust_of
+from stac_validator import validate_file
 
 from geosoil.errors import OutputError
 from geosoil.io.rasters.reader import open_raster
@@ -166,3 +167,8 @@ def test_every_scene_of_many_has_its_trust_map(folder, whole, tmp_path):
         (scenes / f"{name}.tif").write_bytes(Path(folder / "cube.tif").read_bytes())
     made = map_scenes(f"{scenes}/*.tif", folder / "share", tmp_path / "out", threads=1)
     assert [hashes(scene.path) for scene in made.maps] == [whole, whole]
+    item = validate_file(tmp_path / "out" / "a_share.json")
+    assert item["assets"]["trust"]["href"] == "a_share_trust.tif"
+    assert [band["name"] for band in item["assets"]["trust"]["bands"]][-1] == "inside"
+    map_scenes(f"{scenes}/*.tif", folder / "share", tmp_path / "out", threads=1, trust=False)
+    assert "trust" not in validate_file(tmp_path / "out" / "a_share.json")["assets"]  # it is that of an earlier map
