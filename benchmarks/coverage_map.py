@@ -118,7 +118,10 @@ def main(quick: bool) -> bool:
         model = trained(SOC / "soc_transfer.toml", kinds[1], folder)
         made = map_covariates(covariates, model, folder / "soc.tif", like=SOC / "dem.tif", **running)
         names = [band.name for band in made.cog.bands]
-        shares["soc"] = tell(f"soc {kinds[1]}", pixels(made, SOC / "truth.tif", {name: name for name in names}))
+        shares["soc"] = tell(
+            f"soc {kinds[1]}",
+            pixels(made, SOC / "truth.tif", {name: name.replace("soc_g_kg", "SOC") for name in names}),
+        )
     held = []
     for name, share in shares.items():
         print(f"{name}: {share:.1f} % of the pixels inside the area are covered")
