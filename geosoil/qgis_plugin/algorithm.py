@@ -145,9 +145,10 @@ def _show(event, feedback, errors):
     """Show one event of the program in the dialog."""
     kind, text = event.get("event"), str(event.get("text", ""))
     if kind == "progress":
-        total = event.get("total") or 0
+        total, done = event.get("total") or 0, event.get("done") or 0
         if total:
-            feedback.setProgress(100 * event.get("done", 0) / total)
+            feedback.setProgress(100 * done / total)
+        if not done:  # a new task
             feedback.setProgressText(str(event.get("what", "")))
     elif kind == "error":
         errors.append(text)

@@ -303,7 +303,8 @@ def test_progress_in_json_is_one_object_a_line(scene, geosoil):
     assert [event["done"] for event in reports] == sorted(event["done"] for event in reports)
     assert (reports[0]["done"], reports[-1]["done"], reports[-1]["total"]) == (0, 37 * 53, 37 * 53)
     assert {event["unit"] for event in reports} == {"pixels"}
-    others = [event for event in events if event["event"] != "progress"]
+    assert (events[0]["event"], events[0]["verb"]) == ("started", "map")
+    others = [event for event in events[1:] if event["event"] != "progress"]
     assert others
     assert all(set(event) == {"time", "event", "text"} for event in others)
 
@@ -312,7 +313,7 @@ def test_in_json_a_refusal_and_a_stop_are_events_too(scene, geosoil):
     words = (*MAP, "--progress", "json", "-o")
     code, said = geosoil(*words, "absent/map.tif")
     assert code == 2
-    assert [json.loads(line)["event"] for line in said.splitlines()] == ["error"]
+    assert [json.loads(line)["event"] for line in said.splitlines()] == ["started", "error"]
     Path("corrupt.tif").replace("cube.tif")
     code, said = geosoil(*words, "map.tif", "--on-error", "nodata", "--block", "16")
     assert code == 3
