@@ -1,5 +1,9 @@
 """`geosoil terrain`: covariates of a DEM, or one line and nothing written."""
 
+import sqlite3
+import zipfile
+from xml.etree import ElementTree
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -152,6 +156,17 @@ def test_voids_that_no_header_states_are_left_out_and_named(tmp_path, code, decl
     said, bands = terrain_with(code, tmp_path / "named.tif", "--nodata", code)
     assert message not in said + declared[0]
     np.testing.assert_array_equal(bands, declared[1])
+
+
+def test_the_project_has_the_streams_above_all_bands_and_heights_first(folder):
+    run(folder / "dem.tif", "-o", folder / "t.tif", "--streams", folder / "s.gpkg", "--qgz")
+    with zipfile.ZipFile(folder / "t.qgz") as archive:
+        project = ElementTree.fromstring(archive.read("t.qgs"))
+    groups = {group.get("name"): [layer.get("name") for layer in group] for group in project.find("layer-tree-group")}
+    assert groups["streams"] == ["streams"]
+    assert groups["terrain"][0] == "filled_dem_m (m)" and len(groups["terrain"]) == len(UNITS)
+    with sqlite3.connect(folder / "s.gpkg") as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (10300,)
 
 
 def test_what_a_killed_run_left_is_cleared_by_the_next_one(folder):

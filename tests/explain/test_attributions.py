@@ -190,3 +190,12 @@ def test_rows_that_do_not_suit_are_refused(rows):
     net = PartialLeastSquares(n_components=2).fit(X, Y)
     with pytest.raises(SamplesError):
         explain_rows(model(net), rows)
+
+
+def test_methods_that_take_long_report_each_row():
+    X, seen = np.arange(6.0).reshape(3, 2), []
+    permutation_attributions(lambda rows: rows.sum(1), X, X[:1], np.array([0, 1]), progress=lambda *n: seen.append(n))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    seen.clear()
+    expected_gradients(lambda x: (x**2).sum(1), X, X[:1], progress=lambda *n: seen.append(n))
+    assert seen == [(1, 3), (2, 3), (3, 3)]

@@ -116,6 +116,15 @@ def test_the_time_is_the_scenes_or_else_the_maps_own(written):
     assert interval == ["2024-05-01T10:30:00Z", "2026-11-21T08:00:00Z"]
 
 
+def test_the_time_in_the_tags_of_a_map_is_that_of_its_item_and_an_item_without_says_what_its_time_is(tmp_path):
+    dated = write_map(tmp_path / "a.tif", tags=TAGS | {"GEOSOIL_ACQUIRED": TAKEN.isoformat()})
+    undated = write_map(tmp_path / "b.tif")
+    write_collection(tmp_path, {dated: None, undated: None}, title="SOC")
+    a, b = (json.loads((tmp_path / f"{name}.json").read_text())["properties"] for name in "ab")
+    assert a["datetime"] == "2024-05-01T10:30:00Z" and "description" not in a
+    assert "does not state when it was acquired" in b["description"]
+
+
 def test_the_outline_is_the_grid_on_the_globe(written):
     content = json.loads((written / "a.json").read_text())
     with rasterio.open(written / "a.tif") as source:

@@ -93,6 +93,21 @@ def test_a_map_adds_up_to_its_prediction_on_the_middle_pixels_of_its_cells(place
     assert "the middle of cells of 3 x 3 pixels" in result.summary()
 
 
+def test_the_prediction_is_that_of_a_map_where_the_sum_is_beyond_the_valid_range(place, tmp_path):
+    features = tuple(Feature(f"{nm:g} nm", float(nm), None, 0.1, 0.7) for nm in NM)
+    line, middle = PartialLeastSquares(n_components=2).fit(X, Y), float(np.median(Y))
+    model = PixelModel(line, features, (Target("ph", "pH", (middle, None)),))
+    save_model(model, place / "clipped", name="clipped", study="t", preprocessing=[], training=TRAINING)
+    explain_map(place / "clipped", place / "cube.tif", tmp_path / "shap.tif", n_pixels=150, project=True)
+    with rasterio.open(tmp_path / "shap.tif") as source:
+        *regions, prediction = source.read()
+        assert set(source.units) == {"pH"}
+        total = np.sum(regions, axis=0) + float(source.tags()["GEOSOIL_BASELINE"])
+    assert np.nanmin(total) < middle - 0.01
+    np.testing.assert_allclose(prediction, np.clip(total, middle, None), atol=1e-4)
+    assert (tmp_path / "shap.qgz").exists()
+
+
 def test_a_map_leaves_out_masked_pixels_and_takes_the_options_of_a_cube(place, tmp_path):
     mask = np.ones((1, 40, 30), "uint8")
     mask[0, :20] = 0

@@ -1,6 +1,7 @@
 """Many scenes to maps: what can be done is done, what cannot is named."""
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -71,6 +72,26 @@ def test_a_failed_scene_leaves_no_file(done):
     found = sorted(path.name for path in result.vrt.parent.iterdir())
     of_each = [f"{name}_share.{suffix}" for name in "ac" for suffix in ("json", "png", "qmd", "qml", "tif")]
     assert found == sorted([*of_each, "collection.json", "share.qmd", "share.qml", "share.vrt"])
+
+
+def test_a_colour_means_one_value_in_all_scenes_and_their_mosaic(done, model, tmp_path):
+    result, _, _, scenes = done
+    files = [*(mapped.path for mapped in result.maps), result.vrt]
+    styles = [ElementTree.parse(file.with_suffix(".qml")).getroot() for file in files]
+    values = [[item.get("value") for item in style.iter("item")] for style in styles]
+    assert values[0] == values[1] == values[2] and len(values[0]) == 9
+    ends = [map_cube(scenes / f"{name}.tif", model, tmp_path / f"{name}.tif", threads=1).cog.bands[0] for name in "ac"]
+    low, high = min(band.p2 for band in ends), max(band.p98 for band in ends)
+    assert [float(values[0][0]), float(values[0][-1])] == pytest.approx([low, high], abs=(high - low) / 100)
+    assert ElementTree.parse(result.vrt.with_suffix(".qmd")).getroot().findtext("title") == "share_pct (%) by share"
+
+
+def test_maps_that_are_kept_have_the_same_colours_as_new_ones(done, model):
+    result, _, _, scenes = done
+    style = result.vrt.with_suffix(".qml").read_text("utf-8")
+    again = map_scenes(scenes / "*.tif", model, result.vrt.parent, threads=1, mode="resume")
+    assert all(mapped.result is None for mapped in again.maps)
+    assert again.vrt.with_suffix(".qml").read_text("utf-8") == style
 
 
 def test_every_map_is_what_map_cube_makes_of_its_scene_alone(done, model, tmp_path):
