@@ -7,6 +7,7 @@ blocks of a map that share a chunk thus decode it once.
 
 from __future__ import annotations
 
+import mmap
 import threading
 import zlib
 from functools import partial
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from geosoil.io.rasters.hdf5_variables import Hdf5Variable
 
 PIECE_BYTES = 256 * 2**10  # of a compressed chunk that are decompressed at once
+MAPPED_BYTES = 2**18  # from this size on, memory is a multiple of pages
 LARGEST_BUFFER = 64 * 2**20  # that a thread keeps for the next chunk
 _DEFLATE, _SHUFFLE = 1, 2
 
@@ -194,7 +196,7 @@ def _decode_chunk(variable: Hdf5Variable, dataset: Any, start: tuple[int, ...], 
     planes = np.frombuffer(content, np.uint8).reshape(kind.itemsize, *shape)
     if axis >= 0:
         planes = planes.take(bands, axis=axis + 1)
-    out = np.empty((*planes.shape[1:], kind.itemsize), np.uint8)
+    out = _allocated((*planes.shape[1:], kind.itemsize))
     for number, plane in enumerate(planes):
         out[..., number] = plane
     return out.view(kind)[..., 0]
@@ -208,7 +210,7 @@ def _inflate(content: bytes, n_bytes: int) -> memoryview:
     """
     buffer = getattr(_thread_state, "buffer", None)
     if buffer is None or len(buffer) < n_bytes:
-        buffer = bytearray(n_bytes)
+        buffer = memoryview(_allocated((n_bytes,)))
         if n_bytes <= LARGEST_BUFFER:
             _thread_state.buffer = buffer
     engine, source, n_filled = zlib.decompressobj(), memoryview(content), 0
@@ -220,7 +222,17 @@ def _inflate(content: bytes, n_bytes: int) -> memoryview:
         n_filled += len(piece)
     if n_filled != n_bytes or not engine.eof:
         raise ValueError(f"it decompresses to {n_filled} instead of {n_bytes} bytes")
-    return memoryview(buffer)[:n_bytes]
+    return buffer[:n_bytes]
+
+
+def _allocated(shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array of uint8, a large one in memory that is given back to the system as soon as it is dropped.
+
+    The allocator of C would keep it, in pieces between smaller objects, and a plan would count it as needed.
+    """
+    if prod(shape) < MAPPED_BYTES:
+        return np.empty(shape, np.uint8)
+    return np.frombuffer(mmap.mmap(-1, prod(shape)), np.uint8).reshape(shape)
 
 
 def _read_part(variable: Hdf5Variable, dataset: Any, start: tuple[int, ...], bands: np.ndarray) -> np.ndarray:
