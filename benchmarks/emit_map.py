@@ -2,7 +2,7 @@
 
 The granule is generated: 1280 x 1242 pixels, 285 bands float32, in the chunks that the netCDF library chooses, shuffled
 and compressed by gzip, with a MASK file beside it; 1 GB on disk. `geosoil map` with its masks, its COG and its picture
-is timed, with two threads and a limit of 1.2 GB, of which a plan uses 90 % at most, against h5py, which reads and
+is timed, with two threads and a limit of 1.25 GB, of which a plan uses 90 % at most, against h5py, which reads and
 decodes the chunks of these bands once in the geometry of the sensor. Both are run in turns; the memory is the peak of
 the process of the map. `--quick`: a small granule.
 """
@@ -32,7 +32,7 @@ from geosoil.workflows.map import map_cube
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from sensors.products.emit import WATER_NM, emit_nm, planted, write_emit
 
-N_BANDS, N_SUPPORT, THREADS, LIMIT_BYTES = 51, 60, 2, 1_200_000_000
+N_BANDS, N_SUPPORT, THREADS, LIMIT_BYTES = 51, 60, 2, 1_250_000_000
 SIZES = {"full": (1280, 1242), "quick": (320, 310)}
 ANGLE_DEG = 35.0
 REPEATS = 3

@@ -36,7 +36,7 @@ SMALL_BLOCK_BYTES = 4 * 2**20  # below, a file's own blocks are read repeatedly:
 LEAST_BLOCK_BYTES = 2**20
 CLUSTER_BYTES = 32 * 2**20  # of dask in this process, and in each worker
 SLACK = 1.05  # what the same process holds differs between runs
-SHARE_OF_CHUNKS = 4  # of the limit, at most one part of this many is for decoded chunks that blocks share
+SHARE_OF_CHUNKS = 5  # of the limit, at most one part of this many is for decoded chunks that blocks share
 PROBE_SIDE = 64
 TIMED_SECONDS = 0.5
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from geosoil.io.rasters.hdf5_variables import Hdf5Variable
 
 PIECE_BYTES = 256 * 2**10  # of a compressed chunk that are decompressed at once
+COMPARED = 1000  # values of a chunk that are compared first
 MAPPED_BYTES = 2**18  # from this size on, memory is a multiple of pages
 LARGEST_BUFFER = 64 * 2**20  # that a thread keeps for the next chunk
 _DEFLATE, _SHUFFLE = 1, 2
@@ -74,8 +75,10 @@ def read_window(variable: Hdf5Variable, bands: np.ndarray, rows: slice, columns:
     return out
 
 
-def read_pixels(variable: Hdf5Variable, bands: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Read some bands of scattered pixels as stored, each chunk once.
+def read_pixels(
+    variable: Hdf5Variable, bands: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Read some bands of scattered pixels as stored, chunk by chunk.
 
     Parameters
     ----------
@@ -86,17 +89,16 @@ def read_pixels(variable: Hdf5Variable, bands: np.ndarray, rows: np.ndarray, col
     rows, columns : ndarray of int, shape (n,)
         The pixels, within the data set.
 
-    Returns
-    -------
-    ndarray of shape (n_bands, n)
-        Of the stored type.
+    Yields
+    ------
+    positions, pixels, values : ndarray of shape (k,), (m,), (k, m)
+        Values of the stored type, of the bands at `positions` of `bands` and the pixels at `pixels` of `rows`.
 
     Raises
     ------
     WindowError
         If the values cannot be read.
     """
-    out = np.empty((bands.size, rows.size), np.dtype(variable.dtype))
     height, width = variable.chunk("y"), variable.chunk("x")
     n_across = -(-variable.length("x") // width)
     numbers = (rows // height) * n_across + columns // width
@@ -108,8 +110,7 @@ def read_pixels(variable: Hdf5Variable, bands: np.ndarray, rows: np.ndarray, col
             i, j = divmod(int(numbers[pixels[0]]), n_across)
             inside = (rows[pixels] - i * height, columns[pixels] - j * width)
             for positions, chunk in _chunks(variable, bands, i, j):
-                out[np.ix_(positions, pixels)] = chunk[(slice(None), *inside)]
-    return out
+                yield positions, pixels, chunk[(slice(None), *inside)]
 
 
 def reading_costs(variable: Hdf5Variable) -> dict[str, float]:
@@ -155,9 +156,26 @@ def _decode(variable: Hdf5Variable, place: dict[str, int], bands: np.ndarray) ->
             expected="a complete file",
             way_out="copy or download the file again",
         ) from error
+    values = _compact(values)
     if "b" not in variable.axes:
         return values[None] if variable.axes == "yx" else values.T[None]
     return values.transpose([variable.axes.index(axis) for axis in "byx"])
+
+
+def _compact(values: np.ndarray) -> np.ndarray:
+    """Return whole numbers of a wide type as int16 if all fit, as those of lookup tables and flags do, to keep more.
+
+    >>> _compact(np.array([1.0, -9999.0, 0.0], "f4")).dtype, _compact(np.array([0.5], "f4")).dtype
+    (dtype('int16'), dtype('float32'))
+    """
+    if values.dtype.itemsize <= 2 or not _fits_int16(values.reshape(-1)[:COMPARED]) or not _fits_int16(values):
+        return values
+    return values.astype(np.int16)
+
+
+def _fits_int16(values: np.ndarray) -> bool:
+    with np.errstate(invalid="ignore"):
+        return bool((values == values.astype(np.int16)).all())
 
 
 def _decode_chunk(variable: Hdf5Variable, dataset: Any, start: tuple[int, ...], bands: np.ndarray) -> np.ndarray | None:
@@ -210,7 +228,7 @@ def _inflate(content: bytes, n_bytes: int) -> memoryview:
     """
     buffer = getattr(_thread_state, "buffer", None)
     if buffer is None or len(buffer) < n_bytes:
-        buffer = memoryview(_allocated((n_bytes,)))
+        buffer = _allocated((n_bytes,)).data
         if n_bytes <= LARGEST_BUFFER:
             _thread_state.buffer = buffer
     engine, source, n_filled = zlib.decompressobj(), memoryview(content), 0

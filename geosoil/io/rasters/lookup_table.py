@@ -86,8 +86,8 @@ class LookupArray(WindowArray):
                     expected=f"at most row {height}, column {width}, the size of the swath",
                     way_out="use the file as delivered",
                 )
-            stored = read_pixels(self.variable, self.bands[bands], down, across)
-            out[:, cells] = to_float32(stored, self.nodata)
+            for positions, pixels, stored in read_pixels(self.variable, self.bands[bands], down, across):
+                out[np.ix_(positions, cells[pixels])] = to_float32(stored, self.nodata)
         return out.reshape(bands.size, *inside.shape)
 
 

@@ -67,7 +67,10 @@ def test_any_order_of_axes_and_any_layout_gives_the_same_window(tmp_path, axes, 
     window = read_window(variable, bands, slice(3, 22), slice(4, 17))
     np.testing.assert_array_equal(window, stored()[bands, 3:22, 4:17])
     rows, columns = np.array([22, 0, 9, 9, 0]), np.array([16, 0, 3, 4, 16])
-    np.testing.assert_array_equal(read_pixels(variable, bands, rows, columns), stored()[bands][:, rows, columns])
+    pixels = np.zeros((bands.size, rows.size), "f4")
+    for positions, numbers, values in read_pixels(variable, bands, rows, columns):
+        pixels[np.ix_(positions, numbers)] = values
+    np.testing.assert_array_equal(pixels, stored()[bands][:, rows, columns])
 
 
 @pytest.mark.parametrize("dtype", ["<u2", ">i2", ">f4", "<f8", "u1", "<i4", "<f2"])
@@ -120,6 +123,15 @@ def test_a_chunk_that_was_never_written_has_the_fill_value(tmp_path):
 def test_infinity_and_the_code_of_no_data_are_nan_and_a_code_beyond_the_type_is_none():
     assert np.isnan(hdf5.to_float32(np.array([[np.inf, -9999.0, np.nan]], "f4"), -9999)).all()
     assert hdf5.to_float32(np.array([[55537]], "u2"), -9999).tolist() == [[55537.0]]  # -9999 modulo 65536
+
+
+@pytest.mark.parametrize("special", [0.0, 0.5, 32768.0, -9999.0, np.nan, np.inf, 1e30])
+def test_chunks_of_whole_numbers_are_kept_in_a_smaller_type_without_any_change(special):
+    values = np.arange(3000, dtype="f4").reshape(1, 50, 60)
+    values[0, 40, 50] = special
+    compact = hdf5._compact(values)
+    np.testing.assert_array_equal(compact.astype("f4"), values)
+    assert compact.dtype == ("i2" if special in (0.0, -9999.0) else "f4")
 
 
 def test_the_cache_keeps_to_its_limit_and_drops_what_was_not_used():
