@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass, field
+from datetime import datetime
 from html import escape
 from numbers import Integral, Real
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from geosoil import __version__
 from geosoil.io.atomic import atomic_path
 from geosoil.report.figure_style import save_figure, write_png
 
@@ -24,17 +26,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STYLE = """
-body { font: 16px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; color: #1a1a1a; background: #fff;
-       max-width: 54rem; margin: 2rem auto; padding: 0 1rem; }
+:root { color-scheme: light dark; --text: #1a1a1a; --soft: #444; --page: #fff; --line: #ddd; --strong: #555;
+        --warn: #fff4e0; --warn-line: #b35900; --link: #0b57a4; }
+@media (prefers-color-scheme: dark) { :root { --text: #e8e6e3; --soft: #b9b5af; --page: #181818; --line: #3a3a3a;
+        --strong: #8c8c8c; --warn: #3a2a10; --warn-line: #f0a040; --link: #8ab8f0; } }
+body { font: 16px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; color: var(--text); background: var(--page);
+       max-width: 54rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 2.2rem; }
-figure { margin: 1.2rem 0; overflow-x: auto; } img { width: 100%; height: auto; }
-figcaption { font-size: .9rem; color: #444; margin: .3rem 0; }
+a { color: var(--link); }
+figure { margin: 1.2rem 0; } .wide { overflow-x: auto; }
+img { width: 100%; min-width: 36rem; height: auto; background: #fff; }
+figcaption { font-size: .9rem; color: var(--soft); margin: .3rem 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th { border-bottom: 1.5px solid #555; } td.text, th.text { text-align: left; }
-nav { font-size: .95rem; } nav a { margin-right: 1rem; }
-@media print { body { max-width: none; margin: 0; font-size: 11pt; } nav { display: none; }
-  figure, table { break-inside: avoid; } h2 { break-after: avoid; } }
+th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line); }
+th { border-bottom: 1.5px solid var(--strong); vertical-align: bottom; } td.text, th.text { text-align: left; }
+td { white-space: nowrap; } td.text { white-space: normal; min-width: 6rem; }
+nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; padding: 0; margin: 1rem 0; list-style: none; }
+.warning { background: var(--warn); border-left: 4px solid var(--warn-line); padding: .5rem .8rem; margin: .8rem 0; }
+footer { margin-top: 3rem; font-size: .85rem; color: var(--soft); border-top: 1px solid var(--line); }
+@media print { body { max-width: none; margin: 0; font-size: 11pt; } nav { display: none; } img { min-width: 0; }
+  .wide { overflow: visible; } table { font-size: 8.5pt; } th, td { padding: .15rem .3rem; }
+  figure, tr { break-inside: avoid; } h2 { break-after: avoid; } }
 """
 
 
@@ -52,6 +64,8 @@ class Section:
         Captions and figures.
     tables : sequence of pairs of str and DataFrame
         Captions and tables.
+    warnings : sequence of str
+        Paragraphs in front of the text that can change what a reader decides.
 
     Examples
     --------
@@ -63,6 +77,7 @@ class Section:
     text: Sequence[str] = ()
     figures: Sequence[tuple[str, Figure]] = field(default=())
     tables: Sequence[tuple[str, pd.DataFrame]] = field(default=())
+    warnings: Sequence[str] = ()
 
 
 def write_page(path: str | os.PathLike[str], *, title: str, sections: Sequence[Section]) -> Path:
@@ -102,13 +117,18 @@ def write_page(path: str | os.PathLike[str], *, title: str, sections: Sequence[S
 
 
 def _write_page(path: Path, title: str, sections: Sequence[Section], png: Callable[[Figure], bytes]) -> Path:
-    links = "".join(f'<a href="#s{k}">{escape(section.title)}</a>' for k, section in enumerate(sections, start=1))
+    links = "".join(
+        f'<li><a href="#s{k}">{escape(section.title)}</a></li>' for k, section in enumerate(sections, start=1)
+    )
+    contents = f'<nav aria-label="Contents"><ul>{links}</ul></nav>' if sections else ""
+    made = f"geosoil {__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M}"
     body = "\n".join(_section(k, section, png) for k, section in enumerate(sections, start=1))
     page = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n<nav>{links}</nav>\n{body}\n</body>\n</html>\n"
+        f"<h1>{escape(title)}</h1>\n{contents}\n<main>\n{body}\n</main>\n"
+        f"<footer><p>{escape(made)}</p></footer>\n</body>\n</html>\n"
     )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -136,8 +156,9 @@ def write_report(folder: Path, *, title: str, sections: Sequence[Section]) -> Pa
 
 def _section(number: int, section: Section, png: Callable[[Figure], bytes]) -> str:
     parts = [f'<section id="s{number}">\n<h2>{escape(section.title)}</h2>']
+    parts += [f'<p class="warning">{escape(paragraph)}</p>' for paragraph in section.warnings]
     parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.text]
-    parts += [_figure(caption, png(figure)) for caption, figure in section.figures]
+    parts += [_figure(caption, describe_figure(figure), png(figure)) for caption, figure in section.figures]
     parts += [_table(caption, table) for caption, table in section.tables]
     return "\n".join([*parts, "</section>"])
 
@@ -148,10 +169,31 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _figure(caption: str, png: bytes) -> str:
+def _figure(caption: str, description: str, png: bytes) -> str:
     data = base64.b64encode(png).decode("ascii")
-    text = escape(caption)
-    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    return (
+        f'<figure><div class="wide" tabindex="0" role="group" aria-label="{escape(caption)}">'
+        f'<img alt="{escape(description)}" src="data:image/png;base64,{data}"></div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def describe_figure(figure: Figure) -> str:
+    """Return what a figure shows, for readers who cannot see it: its panels and their axes.
+
+    >>> from geosoil.report.figure_style import new_figure, style_axes
+    >>> figure = new_figure(2.0)
+    >>> style_axes(figure.subplots(), "PLSR", "measured (%)", "predicted (%)")
+    >>> describe_figure(figure)
+    'Figure of predicted (%) against measured (%), panel PLSR.'
+    """
+    panels = [axes for axes in figure.axes if axes.get_visible() and axes.get_label() != "<colorbar>"]
+    titles = [text for axes in panels if (text := axes.get_title(loc="left") or axes.get_title())]
+    ordinates = [text for axes in panels if (text := axes.get_ylabel())]
+    abscissas = [text for axes in panels if (text := axes.get_xlabel())]
+    shown = " against ".join([*ordinates[:1], *abscissas[:1]]) or "maps"
+    of_panels = f", panel{'s' if len(titles) > 1 else ''} {', '.join(titles)}" if titles else ""
+    return f"Figure of {shown}{of_panels}."
 
 
 def _table(caption: str, table: pd.DataFrame) -> str:
@@ -159,15 +201,16 @@ def _table(caption: str, table: pd.DataFrame) -> str:
         table = table.reset_index()
     marks = ["" if is_numeric_dtype(kind) else ' class="text"' for kind in table.dtypes]
     names = [" ".join(str(part) for part in name) if isinstance(name, tuple) else str(name) for name in table.columns]
-    head = "".join(f"<th{mark}>{escape(name)}</th>" for mark, name in zip(marks, names, strict=True))
+    head = "".join(f'<th scope="col"{mark}>{escape(name)}</th>' for mark, name in zip(marks, names, strict=True))
     rows = [
         "".join(f"<td{mark}>{escape(format_number(value))}</td>" for mark, value in zip(marks, row, strict=True))
         for row in table.itertuples(index=False, name=None)
     ]
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
     return (
-        f"<figure><figcaption>{escape(caption)}</figcaption>\n<table>\n<thead><tr>{head}</tr></thead>\n"
-        f"<tbody>\n{body}\n</tbody>\n</table></figure>"
+        f"<figure><figcaption>{escape(caption)}</figcaption>\n"
+        f'<div class="wide" tabindex="0" role="group" aria-label="{escape(caption)}">\n'
+        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div></figure>"
     )
 
 

@@ -16,6 +16,7 @@ from geosoil.report.spectra_figures import (
     selected_bands_figure,
     spectra_figure,
 )
+from geosoil.report.summary_section import comparison_summary, summary_section
 from geosoil.report.training_figures import loss_figure
 from geosoil.report.trust_sections import trust_section
 from geosoil.report.validation_figures import batches_figure, predicted_measured_figure
@@ -41,6 +42,7 @@ def training_sections(fitted: FittedPipeline) -> list[Section]:
     """Return the sections of a trained model: data, what was chosen, accuracy, and what the predictions rest on."""
     details = fitted.task.details
     sections = [
+        summary_section(fitted),
         *trust_sections(fitted),
         *(validation_section(outcome, fitted.rows) for outcome in fitted.outcomes),
         *_distances(fitted),
@@ -70,13 +72,14 @@ def trust_sections(fitted: FittedPipeline) -> list[Section]:
 def comparison_sections(fitted: Sequence[FittedPipeline], differences: pd.DataFrame) -> list[Section]:
     """Return the sections of a comparison: accuracy by every split, paired differences, data, and what was chosen."""
     first = fitted[0]
-    sections = [validation_section(outcome, first.rows) for outcome in first.outcomes]
+    sections = [comparison_summary(first.outcomes, first.rows)]
+    sections += [validation_section(outcome, first.rows) for outcome in first.outcomes]
     if len(differences):
         text = [
             "Each model is compared with the first one on the same test rows. A difference in RMSE below zero is a "
             "gain; a 95 % interval that holds zero means that these samples do not tell the two models apart."
         ]
-        sections.insert(1, Section("Paired differences", text, [], [("Differences by split and target", differences)]))
+        sections.insert(2, Section("Paired differences", text, [], [("Differences by split and target", differences)]))
     with_fusion = next((pipeline for pipeline in fitted if "fusion" in pipeline.task.details), None)
     sections += [*_distances(first), data_section(first.rows), *spectra_sections((with_fusion or first).task)]
     if with_fusion is not None:

@@ -68,11 +68,82 @@ def validation_section(outcome: Outcome, rows: TrainingRows) -> Section:
     if rows.xy is not None and outcome.folds.max() > 0:
         figure = folds_figure(rows.xy, outcome.folds[0], ground_unit=rows.ground_unit)
         figures.append(("The fold that tests each sample (first repeat).", figure))
-    tables = [("Accuracy on test rows", table.drop(columns="split"))]
+    tables = [
+        ("Accuracy on test rows, with 95 % intervals", accuracy_table(table, outcome.targets[0].unit)),
+        ("Further figures of test rows, and those of training rows", further_table(table)),
+    ]
     if rows.zones is not None:
         tables.append(("Accuracy by zone", zone_table(outcome, rows.zones)))
     title = f"Accuracy: {method.title}" + (" (leaks)" if method.leaks else "")
     return Section(title, [line for line in text if line], figures, tables)
+
+
+def accuracy_table(table: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Return the main figures of a table of accuracy, under names and units that can be read.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per candidate and target, as `Outcome.table`.
+    unit : str
+        The unit of the targets.
+
+    Returns
+    -------
+    DataFrame
+
+    Examples
+    --------
+    >>> row = {"target": "soc", "model": "PLSR", "n": 40, "test_r2": 0.71, "test_r2_low": 0.6, "test_r2_high": 0.8}
+    >>> accuracy_table(pd.DataFrame([row]), "%").iloc[0].to_dict()
+    {'model': 'PLSR', 'n': 40, 'R²': '0.71 (0.60 to 0.80)'}
+    """
+    several = table.target.nunique() > 1
+    columns: dict[str, list[object]] = {"target": table.target.tolist()} if several else {}
+    columns |= {"model": table.model.tolist(), "n": table.n.tolist()}
+    for name in ("r2", "r2_ln", "rmse", "rpiq", "ccc", "bias"):
+        if f"test_{name}" not in table:
+            continue
+        metric = METRICS.get(name)
+        title = metric.title if metric is not None else "R² of ln"
+        label = f"{title} ({unit})" if metric is not None and metric.has_unit and unit else title
+        columns[label] = [_with_interval(row, name) for _, row in table.iterrows()]
+    return pd.DataFrame(columns)
+
+
+def _with_interval(row: pd.Series, name: str) -> object:
+    """Return a figure with its interval in brackets where it has one."""
+    value, low, high = (row.get(f"test_{name}{end}") for end in ("", "_low", "_high"))
+    if low is None or high is None:
+        return value
+    if name == "r2":
+        return f"{value:.2f} ({low:.2f} to {high:.2f})"
+    return f"{format_number(value)} ({format_number(low)} to {format_number(high)})"
+
+
+def further_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the other figures of a table of accuracy: one row per figure, one column per candidate and target.
+
+    >>> row = {"target": "soc", "model": "PLSR", "n": 40, "test_r2": 0.71, "test_r": 0.85, "train_r2": 0.9}
+    >>> further_table(pd.DataFrame([row])).to_dict("list")
+    {'figure': ['r', 'R², training rows'], 'PLSR': [0.85, 0.9]}
+    """
+    several = table.target.nunique() > 1
+    names = [f"{row.model}, {row.target}" if several else row.model for row in table.itertuples()]
+    figures: dict[str, list[float]] = {}
+    for column in table.columns:
+        part, _, name = column.partition("_")
+        metric = METRICS.get(name)
+        if metric is not None and (part == "train" or (part == "test" and name in ("r", "mae", "rpd", "kge"))):
+            figures[metric.title + (", training rows" if part == "train" else "")] = table[column].tolist()
+    others = {
+        "test_r2_sd": "R², standard deviation over repeats",
+        "test_rmse_sd": "RMSE, standard deviation over folds",
+        "test_bias_pct": "bias in % of the mean",
+        "n_features": "number of features",
+    }
+    figures |= {title: table[column].tolist() for column, title in others.items() if column in table}
+    return pd.DataFrame([{"figure": title} | dict(zip(names, row, strict=True)) for title, row in figures.items()])
 
 
 def distances_section(outcomes: Sequence[Outcome], rows: TrainingRows) -> Section | None:

@@ -142,7 +142,7 @@ def _demo_cube(name: str, model: str, cube: str, output: Path, progress: Progres
         [*layer.draw(target.name, unit), ("Mapped against true values.", scatter)],
         [("Mapped against true values, every bare pixel", metrics_table("scale", pairs))],
     )
-    report = write_report(output, title=trained.title, sections=[section, *trained.sections])
+    report = write_report(output, title=trained.title, sections=[trained.sections[0], section, *trained.sections[1:]])
     truth = _agreement(metrics_table("scale", {scale: first}))
     return DemoResult(trained, mapped, report, truth, f"the true map on bare soil ({scale})")
 
@@ -185,7 +185,7 @@ def _demo_soc(output: Path, progress: Progress) -> DemoResult:
         [figure for layer in (layers[0], layers[-1]) for figure in layer.draw(layer.name, unit)],
         [("Mapped against true values, every cell", table)],
     )
-    report = write_report(output, title=trained.title, sections=[section, *trained.sections])
+    report = write_report(output, title=trained.title, sections=[trained.sections[0], section, *trained.sections[1:]])
     return DemoResult(trained, mapped, report, _agreement(table), "the true map, mean of all depths")
 
 

@@ -1,12 +1,14 @@
 """The page: one file, whole, escaped, with tables that can be read."""
 
 import base64
+import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import geosoil
 from geosoil.errors import OutputError
 from geosoil.report.page import Section, format_number, write_page, write_report
 from geosoil.report.training_figures import loss_figure
@@ -102,9 +104,29 @@ def test_numbers_are_rounded_to_three_significant_digits(value, text):
 
 def test_a_page_of_nothing_is_still_a_page(tmp_path):
     write_page(tmp_path / "empty.html", title="empty", sections=[])
-    assert Reader((tmp_path / "empty.html").read_text("utf-8")).text == ["empty", "empty"]
+    title, heading, made = Reader((tmp_path / "empty.html").read_text("utf-8")).text
+    assert (title, heading) == ("empty", "empty")
+    assert made.startswith(f"geosoil {geosoil.__version__}, 20")
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(OutputError, match="does not exist"):
         write_page(tmp_path / "absent" / "page.html", title="a", sections=[])
+
+
+def test_warnings_come_before_the_text_of_a_section(tmp_path):
+    section = Section("Summary", ["R² is 0.8."], warnings=["12 of 90 predictions were at 0: model the logarithm."])
+    text = write_page(tmp_path / "a.html", title="a", sections=[section]).read_text("utf-8")
+    assert '<p class="warning">12 of 90 predictions' in text
+    assert text.index("12 of 90") < text.index("R² is 0.8")
+
+
+def test_a_figure_is_described_by_its_axes_and_not_by_its_caption(tmp_path):
+    text = page(tmp_path)
+    (description,) = re.findall(r'<img alt="([^"]+)"', text)
+    assert description == "Figure of loss against epoch."
+    assert "<figcaption>Loss by epoch</figcaption>" in text
+
+
+def test_a_wide_table_scrolls_by_itself(tmp_path):
+    assert page(tmp_path).count('<div class="wide" tabindex="0" role="group"') == 3  # a figure and two tables

@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from pyproj import CRS
 from small_rows import candidate, patch_rows, spectral_rows
@@ -11,7 +12,8 @@ from small_rows import candidate, patch_rows, spectral_rows
 from geosoil.pipeline.validation import validate
 from geosoil.pipeline.validation_settings import ValidationSettings
 from geosoil.report.sections import data_section
-from geosoil.report.validation_sections import distances_section, validation_section, zone_table
+from geosoil.report.summary_section import comparison_summary, main_outcome, warnings_of
+from geosoil.report.validation_sections import accuracy_table, distances_section, validation_section, zone_table
 from geosoil.samples.nearest_distances import prediction_distances
 
 UTM = CRS.from_epsg(32633)
@@ -160,3 +162,49 @@ def test_the_section_of_the_data_names_bands_patches_and_the_logarithm():
     assert "patch of 5 x 5 cells" in " ".join(data_section(patch_rows()).text)
     (_, statistics), *_ = data_section(rows).tables
     assert {"soc_pct (%)", "library", "library, auxiliary property"} <= set(statistics.index)
+
+
+def test_the_summary_of_a_comparison_names_the_smallest_error_and_what_it_is_worth():
+    rows = spectral_rows()
+    outcome = validated(rows, kinds=("pls", "ridge"))
+    first, second = comparison_summary([outcome], rows).text
+    best = outcome.table.sort_values("test_rmse").iloc[0]
+    assert first.startswith(f"Smallest error: {best.target}, {best.model}: R² {best.test_r2:.2f} (95 % interval ")
+    assert f"The model of the smallest error is {best.model}" in second
+    row = outcome.differences(next(name for name in outcome.predicted if name != best.model)).iloc[0]
+    assert ("which is better than" in second) == bool(row.test_rmse_difference_high < 0)
+
+
+def test_the_summary_states_the_first_split_that_does_not_leak():
+    rows = spectral_rows()
+    leaking, honest = validated(rows, "published_settings", n_repeats=1), validated(rows)
+    assert main_outcome([leaking, honest]) is honest
+    assert main_outcome([leaking]) is None
+    assert "no accuracy can be stated" in comparison_summary([leaking], rows).text[0]
+
+
+def test_predictions_at_the_end_of_the_valid_range_and_little_skill_are_warned_of():
+    rows = spectral_rows()
+    outcome = validated(rows)
+    (name,) = outcome.predicted
+    table = outcome.table.assign(test_r2=0.2)
+    shown = SimpleNamespace(split="random", table=table, targets=outcome.targets, predicted={name: np.ones((1, 50, 1))})
+    assert warnings_of(shown, rows) == []
+    shown.table = table.assign(test_r2=0.19)
+    assert "R² is 0.19" in warnings_of(shown, rows)[0]
+    shown.table = table
+    shown.predicted[name][0, :1] = 0.0  # 1 of 50 is 2 %, which is not yet too many
+    assert warnings_of(shown, rows) == []
+    shown.predicted[name][0, :2] = 0.0
+    assert warnings_of(shown, rows)[0].startswith("2 of 50 test predictions")
+
+
+def test_the_table_of_accuracy_has_units_and_intervals_and_names_targets_only_where_there_are_several():
+    table = validated(spectral_rows(), kinds=("pls", "ridge")).table
+    shown = accuracy_table(table, "%")
+    assert list(shown.columns) == ["model", "n", "R²", "RMSE (%)", "RPIQ", "CCC", "bias (%)"]
+    row = table.iloc[0]
+    assert shown["R²"].iloc[0] == f"{row.test_r2:.2f} ({row.test_r2_low:.2f} to {row.test_r2_high:.2f})"
+    twice = accuracy_table(pd.concat([table, table.assign(target="other")]), "")
+    assert list(twice.columns)[:4] == ["target", "model", "n", "R²"]
+    assert "RMSE" in twice.columns
