@@ -46,7 +46,7 @@ def validation_section(outcome: Outcome, rows: TrainingRows) -> Section:
     method = SPLITS[outcome.split]
     table = outcome.table
     text = [method.meaning, "Every choice is made again inside the training rows." if not method.leaks else ""]
-    text += ["Figures are means over repeats of the test rows; low and high are the ends of 95 % bootstrap intervals."]
+    text += ["Figures are means over repeats of the test rows; ranges in brackets are 95 % bootstrap intervals."]
     xy_m = rows.xy_m
     if method.is_random and xy_m is not None and is_clustered(xy_m):
         text.insert(
