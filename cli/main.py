@@ -63,7 +63,9 @@ class Verbs(click.Group):
         """Import the file of a verb and return its command."""
         if name not in VERBS:
             return None
-        return import_module(f"geosoil_cli.{name.replace('-', '_')}").command
+        verb: click.Command = import_module(f"geosoil_cli.{name.replace('-', '_')}").command
+        verb.name = name  # all functions are called `command`
+        return verb
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

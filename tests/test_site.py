@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,6 +11,7 @@ import yaml
 
 import geosoil
 from geosoil import errors
+from geosoil_cli.main import VERBS, group
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
@@ -35,6 +37,8 @@ def test_the_navigation_has_every_page_and_notebook_once():
 def test_the_reference_of_python_has_every_public_name_in_the_order_of_the_table():
     page = (ROOT / "docs" / "reference" / "python.md").read_text("utf-8")
     assert re.findall(r"^::: (\S+)", page, re.MULTILINE) == [f"{home}.{name}" for name, home in geosoil._HOME.items()]
+    make_page = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))["make_page"]
+    assert page == make_page(), "run `python docs/make_reference.py`"
 
 
 def test_troubleshooting_explains_every_error():
@@ -63,3 +67,8 @@ def test_the_version_is_the_same_everywhere():
     )
     assert citation["version"] == geosoil.__version__ == releases[0][0]
     assert str(citation["date-released"]) == releases[0][1]
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verb_has_its_name_in_the_reference_of_the_command_line(name):
+    assert group.get_command(None, name).name == name
