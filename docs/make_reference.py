@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = """# Python
 
-All names of this page are attributes of `geosoil`: `geosoil.open_cube`, `geosoil.train`, ... They are imported when they are first used.
+All names of this page are attributes of `geosoil`, such as `geosoil.open_cube`. Each is imported when it is first used.
 """
 
 
