@@ -27,7 +27,7 @@ RESULTS: dict[int, tuple[str, Quantity | None]] = {
     4: ("absorbance", "absorbance"),
     5: ("transmittance", None),
     12: ("reflectance", "reflectance"),
-    15: ("log reflectance", "absorbance"),
+    15: ("log reflectance", None),  # of R or of 1/R
     16: ("an ATR spectrum", None),
     18: ("a result of arithmetic like transmittance", None),
     19: ("a result of arithmetic like absorbance", None),

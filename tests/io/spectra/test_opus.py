@@ -53,9 +53,12 @@ def test_of_several_results_the_last_one_or_the_named_quantity_is_taken_with_a_n
     assert read_opus(path).values[0].tolist() == (ABSORBANCE / 2).tolist()
 
 
-def test_transmittance_is_taken_only_if_the_user_states_what_it_is(tmp_path):
-    path = written(tmp_path, of(files.OPUS_TRANSMITTANCE, REFLECTANCE))
-    with pytest.raises(UnitsError, match=r"found transmittance, as the file says; .*specify quantity='reflectance'"):
+@pytest.mark.parametrize(
+    ("kind", "name"), [(files.OPUS_TRANSMITTANCE, "transmittance"), ((3, 3, 15, 0, 0), "log reflectance")]
+)
+def test_other_results_are_taken_only_if_the_user_states_what_they_are(tmp_path, kind, name):
+    path = written(tmp_path, of(kind, REFLECTANCE))
+    with pytest.raises(UnitsError, match=rf"found {name}, as the file says; .*specify quantity='reflectance'"):
         read_spectra(path)
     assert read_spectra(path, quantity="reflectance").values[0].tolist() == REFLECTANCE.tolist()
 
