@@ -28,6 +28,8 @@ LIKELIHOOD_ROWS = 1000
 """The largest number of rows whose likelihood decides the hyper-parameters."""
 N_INDUCING = 1000
 """The number of inducing rows where the user gives none."""
+COPIES_OF_FEATURES = 2
+"""Copies of the features in float64 while a process is fitted: scaled rows, and one that is in use."""
 
 
 def trend_columns(trend: list[int] | None, X: np.ndarray) -> np.ndarray:
@@ -72,7 +74,9 @@ class ProcessFit:
             _refuse("standard errors that are negative, missing or of another number", f"{len(y)} of 0 or more")
         if not all(0 <= column < X.shape[1] for column in process.trend or ()):
             _refuse(f"trend={process.trend}", f"columns from 0 to {X.shape[1] - 1}")
-        blocks = [scale_block(block, X) for block in feature_blocks(process.blocks, X.shape[1])]
+        columns = feature_blocks(process.blocks, X.shape[1])
+        _require_memory(len(y), sum(block.n_columns for block in columns))
+        blocks = [scale_block(block, X) for block in columns]
         if process.log == "always":
             logarithm(y)  # raises an error that names the first value without a logarithm
             logs = [True]
@@ -217,6 +221,21 @@ def _inducing_rows(process: GaussianProcess, n_rows: int) -> np.ndarray | None:
     if process.trend is not None:
         _refuse("a trend together with inducing rows", "one of them")
     return np.sort(np.random.default_rng(process.random_state).permutation(n_rows)[:n_inducing])
+
+
+def _require_memory(n_rows: int, n_columns: int) -> None:
+    """Raise SamplesError if the scaled features of all blocks do not fit into the free memory."""
+    import psutil
+
+    gib = COPIES_OF_FEATURES * 8 * n_rows * n_columns / 2**30
+    free_gib = psutil.virtual_memory().available / 2**30
+    if gib > free_gib:
+        raise SamplesError(
+            "GaussianProcess",
+            found=f"{n_rows} rows of {n_columns} columns, which need {gib:.3g} GiB of memory",
+            expected=f"at most the {free_gib:.3g} GiB that are free",
+            way_out="select columns, or use fewer rows",
+        )
 
 
 def _refuse(found: str, expected: str) -> None:

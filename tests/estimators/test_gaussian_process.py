@@ -1,6 +1,7 @@
 """The Gaussian process: against scikit-learn, against gstat, and in cases whose answer is known."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -310,3 +311,14 @@ def test_a_constant_column_beside_others_changes_nothing() -> None:
     assert with_constant.predict(np.column_stack([X, np.zeros(60)])) == pytest.approx(
         GaussianProcess(n_iterations=20).fit(X, Y).predict(X), abs=1e-9
     )
+
+
+def test_more_columns_than_the_memory_can_hold_are_refused(monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(64, 1024)), rng.normal(size=64)  # 1 MiB for the two copies of the features
+    free = SimpleNamespace(available=2**20)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    GaussianProcess(n_iterations=1).fit(X, y)
+    free.available -= 1
+    with pytest.raises(SamplesError, match="64 rows of 1024 columns, which need 0.000977 GiB of memory; expected at most"):
+        GaussianProcess(n_iterations=1).fit(X, y)
