@@ -320,5 +320,5 @@ def test_more_columns_than_the_memory_can_hold_are_refused(monkeypatch) -> None:
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
     GaussianProcess(n_iterations=1).fit(X, y)
     free.available -= 1
-    with pytest.raises(SamplesError, match="64 rows of 1024 columns, which need 0.000977 GiB of memory; expected at most"):
+    with pytest.raises(SamplesError, match="64 rows of 1024 columns, which need"):
         GaussianProcess(n_iterations=1).fit(X, y)
