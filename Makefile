@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-SHARED_BY_BENCHMARKS := measure real_pairs saved_models scene soil_library story_data product_readers
+SHARED_BY_BENCHMARKS := measure real_pairs saved_models scene soil_library story_data product_readers viewer
 BENCHMARKS := $(filter-out $(SHARED_BY_BENCHMARKS:%=benchmarks/%.py),$(wildcard benchmarks/*.py))
 
 .PHONY: demo test check docs bench clean

@@ -12,7 +12,7 @@ from geosoil_cli.verb import Verb
 
 EXAMPLES = """
     geosoil view as.tif --cube gf5.tif --samples samples.gpkg
-    geosoil view as.tif cu.tif
+    geosoil view as.tif cu.tif --dem dem.tif
     geosoil view as.tif --html as.html
 """
 

@@ -147,7 +147,7 @@ def _notes(scene: Scene, step: int) -> tuple[str, ...]:
     if step == 1:
         return ("This file holds all pixels of the map.",)
     return (
-        f"This file holds every {step}th pixel of the map along rows and columns, to keep it small "
+        f"This file holds a pixel for each square of {step} x {step} pixels of the map, to keep it small "
         f"({scene.grid.height} x {scene.grid.width} pixels in all). The values that it shows are those of its "
         "overviews; the map itself has the exact ones.",
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bokeh.application import Application
 from bokeh.application.handlers import FunctionHandler
+from bokeh.document import Document
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
 from bokeh.server.util import bind_sockets
@@ -58,6 +59,7 @@ class ViewServer:
     """
 
     def __init__(self, scene: Scene, port: int = 0) -> None:
+        serve_document(Document(), scene)  # reads the files and fills all caches, so that the first page is fast
         sockets, port = bind_sockets(ADDRESS, port)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         origin = f"{ADDRESS}:{port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from dataclasses import dataclass
 from importlib.resources import files
@@ -32,13 +33,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What a demo made and where; `truth` is how well the map agrees with what it is compared with, by name."""
+    """What a demo made and where; `truth` is how well the map agrees with what it is compared with, by name.
+
+    `view` is the command that shows the map in the browser; None where no raster was mapped.
+    """
 
     trained: TrainResult
     mapped: Any
     report: Path
     truth: dict[str, float]
     compared_with: str
+    view: str | None = None
 
     def summary(self) -> str:
         """Return a few lines for the terminal: accuracy, and which files to open."""
@@ -51,6 +56,7 @@ class DemoResult:
                 f"against {self.compared_with}: {figures}",
                 "",
                 f"Open {self.report} in a browser, and {self.mapped.path} in QGIS.",
+                *([] if self.view is None else [f"Look at the map with its spectra and samples: {self.view}"]),
             ]
         )
 
@@ -116,6 +122,12 @@ def _demo_gf5(output: Path, progress: Progress) -> DemoResult:
     return _demo_cube("gf5", "as_svr", "gf5.tif", output, progress)
 
 
+def _view_command(path: Any, **beside: Path) -> str:
+    """Return the command that shows a map and what belongs to it in the browser."""
+    options = [word for name, file in beside.items() for word in (f"--{name}", str(file))]
+    return shlex.join(["geosoil", "view", str(path), *options])
+
+
 def _demo_lead(output: Path, progress: Progress) -> DemoResult:
     """Train lead by transfer, map the cube, and compare the map with the truth on the scale of ln."""
     return _demo_cube("lead", "pb_resnet", "cube.tif", output, progress)
@@ -144,7 +156,8 @@ def _demo_cube(name: str, model: str, cube: str, output: Path, progress: Progres
     )
     report = write_report(output, title=trained.title, sections=[trained.sections[0], section, *trained.sections[1:]])
     truth = _agreement(metrics_table("scale", {scale: first}))
-    return DemoResult(trained, mapped, report, truth, f"the true map on bare soil ({scale})")
+    view = _view_command(mapped.path, cube=source / cube, samples=source / "samples.gpkg")
+    return DemoResult(trained, mapped, report, truth, f"the true map on bare soil ({scale})", view)
 
 
 def _demo_soc(output: Path, progress: Progress) -> DemoResult:
@@ -186,7 +199,8 @@ def _demo_soc(output: Path, progress: Progress) -> DemoResult:
         [("Mapped against true values, every cell", table)],
     )
     report = write_report(output, title=trained.title, sections=[trained.sections[0], section, *trained.sections[1:]])
-    return DemoResult(trained, mapped, report, _agreement(table), "the true map, mean of all depths")
+    view = _view_command(mapped.path, dem=data / "dem.tif", samples=output / "sites.gpkg")
+    return DemoResult(trained, mapped, report, _agreement(table), "the true map, mean of all depths", view)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def test_a_large_map_is_thinned_to_the_limit_and_reports_it(tmp_path, megabytes)
     path = write_map(tmp_path, shape=(900, 1000))
     made = write_view(tmp_path / "soil.html", path, limit_bytes=int(megabytes * 1e6))
     assert 0.45 * megabytes * 1e6 < made.n_bytes <= megabytes * 1e6
-    assert re.fullmatch(r"This file holds every \d+th pixel of the map .*", made.notes[0])
+    assert re.fullmatch(r"This file holds a pixel for each square of \d+ x \d+ pixels .*", made.notes[0])
     assert made.notes[0].split(",")[0] in made.path.read_text("utf-8")
 
 

@@ -21,7 +21,7 @@ const GeosoilStored = (() => {
 
   function place(x, y, about) {
     const digits = Math.max(0, 1 - Math.floor(Math.log10(about.pixel)));
-    const thinned = about.step > 1 ? `; values of a map thinned to every ${about.step}th pixel` : "";
+    const thinned = about.step > 1 ? `; values of squares of ${about.step} x ${about.step} pixels` : "";
     return `${x.toFixed(digits)}, ${y.toFixed(digits)} ${about.unit}${thinned}`;
   }
 
