@@ -11,7 +11,9 @@ import rasterio
 from measure import asked_quick, report
 from viewer import GRIDS, WINDOW, open_chromium, served, wait_until, write_map
 
-READ = "() => [document.documentElement.dataset.read ?? null, document.querySelector('#values dd')?.firstChild.textContent]"
+READ = """() => [
+  document.documentElement.dataset.read ?? null, document.querySelector("#values dd")?.firstChild.textContent
+]"""
 
 
 def differences_on(browser: object, path: Path, n_points: int) -> int:
