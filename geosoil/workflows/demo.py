@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class DemoResult:
     """What a demo made and where; `truth` is how well the map agrees with what it is compared with, by name.
 
-    `view` is the command that shows the map in the browser; None where no raster was mapped.
+    `view` is the command that shows the map in the browser; None if the demo maps points only.
     """
 
     trained: TrainResult
