@@ -27,6 +27,10 @@ const GeosoilColours = (() => {
       $(`high_${panel}`).value = Number(colours.high.toPrecision(5));
       $(`palette_${panel}`).value = colours.palette;
       $(`legend_title_${panel}`).textContent = with_unit(shown.name, shown.unit ? `(${shown.unit})` : "");
+      const is_class = shown.role === "inside"; // two colours, which have no limits
+      $(`limits_${panel}`).hidden = is_class;
+      $(`palette_${panel}`).disabled = is_class;
+      for (const axis of model(`legend_${panel}`).below) set(axis, { visible: !is_class });
       show_histogram(panel, shown, colours);
     }
     show_samples();
