@@ -7,6 +7,7 @@ answers are JSON. The pictures travel as arrays of the data sources of the figur
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from geosoil.view.scene import Scene
 
 SCRIPTS = ("core.js", "stored.js", "colours.js", "details.js", "page.js")
-FIRST_SIDE = 700  # pixels of the picture that the page shows before it knows its size
+FIRST_SIDE = 512  # pixels of the picture that the page shows before it knows its size
 
 
 class ViewState(DataModel):
@@ -54,12 +55,20 @@ class ViewState(DataModel):
     tell_details = String(default="")
 
 
-def fill_document(document: Document, scene: Scene, *, offline: bool = False, **more: Any) -> ViewState:
-    """Add the figures of a scene to an empty document, and return its state.
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a document of a scene is made of: its state, its figures, and what the page says of the scene."""
+
+    state: ViewState
+    figures: list[Any]
+    about: dict[str, Any]
+
+
+def make_parts(scene: Scene, *, offline: bool = False, **more: Any) -> Parts:
+    """Make the figures of a scene, for one document.
 
     Parameters
     ----------
-    document : Document
     scene : Scene
     offline : bool
         Whether the page gets no answers, because it is a file.
@@ -81,22 +90,35 @@ def fill_document(document: Document, scene: Scene, *, offline: bool = False, **
     state = ViewState(name="state", about=json.dumps(about | more, allow_nan=False))
     maps = map_figures(scene.extent)
     maps["map_a"].tags = [state]  # a part of the document that is not drawn
-    roots = [*maps.values()]
+    figures = [*maps.values()]
     for panel, plot in zip(PANELS, maps.values(), strict=True):
-        roots.append(legend_figure(panel, plot.select_one({"name": f"colours_{panel}"})))
-    roots += [spectrum_figure(), profile_figure(), attribution_figure()]
+        figures.append(legend_figure(panel, plot.select_one({"name": f"colours_{panel}"})))
+    return Parts(state, [*figures, spectrum_figure(), profile_figure(), attribution_figure()], about)
+
+
+def fill_document(document: Document, parts: Parts) -> None:
+    """Add figures to an empty document, with their page."""
     with document.models.freeze():  # references are collected once, instead of for each root
-        for root in roots:
-            document.add_root(root)
-    document.title = f"{scene.title} - geosoil"
+        for figure in parts.figures:
+            document.add_root(figure)
+    document.title = f"{parts.about['title']} - geosoil"
     document.template = page_template()
-    document.template_variables["about"] = about
-    return state
+    document.template_variables["about"] = parts.about
 
 
-def serve_document(document: Document, scene: Scene) -> None:
-    """Add a scene to the document of a session, with a first picture and the answers to the page."""
-    state = fill_document(document, scene)
+def serve_document(document: Document, scene: Scene, parts: Parts | None = None) -> None:
+    """Add a scene to the document of a session, with a first picture and the answers to the page.
+
+    Parameters
+    ----------
+    document : Document
+    scene : Scene
+    parts : Parts, optional
+        Figures that were made before, for this document only.
+    """
+    parts = parts or make_parts(scene)
+    state = parts.state
+    fill_document(document, parts)
     left, bottom, right, top = scene.extent
     across, down = right - left, (top - bottom) * scene.aspect
     width, height = (max(1, round(FIRST_SIDE * side / max(across, down))) for side in (across, down))

@@ -14,7 +14,7 @@ from bokeh.resources import Resources
 
 from geosoil.errors import OutputError
 from geosoil.raster.grid import Grid, same_crs
-from geosoil.view.document import fill_document, picture_data
+from geosoil.view.document import fill_document, make_parts, picture_data
 from geosoil.view.scene import spectrum_lines
 from geosoil.view.screen import MOST_SIDE, Screen, convert, extent_of, read_on_screen
 
@@ -101,7 +101,7 @@ def _written(
         "notes": [*scene.notes, *notes],
         "spectra_nm": None if spectra is None else spectra[2].tolist(),
     }
-    fill_document(document, scene, offline=True, **about)
+    fill_document(document, make_parts(scene, offline=True, **about))
     stored = [ColumnDataSource(data, name=f"stored:{key}") for key, data in pictures.items()]
     if spectra is not None:
         xy, values, _ = spectra

@@ -19,7 +19,7 @@ from bokeh.server.util import bind_sockets
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
-from geosoil.view.document import serve_document
+from geosoil.view.document import make_parts, serve_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ADDRESS = "127.0.0.1"
 TOKEN_BYTES = 32
+REFILL_S = 3.0  # after a page was opened, when it is painted
 MOST_MESSAGE_BYTES = 2**20  # of a question of the page
 
 
@@ -64,7 +65,8 @@ class ViewServer:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         origin = f"{ADDRESS}:{port}"
         self.url = f"http://{origin}/{token}/"
-        application = Application(FunctionHandler(lambda document: serve_document(document, scene)))
+        self._scene, self._ready = scene, [make_parts(scene)]
+        application = Application(FunctionHandler(self._serve))
         tornado = _Tornado(
             {"/": application},
             prefix=f"/{token}",
@@ -85,6 +87,15 @@ class ViewServer:
             self._loop.start()
         finally:
             self.close()
+
+    def _serve(self, document: Document) -> None:
+        """Fill the document of a session with figures that were made before, and make those of the next one later."""
+        serve_document(document, self._scene, self._ready.pop() if self._ready else None)
+        self._loop.call_later(REFILL_S, self._refill)
+
+    def _refill(self) -> None:
+        if not self._ready:
+            self._ready.append(make_parts(self._scene))
 
     def close(self) -> None:
         """Stop listening."""

@@ -134,7 +134,13 @@
   }
 
   function painted(n) {
-    requestAnimationFrame(() => requestAnimationFrame(() => { document.documentElement.dataset.painted = n; }));
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      document.documentElement.dataset.painted = n;
+      performance.mark(`painted ${n}`);
+      if (page.is_started) return;
+      page.is_started = true;
+      ask_view();
+    }));
   }
 
   function show_stored() { // of a mailed file: the pictures are in it
@@ -349,8 +355,8 @@
     set_theme(window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
     $("busy").hidden = true;
     whole_map();
-    if (state.tell_view) view_came(); // the first picture came with the page
-    setTimeout(() => { page.is_started = true; ask_view(); }, 100);
+    if (about.offline) show_stored();
+    else view_came(); // the first picture came with the page; a sharper one follows when it is painted
   }
 
   setTimeout(start, 0);
