@@ -1,4 +1,4 @@
-"""Maps of DESIS, Wyvern, HySIS, Landsat and Sentinel-2 products: the prediction of the model, whatever the blocks."""
+"""Maps of DESIS, Wyvern, HySIS, Landsat and Sentinel-2 products: the prediction of the model, in several blocks."""
 
 import numpy as np
 import pytest
@@ -40,14 +40,10 @@ def test_a_map_is_the_prediction_of_the_model_without_the_pixels_of_the_masks(tm
     inside = np.isfinite(rows).all(axis=1)
     expected = np.full(len(rows), np.nan)
     expected[inside] = model.predict_rows(rows[inside])[:, 0]
-    maps = []
-    for block in (5, 512):
-        made = map_cube(path, tmp_path / "clay", tmp_path / f"{block}.tif", block=block)
-        with rasterio.open(made.path) as source:
-            maps.append(source.read(1))
-            assert source.tags().get("GEOSOIL_MASKED") == counts
-    np.testing.assert_allclose(maps[0].ravel(), expected, rtol=1e-5)
-    np.testing.assert_array_equal(*maps)
+    made = map_cube(path, tmp_path / "clay", tmp_path / "map.tif", block=5)  # of 10 or 12 pixels
+    with rasterio.open(made.path) as source:
+        np.testing.assert_allclose(source.read(1).ravel(), expected, rtol=1e-5)
+        assert source.tags().get("GEOSOIL_MASKED") == counts
 
 
 def test_radiance_of_wyvern_is_not_mapped(tmp_path):
