@@ -20,7 +20,7 @@ from geosoil.models.store import read_card, save_model
 from geosoil.models.trust import ModelTrust, load_trust
 from geosoil.sensors.cube import open_cube
 from geosoil.trust.local_scale import CONSTANT
-from geosoil.workflows import prepared_map, trust_map
+from geosoil.workflows import gis_files, trust_map
 from geosoil.workflows.map import map_cube, prepare_cube
 from geosoil.workflows.scenes import map_scenes
 from geosoil_cli.main import group
@@ -43,9 +43,9 @@ def names(path):
 def without_pictures():
     """Other tests look at the pictures, which take most of the time of such small maps."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (prepared_map, trust_map):
+        for module in (gis_files, trust_map):
             patch.setattr(module, "save_figure", lambda figure, path: path.touch())
-        patch.setattr(prepared_map, "map_quicklook", lambda *_: None)
+        patch.setattr(gis_files, "map_quicklook", lambda *_: None)
         patch.setattr(trust_map, "trust_quicklook", lambda *_: None)
         yield
 
