@@ -243,12 +243,13 @@ def inspect_raster(path: str, nodata: float | None = None, *, as_stored: bool = 
     stamp = file_stamp(path)
     with dataset(path, stamp) as source:
         bands = list(source.indexes) if as_stored else value_bands(source)
-        dtypes = tuple(source.dtypes[band - 1] for band in bands)
+        stored_types, stored_nodata_values = source.dtypes, source.nodatavals  # each access asks GDAL for all bands
+        dtypes = tuple(stored_types[band - 1] for band in bands)
         if any(dtype.startswith("complex") for dtype in dtypes):
             raise RasterError(
                 path, found="complex values", expected="real values", way_out="convert them to amplitudes"
             )
-        declared = [None if as_stored else source.nodatavals[band - 1] for band in bands]
+        declared = [None if as_stored else stored_nodata_values[band - 1] for band in bands]
         if nodata is not None and all(stored_nodata(nodata, dtype) is None for dtype in dtypes) and np.isfinite(nodata):
             raise RasterError(
                 path,
