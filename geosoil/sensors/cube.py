@@ -200,6 +200,13 @@ def _find_product(
     if not os.fspath(path):  # Path("") is the working folder
         raise RasterError("the cube", found="an empty path", expected="a file or a folder", way_out="give its path")
     local = Path(path)
+    if "://" in os.fspath(path) and is_archive(os.fspath(path).partition("?")[0]):
+        raise RasterError(
+            path,
+            found="an archive at an address",
+            expected="an archive on this machine, or the address of the main file of a product",
+            way_out="download it first",
+        )
     is_whole = "://" not in os.fspath(path) and (local.is_dir() or (is_archive(path) and local.is_file()))
     if not is_whole and "://" not in os.fspath(path) and not local.is_file():
         return None

@@ -218,7 +218,7 @@ class ProductFiles:
     def hdf5(self, name: str) -> str | ArchivedFile:
         """Return what `geosoil.io.rasters.hdf5` opens for a file: its path, or an object whose `open()` gives a file.
 
-        A member of an archive has to be stored without compression, or to be small; `ArchivedFile.open` refuses others.
+        `ArchivedFile.open` refuses members that are large and packed in a way that allows no random access.
         """
         self.used.append(name)
         if self._archive is None:

@@ -247,7 +247,7 @@ def prepare_input(
     if isinstance(source, CubeInput):
         warnings = (*foreign_spectra(models), *warnings)
     files = source.files if mask is None else (*source.files, mask)
-    stem = "_".join([PurePath(shown_name(files[0])).stem, *(each.card.name for each in models)])
+    stem = "_".join([PurePath(shown_name(files[0]).removesuffix(".gz")).stem, *(each.card.name for each in models)])
     path = output if output is not None else f"{stem}.tif"
     check_output_path(path, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=(*SIDE_FILES, ".png", *TRUST_ENDINGS))
     settings = source.settings | {

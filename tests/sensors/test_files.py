@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
@@ -17,6 +18,7 @@ from written_rasters import write_gf5
 
 from geosoil.errors import RasterError
 from geosoil.io.archives import packed as packed_files
+from geosoil.io.archives import reader as archive_reader
 from geosoil.io.archives.packed import DEFLATE, GZIP, PackedRange, UnpackedFile
 from geosoil.io.archives.reader import ArchivedFile, archive_of, open_archive
 from geosoil.sensors.cube import open_cube
@@ -157,6 +159,25 @@ def test_an_archived_file_is_read_in_place_or_unpacked_if_it_is_small(tmp_path):
             assert opened.read(3) == bytes([250, 251, 252])
             opened.seek(3)
             assert opened.read(2) == b"\3\4"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_a_large_packed_hdf5_file_is_read_without_unpacking_all_of_it(tmp_path, monkeypatch, kind):
+    values = np.random.default_rng(5).integers(0, 9, (60, 70, 80), np.uint16)
+    (tmp_path / "p").mkdir()
+    with h5py.File(tmp_path / "p" / "cube.h5", "w") as made:
+        made.create_dataset("cube", data=values, chunks=(10, 70, 10))
+    file = ProductFiles.of(packed(tmp_path / "p", kind)).hdf5("p/cube.h5")
+    monkeypatch.setattr(archive_reader, "SMALL_BYTES", 1000)
+    with file.open() as content, h5py.File(content, "r") as opened:
+        assert not isinstance(content, io.BytesIO)
+        np.testing.assert_array_equal(opened["cube"][31:55, 3:9, 65:80], values[31:55, 3:9, 65:80])
+        np.testing.assert_array_equal(opened["cube"][:], values)
+
+
+def test_an_archive_at_an_address_is_refused_before_anything_is_requested():
+    with pytest.raises(RasterError, match=r"found an archive at an address; .* download it first"):
+        open_cube("https://example.org/ENMAP01.zip?token=1")
 
 
 def test_the_archive_in_a_name_of_gdal_is_known():

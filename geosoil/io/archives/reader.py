@@ -50,19 +50,21 @@ class ArchivedFile:
     name: str
 
     def open(self) -> BinaryIO:
-        """Open the content: a stored member in place, a small packed one in memory.
+        """Open the content: a stored member in place, a small packed one in memory, a larger one by `UnpackedFile`.
 
         Raises
         ------
         RasterError
-            If the member is packed and larger than 64 MiB.
+            If the member is packed by another method than deflate, or in a zip inside a tar, and larger than 64 MiB.
         """
         archive = open_archive(self.archive)
         member = archive.members[self.name]
         if member.offset is not None:
             raw = RangeFile(Path(self.archive).open("rb"), member.offset, member.size)  # noqa: SIM115 - the caller closes it
             return io.BufferedReader(raw)
-        return io.BytesIO(archive.read(self.name, SMALL_BYTES))
+        archive.raster_path(self.name)  # which refuses a member that would expand without end
+        content = archive.unpacked(self.name) if member.size > SMALL_BYTES else None
+        return io.BytesIO(archive.read(self.name, SMALL_BYTES)) if content is None else content
 
 
 def open_archive(path: str | os.PathLike[str]) -> Archive:
