@@ -317,9 +317,9 @@ def _add_features(text: RecipeText, draft: Draft, rows: TrainingRows, chosen: li
     text.add_section("features")
     if draft.values["kind"] in SPECTRAL:
         steps = [{"step": step} for step in draft.preprocessing]
-        if chosen[0] == "auto":
+        if chosen[0] == "auto" and steps:
             text.add_value("preprocessing", steps, "auto prepares spectra as suits each of its models", active=False)
-        else:
+        elif chosen[0] != "auto":
             text.add_value("preprocessing", steps)
         text.add_value("selection", {"method": "cars"}, "choose bands inside the training rows", active=False)
     else:
@@ -332,7 +332,7 @@ def _add_model(text: RecipeText, draft: Draft, chosen: list[str], why: str) -> N
     text.add_section("model")
     text.add_value("kind", chosen[0], why)
     compare: list[Any] = list(chosen)
-    if chosen[0] == "auto" and draft.values["kind"] in SPECTRAL:
+    if chosen[0] == "auto" and draft.preprocessing:
         steps = {"preprocessing": [{"step": step} for step in draft.preprocessing]}
         compare = [kind if kind in ("auto", "gp") else {"kind": kind, "features": steps} for kind in chosen]
     text.add_value("compare", compare, "models of `geosoil compare`")
