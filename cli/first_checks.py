@@ -39,7 +39,7 @@ def check_names(values: dict[str, Any]) -> None:
         for path in given:
             if name in INPUTS:
                 _check_file(str(path), INPUTS[name])
-            elif name in MODELS:
+            elif name in MODELS and len(given) == 1:  # a message on one of several names comes from the workflow
                 from geosoil.models.find import find_model
 
                 find_model(str(path))

@@ -26,7 +26,7 @@ from geosoil.io import output_paths
 from geosoil.io.remote.objects import open_store
 from geosoil.mapping import run as map_run
 from geosoil.mapping.lock import held
-from geosoil.workflows import map as map_workflow
+from geosoil.workflows import prepared_map
 from geosoil.workflows.map import map_cube
 from geosoil_cli import progress
 
@@ -188,7 +188,7 @@ def test_a_map_of_something_else_does_not_go_on(scene, geosoil, words, said):
 
 def test_a_map_by_another_version_of_geosoil_or_of_a_cube_that_changed_does_not_go_on(scene, geosoil, monkeypatch):
     stop(geosoil, *MAP, "-o", "map.tif", "--block", "8")
-    monkeypatch.setattr(map_workflow, "__version__", "99.0")
+    monkeypatch.setattr(prepared_map, "__version__", "99.0")
     code, said = geosoil(*MAP, "-o", "map.tif", "--resume")
     assert code == 2
     assert "earlier run with version = " in said

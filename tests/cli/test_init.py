@@ -51,6 +51,7 @@ def test_a_recipe_goes_to_standard_output_or_to_a_file_that_training_reads(geoso
     ],
 )
 def test_what_is_missing_is_named_in_one_line_and_nothing_is_written(geosoil, table, words, reported):
+    (table / "c.tif").touch()
     before = sorted(path.name for path in table.iterdir())
     done = geosoil("init", *words)
     assert (done.code, done.out) == (2, "")

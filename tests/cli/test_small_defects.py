@@ -31,6 +31,7 @@ def test_a_model_of_another_property_is_not_replaced_and_one_of_the_same_is(tmp_
 
 def test_a_stray_word_behind_model_is_named_and_explained(geosoil, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "cube.tif").touch()
     done = geosoil("map", "--cube", "cube.tif", "--model", "as_svr", "stray", "-o", "out.tif")
     assert done.code == 2
     assert "stray: found no model, although every word behind --model up to the next option is the name" in done.err

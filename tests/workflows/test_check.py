@@ -119,4 +119,6 @@ def test_the_card_names_the_sensor_and_the_scale_of_its_cube(unscaled, trained):
     text = describe_path(folder / "model")
     assert f"EnMAP; its cube stores reflectance as value x {scale:g}" in text
     assert "valid from 0" in text and "None" not in text
-    assert "not stated" in next(line for line in describe_path(trained[0] / "model").splitlines() if "sensor" in line)
+    assert "not stated" in next(
+        line for line in describe_path(trained[0] / "model").splitlines() if line.startswith("sensor")
+    )

@@ -90,7 +90,7 @@ def two_layers(tmp_path):
 
     cog = written("map.tif", {"soc 0-5 cm": [1, 2, 3, np.nan], "soc 5-15 cm": [5, 6, 7, np.nan]})
     written("truth.tif", {"SOC 5-15 cm": [50, 60, 70, 80], "bare": [1, 0, 1, 1], "SOC 0-5 cm": [10, 20, 30, 40]})
-    return MapResult(cog.path, None, None, cog, ()), tmp_path / "truth.tif"
+    return MapResult(cog.path, None, None, None, cog, ()), tmp_path / "truth.tif"
 
 
 def test_the_truth_is_found_by_name_and_compared_where_the_map_has_values(two_layers):

@@ -168,6 +168,8 @@ def test_an_output_that_cannot_be_is_reported_before_anything_is_computed(place,
         monkeypatch.setattr(f"geosoil.workflows.{module}.explain_rows", computed)
     (tmp_path / "file").write_text("")
     write_raster(tmp_path / "same.tif", np.ones((1, 2, 2), np.float32))
+    with rasterio.open(tmp_path / "same.tif", "r+") as raster:
+        raster.update_tags(1, wavelength=500, wavelength_units="nm")
     (tmp_path / "pls_shap_samples.csv").write_text("sample_id\n")
     for output, said in (("file", "a file"), ("file/x", "a file"), ("", "is also an input")):
         with pytest.raises(OutputError, match=said):
@@ -179,11 +181,13 @@ def test_an_output_that_cannot_be_is_reported_before_anything_is_computed(place,
             explain_covariates_map(place / "pls", tmp_path / "same.tif", tmp_path / output)
 
 
-def test_the_command_line_says_what_is_missing_and_writes_what_is_asked(place, tmp_path):
+def test_the_command_line_says_what_is_missing_and_writes_what_is_asked(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.tif").touch()
     run = CliRunner().invoke
     model = ["--model", str(place / "pls")]
     assert "give --samples or --cube" in run(command, [*model, "-o", str(tmp_path)]).output
-    wrong = run(command, [*model, "--cube", "c.tif", "--source-model", "x", "-o", "o.tif"])
+    wrong = run(command, [*model, "--cube", "c.tif", "--source-model", str(place / "pls"), "-o", "o.tif"])
     assert (wrong.exit_code, "--source-model requires --samples" in wrong.output) == (2, True)
     right = run(command, [*model, "--samples", str(place / "s.parquet"), "-o", str(tmp_path / "out")])
     assert right.exit_code == 0, right.output
