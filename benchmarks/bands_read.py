@@ -45,8 +45,8 @@ def _write_bands(path: Path) -> None:
 
 def bytes_read() -> int:
     """Return what this process has read so far."""
-    told = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-    return int(told["rchar"])
+    counters = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(counters["rchar"])
 
 
 def main() -> None:

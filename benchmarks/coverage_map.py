@@ -1,9 +1,9 @@
 """How many pixels of the true maps of the sample data lie within the 90 % intervals of the mapped ones.
 
-Inside the area of applicability, by set: gf5 (the model `as_svr` that ships; the two others are told), soc (six depths
-of `soc_transfer`) and lead (`pb_resnet`). The latter two are trained here from their recipes by the spatial split
-alone, which gives the trust state; more than half an hour. `--quick`: the same recipes with a forest for soc and PLSR
-for lead, which take a minute. No choice was made on the true maps.
+Inside the area of applicability, by set: gf5 (the model `as_svr` that ships; the two others are reported), soc (six
+depths of `soc_transfer`) and lead (`pb_resnet`). The latter two are trained here from their recipes by the spatial
+split alone, which gives the trust state; more than half an hour. `--quick`: the same recipes with a forest for soc and
+PLSR for lead, which take a minute. No choice was made on the true maps.
 """
 
 from __future__ import annotations

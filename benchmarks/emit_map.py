@@ -17,7 +17,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from measure import own_peak_mib, report, seconds_of, told_by_own_process
+from measure import figures_of_process, own_peak_mib, report, seconds_of
 from scene import scratch_folder
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -111,7 +111,7 @@ def main() -> None:
     reading, mapping, peaks = [], [], []
     for _ in range(REPEATS):
         reading += seconds_of(lambda: read_chunks(path), 1)
-        seconds, peak = told_by_own_process(__file__, "--map", path)
+        seconds, peak = figures_of_process(__file__, "--map", path)
         mapping.append(seconds)
         peaks.append(peak)
     for title, numbers in (("h5py", reading), ("map", mapping)):

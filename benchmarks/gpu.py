@@ -1,6 +1,6 @@
 """Pixels per second of spectral VAE (three seeds) + CARS + SVR on one GPU, against two threads of the processor.
 
-Where torch finds no GPU, nothing is measured and that is said. `--quick`: smaller blocks.
+Where torch finds no GPU, nothing is measured, and a message states it. `--quick`: smaller blocks.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import rasterio
-from measure import own_peak_mib, report, shared, told_by_own_process
+from measure import figures_of_process, own_peak_mib, report, shared
 from rasterio.transform import from_origin
 from scene import made_once, scratch_folder
 
@@ -144,7 +144,7 @@ def main() -> None:
         return
     golden = golden_difference()
     template(side)
-    runs = [told_by_own_process(__file__, "--map", *(["--quick"] if arguments.quick else [])) for _ in range(3)]
+    runs = [figures_of_process(__file__, "--map", *(["--quick"] if arguments.quick else [])) for _ in range(3)]
     seconds, peak = min(run[0] for run in runs), max(run[1] for run in runs)
     peer_seconds, strip = peer(side)
     with rasterio.open(output) as source:

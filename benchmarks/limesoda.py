@@ -5,8 +5,8 @@ ten folds are pooled, R2 = 1 - SSE / SST, and the mean is taken over the tasks. 
 where a set has them (60 tasks), and is `auto` without them elsewhere.
 
 `--each` adds every candidate by itself, `--processes N` uses more processes than 2, `--only B.204,SC.50` takes some of
-the sets, `--journal FILE` keeps the predictions of each fold, and a run with the same file goes on after them. The data
-are those of PyPI's `limesoda` (CC BY-SA; Schmidinger et al. 2025).
+the sets, `--journal FILE` keeps the predictions of each fold, and a run with the same file continues after them. The
+data are those of PyPI's `limesoda` (CC BY-SA; Schmidinger et al. 2025).
 """
 
 from __future__ import annotations

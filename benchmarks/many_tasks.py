@@ -1,7 +1,7 @@
 """A hundred thousand blocks of 8 x 8 pixels on a local cluster of two processes: the scheduler's memory, and its time.
 
 The model is trivial, and raster and finished blocks are kept in memory (/dev/shm), so that what is left is the cluster,
-one small read and one small write a block. The scheduler runs in this process, whose whole peak is told. `--quick`:
+one small read and one small write per block. The scheduler runs in this process, whose peak is reported. `--quick`:
 10 000 blocks.
 """
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
-from measure import median_seconds, own_peak_mib, report, told_by_own_process
+from measure import figures_of_process, median_seconds, own_peak_mib, report
 from rasterio.transform import from_origin
 from scene import made_once, scratch_folder
 from scipy.ndimage import gaussian_filter
@@ -102,7 +102,7 @@ def main() -> None:
     peer = peer_seconds(model, stack, peer_output)
     with rasterio.open(output) as first, rasterio.open(peer_output) as second:
         equal = np.array_equal(first.read(1), second.read(1).astype(np.float32), equal_nan=True)
-    (peak,) = told_by_own_process(__file__, "--map", *(["--quick"] if arguments.quick else []))
+    (peak,) = figures_of_process(__file__, "--map", *(["--quick"] if arguments.quick else []))
     print(f"map {ours:.2f} s, sklearn-raster {peer:.2f} s, {THREADS} threads, maps {'equal' if equal else 'DIFFER'}")
     held = [report("map_forest_memory", peak, "MiB", 1536)]
     held.append(report("map_forest", peer / ours, "x-faster", 1.0, at_most=False))

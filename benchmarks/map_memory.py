@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from measure import own_peak_mib, report, told_by_own_process
+from measure import figures_of_process, own_peak_mib, report
 from scene import COLUMNS, ROWS, make_scene, scratch_folder
 
 
@@ -36,7 +36,7 @@ def main() -> None:
     scene, tall = make_scene(rows, columns), make_scene(2 * rows, columns)
     held = []
     for kind in ("svr", "vae"):
-        once, twice = (told_by_own_process(__file__, "--map", kind, one)[0] for one in (scene, tall))
+        once, twice = (figures_of_process(__file__, "--map", kind, one)[0] for one in (scene, tall))
         held.append(report(f"map_memory_{kind}", once, "MiB", 1536))
         held.append(report(f"map_memory_{kind}_twice_as_tall", twice / once, "x", 1.05))
     sys.exit(not all(held))

@@ -11,7 +11,7 @@ import time
 
 from map_svr import features, map_scene, training_rows
 from map_vae import matrix_speed
-from measure import own_peak_mib, report, told_by_own_process
+from measure import figures_of_process, own_peak_mib, report
 from scene import COLUMNS, ROWS, make_scene, scratch_folder
 
 from geosoil.estimators.resnet import ResNet1D
@@ -59,7 +59,7 @@ def main() -> None:
     model = resnet_model()
     needed = needed_multiply_adds(len(model.features), model.estimator.pool_bands_)
     speed = matrix_speed()
-    seconds, mib = told_by_own_process(__file__, "--map", rows, columns)
+    seconds, mib = figures_of_process(__file__, "--map", rows, columns)
     speed = max(speed, matrix_speed())  # the machine's speed drifts: take it before and after, and the harder one
     arithmetic = rows * columns * needed / speed
     print(

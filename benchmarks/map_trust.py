@@ -1,8 +1,8 @@
 """The trust map of a full GF-5 scene: what intervals and the area of applicability add to the time and memory of a map.
 
 The model of `map_svr.py` (51 bands, 60 support vectors) maps the scene with its five trust bands and without, as
-`geosoil map` does, by turns in one process. The memory of each is the peak of a process of its own. `--quick`: a small
-scene.
+`geosoil map` does, alternately in one process. The memory of each is the peak of a process of its own. `--quick`: a
+small scene.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from measure import own_peak_mib, report, told_by_own_process
+from measure import figures_of_process, own_peak_mib, report
 from saved_models import scene_model
 from scene import make_scene, scratch_folder
 
@@ -51,9 +51,9 @@ def main() -> None:
         for trust, measured in seconds.items():
             measured.append(map_once(scene, trust=trust))
     with_trust, without = (statistics.median(seconds[trust]) for trust in (True, False))
-    print(f"with trust {with_trust:.2f} s, without {without:.2f} s, {THREADS} threads, medians of 5 by turns")
+    print(f"with trust {with_trust:.2f} s, without {without:.2f} s, {THREADS} threads, medians of 5 alternating runs")
     quick = ["--quick"] if arguments.quick else []
-    peaks = [told_by_own_process(__file__, "--map", kind, *quick)[0] for kind in ("trust", "plain")]
+    peaks = [figures_of_process(__file__, "--map", kind, *quick)[0] for kind in ("trust", "plain")]
     held = [
         report("map_trust", with_trust / without, "x", 1.3),
         report("map_trust_memory", peaks[0] / peaks[1], "x", 1.1),

@@ -28,7 +28,7 @@ def asked_quick(description: str | None) -> bool:
 
 
 def shared(*parts: str, folder: str = "data") -> Path:
-    """Return a place in ../shared/data, or another folder; without the reference material, say so and leave with 0."""
+    """Return a place in ../shared/data or another folder; without the material, print a message and exit with 0."""
     path = Path(__file__).resolve().parents[2].joinpath("shared", folder, *parts)
     if not path.exists():
         print(f"{Path(sys.argv[0]).stem} skipped: the reference material is not beside this checkout ({path})")
@@ -54,13 +54,13 @@ def median_seconds(function: Callable[[], object], repeats: int = 5) -> float:
 def own_peak_mib() -> float:
     """Return the most memory that this process ever held.
 
-    Not getrusage: what it tells of a child begins with the peak of its parent, which made the data.
+    getrusage is not used, because the peak of a child includes that of its parent, which made the data.
     """
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
     return int(peak.split()[1]) / 1024
 
 
-def told_by_own_process(script: str, *arguments: object) -> list[float]:
+def figures_of_process(script: str, *arguments: object) -> list[float]:
     """Run a script in a process of its own, whose peak is that of its work alone, and return the numbers it prints."""
     command = [sys.executable, script, *map(str, arguments)]
     return [float(word) for word in subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.split()]

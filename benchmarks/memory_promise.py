@@ -2,7 +2,8 @@
 
 The models of `map_svr.py` and `map_vae.py` and a forest on a GF-5 scene, and that of `soc_memory.py` on patches of a
 stack, each with promises of 1, 2 and 4 GB, on threads and on two processes, whose memory is added up; then with the
-least promise that a refusal names. What is refused holds nothing, and is said. `--quick`: small rasters, 1 GB alone.
+least promise that a refusal names. A run that is refused holds nothing, and is reported. `--quick`: small rasters, 1 GB
+alone.
 """
 
 from __future__ import annotations
@@ -56,12 +57,12 @@ def peak_bytes(model: Path, memory_bytes: int, workers: int, paths: list[Path]) 
             if workers:
                 most = max(most, sum(map(_resident, [root, *_children(root)])))
             time.sleep(0.02)
-        told, errors = process.communicate()
+        output, errors = process.communicate()
     if process.returncode not in (0, 2):
         sys.exit(errors)
     if process.returncode == 2:
         return 0, errors.strip().splitlines()[-1]
-    return max(most, int(told.split()[-1])), ""
+    return max(most, int(output.split()[-1])), ""
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

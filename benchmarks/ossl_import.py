@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import asked_quick, own_peak_mib, report, seconds_of, told_by_own_process
+from measure import asked_quick, figures_of_process, own_peak_mib, report, seconds_of
 
 from geosoil.workflows.library import import_library
 
@@ -63,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         table, output = Path(folder) / "ossl.csv", Path(folder) / "library.parquet"
         write_table(table, n_rows)
-        seconds, cpu_seconds, peak_mib = told_by_own_process(__file__, table, output)
+        seconds, cpu_seconds, peak_mib = figures_of_process(__file__, table, output)
         sizes = [path.stat().st_size / 1e9 for path in (table, output)]
         print(f"{n_rows} rows, {sizes[0]:.2f} GB of CSV, {sizes[1]:.2f} GB of Parquet")
         print(f"{cpu_seconds:.1f} s of processor time; the load of the machine was {os.getloadavg()[0]:.1f}")

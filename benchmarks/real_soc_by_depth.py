@@ -10,7 +10,7 @@ edgeroi  359 profiles of New South Wales, covariates at 90 m, terrain from their
 eberg    3670 augers of Ebergoetzen, covariates at 25 m and 100 m with three class bands; clay. A seeded part of 400.
 
 Not a figure with a limit: it prints who wins at which depth, and writes report, model and map into FOLDER. Needs the
-reference material beside the checkout; a message says so where it is absent.
+reference material beside the checkout; a message states where it is absent.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ pH is cheap and known for all rows but those tested, the target for `--labels` o
 In the first three the library is the same file, so rows that are tested are left out of it, split by split.
 No open set has vis-NIR spectra with pH and Pb: none of this is lead. Bands are averaged to about 200 (no net reads more
 windows), without which a round costs minutes. Not a figure with a limit: it prints who wins. Needs the reference
-material beside the checkout; says so where it is absent.
+material beside the checkout; a message is printed where it is absent.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ def main() -> None:
             model, Path(folder) / "ph", name="ph", study="benchmark", preprocessing=["absorbance"], training=training
         )
         path = Path(folder) / "shap.tif"
-        told = explain_map(Path(folder) / "ph", scene, path, n_pixels=n_pixels, n_background=n_background)
-        print(*told.lines, sep="\n")
+        explained = explain_map(Path(folder) / "ph", scene, path, n_pixels=n_pixels, n_background=n_background)
+        print(*explained.lines, sep="\n")
         with rasterio.open(path) as source:
             *regions, prediction = source.read().reshape(source.count, -1)
             baseline = float(source.tags()["GEOSOIL_BASELINE"])

@@ -1,9 +1,9 @@
 """Peak memory of mapping a stack of covariates, and of mapping one four times as tall: pixel model and patch model.
 
 Eight covariates at 25 m, two at 90 m in another projection and one of classes; the patch model writes six depths, more
-than GDAL's block cache holds. Each map runs in a process of its own, and the operating system tells its peak;
-what is resident after each eighth of the blocks is told too, and has to level off. `--quick`: small stacks, for a trial
-only (the cache is not full then, so the ratio says nothing).
+than GDAL's block cache holds. Each map runs in a process of its own, and the operating system tells its peak; the
+resident memory after each eighth of the blocks is reported too, and has to level off. `--quick`: small stacks, for a
+trial only (the cache is not full then, so the ratio says nothing).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from measure import own_peak_mib, report, told_by_own_process
+from measure import figures_of_process, own_peak_mib, report
 from rasterio.windows import Window
 from saved_models import save_made
 from scene import made_once, scratch_folder
@@ -111,7 +111,7 @@ def map_and_tell(kind: str, paths: list[str]) -> None:
 
 def peak_mib(kind: str, paths: list[Path]) -> float:
     """Map a stack in a fresh process, print its series, and return its peak resident memory in MiB."""
-    *series, peak = told_by_own_process(__file__, "--map", kind, *paths)
+    *series, peak = figures_of_process(__file__, "--map", kind, *paths)
     resident = " ".join(f"{mib:.0f}" for mib in series)
     print(f"{kind} model, {paths[0].stem}: resident {resident} MiB, peak {peak:.0f} MiB", flush=True)
     return peak

@@ -310,7 +310,7 @@ def check_colleague(folder: Path, output: str) -> str:
 
 
 def check_comparison(folder: Path, output: str) -> str:
-    """S10: published figures of the same folds, and paired intervals that show what is no ranking."""
+    """S10: published figures of the same folds, and paired intervals that show which differences do not rank models."""
     table = pd.read_csv(folder / "table.csv").set_index("model")
     published = pd.read_csv(Path(story_data.shared()).parent / "golden" / "limesoda_published.csv")
     published = published[(published.Dataset == "B.204") & (published.Property == "Clay")].set_index(

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import rasterio.shutil
-from measure import own_peak_mib, report, told_by_own_process
+from measure import figures_of_process, own_peak_mib, report
 from scene import made_once
 
 SIDE, CELL_M, THREADS = 4000, 25.0, 2
@@ -82,12 +82,12 @@ def main() -> None:
     if arguments.here:
         run_here(arguments.here)
         return
-    told_by_own_process(__file__, "--here", make_dem(200))  # numba compiles once and keeps the result
+    figures_of_process(__file__, "--here", make_dem(200))  # numba compiles once and keeps the result
     dem = make_dem(1000 if arguments.quick else SIDE)
     peer = shutil.which("saga_cmd") is not None and not arguments.quick
     own, saga = [], []
     for _ in range(3):  # in turns, so that both meet the same machine
-        own.append(told_by_own_process(__file__, "--here", dem))
+        own.append(figures_of_process(__file__, "--here", dem))
         if peer:
             saga.append(saga_seconds(dem))
     seconds, mib = min(seconds for seconds, _ in own), max(mib for _, mib in own)

@@ -34,7 +34,7 @@ def accuracy(model: str, column: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and report; the limit is arsenic's, the others are told."""
+    """Measure and report; the limit is that of arsenic, the others are reported."""
     quick = asked_quick(__doc__)
     for model, column in MODELS.items():
         if model != "as_svr" and not quick:

@@ -75,7 +75,7 @@ def served(*arguments: object) -> Iterator[str]:
 
 @contextmanager
 def open_chromium(*arguments: str) -> Iterator[Any]:
-    """Yield a headless Chromium; without one, say so and leave with 0."""
+    """Yield a headless Chromium; without one, print a message and exit with 0."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         print(f"{Path(sys.argv[0]).stem} skipped: Chromium is not installed")

@@ -58,8 +58,8 @@ def _place(file: Path) -> str:
 
 
 def _files() -> list[Path]:
-    files = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    for folder in ("geosoil", "cli", "tests"):
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for folder in ("geosoil", "cli", "tests", "benchmarks"):
         files += [file for suffix in ("py", "toml") for file in (ROOT / folder).rglob(f"*.{suffix}")]
     # The legacy recipes are input of a test, in the words of their time.
     return [file for file in files if file != Path(__file__) and "legacy_recipes" not in file.parts]

@@ -45,7 +45,7 @@ class BandLayer:
     title : str
         Name of the layer; default: the name of the band with its unit.
     metadata : LayerMetadata, optional
-        Of the raster.
+        The metadata of the raster.
     """
 
     path: Path

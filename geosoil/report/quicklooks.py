@@ -75,7 +75,7 @@ def trust_quicklook(path: Path, bands: Sequence[BandStatistics], level: float, m
     bands : sequence of BandStatistics
         Statistics of all its bands.
     level : float
-        Of the intervals.
+        The level of the intervals.
     models : sequence of str
         Names of the models, for the title.
     """

@@ -22,6 +22,7 @@ from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM
 from geosoil.io.remote.reading import remote_file_exists
 from geosoil.sensors.base import Product, Sensor
 from geosoil.sensors.masks import MaskLayer
+from geosoil.sensors.numbers import finite_number
 from geosoil.sensors.product_xml import parse_xml, text_of
 
 if TYPE_CHECKING:
@@ -180,7 +181,15 @@ def _read_bands(root: Element, count: int, where: str) -> _Bands:
             way_out="check that both belong to one product and are complete",
         )
     names = ("wavelengthCenterOfBand", "FWHMOfBand", "GainOfBand", "OffsetOfBand")
-    values = np.array([[_number(described[i], name, where) for name in names] for i in range(1, count + 1)])
+    values = np.array(
+        [
+            [
+                finite_number(text_of(described[i].find(name)), f"{name} of band {i}", where, WavelengthError)
+                for name in names
+            ]
+            for i in range(1, count + 1)
+        ]
+    )
     wavelength_nm, fwhm_nm, gain, offset = values.T
     if not ((wavelength_nm >= LOWEST_NM) & (wavelength_nm <= HIGHEST_NM)).all() or not (fwhm_nm > 0).all():
         raise WavelengthError(
@@ -194,22 +203,6 @@ def _read_bands(root: Element, count: int, where: str) -> _Bands:
             where, found=f"a gain of {gain.min():g}", expected="positive gains", way_out="use the file as delivered"
         )
     return _Bands(wavelength_nm, fwhm_nm, gain, offset)
-
-
-def _number(band: Element, name: str, where: str) -> float:
-    text = text_of(band.find(name))
-    try:
-        value = float(text)
-    except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
-        raise WavelengthError(
-            where,
-            found=f"{text!r} as {name} of band {band.get('number')}",
-            expected="a number",
-            way_out="use the file as delivered",
-        )
-    return value
 
 
 def _dead_bands(root: Element, bands: _Bands) -> np.ndarray:

@@ -17,6 +17,7 @@ from geosoil.errors import GeosoilError, RasterError, WavelengthError
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM
 from geosoil.sensors.base import Product, Sensor
+from geosoil.sensors.numbers import finite_number
 from geosoil.sensors.product_xml import parse_xml, text_of
 
 if TYPE_CHECKING:
@@ -198,15 +199,7 @@ def _metadata(files: ProductFiles) -> tuple[dict[str, Any], list[str]]:
             fields.setdefault(element.tag, text_of(element))
     for name in _NUMBERS:
         if name in fields:
-            try:
-                fields[name] = float(fields[name])
-            except ValueError:
-                raise RasterError(
-                    where,
-                    found=f"{fields[name]!r} as {name}",
-                    expected="a number",
-                    way_out="use the file as delivered",
-                ) from None
+            fields[name] = finite_number(fields[name], name, where)
     return fields, ["times are as in the XML: Beijing time, UTC+8"] if "StartTime" in fields else []
 
 

@@ -12,6 +12,7 @@ from geosoil.io.rasters.hdf5_files import attribute
 from geosoil.io.rasters.wavelengths import HIGHEST_NM, LOWEST_NM
 from geosoil.io.rasters.windows import WindowArray
 from geosoil.raster.layout import make_raster
+from geosoil.sensors.numbers import finite_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,19 +82,9 @@ def number_of(node: Any, name: str, where: str) -> float:
         If it is missing or something else.
     """
     value = attribute(node, name, where)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise RasterError(
-            where,
-            problem=f"the attribute {name} is missing" if value is None else "",
-            found="" if value is None else f"{str(value)[:40]!r} as {name}",
-            expected="a number",
-            way_out=AS_DELIVERED,
-        )
-    return number
+    if value is None:
+        raise RasterError(where, problem=f"the attribute {name} is missing", expected="a number", way_out=AS_DELIVERED)
+    return finite_number(value, name, where)
 
 
 class FlagArray(WindowArray):

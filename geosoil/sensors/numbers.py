@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from geosoil.errors import RasterError
 
+if TYPE_CHECKING:
+    from geosoil.errors import GeosoilError
 
-def finite_number(text: str, name: str, where: object) -> float:
-    """Return the number that a text of metadata states.
+
+def finite_number(stated: object, name: str, where: object, error: type[GeosoilError] = RasterError) -> float:
+    """Return the number that metadata state.
 
     Parameters
     ----------
-    text, name : str
-        The text, and what it states, for the message.
+    stated : object
+        A text, or a value that a file holds as a number.
+    name : str
+        What it states, for the message.
     where : object
         The file, for the message.
+    error : type of GeosoilError
+        The error that is raised.
 
     Raises
     ------
-    RasterError
+    GeosoilError
         If it is not a finite number.
 
     Examples
@@ -28,13 +36,13 @@ def finite_number(text: str, name: str, where: object) -> float:
     0.0001
     """
     try:
-        value = float(text)
-    except ValueError:
+        value = float(stated)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        raise RasterError(
+        raise error(
             where,
-            found=f"{text.strip()[:40]!r} as {name}",
+            found=f"{str(stated).strip()[:40]!r} as {name}",
             expected="a number",
             way_out="use the file as delivered",
         )

@@ -47,7 +47,7 @@ class Scene:
     grid : Grid
         That of the first map, whose CRS is the CRS of the view.
     layers : sequence of Layer
-        Of all files; the first one is shown first.
+        The layers of all files; the first one is shown first.
     backgrounds : mapping of str to source
         Pictures under the layers, by their names.
     cube : xarray.DataArray, optional
@@ -55,7 +55,7 @@ class Scene:
     samples : Samples, optional
     training : TrainingRange, optional
     level : float, optional
-        Of the prediction intervals.
+        The level of the prediction intervals.
     notes : sequence of str
         What the user should know of the input.
     """
@@ -135,7 +135,7 @@ class Scene:
         x, y : float
             The point in the CRS of the view.
         keys : sequence of str
-            Of the layers.
+            The keys of the layers.
 
         Returns
         -------

@@ -23,7 +23,7 @@ from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp,
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.remote.reading import is_remote
 from geosoil.io.spectra.table import ID_COLUMNS
-from geosoil.io.tables.columns import guess_unit, recognise_columns
+from geosoil.io.tables.columns import coordinate_columns, guess_unit
 from geosoil.io.tables.reader import (
     list_ids,
     read_numbers,
@@ -252,6 +252,7 @@ def _band_of(path: PathLike, target: str, band: str | None) -> tuple[xr.DataArra
 def read_located_points(
     path: Path, table: pd.DataFrame, id_column: str | None, x: str | None, y: str | None, crs: str | None
 ) -> tuple[np.ndarray, gpd.GeoDataFrame]:
+    """Return the ids of the points of a table, and the points; what is not named is recognised by its name."""
     import geopandas as gpd
 
     name = id_column or next((column for column in ID_COLUMNS if column in table), None)
@@ -260,10 +261,7 @@ def read_located_points(
     else:
         require_column(path, table, name)
         ids = read_unique_ids(path, table[name])
-    if x is None and y is None and not isinstance(table, gpd.GeoDataFrame):
-        places = recognise_columns(table).places
-        if places:
-            x, y, crs = places[0].x, places[0].y, crs or places[0].crs
+    x, y, crs = coordinate_columns(table, x, y, crs)
     for column in (x, y):
         if column is not None:
             require_column(path, table, column)

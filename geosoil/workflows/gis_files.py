@@ -13,7 +13,7 @@ from geosoil.io.atomic import atomic_path, require_writable
 from geosoil.io.output_paths import check_not_an_input
 from geosoil.io.provenance import current_time
 from geosoil.io.remote.objects import is_object_url
-from geosoil.io.tables.columns import recognise_columns
+from geosoil.io.tables.columns import coordinate_columns
 from geosoil.io.tables.reader import read_points, read_table
 from geosoil.io.tables.writer import write_geopackage
 from geosoil.models.display import describe_card, targets_text
@@ -142,11 +142,11 @@ def write_side_files(
     written : WrittenFile
         The file and its trust map.
     cards : sequence of ModelCard
-        Of its models.
+        The cards of its models.
     inputs : sequence of str
         Names of the files that were mapped.
     level : float or None
-        Of the intervals.
+        The level of the intervals.
     notes : sequence of str
         What was done to the input, and warnings.
     licence : str, optional
@@ -223,9 +223,7 @@ def read_sample_points(path: Path) -> gpd.GeoDataFrame:
 
     table = read_table(path).reset_index(drop=True)
     ids = np.array([f"row {row}" for row in range(1, len(table) + 1)], dtype=object)
-    places = recognise_columns(table).places if not isinstance(table, gpd.GeoDataFrame) else ()
-    x, y, crs = (places[0].x, places[0].y, places[0].crs) if places else (None, None, None)
-    points = read_points(path, table, ids, x, y, crs)
+    points = read_points(path, table, ids, *coordinate_columns(table))
     columns = {str(name): table[name] for name in table.columns if name != getattr(table, "_geometry_column_name", "")}
     return gpd.GeoDataFrame(columns, geometry=points.to_numpy(), crs=points.crs)
 
@@ -246,7 +244,7 @@ def map_metadata(
     title : str
         Title of the layer.
     cards : sequence of ModelCard
-        Of all models.
+        The cards of all models.
     what : str
         A sentence on what the layer is.
     licence : str or None

@@ -36,7 +36,7 @@ class TrustMap:
     cog : CogSummary
         Size and statistics of its bands.
     level : float
-        Of the intervals.
+        The level of the intervals.
     median_widths : mapping of str to float
         Of the intervals, by the name of the target and in its unit.
     styled : StyledRaster, optional

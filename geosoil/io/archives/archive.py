@@ -6,7 +6,6 @@ index, and the ratio of compression are limited, so that a small file cannot bec
 
 from __future__ import annotations
 
-import io
 import struct
 import tarfile
 import zipfile
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from geosoil.errors import RasterError
+from geosoil.io.archives.random_access import RandomAccessFile
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -111,30 +111,12 @@ class Archive(ABC):
         return f"{self.vsi}/{name}"
 
 
-class RangeFile(io.RawIOBase):
+class RangeFile(RandomAccessFile):
     """A range of bytes of an open file, as a file of its own that can only be read."""
 
     def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
-        super().__init__()
-        self._file, self._offset, self._size, self._position = file, offset, size, 0
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set the position from the start, the position or the end of the range."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(start + offset, 0)
-        return self._position
-
-    def tell(self) -> int:
-        """Return the position in the range."""
-        return self._position
+        super().__init__(file, size)
+        self._offset = offset
 
     def readinto(self, buffer: object) -> int:
         """Fill a buffer from the position, up to the end of the range."""
@@ -145,12 +127,6 @@ class RangeFile(io.RawIOBase):
         view[: len(content)] = content
         self._position += len(content)
         return len(content)
-
-    def close(self) -> None:
-        """Close the file."""
-        if not self.closed:
-            self._file.close()
-        super().close()
 
 
 def is_inside(name: str) -> bool:

@@ -6,7 +6,6 @@ is unpacked once from one end to the other, and later reads unpack at most the p
 
 from __future__ import annotations
 
-import io
 import threading
 import zlib
 from bisect import bisect_right
@@ -14,6 +13,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from geosoil.io.archives.random_access import RandomAccessFile
 
 MOST_STATES = 1000  # of about 40 kB each
 LEAST_STEP = 2**18  # bytes of content between two states
@@ -89,7 +90,7 @@ def _states_of(packed: PackedRange) -> _States:
     return _States(packed)
 
 
-class UnpackedFile(io.RawIOBase):
+class UnpackedFile(RandomAccessFile):
     """The content of a packed range as a file with random access, for one thread.
 
     Damaged content ends where the damage is noticed, since GDAL, which calls these methods, knows no exceptions of
@@ -113,33 +114,13 @@ class UnpackedFile(io.RawIOBase):
     """
 
     def __init__(self, packed: PackedRange) -> None:
-        super().__init__()
+        super().__init__(Path(packed.path).open("rb", buffering=0), packed.size)  # noqa: SIM115 - closed by close()
         self._packed = packed
         self._states = _states_of(packed)
-        self._file = Path(packed.path).open("rb", buffering=0)  # noqa: SIM115 - closed by close()
-        self._position = 0
         self._begin, self._buffer = 0, b""  # the last part that was unpacked
         self._engine: Any = None
         self._place = self._checksum = 0
         self._ended = self._damaged = False
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set the position; nothing is unpacked before the next read."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._packed.size}[whence]
-        self._position = max(start + offset, 0)
-        return self._position
-
-    def tell(self) -> int:
-        """Return the position in the content."""
-        return self._position
 
     def readinto(self, buffer: object) -> int:
         """Fill a buffer from the position, as far as the content goes; nothing more once damage was noticed."""
@@ -194,9 +175,3 @@ class UnpackedFile(io.RawIOBase):
                 self._damaged = self._packed.checksum not in (None, self._checksum)
                 return bool(self._buffer) and not self._damaged
         return True
-
-    def close(self) -> None:
-        """Close the file."""
-        if not self.closed:
-            self._file.close()
-        super().close()

@@ -69,7 +69,7 @@ class Columns:
     Parameters
     ----------
     layout : Layout
-        Of the table.
+        The columns of the table.
     properties : mapping of int to str
         Places of soil properties, and the names of their columns.
     others : mapping of int to str

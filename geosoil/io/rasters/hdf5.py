@@ -55,7 +55,7 @@ def read_window(variable: Hdf5Variable, bands: np.ndarray, rows: slice, columns:
     Returns
     -------
     ndarray of shape (n, rows, columns)
-        Of the stored type.
+        The values, in the stored type.
 
     Raises
     ------

@@ -114,6 +114,31 @@ def recognise_columns(table: pd.DataFrame) -> Columns:
     return Columns(sample_id, places, group, folds, numbers, tuple(name for name in rest if name not in numbers))
 
 
+def coordinate_columns(
+    table: pd.DataFrame, x: str | None = None, y: str | None = None, crs: str | None = None
+) -> tuple[str | None, str | None, str | None]:
+    """Return the columns of x and y and their CRS: those that are given, else those that the names show.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A table as `read_table` returns it. A geometry takes precedence over columns that are not given.
+    x, y, crs : str, optional
+        What is known.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> coordinate_columns(pd.DataFrame({"lon": [13.1], "lat": [52.3], "soc": [1.2]}))
+    ('lon', 'lat', 'EPSG:4326')
+    """
+    if x is None and y is None and not _geometry_name(table):
+        places = recognise_columns(table).places
+        if places:
+            return places[0].x, places[0].y, crs or places[0].crs
+    return x, y, crs
+
+
 def is_number_column(column: pd.Series) -> bool:
     """Return whether most filled cells of a column are numbers.
 
