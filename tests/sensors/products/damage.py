@@ -1,4 +1,12 @@
-"""Changes that make a product in HDF5 malformed."""
+"""Changes that make a product in HDF5 malformed, and the check that such a product is refused."""
+
+import re
+import shutil
+
+import h5py
+import pytest
+
+from geosoil.sensors.cube import open_cube
 
 
 def without(name):
@@ -44,3 +52,13 @@ def first_is(value):
         return new
 
     return changed
+
+
+def assert_refused(product, folder, change, error, message):
+    """Assert that a changed copy of an HDF5 product is refused in one line, which names the file."""
+    path = shutil.copy(product, folder)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(error, match=rf"{re.escape(str(path))}: .*{message}") as raised:
+        open_cube(path)
+    assert "\n" not in str(raised.value)
