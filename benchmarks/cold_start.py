@@ -1,12 +1,14 @@
 """`geosoil map` of the sample cube: the whole process against the same work inside a process that is warm.
 
 The difference is what imports and the start of Python take. `first_answer` is the time until a mistyped name is
-reported, which needs none of these imports.
+reported, which needs none of these imports. The libraries that take longest to import are listed with their own times.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from measure import median_seconds, report
@@ -15,6 +17,8 @@ from geosoil.workflows.demo import sample_data
 from geosoil.workflows.map import map_cube
 
 RUNS = 5
+LIBRARIES = 10
+IMPORT = re.compile(r"import time: +(\d+) \| +\d+ \| +([a-z_0-9]+)")
 
 
 def main() -> None:
@@ -30,6 +34,14 @@ def main() -> None:
         cold = median_seconds(lambda: subprocess.run(whole, check=True, stdout=subprocess.DEVNULL), RUNS)
         wrong = [*command, "--cube", str(Path(folder) / "absent.tif")]
         answer = median_seconds(lambda: subprocess.run(wrong, check=False, stderr=subprocess.DEVNULL), RUNS)
+        timed = subprocess.run(
+            [sys.executable, "-X", "importtime", *whole[1:]], check=True, capture_output=True, text=True
+        )
+    seconds: Counter[str] = Counter()
+    for microseconds, library in IMPORT.findall(timed.stderr):
+        seconds[library] += int(microseconds) / 1e6
+    longest = ", ".join(f"{library} {took:.2f}" for library, took in seconds.most_common(LIBRARIES))
+    print(f"seconds of imports, {seconds.total():.2f} in all, slowed by their being measured: {longest}")
     print(f"whole process {cold:.2f} s, warm {warm:.2f} s")
     sys.exit(not all([report("first_answer", answer, "s", 1.0), report("cold_start", cold - warm, "s", 3.0)]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from importlib import import_module
@@ -45,6 +46,9 @@ GROUPS = {
     },
 }
 VERBS = {verb: text for verbs in GROUPS.values() for verb, text in verbs.items()}
+OBJECTS_BEFORE_COLLECTION = 50_000
+"""New objects after which Python looks for unreachable ones; its default is 700."""
+
 COMPLETION = """
 Completion of verbs and options by the Tab key, for bash (zsh and fish likewise):
 
@@ -144,6 +148,9 @@ def main() -> None:
     """
     from geosoil.errors import GeosoilError
 
+    # Almost all objects that imports make live until the end. Looking for unreachable ones among them, many times while
+    # libraries are imported and again at exit, takes two seconds for a map of a small cube.
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # sent by a queue or at shutdown; treated as Ctrl-C
     try:
         group(standalone_mode=False)
@@ -156,6 +163,8 @@ def main() -> None:
     except GeosoilError as error:
         click.echo(f"geosoil: {error}", err=True)
         sys.exit(2)
+    finally:
+        gc.freeze()
 
 
 if __name__ == "__main__":

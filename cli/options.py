@@ -14,13 +14,15 @@ Decorator = Any  # of a function or a command, by click.option
 
 def _bytes(ctx: click.Context, option: click.Parameter, text: str | None) -> int | None:
     """Return the number of bytes of a text such as `4GB` or `500MiB`."""
+    if text is None:
+        return None
     from dask.utils import parse_bytes
 
     try:
-        number = parse_bytes(text) if text is not None else None
+        number = int(parse_bytes(text))
     except ValueError as error:
         raise click.BadParameter(f"{text}: expected a number of bytes such as 4GB or 500MiB", ctx, option) from error
-    if number is not None and number <= 0:
+    if number <= 0:
         raise click.BadParameter(f"{text}: expected more than 0 bytes", ctx, option)
     return number
 

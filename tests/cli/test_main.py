@@ -25,6 +25,17 @@ def folder(tmp_path_factory):
     return folder
 
 
+def test_python_seldom_looks_for_unreachable_objects_while_the_command_line_runs(tmp_path):
+    code = (
+        "import gc, sys; sys.argv = ['geosoil', '--version']\n"
+        "from geosoil_cli.main import main\n"
+        "try: main()\n"
+        "finally: print(gc.get_threshold()[0], gc.get_freeze_count() > 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.split()[-2:] == ["50000", "True"]
+
+
 def test_help_lists_every_verb_and_imports_nothing_heavy(tmp_path):
     code = (
         "import sys; sys.argv = ['geosoil', '--help']\n"
