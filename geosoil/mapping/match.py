@@ -274,17 +274,24 @@ def check_units(match: Match, cube: xr.DataArray) -> None:
     if not ranges:
         return
     used = cube.sel(band=list(match.bands))
-    values = probe_values(used.isel(band=slice(None, None, max(1, used.sizes["band"] // 16))))
-    values = values[:, ~background_pixels(values)]
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return
-    typical = float(np.median(np.abs(values)))
+    used = used.isel(band=slice(None, None, max(1, used.sizes["band"] // 16)))
     usual = float(np.median([(abs(low or 0.0) + abs(high or 0.0)) / 2 for low, high in ranges]))
-    if usual and not usual / UNIT_FACTOR <= typical <= usual * UNIT_FACTOR:
+    typical = None
+    for middle in (True, False):  # the middle of a cube decides, unless it is strange or has no data
+        typical = _typical(probe_values(used, middle=middle))
+        if typical is not None and usual / UNIT_FACTOR <= typical <= usual * UNIT_FACTOR:
+            return
+    if usual and typical is not None:
         raise UnitsError(
             source,
             found=f"values around {typical:.4g}",
             expected=f"reflectance as at training, around {usual:.3g}",
             way_out="give --scale 0.01 if the file holds percent, --scale 0.0001 if it holds reflectance x 10000",
         )
+
+
+def _typical(values: np.ndarray) -> float | None:
+    """Return the median magnitude of values `(band, pixel)`, background left out; None without values."""
+    values = values[:, ~background_pixels(values)]
+    values = values[np.isfinite(values)]
+    return float(np.median(np.abs(values))) if len(values) else None

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 WINDOWS, SIDE = 4, 32  # windows along each axis, and their side in pixels
 
 
-def probe_values(raster: xr.DataArray) -> np.ndarray:
+def probe_values(raster: xr.DataArray, *, middle: bool = False) -> np.ndarray:
     """Return values of a few small windows spread over a raster, without those that cannot be read.
 
     Parameters
     ----------
     raster : DataArray of shape (band, y, x)
+    middle : bool
+        Only the four windows around the middle, where the whole raster would take long to read.
 
     Returns
     -------
@@ -36,6 +38,8 @@ def probe_values(raster: xr.DataArray) -> np.ndarray:
     (2, 3)
     """
     starts = [np.unique(np.linspace(0, max(raster.sizes[axis] - SIDE, 0), WINDOWS).astype(int)) for axis in ("y", "x")]
+    if middle:
+        starts = [numbers[1:-1] if len(numbers) == WINDOWS else numbers for numbers in starts]
     parts = [np.empty((raster.sizes["band"], 0), np.float32)]
     for row, column in product(*starts):
         with suppress(WindowError):  # the run of the map reports it

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
 from math import ceil, isqrt
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
@@ -67,8 +66,12 @@ class Blocks:
 
     @property
     def places(self) -> Iterator[tuple[int, int]]:
-        """Places of all blocks, row by row."""
-        return product(range(len(self.rows) - 1), range(len(self.cols) - 1))
+        """Places of all blocks, row by row in alternating directions, so that a block is next to the one before it.
+
+        Blocks that follow each other then share more of what a file has decoded.
+        """
+        columns = range(len(self.cols) - 1)
+        return ((i, j) for i in range(len(self.rows) - 1) for j in (columns if i % 2 == 0 else reversed(columns)))
 
     def __len__(self) -> int:
         return (len(self.rows) - 1) * (len(self.cols) - 1)

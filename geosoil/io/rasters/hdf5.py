@@ -8,13 +8,12 @@ blocks of a map that share a chunk thus decode it once.
 from __future__ import annotations
 
 import mmap
-import threading
-import zlib
 from functools import partial
 from itertools import pairwise, product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+import deflate
 import numpy as np
 
 from geosoil.errors import GeosoilError, WindowError
@@ -31,13 +30,9 @@ if TYPE_CHECKING:
 
     from geosoil.io.rasters.hdf5_variables import Hdf5Variable
 
-PIECE_BYTES = 256 * 2**10  # of a compressed chunk that are decompressed at once
 COMPARED = 1000  # values of a chunk that are compared first
 MAPPED_BYTES = 2**18  # from this size on, memory is a multiple of pages
-LARGEST_BUFFER = 64 * 2**20  # that a thread keeps for the next chunk
 _DEFLATE, _SHUFFLE = 1, 2
-
-_thread_state = threading.local()
 
 
 def read_window(variable: Hdf5Variable, bands: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
@@ -149,7 +144,7 @@ def _decode(variable: Hdf5Variable, place: dict[str, int], bands: np.ndarray) ->
                 values = _decode_chunk(variable, dataset, start, bands)
             if values is None:
                 values = _read_part(variable, dataset, start, bands)
-    except (GeosoilError, zlib.error, *HDF5_ERRORS) as error:
+    except (GeosoilError, *HDF5_ERRORS) as error:
         raise WindowError(
             variable.source.name,
             problem=f"cannot read the chunk of {variable.name} at {' x '.join(map(str, start))} ({error})",
@@ -220,27 +215,18 @@ def _decode_chunk(variable: Hdf5Variable, dataset: Any, start: tuple[int, ...], 
     return out.view(kind)[..., 0]
 
 
-def _inflate(content: bytes, n_bytes: int) -> memoryview:
+def _inflate(content: bytes, n_bytes: int) -> bytearray:
     """Decompress at most the bytes that a chunk has, so that a small file cannot fill the memory.
 
-    The result is valid until the next call in this thread, whose buffer it is: memory that is allocated and freed for
-    each chunk would be divided into pieces too small for the next one.
+    libdeflate takes less than half of the time of zlib, because it decompresses a chunk as a whole.
     """
-    buffer = getattr(_thread_state, "buffer", None)
-    if buffer is None or len(buffer) < n_bytes:
-        buffer = _allocated((n_bytes,)).data
-        if n_bytes <= LARGEST_BUFFER:
-            _thread_state.buffer = buffer
-    engine, source, n_filled = zlib.decompressobj(), memoryview(content), 0
-    for start in range(0, len(source), PIECE_BYTES):
-        piece = engine.decompress(source[start : start + PIECE_BYTES], n_bytes - n_filled + 1)
-        if n_filled + len(piece) > n_bytes or engine.unconsumed_tail:
-            raise ValueError(f"it decompresses to more than {n_bytes} bytes")
-        buffer[n_filled : n_filled + len(piece)] = piece
-        n_filled += len(piece)
-    if n_filled != n_bytes or not engine.eof:
-        raise ValueError(f"it decompresses to {n_filled} instead of {n_bytes} bytes")
-    return buffer[:n_bytes]
+    try:
+        values = deflate.zlib_decompress(content, n_bytes)
+    except deflate.DeflateError:
+        raise ValueError(f"it is damaged, or decompresses to more than {n_bytes} bytes") from None
+    if len(values) != n_bytes:
+        raise ValueError(f"it decompresses to {len(values)} instead of {n_bytes} bytes")
+    return values
 
 
 def _allocated(shape: tuple[int, ...]) -> np.ndarray:
