@@ -4,7 +4,8 @@
 
 An address may say which requests go wrong: `/CASE/FAULT@3,5/a.tif` the third and the fifth, `FAULT@3-` all from the
 third on, `FAULT@every3` each third. FAULT is `503`, `cut` (half of the body, then the connection ends), `drop` (no
-answer at all) or `stall` (half of the body, then silence). Requests are counted by CASE, side files included.
+answer at all), `stall` (half of the body, then silence) or `whole` (an answer like that of a server without ranges).
+Requests are counted by CASE, side files included.
 """
 
 import subprocess
@@ -41,7 +42,7 @@ class Ranges(BaseHTTPRequestHandler):
         whole = file.read_bytes()
         first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
         part = whole[int(first) : int(last) + 1 if last else None]
-        self.send_response(206 if "Range" in self.headers else 200)
+        self.send_response(206 if "Range" in self.headers and fault != "whole" else 200)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(part)))
         self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(whole)}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 import geosoil.sensors.accessor  # noqa: F401 - gives .soil
-from geosoil.errors import RasterError, WavelengthError
+from geosoil.errors import RasterError, WavelengthError, without_secrets
 from geosoil.io.archives.reader import is_archive
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, file_stamp
 from geosoil.io.rasters.envi_header import data_file, envi_fields
@@ -178,6 +178,7 @@ def open_cube_with_masks(
     if masks:
         notes.append(f"left out pixels of the masks {', '.join(dict.fromkeys(layer.name for layer in masks))}")
     cube.attrs.update(notes=notes, sensor=sensor.name if sensor else cube.attrs.get("sensor", ""))
+    cube.attrs["source"] = without_secrets(str(cube.attrs["source"]))  # it becomes a tag of maps
     return OpenedCube(apply_masks(cube, masks), masks, others)
 
 
@@ -200,15 +201,9 @@ def _find_product(
     if not os.fspath(path):  # Path("") is the working folder
         raise RasterError("the cube", found="an empty path", expected="a file or a folder", way_out="give its path")
     local = Path(path)
-    if "://" in os.fspath(path) and is_archive(os.fspath(path).partition("?")[0]):
-        raise RasterError(
-            path,
-            found="an archive at an address",
-            expected="an archive on this machine, or the address of the main file of a product",
-            way_out="download it first",
-        )
-    is_whole = "://" not in os.fspath(path) and (local.is_dir() or (is_archive(path) and local.is_file()))
-    if not is_whole and "://" not in os.fspath(path) and not local.is_file():
+    is_address = "://" in os.fspath(path)
+    is_whole = is_archive(path) if is_address else local.is_dir() or (is_archive(path) and local.is_file())
+    if not is_whole and not is_address and not local.is_file():
         return None
     files = ProductFiles.of(path)
     matching = [sensor for sensor in SENSORS.values() if sensor.matches(files)]

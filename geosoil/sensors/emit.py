@@ -21,6 +21,7 @@ from geosoil.io.rasters.hdf5 import reading_costs
 from geosoil.io.rasters.hdf5_files import Hdf5Source, attribute, hdf5_file, is_hdf5, member, short_list
 from geosoil.io.rasters.hdf5_variables import find_variable
 from geosoil.io.rasters.lookup_table import LookupArray
+from geosoil.io.remote.ranges import is_there
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 from geosoil.sensors.base import Product, Sensor
@@ -200,6 +201,9 @@ def _mask_name(files: ProductFiles, name: str) -> str | None:
 
 def _masks(files: ProductFiles, name: str, cube: LookupArray, grid: Grid) -> tuple[tuple[MaskLayer, ...], str]:
     """Return the masks of the MASK file, and a note if there is none."""
+    if files.is_remote:  # its folder cannot be listed
+        beside = re.sub("_rfl_", "_MASK_", name, flags=re.IGNORECASE)
+        files = files.with_names([beside] if beside != name and is_there(files.path(beside)) else [])
     mask_name = _mask_name(files, name)
     if mask_name is None:
         return (), "no MASK file beside it: clouds and water are not left out"

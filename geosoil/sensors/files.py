@@ -7,7 +7,7 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from geosoil.errors import RasterError
+from geosoil.errors import RasterError, without_secrets
 from geosoil.io.archives.archive import MOST_MEMBERS
 from geosoil.io.archives.reader import ArchivedFile, is_archive, open_archive
 from geosoil.io.remote.content import read_content
@@ -83,6 +83,9 @@ class ProductFiles:
             If there are more files than any product has, or the archive is damaged.
         """
         text = os.fspath(path)
+        if is_archive(text) and is_remote(text):
+            archive = open_archive(text)
+            return cls(text, tuple(sorted(archive.members)), archive=archive)
         if is_remote(text) or text.startswith("/vsi"):
             address, mark, query = text.partition("?")
             folder, _, name = address.rpartition("/")
@@ -153,8 +156,8 @@ class ProductFiles:
         return next((each for each in self.names if each.lower() == sought), None)
 
     def path(self, name: str) -> str:
-        """Return the path, address or name inside the archive of a file, for messages."""
-        return f"{self.where}/{name}" if self._locate is None else self._locate(name)
+        """Return the path, address or name inside the archive of a file; the last for messages only."""
+        return f"{without_secrets(self.where)}/{name}" if self._locate is None else self._locate(name)
 
     def read(self, name: str, limit_bytes: int = LIMIT_BYTES) -> bytes:
         """Return the content of a file of metadata.

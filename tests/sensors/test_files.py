@@ -175,9 +175,9 @@ def test_a_large_packed_hdf5_file_is_read_without_unpacking_all_of_it(tmp_path, 
         np.testing.assert_array_equal(opened["cube"][:], values)
 
 
-def test_an_archive_at_an_address_is_refused_before_anything_is_requested():
-    with pytest.raises(RasterError, match=r"found an archive at an address; .* download it first"):
-        open_cube("https://example.org/ENMAP01.zip?token=1")
+def test_a_tar_gz_at_an_address_is_refused_before_anything_is_requested():
+    with pytest.raises(RasterError, match=r"key=\*\*\*: found a tar packed by gzip at an address, .*; download it"):
+        open_cube("https://example.org/ENMAP01.tar.gz?key=1a2b3c")
 
 
 def test_the_archive_in_a_name_of_gdal_is_known():

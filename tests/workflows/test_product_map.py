@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import rasterio
+from range_server import serving
 from sensors.products.enmap import NAME, bands_nm, codes, planted, write_enmap
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -113,6 +114,11 @@ def test_a_map_out_of_a_zip_or_of_the_named_image_is_the_same(scene, made, tmp_p
     for name, cube in (("a", tmp_path / "scene.zip"), ("b", scene / "product" / f"{NAME}-SPECTRAL_IMAGE.TIF")):
         map_cube(cube, scene / "soc", tmp_path / f"{name}.tif", threads=2)
         np.testing.assert_array_equal(read(tmp_path / f"{name}.tif")[0], read(made.path)[0])
+    with serving(tmp_path) as (address, _):
+        map_cube(f"{address}/scene.zip?signature=c2VjcmV0", scene / "soc", tmp_path / "c.tif", threads=2, block=17)
+    values, tags = read(tmp_path / "c.tif")
+    np.testing.assert_array_equal(values, read(made.path)[0])
+    assert "c2VjcmV0" not in str(tags)
 
 
 def test_a_changed_file_beside_the_named_image_is_another_input(scene, tmp_path):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from geosoil.errors import RasterError
-from geosoil.io.archives.random_access import RandomAccessFile
+from geosoil.io.random_access import RandomAccessFile
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

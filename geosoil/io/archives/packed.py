@@ -11,10 +11,11 @@ import zlib
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from geosoil.io.archives.random_access import RandomAccessFile
+from geosoil.errors import RasterError
+from geosoil.io.random_access import RandomAccessFile
+from geosoil.io.remote.ranges import open_bytes
 
 MOST_STATES = 1000  # of about 40 kB each
 LEAST_STEP = 2**18  # bytes of content between two states
@@ -29,9 +30,9 @@ class PackedRange:
     Parameters
     ----------
     path : str
-        The file.
+        The path or address of the file.
     stamp : (int, int)
-        Its modification time and size, so that a file that was replaced is unpacked again.
+        Its `bytes_stamp`, so that a file that was replaced is unpacked again.
     start : int
         Where the packed bytes begin in it.
     size : int
@@ -114,7 +115,7 @@ class UnpackedFile(RandomAccessFile):
     """
 
     def __init__(self, packed: PackedRange) -> None:
-        super().__init__(Path(packed.path).open("rb", buffering=0), packed.size)  # noqa: SIM115 - closed by close()
+        super().__init__(open_bytes(packed.path), packed.size)
         self._packed = packed
         self._states = _states_of(packed)
         self._begin, self._buffer = 0, b""  # the last part that was unpacked
@@ -162,7 +163,7 @@ class UnpackedFile(RandomAccessFile):
                 self._file.seek(self._place)
                 packed = self._file.read(INPUT_BYTES)
                 self._buffer = self._engine.decompress(packed, OUTPUT_BYTES)
-            except (zlib.error, OSError):
+            except (zlib.error, OSError, RasterError):
                 self._damaged = True
                 return False
             self._checksum = zlib.crc32(self._buffer, self._checksum)

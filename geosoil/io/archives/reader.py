@@ -14,6 +14,8 @@ from geosoil.io.archives.archive import RangeFile
 from geosoil.io.archives.tars import TarArchive
 from geosoil.io.archives.zips import ZipArchive
 from geosoil.io.input_paths import require_input
+from geosoil.io.remote.ranges import bytes_stamp, open_bytes
+from geosoil.io.remote.reading import address_of, gdal_name, is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +28,13 @@ SMALL_BYTES = 64 * 2**20  # a packed member up to this size may be unpacked in m
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Return whether a path has the ending of an archive: .zip, .tar, .tar.gz or .tgz.
+    """Return whether a path or an address has the ending of an archive: .zip, .tar, .tar.gz or .tgz.
 
-    >>> is_archive("ENMAP01.ZIP"), is_archive("scene.tar.gz"), is_archive("scene.tif")
+    >>> is_archive("ENMAP01.ZIP"), is_archive("https://example.org/scene.tar.gz?key=1"), is_archive("scene.tif")
     (True, True, False)
     """
-    return os.fspath(path).lower().endswith((*ZIP_ENDINGS, *TAR_ENDINGS))
+    text = os.fspath(path)
+    return (text.partition("?")[0] if is_remote(text) else text).lower().endswith((*ZIP_ENDINGS, *TAR_ENDINGS))
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class ArchivedFile:
     Parameters
     ----------
     archive : str
-        Path of the archive.
+        Path or address of the archive.
     name : str
         Name of the member.
     """
@@ -60,8 +63,7 @@ class ArchivedFile:
         archive = open_archive(self.archive)
         member = archive.members[self.name]
         if member.offset is not None:
-            raw = RangeFile(Path(self.archive).open("rb"), member.offset, member.size)  # noqa: SIM115 - the caller closes it
-            return io.BufferedReader(raw)
+            return io.BufferedReader(RangeFile(open_bytes(self.archive), member.offset, member.size))
         archive.raster_path(self.name)  # which refuses a member that would expand without end
         content = archive.unpacked(self.name) if member.size > SMALL_BYTES else None
         return io.BytesIO(archive.read(self.name, SMALL_BYTES)) if content is None else content
@@ -73,8 +75,8 @@ def open_archive(path: str | os.PathLike[str]) -> Archive:
     Parameters
     ----------
     path : path-like
-        A zip, a tar, or a tar compressed by gzip, on this machine. A tar that contains only a zip, as some portals
-        send it, is opened as this zip.
+        A zip, a tar, or a tar compressed by gzip. A tar that contains only a zip, as some portals send it, is opened as
+        this zip. A zip and a tar may be at an https:// or s3:// address.
 
     Returns
     -------
@@ -96,17 +98,27 @@ def open_archive(path: str | os.PathLike[str]) -> Archive:
     ...     list(archive.members), archive.read("product/a.xml", 100)
     (['product/a.xml'], b'<a/>')
     """
-    text = os.path.abspath(path)  # noqa: PTH100 - without following links, as GDAL opens it
-    status = require_input(text, RasterError, "an archive").stat()
-    return _opened(text, (status.st_mtime_ns, status.st_size))
+    text = os.fspath(path)
+    if not is_remote(text):
+        text = os.path.abspath(text)  # noqa: PTH100 - without following links, as GDAL opens it
+        require_input(text, RasterError, "an archive")
+    elif not text.partition("?")[0].lower().endswith((*ZIP_ENDINGS, ".tar")):
+        raise RasterError(
+            text,
+            found="a tar packed by gzip at an address, which can only be read from its beginning",
+            expected="a zip, a tar, or the address of the main file of a product",
+            way_out="download it, and give the path of the copy",
+        )
+    return _opened(text, bytes_stamp(text))
 
 
 @lru_cache(maxsize=16)
 def _opened(path: str, stamp: tuple[int, int]) -> Archive:
-    kind = "vsizip" if path.lower().endswith(ZIP_ENDINGS) else "vsitar"
-    vsi = f"/{kind}/{{{path}}}" if not set("{}") & set(path) else f"/{kind}/{path}"
-    if kind == "vsizip":
-        return ZipArchive(path, vsi, lambda: Path(path).open("rb"))
+    is_zip = (path.partition("?")[0] if is_remote(path) else path).lower().endswith(ZIP_ENDINGS)
+    kind, file = "vsizip" if is_zip else "vsitar", gdal_name(path)
+    vsi = f"/{kind}/{{{file}}}" if not set("{}") & set(file) else f"/{kind}/{file}"
+    if is_zip:
+        return ZipArchive(path, vsi, lambda: open_bytes(path))
     archive = TarArchive(path, vsi)
     names = list(archive.members)
     if len(names) == 1 and names[0].lower().endswith(ZIP_ENDINGS):
@@ -133,7 +145,7 @@ def member_opener(path: str, endings: tuple[str, ...]) -> tuple[str, Callable[..
         None for other paths and members that GDAL reads as well: those that are stored without compression.
     """
     where = archive_of(path)
-    if where is None or not Path(where).is_file():
+    if where is None or not (is_remote(where) or Path(where).is_file()):
         return None
     archive = open_archive(where)
     name = archive.name_of(path)
@@ -156,12 +168,14 @@ def member_opener(path: str, endings: tuple[str, ...]) -> tuple[str, Callable[..
 
 
 def archive_of(path: str) -> str | None:
-    """Return the file of the archive in a name of GDAL such as /vsizip/{/data/a.zip}/b.tif; None for other names.
+    """Return the path or address of the archive in a name of GDAL like /vsizip/{/data/a.zip}/b.tif; None for others.
 
     >>> archive_of("/vsizip/{/vsitar/{/data/a.tar.gz}/a.zip}/b.tif"), archive_of("/data/b.tif")
     ('/data/a.tar.gz', None)
     >>> archive_of("/vsisubfile/512_90,/vsigzip//data/a.tar.gz")
     '/data/a.tar.gz'
+    >>> archive_of("/vsizip/{/vsicurl/https://example.org/a.zip}/b.tif"), archive_of("/vsitar/{/vsis3/c/a.tar}/b.tif")
+    ('https://example.org/a.zip', 's3://c/a.tar')
     """
     inside = None
     while path.startswith(("/vsizip/", "/vsitar/", "/vsisubfile/")):
@@ -174,4 +188,4 @@ def archive_of(path: str) -> str | None:
         else:
             path = next((str(part) for part in PurePosixPath(path).parents if is_archive(str(part))), path)
         inside = path
-    return inside
+    return None if inside is None else address_of(inside)

@@ -6,7 +6,6 @@ import gzip
 import io
 import tarfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from geosoil.io.archives.archive import (
@@ -23,6 +22,8 @@ from geosoil.io.archives.archive import (
     many_members,
 )
 from geosoil.io.archives.packed import GZIP, PackedRange, UnpackedFile
+from geosoil.io.remote.ranges import bytes_stamp, open_bytes
+from geosoil.io.remote.reading import gdal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +39,9 @@ class TarArchive(Archive):
 
     def __init__(self, path: str, vsi: str) -> None:
         super().__init__(path, vsi)
-        self._path, self._packed = path, not path.lower().endswith(".tar")
+        self._path, self._packed = path, not path.partition("?")[0].lower().endswith(".tar")
         self._starts: dict[str, int] = {}
-        packed_size = Path(path).stat().st_size
+        packed_size = bytes_stamp(path)[1]
         try:
             with self._stream() as stream:
                 for name, start, size in _tar_members(stream, path, packed_size):
@@ -54,7 +55,7 @@ class TarArchive(Archive):
             raise broken(path, error) from error
 
     def _stream(self) -> BinaryIO:
-        return gzip.open(self._path) if self._packed else Path(self._path).open("rb")  # type: ignore[return-value]
+        return gzip.open(self._path) if self._packed else open_bytes(self._path)  # type: ignore[return-value]
 
     def raster_path(self, name: str) -> str:
         """Return the name by which GDAL opens a member; raises RasterError as `Archive.raster_path` does.
@@ -64,7 +65,7 @@ class TarArchive(Archive):
         path = super().raster_path(name)
         if len(name.encode("utf-8", "surrogateescape")) <= LONGEST_NAME_OF_GDAL:
             return path
-        unpacked = f"/vsigzip/{self._path}" if self._packed else self._path
+        unpacked = f"/vsigzip/{self._path}" if self._packed else gdal_name(self._path)
         return f"/vsisubfile/{self._starts[name]}_{self.members[name].size},{unpacked}"
 
     def name_of(self, path: str) -> str | None:
@@ -79,9 +80,8 @@ class TarArchive(Archive):
         """Return a member of a tar that gzip has packed."""
         if not self._packed:
             return None
-        status = Path(self._path).stat()
         size = max(self._starts[each] + member.size for each, member in self.members.items())
-        content = UnpackedFile(PackedRange(self._path, (status.st_mtime_ns, status.st_size), 0, size, GZIP))
+        content = UnpackedFile(PackedRange(self._path, bytes_stamp(self._path), 0, size, GZIP))
         return RangeFile(content, self._starts[name], self.members[name].size)  # type: ignore[return-value,arg-type]
 
     @contextmanager

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from geosoil.errors import RasterError
 from geosoil.io.archives.archive import BROKEN, MOST_MEMBERS, Archive, Member, broken, is_inside, many_members
 from geosoil.io.archives.packed import DEFLATE, PackedRange, UnpackedFile
+from geosoil.io.remote.ranges import bytes_stamp
+from geosoil.io.remote.reading import is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,11 +47,10 @@ class ZipArchive(Archive):
 
     def unpacked(self, name: str) -> BinaryIO | None:
         """Return a packed member of a zip that is itself a file."""
-        status = Path(self.where).stat() if Path(self.where).is_file() else None
-        if name not in self._packed or status is None:
+        if name not in self._packed or not (is_remote(self.where) or Path(self.where).is_file()):
             return None
-        stamp, (start, checksum) = (status.st_mtime_ns, status.st_size), self._packed[name]
-        packed = PackedRange(self.where, stamp, start, self.members[name].size, DEFLATE, checksum)
+        start, checksum = self._packed[name]
+        packed = PackedRange(self.where, bytes_stamp(self.where), start, self.members[name].size, DEFLATE, checksum)
         return UnpackedFile(packed)  # type: ignore[return-value]
 
     @contextmanager

@@ -26,6 +26,7 @@ from geosoil.errors import RasterError
 from geosoil.io.archives.reader import archive_of
 from geosoil.io.input_paths import require_input
 from geosoil.io.rasters.drivers import open_dataset
+from geosoil.io.remote.ranges import bytes_stamp
 from geosoil.io.remote.reading import (
     WAY_OUT,
     UnreadError,
@@ -164,12 +165,12 @@ def absolute_path(path: str | os.PathLike[str]) -> str:
 
 
 def file_stamp(path: str) -> tuple[int, int] | None:
-    """Return (modification time in ns, size in bytes) of a local file, or of the archive that has it; else None."""
+    """Return the `bytes_stamp` of a local file, or of the archive that has it; None for other names and addresses."""
+    archive = archive_of(path)
     try:
-        status = Path(archive_of(path) or path).stat()
+        return bytes_stamp(archive or path) if archive or not is_remote(path) else None
     except (OSError, ValueError):
         return None
-    return status.st_mtime_ns, status.st_size
 
 
 def open_file_stamp(file: FileIO) -> tuple[int, int]:

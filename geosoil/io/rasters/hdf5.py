@@ -21,6 +21,8 @@ from geosoil.io.rasters.chunk_cache import CACHE
 from geosoil.io.rasters.hdf5_files import HDF5_ERRORS, kept_open, member
 from geosoil.io.rasters.reader import stored_nodata
 from geosoil.io.rasters.windows import WindowArray
+from geosoil.io.remote.ranges import RemoteFile
+from geosoil.io.remote.reading import is_remote
 from geosoil.raster.layout import DECODING_BYTES, SHARED_BYTES
 
 if TYPE_CHECKING:
@@ -187,7 +189,8 @@ def _decode_chunk(variable: Hdf5Variable, dataset: Any, start: tuple[int, ...], 
     n_bytes = prod(shape) * kind.itemsize
     if info.size > 2 * n_bytes + 1024:
         raise ValueError(f"it has {info.size} bytes for {n_bytes} bytes of values")
-    skipped, content = dataset.id.read_direct_chunk(start)
+    content: bytes | bytearray
+    skipped, content = _stored_chunk(variable, dataset, start, info)
     is_shuffled = False
     for position in reversed(range(len(variable.filters))):
         if skipped >> position & 1:
@@ -215,7 +218,18 @@ def _decode_chunk(variable: Hdf5Variable, dataset: Any, start: tuple[int, ...], 
     return out.view(kind)[..., 0]
 
 
-def _inflate(content: bytes, n_bytes: int) -> bytearray:
+def _stored_chunk(variable: Hdf5Variable, dataset: Any, start: tuple[int, ...], info: Any) -> tuple[int, bytes]:
+    """Return which filters were left out for a chunk, and its bytes; several threads request them at once."""
+    source = variable.source
+    if not (isinstance(source.file, str) and is_remote(source.file)) or dataset.file.userblock_size:
+        skipped, content = dataset.id.read_direct_chunk(start)
+        return skipped, content
+    file = RemoteFile(source.file, source.stamp)
+    file.seek(info.byte_offset)
+    return info.filter_mask, file.read(info.size)
+
+
+def _inflate(content: bytes | bytearray, n_bytes: int) -> bytearray:
     """Decompress at most the bytes that a chunk has, so that a small file cannot fill the memory.
 
     libdeflate takes less than half of the time of zlib, because it decompresses a chunk as a whole.

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.errors import RasterError
+from geosoil.errors import RasterError, without_secrets
 from geosoil.io.input_paths import require_input
 from geosoil.io.rasters.dataset_cache import file_stamp
+from geosoil.io.remote.ranges import bytes_stamp, open_bytes
 from geosoil.io.remote.reading import is_remote
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from geosoil.io.archives.reader import ArchivedFile
 
-MAX_ARCHIVED = 4  # members of archives that stay open in a thread, because a packed one is unpacked to open it
+MAX_KEPT = 4  # members of archives and files at addresses that stay open in a thread, because opening them takes long
 MAX_LIST_BYTES = 16 * 2**20  # of a list that is read at once, such as wavelengths, or of an attribute
 
 HDF5_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError)
@@ -43,7 +44,7 @@ class Hdf5Source:
     Parameters
     ----------
     file : str or ArchivedFile
-        The path of a local file, or a member of an archive.
+        The path or address of a file, or a member of an archive.
     stamp : tuple of int, optional
         The `file_stamp` of the file when it was opened first, so that a file that was replaced is opened again; set by
         default.
@@ -59,14 +60,13 @@ class Hdf5Source:
 
     def __post_init__(self) -> None:
         if self.stamp is None:
-            object.__setattr__(
-                self, "stamp", file_stamp(self.file if isinstance(self.file, str) else self.file.archive)
-            )
+            path = self.file if isinstance(self.file, str) else self.file.archive
+            object.__setattr__(self, "stamp", bytes_stamp(path) if is_remote(path) else file_stamp(path))
 
     @property
     def name(self) -> str:
-        """The name for messages."""
-        return self.file if isinstance(self.file, str) else f"{self.file.archive}/{self.file.name}"
+        """The name for messages, without secrets."""
+        return without_secrets(self.file if isinstance(self.file, str) else f"{self.file.archive}/{self.file.name}")
 
 
 @contextmanager
@@ -109,7 +109,8 @@ def hdf5_file(source: Hdf5Source) -> Iterator[h5py.File]:
 def kept_open(source: Hdf5Source) -> Iterator[h5py.File]:
     """Open an HDF5 file as `hdf5_file` does, once for all reads of this thread in the `with` block.
 
-    A local file is closed afterwards, so that it can be written again; a few members of archives stay open.
+    A local file is closed afterwards, so that it can be written again; a few members of archives and files at addresses
+    stay open.
     """
     opened: dict[Hdf5Source, h5py.File] = _thread_state.__dict__.setdefault("opened", {})
     if source in opened:
@@ -119,23 +120,23 @@ def kept_open(source: Hdf5Source) -> Iterator[h5py.File]:
     try:
         yield file
     finally:
-        if isinstance(source.file, str):
+        if _is_local(source):
             del opened[source]
             file.close()
         else:
-            archived = [key for key in opened if not isinstance(key.file, str)]
-            for key in archived[:-MAX_ARCHIVED]:
+            others = [key for key in opened if not _is_local(key)]
+            for key in others[:-MAX_KEPT]:
                 opened.pop(key).close()
 
 
 def is_hdf5(path: str | os.PathLike[str]) -> bool:
-    """Return whether a local file has the signature of HDF5, without opening it.
+    """Return whether a file has the signature of HDF5, without opening it.
 
     >>> is_hdf5("/dev/null")
     False
     """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a path of any kind
+        with open_bytes(os.fspath(path)) as file:
             return file.read(8) == b"\x89HDF\r\n\x1a\n"
     except OSError:
         return False
@@ -251,19 +252,21 @@ def require_plain(found: Any, name: str, where: str) -> None:
 def _open(source: Hdf5Source) -> h5py.File:
     import h5py
 
-    if isinstance(source.file, str):
-        if is_remote(source.file):
-            raise RasterError(
-                source.file,
-                found="an HDF5 file on a server",
-                expected="a local file, because its parts are read in no order",
-                way_out="download it, and give the path of the copy",
-            )
-        require_input(source.file, RasterError, "an HDF5 file")
+    file: Any
+    if not isinstance(source.file, str):
+        file = source.file.open()
+    elif is_remote(source.file):
+        file = open_bytes(source.file)
+    else:
+        file = require_input(source.file, RasterError, "an HDF5 file")
     try:
-        return h5py.File(source.file if isinstance(source.file, str) else source.file.open(), "r")
+        return h5py.File(file, "r")
     except HDF5_ERRORS as error:
         raise _damaged(source.name, error) from error
+
+
+def _is_local(source: Hdf5Source) -> bool:
+    return isinstance(source.file, str) and not is_remote(source.file)
 
 
 def _damaged(where: str, error: BaseException) -> RasterError:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from geosoil.errors import OutputError, RasterError
 from geosoil.io.remote.http import http_content
-from geosoil.io.remote.objects import is_object_url, object_content
+from geosoil.io.remote.object_reading import object_content
+from geosoil.io.remote.objects import is_object_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

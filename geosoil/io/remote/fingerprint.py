@@ -78,7 +78,8 @@ def _other_files(path: str, known: frozenset[str] = frozenset()) -> set[str]:
 
 def _server_metadata(url: str) -> str:
     """Return the length, ETag and modification time of a remote file."""
-    from geosoil.io.remote.objects import is_object_url, object_stamp
+    from geosoil.io.remote.object_reading import object_stamp
+    from geosoil.io.remote.objects import is_object_url
 
     if is_object_url(url):
         return object_stamp(url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import ssl
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import HTTPError
@@ -65,6 +66,40 @@ def http_content(url: str, most_bytes: int) -> bytes:
         return content
 
     return _request(url, {}, content_of)
+
+
+def http_range(url: str, first: int, count: int) -> tuple[bytes, int, str]:
+    """Return `count` bytes of a file on a web server, its length, and its ETag and time.
+
+    Parameters
+    ----------
+    url : str
+        An http:// or https:// URL.
+    first, count : int
+        The position of the first byte, and the number of bytes; fewer are returned at the end of the file.
+
+    Raises
+    ------
+    RasterError
+        If the file cannot be requested, or the server sends whole files only.
+    """
+
+    def part_of(response: Any) -> tuple[bytes, int, str]:
+        header = response.headers
+        total = header.get("Content-Range", "").rpartition("/")[2]
+        if response.status != HTTPStatus.PARTIAL_CONTENT or not total.isdecimal():
+            raise RasterError(
+                url,
+                found="a server that sends whole files only",
+                expected="answers to requests for ranges of bytes",
+                way_out="download the file, and give the path of the copy",
+            )
+        content: bytes = response.read(count)
+        if len(content) != min(count, int(total) - first):
+            raise OSError("the answer is not whole")
+        return content, int(total), f"{header.get('ETag', '')} {header.get('Last-Modified', '')}"
+
+    return _request(url, {"Range": f"bytes={first}-{first + count - 1}"}, part_of)
 
 
 def _request(url: str, headers: dict[str, str], read: Callable[[Any], T]) -> T:

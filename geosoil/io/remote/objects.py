@@ -1,7 +1,7 @@
 """Key-value stores in a folder or under a prefix of an object store; the only module that writes to s3://.
 
 Values are never partial: a file is written to a temporary name and renamed, an object becomes visible when its last
-byte has arrived. botocore retries failed requests (as `AWS_MAX_ATTEMPTS` and `AWS_RETRY_MODE` say), with the endpoint
+byte has arrived. botocore retries failed requests (as `AWSMAX_ATTEMPTS` and `AWS_RETRY_MODE` say), with the endpoint
 and the credentials that GDAL uses for reading.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 INSIDE = "geosoil-store"  # the folder of a store, so that clearing it cannot remove other files
 _PART = re.compile(r"\.[0-9a-f]{16}\.part$")  # the ending of a file that is being written
 _NAME = re.compile(r"[\w=+-][\w.=+-]*(?:/[\w=+-][\w.=+-]*)*")
-_MAX_ATTEMPTS = 6  # the delays between them add up to 15 s on average
+MAX_ATTEMPTS = 6  # the delays between them add up to 15 s on average
 _PART_BYTES = 16 * 2**20
 
 
@@ -131,10 +131,10 @@ def upload(file: Path, url: str) -> None:
 
     Raises OutputError if all attempts failed; parts that had arrived are removed.
     """
-    bucket, key = _split(url)
+    bucket, key = bucket_and_key(url)
     if not key or key.endswith("/"):
         raise OutputError(url, found="no object name", expected="s3://bucket/name", way_out="add the name")
-    with _s3(url) as client:
+    with s3_client(url) as client:
         from boto3.s3.transfer import TransferConfig
 
         client.upload_file(
@@ -143,30 +143,6 @@ def upload(file: Path, url: str) -> None:
             key,
             Config=TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=4),
         )
-
-
-def object_stamp(url: str) -> str:
-    """Return the length, ETag and modification time of an object, as text.
-
-    Raises FileNotFoundError if it does not exist, OutputError if the store refuses access.
-    """
-    bucket, key = _split(url)
-    with _s3(without_secrets(url)) as client:
-        try:
-            header = client.head_object(Bucket=bucket, Key=key)
-        except client.exceptions.ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.NOT_FOUND:
-                raise
-            raise FileNotFoundError(errno.ENOENT, "no such object", without_secrets(url)) from None
-        return f"{header['ContentLength']} {header['ETag']} {header['LastModified']}"
-
-
-def object_content(url: str, most_bytes: int) -> bytes:
-    """Return the first `most_bytes` bytes of an object; raises OutputError if the store refuses access."""
-    bucket, key = _split(url)
-    with _s3(without_secrets(url)) as client:
-        content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read(most_bytes)
-        return content
 
 
 class _Folder(Store):
@@ -234,31 +210,31 @@ class _Folder(Store):
 
 class _Bucket(ObjectStore):
     def __init__(self, url: str) -> None:
-        self.bucket, prefix = _split(url)
+        self.bucket, prefix = bucket_and_key(url)
         self.where = without_secrets(url.rstrip("/"))
         self.prefix = f"{prefix.rstrip('/')}/{INSIDE}/".lstrip("/")
 
     def write(self, name: str, content: bytes) -> None:
-        with _s3(self.where) as client:
+        with s3_client(self.where) as client:
             client.put_object(Bucket=self.bucket, Key=self._key(name), Body=content)
 
     def read(self, name: str) -> bytes:
-        with _s3(self.where) as client:
+        with s3_client(self.where) as client:
             from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
-            for attempt in range(_MAX_ATTEMPTS):  # botocore retries requests, but not the download of a body
+            for attempt in range(MAX_ATTEMPTS):  # botocore retries requests, but not the download of a body
                 time.sleep(0.1 * 2**attempt if attempt else 0)
                 try:
                     return client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read()
                 except client.exceptions.NoSuchKey:
                     raise FileNotFoundError(errno.ENOENT, "no such object", f"{self.where}/{name}") from None
                 except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
-                    if attempt == _MAX_ATTEMPTS - 1:
+                    if attempt == MAX_ATTEMPTS - 1:
                         raise
         raise AssertionError  # the loop returns or raises
 
     def exists(self, name: str) -> bool:
-        with _s3(self.where) as client:
+        with s3_client(self.where) as client:
             try:
                 client.head_object(Bucket=self.bucket, Key=self._key(name))
             except client.exceptions.ClientError as error:
@@ -268,17 +244,17 @@ class _Bucket(ObjectStore):
             return True
 
     def names(self, under: str = "") -> Iterator[str]:
-        with _s3(self.where) as client:
+        with s3_client(self.where) as client:
             pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix + under)
             names = [item["Key"].removeprefix(self.prefix) for page in pages for item in page.get("Contents", ())]
         yield from names
 
     def delete(self, name: str) -> None:
-        with _s3(self.where) as client:
+        with s3_client(self.where) as client:
             client.delete_object(Bucket=self.bucket, Key=self._key(name))
 
     def swap(self, name: str, old: bytes | None, new: bytes) -> bool:
-        with _s3(self.where) as client:
+        with s3_client(self.where) as client:
             place = {"Bucket": self.bucket, "Key": self._key(name)}
             condition = {"IfNoneMatch": "*"}
             try:
@@ -316,7 +292,8 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _split(url: str) -> tuple[str, str]:
+def bucket_and_key(url: str) -> tuple[str, str]:
+    """Return the bucket and the key of an s3:// URL."""
     bucket, _, key = url.removeprefix("s3://").partition("/")
     if not bucket or not is_object_url(url):
         raise OutputError(url, found="no bucket", expected="s3://bucket/name", way_out="add the bucket and name")
@@ -347,7 +324,7 @@ def write_error(place: str | os.PathLike[str], error: OSError) -> OutputError:
 
 
 @contextmanager
-def _s3(where: str) -> Iterator[Any]:
+def s3_client(where: str) -> Iterator[Any]:
     """Yield the S3 client of this process; errors in the body become an OutputError about `where`."""
     try:
         from boto3.exceptions import Boto3Error
@@ -388,8 +365,8 @@ def _client(_process: int, _settings: tuple[tuple[str, str], ...]) -> Any:
     retries: dict[str, Any] = {}
     if "AWS_RETRY_MODE" not in os.environ:
         retries["mode"] = "standard"
-    if "AWS_MAX_ATTEMPTS" not in os.environ:
-        retries["total_max_attempts"] = _MAX_ATTEMPTS
+    if "AWSMAX_ATTEMPTS" not in os.environ:
+        retries["total_max_attempts"] = MAX_ATTEMPTS
     config = Config(**options, **({"retries": retries} if retries else {}))
     session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
     return session.client("s3", endpoint_url=endpoint or None, config=config)

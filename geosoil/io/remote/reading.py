@@ -89,6 +89,18 @@ def gdal_name(path: str) -> str:
     return f"/vsi{scheme}/{rest}"  # s3, gs, az
 
 
+def address_of(name: str) -> str:
+    """Return the path or URL that `gdal_name` turned into a name.
+
+    >>> address_of("/vsis3/bucket/a.tif"), address_of("/vsicurl/https://example.org/a.tif"), address_of("/data/a.tif")
+    ('s3://bucket/a.tif', 'https://example.org/a.tif', '/data/a.tif')
+    """
+    if name.startswith("/vsicurl/"):
+        return name.removeprefix("/vsicurl/")
+    found = re.match(r"/vsi(s3|gs|az)/", name)
+    return f"{found[1]}://{name[found.end() :]}" if found else name
+
+
 def remote_options(path: str) -> dict[str, str]:
     """Return GDAL options for a remote file, without those that the user has set; an empty dict for a local file.
 
@@ -181,7 +193,7 @@ def require_side_files(source: DatasetReader, path: str) -> None:
         with rasterio.open(path) as again:
             if _metadata(again) != _metadata(source):
                 raise RasterioError("two reads of its header differ")
-    if "?" in path:
+    if "?" in path or path.startswith(("/vsizip/", "/vsitar/", "/vsisubfile/")):  # products in archives have none
         return
     if MaskFlags.per_dataset not in source.mask_flag_enums[0] and remote_file_exists(f"{path}.msk"):
         raise RasterioError("its side file .msk was not read completely")

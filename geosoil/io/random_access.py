@@ -1,4 +1,4 @@
-"""A binary file that is read at any position: the base of the files inside archives."""
+"""A binary file that is read at any position: the base of files inside archives and on servers."""
 
 from __future__ import annotations
 
