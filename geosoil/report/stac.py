@@ -46,6 +46,7 @@ def write_collection(
     *,
     title: str,
     mosaic: Path | None = None,
+    trust_mosaic: Path | None = None,
     license: str = "other",  # noqa: A002 - the name in the STAC specification
 ) -> Path:
     """Write `collection.json` and an item `NAME.json` for each map `NAME.tif` of a folder.
@@ -63,8 +64,8 @@ def write_collection(
         product did not state it, the time at which the map was made, which the description of the item then says.
     title : str
         Title of the collection.
-    mosaic : Path, optional
-        VRT of all maps.
+    mosaic, trust_mosaic : Path, optional
+        VRTs of all maps and of all trust maps.
     license : str
         SPDX identifier.
 
@@ -109,9 +110,11 @@ def write_collection(
         catalog_type=pystac.CatalogType.SELF_CONTAINED,
     )
     collection.set_self_href(str(folder / "collection.json"))
-    if mosaic is not None:
-        vrt = pystac.Asset(mosaic.name, "all maps as one", OVERLAPS, "application/x-gdal-vrt+xml", ["data", "virtual"])
-        collection.add_asset("mosaic", vrt)
+    mosaics = {"mosaic": (mosaic, "all maps as one"), "trust": (trust_mosaic, "all trust maps as one")}
+    for key, (file, title_of_file) in mosaics.items():
+        if file is not None:
+            vrt = pystac.Asset(file.name, title_of_file, OVERLAPS, "application/x-gdal-vrt+xml", ["data", "virtual"])
+            collection.add_asset(key, vrt)
     flat = CustomLayoutStrategy(item_func=lambda item, parent: str(Path(parent) / f"{item.id}.json"))
     for item in items:
         collection.add_item(item, strategy=flat)

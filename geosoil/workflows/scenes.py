@@ -12,10 +12,11 @@ from geosoil.io.rasters.mosaic import OVERLAPS, write_vrt
 from geosoil.io.rasters.scenes import Scene, find_scenes
 from geosoil.io.rasters.statistics import read_statistics
 from geosoil.mapping.joint import find_models
+from geosoil.mapping.map_files import trust_path_of
 from geosoil.mapping.run import RunOptions
 from geosoil.models.display import targets_text
 from geosoil.report.qgis import write_style
-from geosoil.report.qgis_rasters import StyledRaster, map_styles, pooled_statistics
+from geosoil.report.qgis_rasters import StyledRaster, map_styles, pooled_statistics, trust_styles
 from geosoil.report.stac import write_collection
 from geosoil.workflows.gis_files import STYLE_ONLY, GisOptions, map_metadata, write_project_with
 from geosoil.workflows.map import prepare_cube
@@ -59,6 +60,9 @@ class ScenesResult:
         The mosaic and the STAC collection.
     project : Path, optional
         The QGIS project of the mosaic.
+    trust : Path, optional
+        The mosaic of the trust maps; None if a scene has none, or if pixels outside the area of applicability were left
+        out of the maps, because the two mosaics would then show different scenes where maps overlap.
     """
 
     maps: tuple[MappedScene, ...]
@@ -66,6 +70,7 @@ class ScenesResult:
     vrt: Path
     collection: Path
     project: Path | None = None
+    trust: Path | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -81,6 +86,8 @@ class ScenesResult:
             f"mosaic     {self.vrt} ({OVERLAPS})",
             f"STAC       {self.collection}",
         ]
+        if self.trust:
+            lines.append(f"trust      {self.trust} (the same of the trust maps)")
         if self.project:
             lines.append(f"project    {self.project}")
         if n_kept:
@@ -113,7 +120,8 @@ def map_scenes(
         As for `map_cube`.
     output : path-like
         A folder, created if it does not exist: SCENE_MODEL.tif with style, picture and STAC item for each scene,
-        MODEL.vrt, and collection.json. The names of several models are joined by `_`.
+        MODEL.vrt, MODEL_trust.vrt of the trust maps, and collection.json. The names of several models are joined by
+        `_`.
     progress : callable, optional
         Called as `progress(what, done, total)`, with "scenes" and what `map_cube` reports.
     on_done : callable, optional
@@ -187,12 +195,36 @@ def map_scenes(
         )
     vrt = write_vrt([mapped.path for mapped in maps], vrt_path)
     styled = _style_alike(maps, vrt, outputs, [each.card for each in models], gis)
-    project = None
-    if gis.project and styled is not None:
-        project = write_project_with(vrt, [styled.group("prediction")], points)
+    trust = None
+    if map_options.get("trust", True) and not map_options.get("only_applicable"):
+        trust = _trust_mosaic(maps, vrt, [each.card for each in models], gis)
+    layers = [mosaic.group(kind) for kind, mosaic in (("trust", trust), ("prediction", styled)) if mosaic is not None]
+    project = write_project_with(vrt, layers, points) if gis.project and styled is not None else None
     dates = {mapped.path: mapped.scene.acquired for mapped in maps}
-    collection = write_collection(folder, dates, title=f"Maps by {name}", mosaic=vrt)
-    return ScenesResult(tuple(maps), tuple(failed), vrt, collection, project)
+    beside = None if trust is None else Path(trust.path)
+    collection = write_collection(folder, dates, title=f"Maps by {name}", mosaic=vrt, trust_mosaic=beside)
+    return ScenesResult(tuple(maps), tuple(failed), vrt, collection, project, beside)
+
+
+def _trust_mosaic(
+    maps: Sequence[MappedScene], vrt: Path, cards: Sequence[ModelCard], gis: GisOptions
+) -> StyledRaster | None:
+    """Write the mosaic of the trust maps, with its style; None if a scene has no trust map."""
+    paths = [trust_path_of(mapped.path) for mapped in maps]
+    known = [read_statistics(path) if path.exists() else None for path in paths]
+    stated = [mapped.result.trust for mapped in maps if mapped.result is not None]
+    bands = [statistics for statistics in known if statistics is not None]
+    if None in stated or len(bands) < len(paths):
+        return None
+    pooled = pooled_statistics(bands)
+    mosaic = write_vrt(paths, trust_path_of(vrt))
+    if not any(band.valid_count for band in pooled):
+        return None
+    what = f"Trust maps of {len(paths)} maps as one; {OVERLAPS}."
+    metadata = map_metadata(f"how far {vrt.stem} can be trusted", cards, what=what, licence=gis.licence)
+    styled = StyledRaster(mosaic, *trust_styles(pooled), metadata)
+    styled.write_files()
+    return styled
 
 
 def _style_alike(

@@ -170,5 +170,17 @@ def test_every_scene_of_many_has_its_trust_map(folder, whole, tmp_path):
     item = validate_file(tmp_path / "out" / "a_share.json")
     assert item["assets"]["trust"]["href"] == "a_share_trust.tif"
     assert [band["name"] for band in item["assets"]["trust"]["bands"]][-1] == "inside"
-    map_scenes(f"{scenes}/*.tif", folder / "share", tmp_path / "out", threads=1, trust=False)
+    assert made.trust == tmp_path / "out" / "share_trust.vrt"
+    assert str(made.trust) in made.summary()
+    with rasterio.open(made.trust) as mosaic, rasterio.open(trust_path_of(made.maps[0].path)) as source:
+        assert mosaic.descriptions == source.descriptions
+        np.testing.assert_array_equal(mosaic.read(), source.read())
+    assert made.trust.with_suffix(".qml").exists()
+    assert validate_file(made.collection)["assets"]["trust"]["href"] == "share_trust.vrt"
+    kept = map_scenes(f"{scenes}/*.tif", folder / "share", tmp_path / "out", threads=1, mode="resume")
+    assert kept.trust == made.trust
+    within = map_scenes(f"{scenes}/*.tif", folder / "share", tmp_path / "in", threads=1, only_applicable=True)
+    assert within.trust is None
+    without = map_scenes(f"{scenes}/*.tif", folder / "share", tmp_path / "out", threads=1, trust=False)
+    assert without.trust is None
     assert "trust" not in validate_file(tmp_path / "out" / "a_share.json")["assets"]  # it is that of an earlier map
