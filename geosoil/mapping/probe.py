@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WINDOWS, SIDE = 4, 32  # windows along each axis, and their side in pixels
 
 
-def probe_values(raster: xr.DataArray, *, middle: bool = False) -> np.ndarray:
+def probe_values(raster: xr.DataArray, *, middle: bool = False, windows: int = WINDOWS, side: int = SIDE) -> np.ndarray:
     """Return values of a few small windows spread over a raster, without those that cannot be read.
 
     Parameters
@@ -24,6 +24,10 @@ def probe_values(raster: xr.DataArray, *, middle: bool = False) -> np.ndarray:
     raster : DataArray of shape (band, y, x)
     middle : bool
         Only the four windows around the middle, where the whole raster would take long to read.
+    windows : int
+        Number of windows along each axis.
+    side : int
+        Of a window, in pixels.
 
     Returns
     -------
@@ -37,12 +41,12 @@ def probe_values(raster: xr.DataArray, *, middle: bool = False) -> np.ndarray:
     >>> probe_values(raster).shape
     (2, 3)
     """
-    starts = [np.unique(np.linspace(0, max(raster.sizes[axis] - SIDE, 0), WINDOWS).astype(int)) for axis in ("y", "x")]
+    starts = [np.unique(np.linspace(0, max(raster.sizes[axis] - side, 0), windows).astype(int)) for axis in ("y", "x")]
     if middle:
-        starts = [numbers[1:-1] if len(numbers) == WINDOWS else numbers for numbers in starts]
+        starts = [numbers[1:-1] if len(numbers) == windows else numbers for numbers in starts]
     parts = [np.empty((raster.sizes["band"], 0), np.float32)]
     for row, column in product(*starts):
         with suppress(WindowError):  # the run of the map reports it
-            values = raster[:, row : row + SIDE, column : column + SIDE].values
+            values = raster[:, row : row + side, column : column + side].values
             parts.append(values.reshape(len(values), -1))
     return np.concatenate(parts, axis=1)

@@ -68,4 +68,5 @@ def fit_pipeline(loaded: LoadedRecipe, *, progress: Progress = no_progress) -> F
     model = fit_model(task)
     progress("final model", 1, 1)
     trust = fit_trust(model, candidate, rows, learned, outcomes)
+    trust = None if trust is None else trust.of_scene(loaded, model)
     return FittedPipeline(loaded, rows, task, model, outcomes, trust)

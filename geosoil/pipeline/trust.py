@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geosoil.errors import SamplesError
+from geosoil.errors import GeosoilError, SamplesError
 from geosoil.models.card import CoverageCard
 from geosoil.models.compose import CompositeModel
 from geosoil.models.pixel import PixelModel
 from geosoil.models.trust import ModelTrust, TargetTrust
 from geosoil.pipeline.regressors import rows_for
+from geosoil.pipeline.scene_share import share_of_scene
 from geosoil.pipeline.splits import SPLITS
 from geosoil.trust.applicability import fit_applicability
 from geosoil.trust.diagnostics import CARD_LEVELS, LEVELS, coverage_by_level, nested_bounds
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geosoil.models.contract import Model
+    from geosoil.pipeline.recipe import LoadedRecipe
     from geosoil.pipeline.rows import TrainingRows
+    from geosoil.pipeline.scene_share import SceneShare
     from geosoil.pipeline.splits import SplitMethod
     from geosoil.pipeline.task import Candidate
     from geosoil.pipeline.validation import Outcome
@@ -50,6 +53,8 @@ class FittedTrust:
         By the name of the target, the intervals of the scores at `LEVELS` by states of other rows.
     notes : list of str
         What could not be computed, and why.
+    scene : SceneShare, optional
+        How much of the cube of the recipe lies within the area of applicability.
     """
 
     state: ModelTrust
@@ -57,6 +62,15 @@ class FittedTrust:
     scores: dict[str, Scores]
     bounds: dict[str, np.ndarray]
     notes: list[str]
+    scene: SceneShare | None = None
+
+    def of_scene(self, loaded: LoadedRecipe, model: Model) -> FittedTrust:
+        """Return the same state with the share of the cube of a recipe, or a note on why it is unknown."""
+        try:
+            return replace(self, scene=share_of_scene(loaded, model, self.state))
+        except GeosoilError as error:
+            note = f"The share of the cube within the area of applicability is unknown: {error}"
+            return replace(self, notes=[*self.notes, note])
 
 
 def fit_trust(

@@ -46,6 +46,7 @@ def summary_section(fitted: FittedPipeline) -> Section:
         state = fitted.trust.state
         units = {target.column: target.unit for target in fitted.rows.targets}
         text += [f"{trust_sentence(state, name, units[name])}." for name in state.targets]
+        text += [] if fitted.trust.scene is None else [f"{fitted.trust.scene.sentence}."]
     text += [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in fitted.rows.notes]
     warnings = [] if outcome is None else warnings_of(outcome, fitted.rows)
     warnings += [f"Not trained: {reason}" for reason in fitted.rows.refused]

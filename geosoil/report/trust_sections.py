@@ -52,6 +52,7 @@ def trust_section(trust: FittedTrust, r2: dict[str, float]) -> Section:
     """
     units = {target.column: target.unit for target in trust.outcome.targets}
     text = [f"R2 {r2[name]:.2f}, {trust_sentence(trust.state, name, units[name])}." for name in trust.state.targets]
+    text += [] if trust.scene is None else [f"{trust.scene.sentence}."]
     text.append(
         "The error is the root mean square of the errors of test rows. The interval of a test row is computed from the "
         "errors of rows of other folds only (nested); the intervals of a map are computed in the same way from the "

@@ -124,7 +124,9 @@ def trust_lines(fitted: FittedPipeline) -> tuple[str, ...]:
         return ()
     state = fitted.trust.state
     units = {target.column: target.unit for target in fitted.rows.targets}
-    return (*(trust_sentence(state, name, units[name]) for name in state.targets), *fitted.trust.notes)
+    lines = [trust_sentence(state, name, units[name]) for name in state.targets]
+    lines += [] if fitted.trust.scene is None else [fitted.trust.scene.sentence]
+    return (*lines, *fitted.trust.notes)
 
 
 def _keep_other_model(folder: Path, loaded: LoadedRecipe) -> None:

@@ -42,6 +42,22 @@ def test_a_cube_gives_a_model_whose_map_is_its_own_prediction(tmp_path):
     np.testing.assert_allclose(values[recipe.rows, recipe.columns], expected, rtol=1e-3)
     page = result.report.read_text()
     assert page.index("Accuracy: random folds") < page.index("Data")
+    share = next(line for line in result.trust if "of the scene lies within the area of applicability" in line)
+    assert share in page
+    (inside,) = mapped.trust.shares_inside.values()  # the cube is small, so that every pixel is tested
+    assert share.startswith(f"{100 * inside:.0f} % of the scene")
+
+
+def test_a_cube_that_does_not_fit_the_model_leaves_the_share_inside_unknown_with_the_reason(tmp_path, monkeypatch):
+    from geosoil.errors import WavelengthError
+    from geosoil.pipeline import trust
+
+    def refuse(*parts):
+        raise WavelengthError("cube.tif", found="no band", expected="bands", way_out="none")
+
+    monkeypatch.setattr(trust, "share_of_scene", refuse)
+    result = train(CubeRecipe(tmp_path).recipe(), tmp_path / "model")
+    assert any("area of applicability is unknown: cube.tif" in line for line in result.trust)
 
 
 def test_only_the_model_that_is_asked_for_is_trained(tmp_path, monkeypatch):

@@ -42,16 +42,7 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
         If a file is wrong; the message names the file and what to do.
     """
     recipe, data = loaded.recipe, loaded.recipe.data
-    cube = CubeInput(
-        loaded.path(data.cube),
-        band_table=loaded.path(data.bands) if data.bands else None,
-        scale=data.scale,
-        offset=data.offset,
-        nodata=data.nodata,
-        overlap=data.overlap,
-        drop_nm=None if data.drop_nm is None else [(low, high) for low, high in data.drop_nm],
-        keep=data.keep,
-    ).raster
+    cube = open_recipe_cube(loaded)
     notes = list(cube.attrs.get("notes", []))
     samples = keep_known(read_samples(loaded, data.samples), recipe, notes)
     pixels = sample_raster(
@@ -80,6 +71,21 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
         laboratory=None if laboratory is None else laboratory[:, kept],
         neighbours=pixels.neighbours[:, :, kept],
     )
+
+
+def open_recipe_cube(loaded: LoadedRecipe) -> xr.DataArray:
+    """Return the cube of a recipe, lazily."""
+    data = loaded.recipe.data
+    return CubeInput(
+        loaded.path(data.cube),
+        band_table=loaded.path(data.bands) if data.bands else None,
+        scale=data.scale,
+        offset=data.offset,
+        nodata=data.nodata,
+        overlap=data.overlap,
+        drop_nm=None if data.drop_nm is None else [(low, high) for low, high in data.drop_nm],
+        keep=data.keep,
+    ).raster
 
 
 def cube_card(scale: float | None, offset: float | None) -> CubeCard | None:

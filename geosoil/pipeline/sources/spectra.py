@@ -80,7 +80,7 @@ def read(loaded: LoadedRecipe) -> TrainingRows:
         library = read_spectra(loaded.path(data.library), id_column=data.library_id)
         notes.extend(library.notes)
     samples, spectra = _samples_with_spectra(loaded, spectra, notes)
-    cube = _open_cube(loaded)
+    cube = open_recipe_cube(loaded)
     sensor = _sensor_bands(loaded, cube, notes)
     if sensor is not None:
         spectra, *others = _resample(sensor, [spectra] if library is None else [spectra, library], notes)
@@ -159,7 +159,7 @@ def _samples_with_spectra(loaded: LoadedRecipe, spectra: Spectra, notes: list[st
     return samples, replace(spectra, values=spectra.values[rows], ids=[spectra.ids[i] for i in rows], table=table)
 
 
-def _open_cube(loaded: LoadedRecipe) -> xr.DataArray | None:
+def open_recipe_cube(loaded: LoadedRecipe) -> xr.DataArray | None:
     """Return the cube that is to be mapped, with the bands that are usable, or None."""
     data = loaded.recipe.data
     if data.cube is None:
