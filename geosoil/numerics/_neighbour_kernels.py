@@ -10,20 +10,20 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True)
-def _distance(x, i, points, j, centre, scale, weights):
+def _distance(x, i, points, j, centre, factor):
     """Return the distance of column i of x to column j of points in float64, summed feature by feature in one order."""
     total = 0.0
     for k in range(x.shape[0]):
-        difference = (x[k, i] - centre[k]) / scale[k] * weights[k] - points[k, j]
+        difference = (x[k, i] - centre[k]) * factor[k] - points[k, j]
         total += difference * difference
     return np.sqrt(total)
 
 
 @njit(nogil=True, cache=True)
-def _is_finite(x, i, centre, scale, weights):
+def _is_finite(x, i, centre, factor):
     finite = True
     for k in range(x.shape[0]):
-        finite &= np.isfinite((x[k, i] - centre[k]) / scale[k] * weights[k])
+        finite &= np.isfinite((x[k, i] - centre[k]) * factor[k])
     return finite
 
 
@@ -72,14 +72,14 @@ def _reduce(partial, low, high, best, second, nearest, below, above):
 
 
 @njit(nogil=True, cache=True)
-def _scan_column(x, i, points, centre, scale, weights, skipped, unit, limit):
+def _scan_column(x, i, points, centre, factor, skipped, unit, limit):
     """Return distance, number of the neighbour and count of one column by every distance."""
     best, nearest, inside = np.inf, -1, 0
-    if not _is_finite(x, i, centre, scale, weights):
+    if not _is_finite(x, i, centre, factor):
         return np.nan, -1, 0
     for j in range(points.shape[1]):
         if j != skipped:
-            value = _distance(x, i, points, j, centre, scale, weights)
+            value = _distance(x, i, points, j, centre, factor)
             inside += value / unit < limit
             if nearest < 0 or value < best:
                 best, nearest = value, j
@@ -87,16 +87,14 @@ def _scan_column(x, i, points, centre, scale, weights, skipped, unit, limit):
 
 
 @njit(nogil=True, cache=True)
-def scan_directly(x, points, centre, scale, weights, skipped, unit, limit, distance, neighbour, count):
+def scan_directly(x, points, centre, factor, skipped, unit, limit, distance, neighbour, count):
     """Compute every distance; the parameters are those of `scan`."""
     for i in range(x.shape[1]):
-        distance[i], neighbour[i], count[i] = _scan_column(
-            x, i, points, centre, scale, weights, skipped[i], unit, limit
-        )
+        distance[i], neighbour[i], count[i] = _scan_column(x, i, points, centre, factor, skipped[i], unit, limit)
 
 
 @njit(nogil=True, cache=True)
-def scan(partial, x, points, centre, scale, weights, squared, largest, relative_error, squared_limit, most, skipped,
+def scan(partial, x, points, centre, factor, squared, largest, relative_error, squared_limit, most, skipped,
          unit, limit, distance, neighbour, count):  # fmt: skip
     """Search a block of partial squared distances, and compute exactly what these cannot decide.
 
@@ -105,8 +103,8 @@ def scan(partial, x, points, centre, scale, weights, squared, largest, relative_
     partial : ndarray of float32 or float64, shape (n_points, n)
         Squared distances, without the squared norms of the rows; very large for points that are skipped.
     x, points : ndarray, shapes (n_features, n), (n_features, n_points)
-    centre, scale, weights : ndarray of float64, shape (n_features,)
-        The coordinates of a row among the points are (x - centre) / scale * weights.
+    centre, factor : ndarray of float64, shape (n_features,)
+        The coordinates of a row among the points are (x - centre) * factor.
     squared : ndarray of float64, shape (n,)
         Squared norms of the rows, in the unit of `partial`.
     largest, squared_limit : float
@@ -137,13 +135,11 @@ def scan(partial, x, points, centre, scale, weights, squared, largest, relative_
     totals = np.zeros(n)
     for k in range(x.shape[0]):  # in the order of features of `_distance`, and over all rows at once
         for i in range(n):
-            difference = (x[k, i] - centre[k]) / scale[k] * weights[k] - points[k, nearest[i]]
+            difference = (x[k, i] - centre[k]) * factor[k] - points[k, nearest[i]]
             totals[i] += difference * difference
     for i in range(n):
         if not squared[i] < most:
-            distance[i], neighbour[i], count[i] = _scan_column(
-                x, i, points, centre, scale, weights, skipped[i], unit, limit
-            )
+            distance[i], neighbour[i], count[i] = _scan_column(x, i, points, centre, factor, skipped[i], unit, limit)
             continue
         distance[i], neighbour[i], count[i] = np.sqrt(totals[i]), nearest[i], below[i]
         farthest = best[i] + near[i]
@@ -151,10 +147,10 @@ def scan(partial, x, points, centre, scale, weights, squared, largest, relative_
             distance[i], neighbour[i] = np.inf, -1
             for j in range(n_points):
                 if partial[j, i] <= farthest and j != skipped[i]:
-                    value = _distance(x, i, points, j, centre, scale, weights)
+                    value = _distance(x, i, points, j, centre, factor)
                     if neighbour[i] < 0 or value < distance[i]:
                         distance[i], neighbour[i] = value, j
         if above[i] > below[i]:
             for j in range(n_points):
                 if low[i] <= partial[j, i] < high[i]:
-                    count[i] += _distance(x, i, points, j, centre, scale, weights) / unit < limit
+                    count[i] += _distance(x, i, points, j, centre, factor) / unit < limit

@@ -43,16 +43,15 @@ class Neighbours(NamedTuple):
 
 
 class Units(NamedTuple):
-    """The units of rows whose neighbours are searched: among the points, a row is (row - centre) / scale * weights.
+    """The units of rows whose neighbours are searched: among the points, a row is (row - centre) * factor.
 
     Attributes
     ----------
-    centre, scale, weights : ndarray of float64, shape (n_features,)
+    centre, factor : ndarray of float64, shape (n_features,)
     """
 
     centre: np.ndarray
-    scale: np.ndarray
-    weights: np.ndarray
+    factor: np.ndarray
 
     def convert(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of shape (n, n_features) in the units of the points, float64.
@@ -62,8 +61,7 @@ class Units(NamedTuple):
         with np.errstate(over="ignore"):
             values = np.array(rows, np.float64, order="C")
             values -= self.centre  # in place, which takes half of the time of new arrays
-            values /= self.scale
-            values *= self.weights
+            values *= self.factor
         return values
 
 
@@ -111,7 +109,7 @@ class NeighbourSearch:
     def _columns(self) -> tuple[np.ndarray, Units]:
         """Return the points, `(n_features, n_points)`, and the units of rows, as the compiled loops take them."""
         n_features = self.points.shape[1]
-        units = self.units or Units(np.zeros(n_features), np.ones(n_features), np.ones(n_features))
+        units = self.units or Units(np.zeros(n_features), np.ones(n_features))
         return np.ascontiguousarray(self.points.T), Units(*(np.ascontiguousarray(u, np.float64) for u in units))
 
     @cached_property
@@ -189,7 +187,7 @@ class NeighbourSearch:
         # The bound of the rounding errors of a sum of products, with reserve for those of its inputs.
         relative_error = (n_features + 12) * float(np.finfo(self._dtype).eps) / 2
         scaled_limit = limit * unit / divisor if limit * unit > 0 else -np.inf
-        factor, squared_limit = units.weights / units.scale / divisor, np.sign(scaled_limit) * scaled_limit**2
+        factor, squared_limit = units.factor / divisor, np.sign(scaled_limit) * scaled_limit**2
         for start in range(0, n, size):
             part = slice(min(start, n - size), min(start + size, n))  # the last one may overlap the one before it
             x, without = np.ascontiguousarray(columns[:, part]), skipped[part]

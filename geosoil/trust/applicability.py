@@ -103,7 +103,7 @@ class Applicability:
     @cached_property
     def _search(self) -> NeighbourSearch:
         used = self._used
-        units = Units(self.centre[used], self.scale[used], self.weights[used])
+        units = Units(self.centre[used], self.weights[used] / self.scale[used])
         return NeighbourSearch(units.convert(self.samples[:, used]), units=units)
 
     def assess(self, rows: np.ndarray) -> Assessment:
@@ -279,7 +279,7 @@ def fit_applicability(
     values = X.astype(np.float64)
     centre, scale = values.mean(axis=0), np.where(is_constant, 1.0, values.std(axis=0, ddof=1))
     chosen = used > 0
-    points = (values[:, chosen] - centre[chosen]) / scale[chosen] * used[chosen]
+    points = Units(centre[chosen], used[chosen] / scale[chosen]).convert(values[:, chosen])
     unit = mean_distance(points)
     pairs = _first_tests(splits, len(X))
     index = _by_fold(points, pairs, unit)[0]

@@ -155,8 +155,8 @@ def test_a_row_whose_only_point_is_left_out_has_no_neighbour(method):
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_rows_in_other_units_have_the_distances_of_converted_rows_to_the_last_bit(method, kind):
     rng = np.random.default_rng(8)
-    units = Units(rng.normal(1000, 10, 6), rng.uniform(0.01, 3, 6), rng.uniform(0.5, 2, 6))
-    rows = (units.centre + units.scale * rng.normal(size=(1500, 6))).astype(kind)
+    units = Units(rng.normal(1000, 10, 6), 1 / rng.uniform(0.01, 3, 6))
+    rows = (units.centre + rng.normal(size=(1500, 6)) / units.factor).astype(kind)
     rows[7, 2] = np.nan
     points = units.convert(rows[::5])
     points = points[np.isfinite(points).all(axis=1)]
