@@ -193,7 +193,7 @@ def cog_writer(
         finally:
             with _output_errors(path):
                 target.close()
-        bands = _statistics(blocks, path)
+        bands = _statistics(blocks, path, writer.limits)
         if [band.valid_count for band in bands] != writer.valid_counts.tolist():
             # GDAL reads a tile that was not written as no data, and does not report an error when the file is closed.
             raise _write_error(path, "blocks were not written to the disk")
@@ -210,6 +210,7 @@ class CogWriter:
     def __init__(self, path: Path, target: DatasetWriter) -> None:
         self.path, self.target = path, target
         self.valid_counts = np.zeros(target.count, dtype=np.int64)
+        self.limits = np.full((2, target.count), np.nan, np.float32)  # the smallest and the largest value of each band
         self.infinite_count = 0
 
     def put(self, y0: int, x0: int, block: np.ndarray) -> None:
@@ -219,6 +220,8 @@ class CogWriter:
             self.infinite_count += int(infinite.sum())
             block = np.where(infinite, np.float32(np.nan), block)
         self.valid_counts += np.count_nonzero(~np.isnan(block), axis=(1, 2))
+        for end, extreme in zip(self.limits, (np.fmin, np.fmax), strict=True):
+            extreme(end, extreme.reduce(block, axis=(1, 2)), out=end)
         with _output_errors(self.path):
             self.target.write(block, window=Window(x0, y0, block.shape[2], block.shape[1]))
 
@@ -241,45 +244,52 @@ def _profile(grid: Grid, bands: int) -> dict[str, Any]:
     }
 
 
-def _statistics(path: Path, output: Path) -> tuple[BandStatistics, ...]:
-    """Return the exact statistics of each band of a GeoTIFF, from passes over its windows in a fixed order."""
+def _statistics(path: Path, output: Path, limits: np.ndarray) -> tuple[BandStatistics, ...]:
+    """Return the exact statistics of each band of a GeoTIFF, from one pass over its windows in a fixed order.
+
+    limits: the smallest and the largest value of each band, `(2, band)`.
+    """
 
     def of_band(number: int) -> BandStatistics:
         with _output_errors(output), rasterio.open(path) as source:
-            return _band_statistics(source, number, source.descriptions[number - 1], source.units[number - 1] or "")
+            name, unit = source.descriptions[number - 1], source.units[number - 1] or ""
+            return _band_statistics(source, number, name, unit, *limits[:, number - 1].tolist())
 
     with rasterio.open(path) as source, ThreadPoolExecutor(READERS) as pool:
         return tuple(pool.map(of_band, source.indexes))
 
 
-def _band_statistics(source: DatasetReader, number: int, name: str, unit: str) -> BandStatistics:
-    def valid() -> Iterator[np.ndarray]:
-        for window in _windows(source, 1):
-            values = source.read(number, window=window)
-            values = values[~np.isnan(values)]
-            if values.size:
-                yield values
-
-    count, total, minimum, maximum = 0, 0.0, np.inf, -np.inf
-    for values in valid():
+def _band_statistics(
+    source: DatasetReader, number: int, name: str, unit: str, minimum: float, maximum: float
+) -> BandStatistics:
+    count, total, squares, pivot = 0, 0.0, 0.0, np.nan
+    histogram = np.zeros(BINS, dtype=np.int64)
+    for window in _windows(source, 1):
+        values = source.read(number, window=window)
+        valid = ~np.isnan(values)
+        # Nearly all windows of a scene are whole, and a copy by a mask takes longer than the sums.
+        values = (values.ravel() if valid.all() else values[valid]).astype(np.float64)
+        if not values.size:
+            continue
+        if not count:  # sums of differences from a value near the mean lose no digits
+            pivot = float(values.mean())
         count += values.size
-        total += float(values.sum(dtype=np.float64))
-        minimum, maximum = min(minimum, float(values.min())), max(maximum, float(values.max()))
+        values -= pivot
+        total += float(values.sum())
+        squares += float(np.einsum("i,i->", values, values))  # without a temporary array
+        values -= minimum - pivot
+        values *= BINS / (maximum - minimum) if maximum > minimum else 0.0
+        bins = values.astype(np.int32)
+        del values
+        histogram += np.bincount(np.clip(bins, 0, BINS - 1, out=bins), minlength=BINS)
     if count == 0:
         nan = float("nan")
         return BandStatistics(name, unit, nan, nan, nan, nan, nan, nan, 0)
-    mean = total / count
-    squares, histogram = 0.0, np.zeros(BINS, dtype=np.int64)
-    for values in valid():
-        values = values.astype(np.float64)
-        squares += float(((values - mean) ** 2).sum())
-        values -= minimum
-        values *= BINS / (maximum - minimum) if maximum > minimum else 0.0
-        histogram += np.bincount(np.minimum(values.astype(np.int32), BINS - 1), minlength=BINS)
-    below = np.cumsum(histogram)
-    bins = np.searchsorted(below, [np.ceil(0.02 * count), np.ceil(0.98 * count)])
-    p2, p98 = minimum + (bins + 0.5) * (maximum - minimum) / BINS
-    return BandStatistics(name, unit, minimum, maximum, mean, (squares / count) ** 0.5, float(p2), float(p98), count)
+    offset = total / count
+    std = max(squares / count - offset**2, 0.0) ** 0.5
+    ranks = np.searchsorted(np.cumsum(histogram), [np.ceil(0.02 * count), np.ceil(0.98 * count)])
+    p2, p98 = minimum + (ranks + 0.5) * (maximum - minimum) / BINS
+    return BandStatistics(name, unit, minimum, maximum, pivot + offset, std, float(p2), float(p98), count)
 
 
 def _windows(source: DatasetReader, bands: int) -> Iterator[Window]:
