@@ -69,9 +69,9 @@ def share_of_scene(loaded: LoadedRecipe, model: Model, trust: ModelTrust) -> Sce
         If the cube does not fit the model.
     """
     data = loaded.recipe.data
-    if data.kind not in _CUBES or data.cube is None or trust.applicability is None or model.halo:
+    raster = _CUBES[data.kind](loaded) if data.kind in _CUBES else None
+    if raster is None or trust.applicability is None or model.halo:
         return None
-    raster = _CUBES[data.kind](loaded)
     matched = match_bands(TrustedModel(model, trust), raster)
     job = prepare_map(matched.model, raster, bands=matched.bands, outputs=[INSIDE])
     inside = job.predict(probe_values(job.source, windows=WINDOWS, side=SIDE)[:, None])
