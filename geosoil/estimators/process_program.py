@@ -83,13 +83,8 @@ def moments_program(posterior: Posterior, trend: list[int] | None) -> Program:
     n = len(posterior.weights)
     branches: list[Program] = []  # of n covariances and the prior variance
     for (block, linear, amplitude, length), rows in zip(posterior.kernel.terms(), posterior.rows, strict=True):
-        covariances: Program = (Covariance(rows, rate_of(block.block.kernel, length), block.block.kernel, amplitude),)
-        prior: Program = (Affine(np.zeros((1, block.block.n_columns)), np.array([amplitude])),)
-        if linear:
-            covariances = (Parallel((covariances, (Affine(linear * rows, np.zeros(n)),)), "sum"),)
-            squares = np.full((1, block.block.n_columns), linear)
-            prior = (Elementwise("square"), Affine(squares, np.array([amplitude])))
-        branches.append((*block.lower(), Parallel((covariances, prior), "concat")))
+        rate = rate_of(block.block.kernel, length)
+        branches.append((*block.lower(), Covariance(rows, rate, block.block.kernel, amplitude, linear, True)))
     first: Op = Parallel(tuple(branches), "sum")
     columns = [] if trend is None else trend
     n_trend = len(posterior.trend_weights)

@@ -7,7 +7,7 @@ n_channels + channel.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from geosoil.program.ops import Op
 from geosoil.program.torch_backend import cpu_tensor, float32_tensor, kept_tensor
@@ -33,8 +33,10 @@ class Convolve(Op):
     weight: np.ndarray
     bias: np.ndarray
 
-    # Every position of every channel is kept, so fewer pixels fit into the cache.
-    pixels_at_once: ClassVar[int] = 256
+    @property
+    def pixels_at_once(self) -> int:
+        """Fewer pixels than elsewhere: every position of every channel is kept, and must fit into the cache."""
+        return 256
 
     def n_outputs(self, n_inputs: int) -> int:
         return n_inputs // self.weight.shape[1] * len(self.weight)

@@ -31,6 +31,12 @@ LEAKY_SLOPE = 0.01
 PIXELS_AT_ONCE = 2048
 """Pixels that run together: the widest layer of a net (256 x 2048 float32 = 2 MB) fits into the cache of a core."""
 
+MOST_TAPS = 16
+"""Neighbouring columns of each row of a matrix up to which it is multiplied by a loop."""
+
+FEWEST_FILTERED = 64
+"""Rows below which the time to load compiled loops is not worth it."""
+
 ROWS_OF_SUM = 64
 """Features whose squares are in memory at once."""
 
@@ -47,8 +53,11 @@ class Op(ABC):
 
     fixed_size: ClassVar[bool] = False
     """Whether the number of outputs does not depend on the number of inputs."""
-    pixels_at_once: ClassVar[int] = PIXELS_AT_ONCE
-    """The number of pixels that should run together, so that the output stays in the cache."""
+
+    @property
+    def pixels_at_once(self) -> int:
+        """The number of pixels that should run together, so that the output stays in the cache."""
+        return PIXELS_AT_ONCE
 
     @property
     def has_kernel(self) -> bool:
@@ -136,7 +145,7 @@ class Affine(Op):
         return len(self.weight)
 
     def multiply_adds(self, n_inputs: int) -> int:
-        return int(self.weight.size)
+        return int(np.count_nonzero(self.weight))
 
     def prune(self, outputs: np.ndarray, n_inputs: int) -> tuple[list[Op], np.ndarray]:
         weight, bias = self.weight[outputs], self.bias[outputs]
@@ -167,6 +176,10 @@ class Affine(Op):
             scale = float32_tensor(np.diag(self.weight)[:, None])
             return lambda x, s: torch.mul(x, scale, out=kept_tensor(s, key, len(bias), x)).add_(bias)
         weight = float32_tensor(self.weight)
+        if len(bias) >= FEWEST_FILTERED and torch.get_default_device().type == "cpu":
+            taps = filter_taps(self.weight)
+            if taps is not None:
+                return _compile_filter(*taps, self.bias)
         return lambda x, s: torch.mm(weight, x, out=kept_tensor(s, key, len(bias), x)).add_(bias)
 
     def differentiable(self, dtype: torch.dtype) -> Function:
@@ -174,6 +187,40 @@ class Affine(Op):
 
         weight, bias = cpu_tensor(self.weight, dtype), cpu_tensor(self.bias, dtype)
         return lambda x: functional.linear(x, weight, bias)
+
+
+def filter_taps(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the neighbouring columns of each row of a matrix that are not 0, and the number of the first of them.
+
+    None for a matrix that is not a filter along a spectrum, whose rows have at most `MOST_TAPS` such columns.
+
+    >>> filter_taps(np.eye(50))[0].shape, filter_taps(np.ones((50, 50)))
+    ((50, 4), None)
+    """
+    from geosoil.program._pixel_loops import TAPS_AT_ONCE
+
+    used = weight != 0
+    first = np.where(used.any(axis=1), used.argmax(axis=1), 0)
+    n_taps = int((weight.shape[1] - used[:, ::-1].argmax(axis=1) - first)[used.any(axis=1)].max(initial=1))
+    n_taps += -n_taps % TAPS_AT_ONCE
+    if n_taps > min(MOST_TAPS, weight.shape[1] // 2):
+        return None
+    first = np.minimum(first, weight.shape[1] - n_taps)
+    return np.take_along_axis(weight, first[:, None] + np.arange(n_taps), axis=1), first
+
+
+def _compile_filter(taps: np.ndarray, first: np.ndarray, bias: np.ndarray) -> Run:
+    """Return the product with a matrix of few neighbouring columns, for which a loop is faster."""
+    from geosoil.program._pixel_loops import filter_rows
+
+    taps, bias, key = np.array(taps, np.float32), np.array(bias, np.float32), object()
+
+    def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+        out = kept_tensor(scratch, key, len(taps), x)
+        filter_rows(x.numpy(), taps, first, bias, out.numpy())
+        return out
+
+    return run
 
 
 def is_diagonal(weight: np.ndarray) -> bool:
@@ -308,7 +355,7 @@ class Standardise(InPlaceOp):
         for rows in x.split(ROWS_OF_SUM):
             squares += (rows * rows).sum(0)
         squares[x.amax(0) == x.amin(0)] = 0.0  # a flat spectrum has no standard deviation
-        return x.div_(squares.div_(len(x) - 1).sqrt_())
+        return x.mul_(squares.div_(len(x) - 1).rsqrt_())
 
     def differentiable(self, dtype: torch.dtype) -> Function:
         return lambda x: (x - x.mean(1, keepdim=True)) / x.std(1, correction=1, keepdim=True)

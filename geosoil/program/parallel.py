@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from geosoil.program.ops import Affine, Op, Program, Select, count_multiply_adds, is_diagonal, output_size
+from geosoil.program.ops import (
+    PIXELS_AT_ONCE,
+    Affine,
+    Op,
+    Program,
+    Select,
+    count_multiply_adds,
+    is_diagonal,
+    output_size,
+)
 from geosoil.program.simplify import append_merged, merge_program, prune_program
 from geosoil.program.torch_backend import as_torch_function, compile_chain, kept_tensor
 
@@ -31,6 +40,11 @@ class Parallel(Op):
 
     branches: tuple[Program, ...]
     how: Literal["concat", "sum"]
+
+    @property
+    def pixels_at_once(self) -> int:
+        """As many pixels as suit all ops of the branches."""
+        return min((op.pixels_at_once for branch in self.branches for op in branch), default=PIXELS_AT_ONCE)
 
     @property
     def has_kernel(self) -> bool:
@@ -116,8 +130,9 @@ class Parallel(Op):
             return torch.cat(parts, out=kept_tensor(scratch, key, sum(len(part) for part in parts), x))
 
         def add(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
-            first = branches[0](x, scratch)
-            total = kept_tensor(scratch, key, len(first), x).copy_(first)
+            total = branches[0](x, scratch)
+            if not self.branches[0]:  # which passes the input on, and that must not be overwritten
+                total = kept_tensor(scratch, key, len(x), x).copy_(x)
             for branch in branches[1:]:
                 total.add_(branch(x, scratch))
             return total

@@ -200,6 +200,22 @@ def test_the_programs_give_the_predictions_of_the_estimator() -> None:
         assert moments[1] == pytest.approx(deviation, abs=1e-4 * y.std())
 
 
+def test_the_compiled_loops_for_many_bands_give_the_predictions_of_the_estimator_in_any_number_of_pixels() -> None:
+    S = spectra(90, 130)
+    bands = list(range(130))
+    blocks = [{"name": "spectra", "columns": bands}, {"name": "derivative", "columns": bands, "derivative": True}]
+    y = 5 + 20 * (S[:, 40] - S[:, 20]) + 0.1 * np.random.default_rng(1).normal(size=90)
+    process = GaussianProcess(blocks=blocks, n_iterations=10).fit(S[:80], y[:80])
+    new = np.tile(S, (7, 1)).astype(np.float32)
+    mean, deviation = process.predict(new, return_std=True)
+    prediction, moments = (compile_program(program, 130) for program in (process.lower(), process.lower_moments()))
+    assert prediction(new.T)[0] == pytest.approx(mean, abs=1e-4 * y.std())
+    values = process.to_target(*moments(new.T))
+    assert values[0] == pytest.approx(mean, abs=1e-4 * y.std())
+    assert values[1] == pytest.approx(deviation, abs=1e-4 * y.std())
+    assert np.array_equal(moments(new.T)[:, 600:], moments(new[600:].T))  # to the last bit
+
+
 @pytest.mark.parametrize(
     ("key", "case", "kernel", "length", "trend"),
     [
