@@ -1,8 +1,9 @@
 """Map an EnMAP scene out of its zip, and out of the unpacked folder: the time of the first divided by the second.
 
 The scene is generated, of full size (1130 x 1250 pixels, 224 bands, compressed by LZW); 51 bands are mapped by support
-vectors. A zip may store the files as they are (`zip_map_stored`) or pack them again (`zip_map`). The three maps
-are made one after the other, and the ratio is the median over the rounds. `--quick` takes a small scene.
+vectors. A zip may store the files as they are (`zip_map_stored`) or pack them again (`zip_map`); each map unpacks what
+it needs again. The three maps are made one after the other, and the ratio is the median over the rounds. `--quick`
+takes a small scene.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ def main() -> None:
     model, output = save_svr(scratch_folder() / "zip_map_svr"), scratch_folder() / "zip_map.tif"
 
     def map_one(cube: Path) -> None:
+        if cube.suffix == ".zip":
+            cube.touch()  # another file than before, so that nothing of it has been unpacked
         map_cube(cube, model, output, threads=THREADS)
 
     map_one(product)  # once, so that all that follows finds libraries and files in memory

@@ -1,10 +1,12 @@
 """The files of a product are the same in a folder, a zip and a tar, and a hostile archive is refused in one line."""
 
+import errno
 import gzip
 import io
 import pickle
 import shutil
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from written_rasters import write_gf5
 from geosoil.errors import RasterError
 from geosoil.io.archives import packed as packed_files
 from geosoil.io.archives import reader as archive_reader
+from geosoil.io.archives import spool
 from geosoil.io.archives.packed import DEFLATE, GZIP, PackedRange, UnpackedFile
 from geosoil.io.archives.reader import ArchivedFile, archive_of, open_archive
 from geosoil.sensors.cube import open_cube
@@ -192,14 +195,22 @@ def test_an_archive_or_folder_without_a_product_is_refused(tmp_path):
         open_cube(zip_of(tmp_path / "a.zip", ("a.txt", b"")))
 
 
+@pytest.mark.parametrize("place", ["states", "disk", "full disk"])
 @pytest.mark.parametrize("wbits", [GZIP, DEFLATE])
-def test_any_part_of_a_packed_file_is_read_from_any_thread(tmp_path, monkeypatch, wbits):
+def test_any_part_of_a_packed_file_is_read_from_any_thread(tmp_path, monkeypatch, wbits, place):
     monkeypatch.setattr(packed_files, "LEAST_STEP", 5_000)
+    if place != "states":
+        monkeypatch.setattr(spool, "LEAST_BYTES", 0)
+        monkeypatch.setattr(spool, "AHEAD_FROM", 50_000)
+        monkeypatch.setattr(spool, "OUTPUT_BYTES", 3_000)
+    if place == "full disk":
+        monkeypatch.setattr(spool, "tempfile", SmallDisk)
     rng = np.random.default_rng(2)
     content = b"".join(rng.bytes(int(n)) + bytes(int(n) * 9) for n in rng.integers(1, 9_000, 40))
     compressor = zlib.compressobj(wbits=wbits)
     (tmp_path / "a").write_bytes(b"before" + compressor.compress(content) + compressor.flush() + b"after" * (wbits < 0))
-    packed = PackedRange(str(tmp_path / "a"), (0, wbits), 6, len(content), wbits)
+    checksum = zlib.crc32(content) if wbits == DEFLATE else None
+    packed = PackedRange(str(tmp_path / "a"), (0, wbits), 6, len(content), wbits, checksum)
 
     def check(seed):
         rng = np.random.default_rng(seed)
@@ -211,7 +222,47 @@ def test_any_part_of_a_packed_file_is_read_from_any_thread(tmp_path, monkeypatch
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(check, range(3)))
-    assert len(packed_files._states_of(packed)._done) > 10
+    assert (len(packed_files._states_of(packed)._done) > 10) == (place != "disk")
+
+
+class SmallDisk:
+    """A disk that is full after 100 000 bytes, in place of the folder for temporary files."""
+
+    gettempdir = staticmethod(tempfile.gettempdir)
+
+    class TemporaryFile(io.BytesIO):
+        def __init__(self, **_):
+            super().__init__()
+
+        def write(self, content):
+            if self.tell() > 100_000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(content)
+
+
+def test_a_packed_file_is_unpacked_once_and_only_where_the_disk_has_room(tmp_path, monkeypatch):
+    content = np.random.default_rng(4).bytes(3_000_000)
+    (tmp_path / "a").write_bytes(gzip.compress(content, 1))
+    packed = PackedRange(str(tmp_path / "a"), (7, 7), 0, len(content), GZIP)
+    monkeypatch.setattr(spool, "LEAST_BYTES", 0)
+    kept = spool.spool_of(packed)
+    while kept.fill():
+        pass
+    for _ in range(3):
+        with UnpackedFile(packed) as file:
+            file.seek(1_000_000)
+            assert file.read(10) == content[1_000_000:1_000_010]
+    assert not packed_files._states_of(packed)._done[1:]
+    monkeypatch.setattr(spool, "SHARE_OF_DISK", 0)
+    assert spool.spool_of(PackedRange(str(tmp_path / "a"), (8, 8), 0, len(content), GZIP)) is None
+
+
+def test_content_with_another_checksum_is_not_given_once_that_is_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(spool, "LEAST_BYTES", 0)
+    (tmp_path / "a").write_bytes(zlib.compress(b"abc" * 1000, wbits=DEFLATE))
+    packed = PackedRange(str(tmp_path / "a"), (9, 9), 0, 3000, DEFLATE, zlib.crc32(b"abd" * 1000))
+    with UnpackedFile(packed) as file:
+        assert file.read() == b""
 
 
 def test_a_gzip_of_several_parts_is_read_to_its_end(tmp_path):
@@ -226,7 +277,9 @@ def test_a_gzip_of_several_parts_is_read_to_its_end(tmp_path):
     ("kind", "message"),
     [("zip", r"product/GF5\S+: (cannot read the window at row 0|not a raster)"), ("tar.gz", "cannot be unpacked")],
 )
-def test_damage_inside_a_packed_image_is_known_by_its_checksum(tmp_path, kind, message):
+@pytest.mark.parametrize("least_bytes", [0, 2**30])
+def test_damage_inside_a_packed_image_is_known_by_its_checksum(tmp_path, monkeypatch, kind, message, least_bytes):
+    monkeypatch.setattr(spool, "LEAST_BYTES", least_bytes)
     folder = write_gf5(tmp_path / "product", counts=(4, 5), shape=(200, 300))
     for file in folder.glob("*.geotiff"):  # of noise, which deflate stores as it is
         with rasterio.open(file, "r+") as made:

@@ -1,7 +1,8 @@
 """Random access to a file that deflate has packed: states of the decompressor are kept at intervals, and copied.
 
-GDAL would unpack such a file from its beginning in every thread that opens it. Here all threads share the states, so it
-is unpacked once from one end to the other, and later reads unpack at most the part between two states.
+GDAL would unpack such a file from its beginning in every thread that opens it. Large files are unpacked once, where the
+disk has room (`spool.py`). Otherwise all threads share the states, so that the file is unpacked once from one end to
+the other, and later reads unpack at most the part between two states.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from geosoil.errors import RasterError
+from geosoil.io.archives.spool import spool_of
 from geosoil.io.random_access import RandomAccessFile
 from geosoil.io.remote.ranges import open_bytes
 
@@ -117,7 +119,7 @@ class UnpackedFile(RandomAccessFile):
     def __init__(self, packed: PackedRange) -> None:
         super().__init__(open_bytes(packed.path), packed.size)
         self._packed = packed
-        self._states = _states_of(packed)
+        self._states, self._spool = _states_of(packed), spool_of(packed)
         self._begin, self._buffer = 0, b""  # the last part that was unpacked
         self._engine: Any = None
         self._place = self._checksum = 0
@@ -126,6 +128,11 @@ class UnpackedFile(RandomAccessFile):
     def readinto(self, buffer: object) -> int:
         """Fill a buffer from the position, as far as the content goes; nothing more once damage was noticed."""
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        kept = None if self._spool is None else self._spool.read(self._position, len(view))
+        if kept is not None and self._spool is not None:
+            view[: len(kept)] = kept
+            self._position += len(kept)
+            return 0 if self._spool.is_damaged else len(kept)
         filled = 0
         while filled < len(view) and not self._damaged and self._find(self._position):
             first = self._position - self._begin

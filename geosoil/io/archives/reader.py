@@ -1,4 +1,4 @@
-"""Open zip and tar archives in place: nothing is unpacked to disk, and no archive can exhaust the memory."""
+"""Open zip and tar archives: only what is read is unpacked, and no archive can exhaust the memory."""
 
 from __future__ import annotations
 
