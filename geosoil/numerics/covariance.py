@@ -10,41 +10,57 @@ if TYPE_CHECKING:
 
     import torch
 
-    Correlation = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+    Correlation = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 
 
 LARGEST_EXPONENT = 40.0
 """exp(-40) is below the rounding of 1; products of smaller numbers would become denormal, which is slow."""
 
 
-def _decay(exponent: torch.Tensor) -> torch.Tensor:
-    return exponent.clamp(max=LARGEST_EXPONENT).neg_().exp_()
+def _decay(exponent: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+    import torch
+
+    return torch.clamp(exponent, max=LARGEST_EXPONENT, out=out).neg_().exp_()
 
 
-def _exponential(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    value = _decay(t)
-    return value, t * value
+def _exponential(
+    t: torch.Tensor, value: torch.Tensor | None = None, slope: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    import torch
+
+    value = _decay(t, value)
+    return value, torch.mul(t, value, out=slope)
 
 
-def _matern32(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    u = t * math.sqrt(3)
-    decay = _decay(u)
-    product = u * decay
-    return decay.add_(product), product.mul_(u)
+def _matern32(
+    t: torch.Tensor, value: torch.Tensor | None = None, slope: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    import torch
+
+    value = _decay(t.mul_(math.sqrt(3)), value)
+    product = torch.mul(t, value, out=slope)
+    return value.add_(product), product.mul_(t)
 
 
-def _matern52(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    u = t * math.sqrt(5)
-    decay = _decay(u)
-    product = u * decay
-    square = product * u / 3
-    return decay.add_(product).add_(square), square.addcmul(square, u)
+def _matern52(
+    t: torch.Tensor, value: torch.Tensor | None = None, slope: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    import torch
+
+    value = _decay(t.mul_(math.sqrt(5)), value)
+    product = torch.mul(t, value, out=slope)
+    value.add_(product)
+    third = product.mul_(t).div_(3)
+    return value.add_(third), third.addcmul_(third, t)
 
 
-def _rbf(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    square = t.square()
-    value = _decay(0.5 * square)
-    return value, square.mul_(value)
+def _rbf(
+    t: torch.Tensor, value: torch.Tensor | None = None, slope: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    import torch
+
+    value = _decay(t.square_().div_(2), value)
+    return value, torch.mul(t, value, out=slope).mul_(2)
 
 
 CORRELATIONS: dict[str, Correlation] = {
@@ -53,7 +69,10 @@ CORRELATIONS: dict[str, Correlation] = {
     "matern52": _matern52,
     "rbf": _rbf,
 }
-"""Functions from distances in lengths to correlations, and to their derivatives by the logarithm of the length."""
+"""Functions from distances in lengths to correlations, and to their derivatives by the logarithm of the length.
+
+They overwrite the distances. The results are new arrays, unless two of the same shape are given for them.
+"""
 
 
 def correlation(name: str, distance: torch.Tensor, length: float | torch.Tensor) -> torch.Tensor:

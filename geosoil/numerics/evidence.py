@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geosoil.numerics.covariance import CORRELATIONS
 from geosoil.numerics.threads import one_thread_each
@@ -141,69 +141,97 @@ def negative_evidence(
     ----------
     Rasmussen and Williams 2006, Gaussian Processes for Machine Learning, equations 5.8 and 5.9.
     """
-    import torch
+    return _Likelihood(blocks, y, known=known, noise=noise)(parameters, with_priors=with_priors)
 
-    n = y.shape[-1]
-    present = torch.ones_like(y) if known is None else known.to(y.dtype)
-    rows, columns = pair_indices(n)
-    flat = rows * n + columns
-    values = parameters.exp()
-    total = torch.zeros((*y.shape[:-1], len(rows)), dtype=y.dtype, device=y.device)
-    diagonal = values[..., -1:] + LEAST_NOISE + (0 if noise is None else noise)
-    pairs: list[torch.Tensor] = []  # of each parameter: the derivative of the covariance divided by an amplitude
-    amplitudes: list[torch.Tensor] = []
-    on_diagonal: list[torch.Tensor] = []
-    first = 0
-    for block in blocks:
-        of_block = values[..., first : first + block.n_parameters]
-        first += block.n_parameters
-        amplitude, length = of_block[..., -2:-1], of_block[..., -1:]
-        value, by_length = CORRELATIONS[block.kernel](block.distance / length)
-        if block.gram is not None and block.squares is not None:
-            linear = of_block[..., :1]
-            total.addcmul_(block.gram, linear)
-            diagonal = diagonal + linear * block.squares
-            pairs.append(block.gram)
-            amplitudes.append(linear)
-            on_diagonal.append(block.squares)
-        total.addcmul_(value, amplitude)
-        diagonal = diagonal + amplitude
-        pairs += [value, by_length]
-        amplitudes += [amplitude, amplitude]
-        on_diagonal += [torch.ones_like(y), torch.zeros_like(y)]
-    both = None if known is None else present[..., rows] * present[..., columns]
-    if both is not None:
-        total.mul_(both)
-    matrix = torch.zeros((*y.shape, n), dtype=y.dtype, device=y.device)
-    matrix.flatten(-2).index_copy_(-1, flat, total)
-    matrix.diagonal(dim1=-2, dim2=-1).copy_(present * diagonal + (1 - present))
-    factor = torch.linalg.cholesky(matrix)  # it reads the lower triangle only
-    y = y * present
-    inverse = torch.cholesky_inverse(factor)
-    alpha = (inverse @ y[..., None])[..., 0]
-    value = 0.5 * (y * alpha).sum(-1) + factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    value = value + 0.5 * present.sum(-1) * math.log(2 * math.pi)
-    # Each pair of rows is in the matrix twice.
-    slope = inverse.flatten(-2).index_select(-1, flat)
-    slope.addcmul_(alpha.index_select(-1, rows), alpha.index_select(-1, columns), value=-1)
-    if both is not None:
-        slope.mul_(both)
-    of_diagonal = 0.5 * (inverse.diagonal(dim1=-2, dim2=-1) - alpha.square()) * present
-    parts = [
-        amplitude[..., 0] * (_product(slope, pair) + _product(of_diagonal, diagonal_part))
-        for amplitude, pair, diagonal_part in zip(amplitudes, pairs, on_diagonal, strict=True)
-    ]
-    gradient = torch.stack([*parts, values[..., -1] * of_diagonal.sum(-1)], -1)
-    if with_priors:
-        centre, precision = (torch.tensor(values, dtype=y.dtype, device=y.device) for values in priors(blocks))
-        away = parameters - centre
-        value = value + 0.5 * (precision * away.square()).sum(-1)
-        gradient = gradient + precision * away
-    return value, gradient
+
+class _Likelihood:
+    """The likelihood of data sets of one shape.
+
+    Its arrays are kept from evaluation to evaluation: to allocate them takes as long as the arithmetic.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[BlockMatrices],
+        y: torch.Tensor,
+        *,
+        known: torch.Tensor | None,
+        noise: torch.Tensor | None,
+    ) -> None:
+        import torch
+
+        self.blocks, n = blocks, y.shape[-1]
+        self.present = torch.ones_like(y) if known is None else known.to(y.dtype)
+        self.y = y * self.present
+        self.noise = LEAST_NOISE + (torch.zeros_like(y) if noise is None else noise)
+        self.rows, self.columns = pair_indices(n)
+        self.flat = self.rows * n + self.columns
+        self.both = None
+        if known is not None:
+            self.both = self.present[..., self.rows] * self.present[..., self.columns]
+
+        def of_pairs() -> torch.Tensor:
+            return y.new_empty((*y.shape[:-1], len(self.rows)))
+
+        self.matrix = y.new_zeros((*y.shape, n))
+        self.factor, self.inverse = (y.new_empty((*y.shape, n)).mT for _ in range(2))  # as LAPACK returns them
+        self.total, self.slope, self.part, self.other = (of_pairs() for _ in range(4))
+        self.correlations = [(of_pairs(), of_pairs()) for _ in blocks]
+
+    def __call__(self, parameters: torch.Tensor, *, with_priors: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the negative logarithm of the likelihood and its gradient, as `negative_evidence`."""
+        import torch
+
+        values, present = parameters.exp(), self.present
+        diagonal = values[..., -1:] + self.noise
+        total, pairs = self.total.zero_(), []  # of each parameter: an amplitude, and the derivative divided by it
+        first = 0
+        for block, (value, by_length) in zip(self.blocks, self.correlations, strict=True):
+            of_block = values[..., first : first + block.n_parameters]
+            first += block.n_parameters
+            amplitude, length = of_block[..., -2:-1], of_block[..., -1:]
+            CORRELATIONS[block.kernel](torch.mul(block.distance, 1 / length, out=self.part), value, by_length)
+            if block.gram is not None and block.squares is not None:
+                linear = of_block[..., :1]
+                total.add_(torch.mul(block.gram, linear, out=self.part))
+                diagonal = diagonal + linear * block.squares
+                pairs.append((linear, block.gram, block.squares))
+            total.add_(torch.mul(value, amplitude, out=self.part))
+            diagonal = diagonal + amplitude
+            pairs += [(amplitude, value, torch.ones_like(self.y)), (amplitude, by_length, torch.zeros_like(self.y))]
+        if self.both is not None:
+            total.mul_(self.both)
+        self.matrix.flatten(-2).index_copy_(-1, self.flat, total)
+        self.matrix.diagonal(dim1=-2, dim2=-1).copy_(present * diagonal + (1 - present))
+        factor = torch.linalg.cholesky(self.matrix, out=self.factor)  # it reads the lower triangle only
+        inverse = torch.cholesky_inverse(factor, out=self.inverse)
+        alpha = (inverse @ self.y[..., None])[..., 0]
+        value = 0.5 * (self.y * alpha).sum(-1) + factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        value = value + 0.5 * present.sum(-1) * math.log(2 * math.pi)
+        # Each pair of rows is in the matrix twice.
+        slope = torch.index_select(inverse.mT.flatten(-2), -1, self.flat, out=self.slope)
+        of_rows = torch.index_select(alpha, -1, self.rows, out=self.part)
+        slope.addcmul_(of_rows, torch.index_select(alpha, -1, self.columns, out=self.other), value=-1)
+        if self.both is not None:
+            slope.mul_(self.both)
+        of_diagonal = 0.5 * (inverse.diagonal(dim1=-2, dim2=-1) - alpha.square()) * present
+        parts = [
+            amplitude[..., 0] * (_product(slope, pair) + _product(of_diagonal, diagonal_part))
+            for amplitude, pair, diagonal_part in pairs
+        ]
+        gradient = torch.stack([*parts, values[..., -1] * of_diagonal.sum(-1)], -1)
+        if with_priors:
+            centre, precision = (parameters.new_tensor(numbers) for numbers in priors(self.blocks))
+            away = parameters - centre
+            value = value + 0.5 * (precision * away.square()).sum(-1)
+            gradient = gradient + precision * away
+        return value, gradient
 
 
 def _product(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Return the sums of the products over the last axis, without a temporary array of them."""
+    if first.dim() == second.dim() == 1:
+        return first.dot(second)
     return (first[..., None, :] @ second[..., :, None])[..., 0, 0]
 
 
@@ -261,11 +289,12 @@ def maximise_evidence(
     results = []
     with one_thread_each():  # so that the result does not depend on the number of threads
         for first in range(0, len(ys), at_once):
-            here = slice(first, first + at_once)
+            here: Any = slice(first, first + at_once) if at_once > 1 else first  # a single one needs no leading axis
             some = {name: None if values is None else values[here] for name, values in of_rows.items()}
             matrices = [block.change(lambda values, here=here: values[here]) for block in parts]  # type: ignore[misc]
             results.append(_search(matrices, ys[here], n_iterations, **some))
-    parameters, value = (torch.cat(values) for values in zip(*results, strict=True))
+    join = torch.cat if at_once > 1 else torch.stack
+    parameters, value = (join(values) for values in zip(*results, strict=True))
     return parameters.reshape(*shape, -1), value.reshape(shape)
 
 
@@ -279,14 +308,15 @@ def _search(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
-    parameters = torch.tensor(priors(blocks)[0], dtype=y.dtype, device=y.device).expand(len(y), -1).clone()
+    likelihood = _Likelihood(blocks, y, known=known, noise=noise)
+    parameters = y.new_tensor(priors(blocks)[0]).expand(*y.shape[:-1], -1).clone()
     # Adam is written out: importing torch.optim takes seconds, which is longer than many searches.
     mean, square = torch.zeros_like(parameters), torch.zeros_like(parameters)
     for i in range(n_iterations):
-        _, gradient = negative_evidence(blocks, y, parameters, known=known, noise=noise)
+        _, gradient = likelihood(parameters)
         mean = DECAY_OF_MEAN * mean + (1 - DECAY_OF_MEAN) * gradient
         square = DECAY_OF_SQUARE * square + (1 - DECAY_OF_SQUARE) * gradient.square()
         rate = RATE * 0.1 ** (i / max(n_iterations - 1, 1)) / (1 - DECAY_OF_MEAN ** (i + 1))
         parameters -= rate * mean / ((square / (1 - DECAY_OF_SQUARE ** (i + 1))).sqrt() + 1e-8)
-    value, _ = negative_evidence(blocks, y, parameters, known=known, noise=noise, with_priors=False)
+    value, _ = likelihood(parameters, with_priors=False)
     return parameters, -value
