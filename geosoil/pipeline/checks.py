@@ -67,6 +67,7 @@ def _problems_of_data(recipe: Recipe) -> Iterator[str]:
 
 
 def _problems_of_targets(recipe: Recipe) -> Iterator[str]:
+    yield from _problems_of_standard_errors(recipe)
     for attribute in ("column", "name"):
         values = [getattr(target, attribute) for target in recipe.target]
         repeated = [value for value, times in Counter(values).items() if times > 1]
@@ -76,6 +77,28 @@ def _problems_of_targets(recipe: Recipe) -> Iterator[str]:
     for target in recipe.target:
         if auxiliary is not None and (auxiliary.column == target.column or auxiliary.name == target.name):
             yield f"data.auxiliary and target are both {target.name}: choose another auxiliary property"
+
+
+def _problems_of_standard_errors(recipe: Recipe) -> Iterator[str]:
+    """Yield why the standard errors that a target names cannot be used, such as that no model uses them."""
+    named = [target for target in recipe.target if target.standard_error is not None]
+    if not named:
+        return
+    for target in named:
+        if target.standard_error == target.column:
+            yield f"target.standard_error and target.column are both {target.column}: name the column of the errors"
+    if recipe.data.kind == "profiles":
+        yield "target.standard_error cannot be used with data.kind = 'profiles', which interpolates values: remove it"
+    models: Any = recipe.model
+    kinds = {models.kind, *(entry.kind for entry in models.compare)}
+    if "auto" in kinds:
+        kinds |= set(models.auto.candidates)
+    if not any(REGRESSORS[kind].weighs for kind in kinds & set(REGRESSORS)):
+        users = ", ".join(repr(kind) for kind, entry in REGRESSORS.items() if entry.weighs)
+        yield (
+            f"target.standard_error is used by model.kind = {users} or 'auto' only, and model.kind is {models.kind!r}: "
+            "choose one of them, or remove it"
+        )
 
 
 def _problems_of_features(key: str, features: FeatureSettings, recipe: Recipe) -> Iterator[str]:

@@ -69,3 +69,8 @@ class TargetProperty(Property):
         description="Whether ln(y) is fitted, for skewed targets; naive returns exp of the prediction, which is the "
         "median, and smearing multiplies it by the factor of Duan (1983), which gives the mean.",
     )
+    standard_error: Name | None = Field(
+        None,
+        description="Column with the standard error of each value, such as that of the laboratory, in the same unit; a "
+        "Gaussian process (gp, also within auto) relies less on values with a large one.",
+    )

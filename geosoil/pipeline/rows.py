@@ -83,6 +83,9 @@ class TrainingRows:
         Group (site), user's own fold and zone of each row.
     auxiliary : ndarray, shape (n,), or None
         The auxiliary property of the samples, NaN where unknown.
+    standard_error : ndarray, shape (n, n_targets), or None
+        Standard errors of the targets in their units, where the recipe names a column of them; 0 for other targets and
+        for unknown values.
     laboratory : ndarray, shape (n, n_features), or None
         Laboratory spectra at the bands of X.
     neighbours : ndarray, shape (n, 4, n_features), or None
@@ -117,6 +120,7 @@ class TrainingRows:
     folds: np.ndarray | None = None
     zones: np.ndarray | None = None
     auxiliary: np.ndarray | None = None
+    standard_error: np.ndarray | None = None
     laboratory: np.ndarray | None = None
     neighbours: np.ndarray | None = None
     library: Library | None = None
@@ -198,4 +202,12 @@ class TrainingRows:
         library = self.library
         if library is not None and library.y is not None:
             library = replace(library, y=library.y[:, [index]])
-        return replace(self, y=self.y[:, [index]], targets=(self.targets[index],), layers_cm=layers, library=library)
+        standard_error = None if self.standard_error is None else self.standard_error[:, [index]]
+        return replace(
+            self,
+            y=self.y[:, [index]],
+            targets=(self.targets[index],),
+            layers_cm=layers,
+            library=library,
+            standard_error=standard_error,
+        )

@@ -44,6 +44,7 @@ def fit_model(task: FitTask) -> Model:
     task.details["steps"] = _steps_in_words(task.candidate, entry)
     if together or len(task.rows.targets) == 1:
         model: Model = fit(task, task.candidate.settings)
+        _note_what_is_ignored(task, entry)
         return model
     from geosoil.models.compose import MultiTargetModel
 
@@ -147,6 +148,13 @@ def prepare_shared(
             )
             learn(task, candidate.settings)  # type: ignore[misc]
     return shared
+
+
+def _note_what_is_ignored(task: FitTask, entry: Regressor) -> None:
+    """Report that a regressor does not use standard errors; `auto` collects this from its candidates."""
+    if task.rows.standard_error is not None and not entry.weighs and task.candidate.kind != "auto":
+        line = f"{task.candidate.name} does not use the standard errors of the samples"
+        task.details["notes"] = [*task.details.get("notes", []), line]
 
 
 def _check_features(candidate: Candidate, entry: Regressor) -> None:

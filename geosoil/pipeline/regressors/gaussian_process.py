@@ -39,7 +39,11 @@ def fit(task: FitTask, settings: Settings) -> Model:
         **parameters,
     )
     naive = retransform == "naive"
-    process.fit(prepared.X[rows], fitted_target(task, rows, retransform if naive else "none"))
+    errors = task.rows.standard_error
+    noise_sd = None if errors is None else errors[rows, 0]
+    if naive and noise_sd is not None:
+        noise_sd = noise_sd / task.rows.y[rows, 0]  # of the logarithm
+    process.fit(prepared.X[rows], fitted_target(task, rows, retransform if naive else "none"), noise_sd=noise_sd)
     estimator: Any = Pipeline([*prepared.steps, ("model", process)]) if prepared.steps else process
     inputs = rows_for(task.candidate, task.rows)[rows]
     if naive:

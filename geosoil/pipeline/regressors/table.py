@@ -317,13 +317,13 @@ class Regressor:
     scaled : bool
         Whether a plain regressor sees standardised features.
     scaled_with_place : bool
-        Whether a plain regressor sees standardised features where place is one of them, as metres and reflectance do
-        not share a unit.
+        Whether a plain regressor sees standardised features where place, in metres, is one of them.
     needs : frozenset of str
-        What the rows must have: "library", "library_target", "auxiliary", "patches", "country". The auxiliary property
-        is in the library if there is one, otherwise in the samples.
+        What the rows must have: "library", "library_target", "auxiliary" (in the library if any), "patches", "country".
     multi_target : bool
         Whether all targets are fitted by one model (depth networks); other regressors are fitted once per target.
+    weighs : bool
+        Whether it relies less on values with a large standard error, which `target.standard_error` names.
     uses : frozenset of str
         Which parts of the section `[features]` the regressor can use, of `ALL_FEATURES`.
     """
@@ -336,6 +336,7 @@ class Regressor:
     scaled_with_place: bool = False
     needs: frozenset[str] = frozenset()
     multi_target: bool = False
+    weighs: bool = False
     uses: frozenset[str] = ALL_FEATURES
 
 
@@ -355,7 +356,7 @@ REGRESSORS: dict[str, Regressor] = {
     "boosted_trees": Regressor(
         "Boosted trees", BoostedTrees, estimator="geosoil.estimators.boosted_trees:BoostedTrees"
     ),
-    "gp": _method("Gaussian process", GaussianProcess, "gaussian_process:fit", frozenset(), *ALL_FEATURES),
+    "gp": _method("Gaussian process", GaussianProcess, "gaussian_process:fit", frozenset(), *ALL_FEATURES, weighs=True),
     "mlp": Regressor("MLP", MLP, estimator="geosoil.estimators.dense_net:DenseNet", scaled=True),
     "resnet": Regressor(
         "ResNet", ResNet, estimator="geosoil.estimators.resnet:ResNet1D", uses=ALL_FEATURES - {"place"}

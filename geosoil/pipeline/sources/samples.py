@@ -25,6 +25,7 @@ from geosoil.models.contract import Feature, with_training_range
 from geosoil.pipeline.part import TargetProperty
 from geosoil.pipeline.places import place_columns
 from geosoil.pipeline.rows import TrainingRows
+from geosoil.pipeline.sources.standard_errors import describe_standard_errors, read_standard_errors
 from geosoil.pipeline.splits import SPLITS
 from geosoil.samples.map_places import MOST_BANDS_OF_PLACES, regular_places
 
@@ -57,6 +58,8 @@ class Samples:
     table : DataFrame
         Targets and further columns for the table of statistics.
     points : GeoSeries or None
+    standard_error : ndarray, shape (n, n_targets), or None
+        As in `TrainingRows`.
     """
 
     path: str
@@ -67,6 +70,7 @@ class Samples:
     folds: np.ndarray | None
     table: pd.DataFrame
     points: gpd.GeoSeries | None
+    standard_error: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> Samples:
         """Return the samples of some rows, given as indices or flags."""
@@ -80,6 +84,7 @@ class Samples:
             folds=None if self.folds is None else self.folds[indices],
             table=self.table.iloc[indices].reset_index(drop=True),
             points=None if self.points is None else self.points.iloc[indices].reset_index(drop=True),
+            standard_error=None if self.standard_error is None else self.standard_error[indices],
         )
 
     def in_order_of(self, ids: np.ndarray) -> Samples:
@@ -172,6 +177,8 @@ def samples_of_table(
         table=numbers,
         points=points,
     )
+    errors = read_standard_errors(path, table, samples.ids, recipe.target, samples.y)
+    samples = replace(samples, standard_error=errors)
     for target, values in zip(recipe.target, samples.y.T, strict=True):
         check_values(samples.path, target, samples.ids, values)
     if auxiliary is not None:
@@ -307,10 +314,12 @@ def make_rows(
         groups=None if samples.groups is None else samples.groups.astype(str),
         folds=None if samples.folds is None else samples.folds.astype(str),
         auxiliary=samples.auxiliary,
+        standard_error=samples.standard_error,
         table=samples.table,
         **fields,
     )
     _check_names(samples.path, rows, loaded.recipe)
+    notes += describe_standard_errors(loaded.recipe.target, samples.y, samples.standard_error)
     if loaded.recipe.reads_places:
         rows = replace(rows, place=place_columns(rows, samples.points, where=samples.path))
         assert rows.place is not None
@@ -354,6 +363,8 @@ def _hash(rows: TrainingRows) -> str:
     """Return the hash of all values that decide a model."""
     names = ("X", "y", "auxiliary", "laboratory", "neighbours")
     arrays = {name: getattr(rows, name) for name in names}
+    if rows.standard_error is not None:
+        arrays["standard_error"] = rows.standard_error
     if rows.place is not None:
         arrays["place"] = rows.place.X
     if rows.library is not None:
