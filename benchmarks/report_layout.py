@@ -1,4 +1,4 @@
-"""The reports of a training and a comparison in Chromium, at 390, 768 and 1280 pixels, light and dark.
+"""The reports of all verbs that write one, in Chromium, at 390, 768 and 1280 pixels, light and dark.
 
 report_layout   elements that are wider than the page, images without a description, and texts with a contrast below 4.5
 
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from measure import asked_quick, report
 from playwright.sync_api import sync_playwright
 
-from geosoil import compare, train
+from geosoil import assess_map, compare, correlate_map, explain_map, explain_samples, map_terrain, train
 from geosoil.workflows.demo import sample_data
 from geosoil.workflows.init import init_recipe
 
@@ -43,7 +43,7 @@ FAULTS = """() => {
 
 
 def write_reports(folder: Path) -> list[Path]:
-    """Train and compare on the sample scene, and return both reports."""
+    """Train, compare, explain and assess on the sample scene, compute terrain and correlate; return all reports."""
     gf5 = sample_data("gf5")
     recipe = folder / "som.toml"
     made = init_recipe(
@@ -51,7 +51,17 @@ def write_reports(folder: Path) -> list[Path]:
         models=["pls", "ridge"], output=recipe,
     )  # fmt: skip
     recipe.write_text(made.text.replace("n_repeats = 5", "n_repeats = 1"), "utf-8")
-    return [train(recipe, folder / "model").report, compare(recipe, folder / "compared.csv").report]
+    trained = train(recipe, folder / "model")
+    compared = compare(recipe, folder / "compared.csv")
+    of_samples = explain_samples("cu_plsr", gf5 / "lab.parquet", folder / "samples")
+    of_pixels = explain_map("cu_plsr", gf5 / "gf5.tif", folder / "pixels.tif", n_pixels=200)
+    terrain = map_terrain(sample_data("soc") / "dem.tif", folder / "terrain.tif")
+    correlated = correlate_map(terrain.path, terrain.path, folder / "correlated.csv", band="twi", zones="halves")
+    assessed = assess_map(
+        gf5 / "truth.tif", gf5 / "samples.gpkg", folder / "assessed.csv", target="som_g_kg", band="som_g_kg"
+    )
+    pages = [trained.report, compared.report, of_samples.paths[0], of_pixels.paths[1], terrain.report]
+    return [Path(str(page)) for page in (*pages, correlated.report, assessed.paths[1])]
 
 
 def main() -> None:
@@ -71,7 +81,8 @@ def main() -> None:
                     view.goto(path.resolve().as_uri())
                     faults = view.evaluate(FAULTS)
                     count += len(faults)
-                    print(f"{path.parent.name} at {width} pixels, {scheme}: {', '.join(faults) or 'nothing wrong'}")
+                    name = f"{path.parent.name}/{path.name}"
+                    print(f"{name} at {width} pixels, {scheme}: {', '.join(faults) or 'nothing wrong'}")
                 view.close()
         browser.close()
     sys.exit(not report("report_layout", count, "elements", 0))

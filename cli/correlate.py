@@ -21,7 +21,7 @@ EXAMPLES = """
     "--terrain", required=True, multiple=True, metavar="TERRAIN.tif", help="Output of geosoil terrain; repeatable."
 )
 @click.option(
-    "-o", "--output", required=True, metavar="TABLE.csv", help="Output table; a picture of the map goes beside it."
+    "-o", "--output", required=True, metavar="TABLE.csv", help="Output table; a report and a picture go beside it."
 )
 @click.option("--band", metavar="NAME", help="Band of the property (default: the first).")
 @click.option(

@@ -18,7 +18,11 @@ EXAMPLES = """
 @click.command(cls=Verb, examples=EXAMPLES)
 @click.argument("dem", metavar="DEM")
 @click.option(
-    "-o", "--output", required=True, metavar="TERRAIN.tif", help="Output raster, with one band per covariate."
+    "-o",
+    "--output",
+    required=True,
+    metavar="TERRAIN.tif",
+    help="Output raster, one band per covariate; a report goes beside it.",
 )
 @click.option("--band", metavar="NAME", help="Band of heights, if the file has several bands.")
 @click.option(

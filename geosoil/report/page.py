@@ -21,7 +21,7 @@ from geosoil.report.figure_style import save_figure, write_png
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.figure import Figure
 
@@ -80,7 +80,13 @@ class Section:
     warnings: Sequence[str] = ()
 
 
-def write_page(path: str | os.PathLike[str], *, title: str, sections: Sequence[Section]) -> Path:
+def write_page(
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+    sections: Sequence[Section],
+    drawn: Mapping[Figure, bytes] | None = None,
+) -> Path:
     """Write sections as one HTML file without links to other files.
 
     Numbers in tables are rounded to three significant digits, except integers. The index of a table is its first
@@ -94,6 +100,8 @@ def write_page(path: str | os.PathLike[str], *, title: str, sections: Sequence[S
         Title of the page.
     sections : sequence of Section
         Sections in their order.
+    drawn : mapping of Figure to bytes, optional
+        Figures that were drawn already, as PNG.
 
     Returns
     -------
@@ -113,7 +121,8 @@ def write_page(path: str | os.PathLike[str], *, title: str, sections: Sequence[S
     ...     "<h1>SOC &lt; 2 %</h1>" in page.read_text("utf-8")
     True
     """
-    return _write_page(Path(path), title, sections, _png)
+    known = drawn or {}
+    return _write_page(Path(path), title, sections, lambda figure: known.get(figure) or _png(figure))
 
 
 def _write_page(path: Path, title: str, sections: Sequence[Section], png: Callable[[Figure], bytes]) -> Path:

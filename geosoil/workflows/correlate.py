@@ -12,13 +12,16 @@ from geosoil.errors import RasterError, SamplesError
 from geosoil.evaluate.correlate import CAVEAT, correlation_table, half_zones, polygon_zones
 from geosoil.io.atomic import atomic_path
 from geosoil.io.output_paths import check_output_path
+from geosoil.io.provenance import shown_name
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.stack import open_stack
 from geosoil.io.tables.polygons import read_polygons
 from geosoil.io.tables.vector import read_layer
 from geosoil.io.tables.writer import write_csv
 from geosoil.raster.grid import Grid
+from geosoil.report.correlation_sections import correlation_sections
 from geosoil.report.figure_style import save_figure
+from geosoil.report.page import write_page
 from geosoil.report.quicklooks import streams_quicklook
 
 if TYPE_CHECKING:
@@ -42,11 +45,12 @@ class CorrelationResult:
     path: Path
     picture: Path
     notes: tuple[str, ...]
+    report: Path
 
     def summary(self) -> str:
         """Return the table as text, and the paths of the files."""
         shown = self.table.to_string(index=False, float_format=lambda value: f"{value:.4f}")
-        return f"{shown}\ntable      {self.path}\nmap        {self.picture}"
+        return f"{shown}\ntable      {self.path}\nmap        {self.picture}\nreport     {self.report}"
 
 
 def correlate_map(
@@ -70,7 +74,7 @@ def correlate_map(
     terrain : path-like or sequence of path-like
         Rasters of terrain factors, such as `map_terrain` writes; other grids are resampled to that of the map.
     output : path-like
-        The table, `.csv`; the picture is written beside it.
+        The table, `.csv`; the picture and a report are written beside it.
     band : str, optional
         Name of the band of the property; default: the first.
     factors : sequence of str, optional
@@ -96,7 +100,7 @@ def correlate_map(
     """
     paths = [terrain] if isinstance(terrain, str | os.PathLike) else terrain
     inputs = [soil_map, *paths, None if zones == HALVES else zones, streams]
-    path = check_output_path(output, (".csv",), "TABLE.csv", inputs=inputs, beside=[".png"])
+    path = check_output_path(output, (".csv",), "TABLE.csv", inputs=inputs, beside=[".png", ".html"])
     if zone_column is not None and zones in (None, HALVES):
         raise SamplesError(
             "zones",
@@ -122,7 +126,8 @@ def correlate_map(
         masks = polygon_zones(read_polygons(zones, column=zone_column, layer=zone_layer), grid)
     with ExitStack() as places:
         temporary = places.enter_context(atomic_path(path))
-        temporary_picture = places.enter_context(atomic_path(path.with_suffix(".png")))
+        picture, page = path.with_suffix(".png"), path.with_suffix(".html")
+        temporary_picture, temporary_page = (places.enter_context(atomic_path(file)) for file in (picture, page))
         table = correlation_table(values, stack.isel(band=[names.index(name) for name in chosen]), masks)
         empty = table[table["pearson_r"].isna()]
         notes += [
@@ -130,8 +135,12 @@ def correlate_map(
         ]
         write_csv(table, temporary)
         network = lines if lines is not None else _stream_cells(stack, names, notes)
-        save_figure(streams_quicklook(values, network), temporary_picture)
-    return CorrelationResult(table, path, path.with_suffix(".png"), (*notes, CAVEAT))
+        figure = streams_quicklook(values, network)
+        save_figure(figure, temporary_picture)
+        sections = correlation_sections(table, figure, notes=notes)
+        title = f"Correlation of {shown_name(soil_map)} with terrain"
+        write_page(temporary_page, title=title, sections=sections, drawn={figure: temporary_picture.read_bytes()})
+    return CorrelationResult(table, path, picture, (*notes, CAVEAT), page)
 
 
 def _property(path: str | os.PathLike[str], band: str | None) -> xr.DataArray:

@@ -20,7 +20,9 @@ from geosoil.mapping.table_places import BY_NAME, PlaceOptions
 from geosoil.mapping.tables import ColumnInput
 from geosoil.models.patch import PatchModel
 from geosoil.report.attribution_figures import covariate_figure, mark_windows, window_figure
+from geosoil.report.explanation_sections import samples_sections
 from geosoil.report.figure_style import save_figure
+from geosoil.report.page import write_page
 from geosoil.workflows.shown import ShownResult
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from geosoil.models.pixel import PixelModel
 
     PathLike = str | os.PathLike[str]
+    _Explained = tuple[Explanation, list[str], str]  # with the names of the samples and the unit of the target
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,7 +71,8 @@ def explain_samples(
     samples : path-like
         Spectra, in any format of `read_spectra`, or a table with one column per covariate.
     folder : path-like
-        Folder for `shap.png` and, for each model, a CSV file of windows and one of samples.
+        Folder for the report `shap.html`, its figure `shap.png` and, for each model, a CSV file of windows and one
+        of samples.
     source_model : path-like, optional
         The model that `model` was fine-tuned from; it is drawn above, and windows important in both are marked.
     source_samples : path-like, optional
@@ -102,12 +106,12 @@ def explain_samples(
         name = opened.card.name
         named[name if name not in named else f"{name} (transferred)"] = opened, table
     check_not_an_input([path for name in named for path in _tables(folder, name)], [samples, source_samples])
-    explanations = {}
+    explanations: dict[str, _Explained] = {}
     for name, (opened, table) in named.items():
         loaded = require_pixel_model(opened.model, opened.folder)
         rows, ids = read_rows(opened, table, PlaceOptions(x, y, crs))
         explanation = explain_rows(loaded, rows, n_background=n_background, budget=budget, seed=seed)
-        explanations[name] = (explanation, [ids[i] for i in explanation.rows])
+        explanations[name] = (explanation, [ids[i] for i in explanation.rows], loaded.targets[0].unit)
     folder.mkdir(parents=True, exist_ok=True)
     return _write(folder, explanations)
 
@@ -118,15 +122,16 @@ def _tables(folder: Path, name: str) -> list[Path]:
     return [folder / f"{stem}_shap_{kind}.csv" for kind in ("windows", "samples")]
 
 
-def _write(folder: Path, explanations: dict[str, tuple[Explanation, list[str]]]) -> ExplainResult:
-    parts = [explanation for explanation, _ in explanations.values()]
+def _write(folder: Path, explanations: dict[str, _Explained]) -> ExplainResult:
+    parts = [explanation for explanation, _, _ in explanations.values()]
     comparable = len(parts) == 2 and parts[0].windows.names == parts[1].windows.names
-    paths, lines, panels = [], [], {}
-    for i, (name, (explanation, ids)) in enumerate(explanations.items()):
+    paths, lines, panels, explained, remarks = [], [], {}, {}, []
+    for i, (name, (explanation, ids, unit)) in enumerate(explanations.items()):
         other = parts[1 - i].importance if comparable else None
         marks = mark_windows(explanation.importance, other)
         panels[f"{name}: {explanation.quantity}"] = (explanation.windows, explanation.importance, marks)
         table = window_table(explanation, marks, compared=comparable)
+        explained[name] = explanation, table, unit
         sums = pd.DataFrame(explanation.values, columns=list(explanation.windows.names))
         sums.insert(0, "sample_id", ids)
         sums["predicted"] = explanation.predicted
@@ -136,14 +141,20 @@ def _write(folder: Path, explanations: dict[str, tuple[Explanation, list[str]]])
             write_csv(frame, path)
         lines += [f"{name}: {line}" for line in (*explanation.notes, check_line(explanation), highest_line(table))]
     if len(parts) == 2 and not comparable:
-        lines.append("the two models have different windows, so shared windows are not marked")
+        remarks.append("the two models have different windows, so shared windows are not marked")
     figure_path = folder / "shap.png"
     if all(explanation.windows.is_spectral for explanation in parts):
         figure = window_figure(panels)
     else:
         figure = covariate_figure({title: (windows, values) for title, (windows, values, _) in panels.items()})
     save_figure(figure, figure_path)
-    return ExplainResult((figure_path, *paths), tuple(lines))
+    page = write_page(
+        folder / "shap.html",
+        title=f"What the predictions of {' and '.join(explained)} depend on",
+        sections=samples_sections(explained, figure, remarks=remarks),
+        drawn={figure: figure_path.read_bytes()},
+    )
+    return ExplainResult((page, figure_path, *paths), (*lines, *remarks))
 
 
 def require_pixel_model(model: Any, where: object) -> PixelModel | CompositeModel:

@@ -8,6 +8,7 @@ are kept: a run that was interrupted leaves nothing, and is started again.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +17,20 @@ from affine import Affine
 
 from geosoil.errors import RasterError
 from geosoil.explain.explanation import SAMPLED_BACKGROUND, explain_rows
-from geosoil.explain.tables import check_line
+from geosoil.explain.tables import check_line, window_table
 from geosoil.explain.windows import region_windows
 from geosoil.io.atomic import atomic_path, remove_leftovers, require_writable
 from geosoil.io.output_paths import check_output_path, deliver, local_path
-from geosoil.io.provenance import provenance_tags
+from geosoil.io.provenance import provenance_tags, shown_name
 from geosoil.io.rasters.cog import write_cog
 from geosoil.io.rasters.dataset_cache import limit_gdal_cache
 from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput
 from geosoil.mapping.scratch import held_store
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
+from geosoil.report.explanation_sections import raster_sections
 from geosoil.report.figure_style import save_figure
+from geosoil.report.page import write_page
 from geosoil.report.qgis_metadata import LayerMetadata
 from geosoil.report.qgis_project import write_project
 from geosoil.report.qgis_rasters import SIDE_FILES, StyledRaster, attribution_styles
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
     from geosoil.io.rasters.class_bands import Unseen
     from geosoil.mapping.job import MapJob
+    from geosoil.report.page import Section
     from geosoil.spectra.bare_soil import BareSoil
     from geosoil.workflows.prepared_map import PreparedMap
 
@@ -80,8 +84,8 @@ def explain_map(
     cube : path-like
         A file, an address or the folder of a product, as `open_cube` takes it.
     output : path-like
-        The COG, a file or an `s3://` address; a picture, a QGIS style and QGIS metadata are written beside
-        it. The other bands and the baseline in the tags add up to the prediction of the model; its last band,
+        The COG, a file or an `s3://` address; a report, a picture, a QGIS style and QGIS metadata are written
+        beside it. The other bands and the baseline in the tags add up to the prediction of the model; its last band,
         `prediction`, is that of a map: within the valid range, and in the unit of the target.
     n_pixels : int
         About this number of pixels is explained: the middle pixels of square cells of an odd number of pixels a side.
@@ -167,31 +171,47 @@ def _explain(
 ) -> ExplainResult:
     """Explain the middle pixels of cells of the input, and write the COG and its picture."""
     place, files = os.fspath(output), source.files if mask is None else (*source.files, mask)
-    check_output_path(place, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=[".png", ".qgz", *SIDE_FILES])
+    check_output_path(place, (".tif", ".tiff"), "OUT.tif", inputs=files, beside=[".png", ".html", ".qgz", *SIDE_FILES])
     GisOptions(project).prepare(place, files)
     with local_path(place) as path, limit_gdal_cache():
-        picture = path.with_suffix(".png")
-        for file in (path, picture):
+        picture, page = path.with_suffix(".png"), path.with_suffix(".html")
+        for file in (path, picture, page):
             require_writable(file)
         with held_store(place):
-            for file in (path, picture):
+            for file in (path, picture, page):
                 remove_leftovers(file)
             opened = ModelInput.find(model)
             require_pixel_model(opened.model, opened.folder)
             prepared = prepare_input(source, opened, place, mask=mask, bare_soil=bare_soil)
-            raster, figure, tags, lines, first = _explained(prepared, *rows, progress)
-            with atomic_path(picture) as temporary:  # it appears after the COG: neither is left without the other
-                save_figure(figure, temporary)
-                cog = write_cog(raster, path, tags=tags, overviews="nearest")
-            styles = attribution_styles(cog.bands, len(cog.bands) - 1, first)
-            metadata = LayerMetadata(path.stem, (ABSTRACT, *lines), ("soil", "SHAP"), history=prepared.notes)
+            made = _explained(prepared, *rows, progress)
+            # They appear after the COG: neither is left without the others.
+            with atomic_path(picture) as temporary, atomic_path(page) as temporary_page:
+                save_figure(made.figure, temporary)
+                title = f"What the predictions of {opened.card.name} depend on, in {shown_name(files[0])}"
+                drawn = {made.figure: temporary.read_bytes()}
+                write_page(temporary_page, title=title, sections=made.sections, drawn=drawn)
+                cog = write_cog(made.raster, path, tags=made.tags, overviews="nearest")
+            styles = attribution_styles(cog.bands, len(cog.bands) - 1, made.first)
+            metadata = LayerMetadata(path.stem, (ABSTRACT, *made.lines), ("soil", "SHAP"), history=prepared.notes)
             styled = StyledRaster(path, *styles, metadata)
-            *_, picture_place, path_place = deliver([*styled.write_files(), picture, path], place)
-            written = [path_place, picture_place]
+            *_, page_place, picture_place, path_place = deliver([*styled.write_files(), page, picture, path], place)
+            written = [path_place, page_place, picture_place]
             if project:
                 groups = [styled.group("explanation")]
                 written.append(write_project(project_path_of(path), title=path.stem, groups=groups))
-            return ExplainResult(tuple(written), tuple(lines))
+            return ExplainResult(tuple(written), made.lines)
+
+
+@dataclass(frozen=True)
+class _Attributions:
+    """Attributions of the cells as a raster, with its picture, tags, lines of text, main band and report."""
+
+    raster: xr.DataArray
+    figure: Figure
+    tags: dict[str, str]
+    lines: tuple[str, ...]
+    first: int
+    sections: Sequence[Section]
 
 
 def _explained(
@@ -200,8 +220,7 @@ def _explained(
     n_background: int,
     seed: int,
     progress: Callable[[str, int, int], None] | None,
-) -> tuple[xr.DataArray, Figure, dict[str, str], list[str], int]:
-    """Return attributions on the cells, their picture, tags, lines of text and the index of the highest band."""
+) -> _Attributions:
     job = prepared.job
     fitted: Any = job.predict.model
     side = cell_side(job.source.sizes["y"], job.source.sizes["x"], n_pixels)
@@ -249,9 +268,14 @@ def _explained(
     tags = provenance_tags(settings, model=prepared.model_identity, notes=lines)
     figure = attribution_quicklook(raster, int(np.argmax(explanation.importance)), explanation.quantity, attributed)
     order = np.argsort(-explanation.importance)
-    shares = explanation.importance / (explanation.importance.sum() or 1.0)
-    lines.append("highest: " + ", ".join(f"{windows.names[i]} {shares[i]:.0%}" for i in order[:6]))
-    return raster, figure, tags, lines, int(order[0])
+    table = window_table(explanation, np.full(len(order), ""))
+    highest = table.sort_values("rank").head(6)
+    lines.append("highest: " + ", ".join(f"{row.window} {row.share:.0%}" for row in highest.itertuples()))
+    remarks = [*prepared.notes, explained]
+    sections = raster_sections(
+        explanation, table, attributed, figure, remarks=remarks, warnings=[f"{line}." for line in prepared.warnings]
+    )
+    return _Attributions(raster, figure, tags, tuple(lines), int(order[0]), sections)
 
 
 def cell_side(height: int, width: int, n_pixels: int) -> int:

@@ -21,10 +21,12 @@ from geosoil.io.tables.writer import write_geopackage
 from geosoil.mapping.scratch import held_store
 from geosoil.raster.layout import VOID_CODES
 from geosoil.report.figure_style import save_figure
+from geosoil.report.page import write_page
 from geosoil.report.qgis_metadata import LayerMetadata
 from geosoil.report.qgis_project import LayerGroup, VectorLayer, write_project
 from geosoil.report.qgis_rasters import SIDE_FILES, StyledRaster, terrain_styles
 from geosoil.report.quicklooks import terrain_quicklook
+from geosoil.report.terrain_sections import terrain_sections
 from geosoil.terrain.flow import Drainage, FlowMethod, drain
 from geosoil.terrain.stack import UNITS, terrain_stack
 from geosoil.terrain.streams import default_stream_area_m2, stream_cells, stream_lines
@@ -62,6 +64,8 @@ class TerrainResult:
         What was done to the DEM.
     project : Path or None
         The QGIS project.
+    report : Path or None
+        The page on relief, streams and covariates.
     """
 
     path: Path
@@ -72,6 +76,7 @@ class TerrainResult:
     stream_length_m: float
     notes: tuple[str, ...]
     project: Path | None = None
+    report: Path | None = None
 
     def summary(self) -> str:
         """Return a few lines on where the covariates are and what they hold."""
@@ -88,6 +93,8 @@ class TerrainResult:
             lines[-1] += f": {self.streams}"
         if self.project:
             lines.append(f"project    {self.project}")
+        if self.report:
+            lines.append(f"report     {self.report}")
         return "\n".join([*lines, f"quicklook  {self.quicklook}"])
 
 
@@ -109,7 +116,7 @@ def map_terrain(
     project: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> TerrainResult:
-    """Compute the terrain covariates of a DEM, to a cloud-optimized GeoTIFF with a picture beside it.
+    """Compute the terrain covariates of a DEM, to a cloud-optimized GeoTIFF with a picture and a report beside it.
 
     Parameters
     ----------
@@ -144,21 +151,21 @@ def map_terrain(
         The DEM or an output does not fit; no unfinished file is left.
     """
     path = check_output_path(
-        output, (".tif", ".tiff"), "TERRAIN.tif", inputs=[dem], beside=[".png", ".qgz", *SIDE_FILES]
+        output, (".tif", ".tiff"), "TERRAIN.tif", inputs=[dem], beside=[".png", ".html", ".qgz", *SIDE_FILES]
     )
     lines_path = None if streams is None else check_output_path(streams, (".gpkg",), "STREAMS.gpkg", inputs=[dem])
     report = progress or (lambda what, done, total: None)
-    picture = path.with_suffix(".png")
+    picture, page = path.with_suffix(".png"), path.with_suffix(".html")
     with ExitStack() as places:
         # All outputs are checked before anything is computed, and none is left if another one fails.
         outputs = [path] if lines_path is None else [path, lines_path]
-        for file in (*outputs, picture):
+        for file in (*outputs, picture, page):
             require_writable(file)
         for file in outputs:
             places.enter_context(held_store(str(file)))
-        for file in (*outputs, picture):
+        for file in (*outputs, picture, page):
             remove_leftovers(file)
-        temporary_picture = places.enter_context(atomic_path(picture))
+        temporary_picture, temporary_page = (places.enter_context(atomic_path(file)) for file in (picture, page))
         temporary_lines = None if lines_path is None else places.enter_context(atomic_path(lines_path))
         report("flow", 0, 3)
         heights, voids = _without_voids(_heights(dem, band, nodata))
@@ -174,7 +181,8 @@ def map_terrain(
         report("flow", 3, 3)
         if temporary_lines is not None:
             write_geopackage(lines, temporary_lines, layer=STREAMS_LAYER, geometry_type="LineString")
-        notes = voids + _notes(drainage, least_m2, streams_there=bool((cells.values == 1).any()), n_lines=len(lines))
+        computed = _notes(drainage, least_m2, streams_there=bool((cells.values == 1).any()), n_lines=len(lines))
+        notes = voids + computed
         settings = {
             "dem": shown_name(dem),
             "slope": slope_method,
@@ -193,14 +201,23 @@ def map_terrain(
             threads=threads or os.cpu_count() or 1,
             progress=lambda done, total: report("covariates", done, total),
         )
-        save_figure(terrain_quicklook(path, lines), temporary_picture)
-        what = f"Terrain covariates of {shown_name(dem)}; slope: {slope_method}, flow: {flow}, LS-factor: {ls}."
+        figure = terrain_quicklook(path, lines)
+        save_figure(figure, temporary_picture)
+        length_m = float(lines["length_m"].sum())
+        methods = f"slope: {slope_method}, flow: {flow}, LS-factor: {settings['ls']}"
+        sections = terrain_sections(
+            cog.bands, figure, dem=shown_name(dem), shape=cog.shape[1:], stream_count=len(lines),
+            stream_length_m=length_m, raised_share=drainage.filled_share, settings=f"Methods: {methods}",
+            notes=computed, voids=voids,
+        )  # fmt: skip
+        drawn = {figure: temporary_picture.read_bytes()}
+        write_page(temporary_page, title=f"Terrain of {shown_name(dem)}", sections=sections, drawn=drawn)
+        what = f"Terrain covariates of {shown_name(dem)}; {methods}."
         metadata = LayerMetadata(path.stem, (what, *notes), ("terrain", *UNITS), history=(f"geosoil {__version__}",))
         styled = StyledRaster(path, *terrain_styles(cog.bands), metadata)
         styled.write_files()
     project_path = _write_project(styled, lines_path) if project else None
-    length_m = float(lines["length_m"].sum())
-    return TerrainResult(path, lines_path, picture, cog, len(lines), length_m, tuple(notes), project_path)
+    return TerrainResult(path, lines_path, picture, cog, len(lines), length_m, tuple(notes), project_path, page)
 
 
 def _write_project(styled: StyledRaster, lines_path: Path | None) -> Path:

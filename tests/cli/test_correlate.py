@@ -49,6 +49,7 @@ def test_correlate_finds_the_relation_of_a_map_made_from_the_slope(written):
     slopes = table[table["factor"] == "slope_deg"]
     np.testing.assert_allclose(slopes[["pearson_r", "spearman_r"]], -1, atol=1e-5)
     assert (written / "table.png").stat().st_size > 10_000
+    assert "soc_pct is most closely related to slope_deg: r = -1.00" in (written / "table.html").read_text("utf-8")
 
 
 def test_correlate_brings_terrain_to_the_grid_of_the_map_and_reports_it(written):

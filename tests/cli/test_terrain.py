@@ -57,6 +57,8 @@ def test_terrain_writes_bands_with_units_lines_and_a_quicklook(written):
     assert set(lines.geom_type) == {"LineString"}
     assert lines["strahler_order"].max() >= 2
     assert (written / "terrain.png").stat().st_size > 20_000
+    page = (written / "terrain.html").read_text("utf-8")
+    assert "<h1>Terrain of dem.tif</h1>" in page and f"Streams: {len(lines)} lines" in page
 
 
 def test_terrain_reports_its_sinks_and_streams(folder):
@@ -178,7 +180,7 @@ def test_what_a_killed_run_left_is_cleared_by_the_next_one(folder):
     (folder / "t.tif.unfinished" / "lock").write_bytes(b"")
     run(folder / "dem.tif", "-o", folder / "t.tif", "--streams", folder / "s.gpkg")
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [*NAMES, *kept, "s.gpkg", "t.png", "t.qmd", "t.qml", "t.tif"]
+        [*NAMES, *kept, "s.gpkg", "t.html", "t.png", "t.qmd", "t.qml", "t.tif"]
     )
 
 

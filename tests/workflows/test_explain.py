@@ -59,7 +59,8 @@ def test_source_and_transferred_model_stand_in_one_figure_with_a_csv_beside(plac
         place / "pb", place / "s.parquet", tmp_path, source_model=place / "ph", n_background=10, budget=2400
     )
     assert sorted(path.name for path in result.paths) == [
-        "pb_shap_samples.csv", "pb_shap_windows.csv", "ph_shap_samples.csv", "ph_shap_windows.csv", "shap.png",
+        "pb_shap_samples.csv", "pb_shap_windows.csv", "ph_shap_samples.csv", "ph_shap_windows.csv", "shap.html",
+        "shap.png",
     ]  # fmt: skip
     table = pd.read_csv(tmp_path / "pb_shap_windows.csv")
     other = pd.read_csv(tmp_path / "ph_shap_windows.csv")

@@ -41,7 +41,7 @@ def test_an_output_that_another_run_writes_is_refused_and_nothing_is_left_beside
     with held_store(str(output)), pytest.raises(OutputError, match=r"shap.tif: found another run that writes it"):
         explain_map(place / "share", place / "cube.tif", output, n_pixels=50)
     explain_map(place / "share", place / "cube.tif", output, n_pixels=50)
-    assert names(tmp_path) == ["shap.png", "shap.qmd", "shap.qml", "shap.tif"]
+    assert names(tmp_path) == ["shap.html", "shap.png", "shap.qmd", "shap.qml", "shap.tif"]
 
 
 @pytest.mark.parametrize("failing", ["save_figure", "write_cog", "explain_rows"])
@@ -75,7 +75,13 @@ def test_an_explanation_in_a_bucket_is_the_one_on_disk(place, tmp_path, monkeypa
         done = CliRunner().invoke(command, list(map(str, words)), catch_exceptions=False)
         assert "wrote      s3://sound/a/shap.tif" in done.output
         found = client.list_objects_v2(Bucket="sound")["Contents"]
-        assert sorted(item["Key"] for item in found) == ["a/shap.png", "a/shap.qmd", "a/shap.qml", "a/shap.tif"]
+        assert sorted(item["Key"] for item in found) == [
+            "a/shap.html",
+            "a/shap.png",
+            "a/shap.qmd",
+            "a/shap.qml",
+            "a/shap.tif",
+        ]
         client.download_file("sound", "a/shap.tif", str(tmp_path / "fetched.tif"))
     np.testing.assert_array_equal(read(tmp_path / "fetched.tif"), read(tmp_path / "shap.tif"))
 
