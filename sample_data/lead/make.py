@@ -195,7 +195,9 @@ def write_samples(path: Path, table: dict[str, np.ndarray], east_m: np.ndarray, 
     points = geopandas.GeoDataFrame(table, geometry=geopandas.points_from_xy(east_m, north_m), crs=EPSG)
     path.unlink(missing_ok=True)
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2024-04-01T00:00:00.000Z"})
-    points.to_file(path, layer="samples", driver="GPKG", engine="pyogrio", SPATIAL_INDEX="NO")
+    version = {"VERSION": "1.3"}  # which older GIS read without a warning
+    options = {"dataset_options": version, "SPATIAL_INDEX": "NO"}
+    points.to_file(path, layer="samples", driver="GPKG", engine="pyogrio", **options)
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 

@@ -1,6 +1,8 @@
 """The synthetic scene of sample_data/gf5 is what its README says, and its maker still makes it."""
 
 import importlib.util
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import geopandas
@@ -78,6 +80,11 @@ def test_the_files_leave_room_for_the_models_in_four_megabytes():
     sizes = {name: (GF5 / name).stat().st_size for name in ("gf5.tif", "truth.tif", "samples.gpkg", "lab.parquet")}
     assert sum(sizes.values()) < 2_300_000
     assert sizes["lab.parquet"] < 600_000
+
+
+def test_older_gis_read_the_samples_without_a_warning():
+    with closing(sqlite3.connect(GF5 / "samples.gpkg")) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (10300,)  # GeoPackage 1.3
 
 
 def test_the_maker_makes_the_shipped_rasters_again(made_again):

@@ -1,6 +1,8 @@
 """The synthetic library and mining hillside of sample_data/lead are what their README says."""
 
 import importlib.util
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import geopandas
@@ -90,6 +92,11 @@ def test_the_maker_makes_the_shipped_files_again(made_again):
     numbers = ["pb_mg_kg", "ph", "fe_g_kg"]
     np.testing.assert_allclose(again[numbers], shipped[numbers], rtol=1e-6, atol=0.11)
     assert shipped.geometry.geom_equals_exact(again.geometry, tolerance=0.011).all()
+
+
+def test_older_gis_read_the_samples_without_a_warning():
+    with closing(sqlite3.connect(LEAD / "samples.gpkg")) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (10300,)  # GeoPackage 1.3
 
 
 def test_the_maker_writes_the_same_bytes_every_time(maker, made_again, tmp_path):
