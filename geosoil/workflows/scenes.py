@@ -16,6 +16,7 @@ from geosoil.mapping.map_files import trust_path_of
 from geosoil.mapping.run import RunOptions
 from geosoil.models.display import targets_text
 from geosoil.report.qgis import write_style
+from geosoil.report.qgis_project import BandLayer, LayerGroup
 from geosoil.report.qgis_rasters import StyledRaster, map_styles, pooled_statistics, trust_styles
 from geosoil.report.stac import write_collection
 from geosoil.workflows.gis_files import STYLE_ONLY, GisOptions, map_metadata, write_project_with
@@ -199,6 +200,8 @@ def map_scenes(
     if map_options.get("trust", True) and not map_options.get("only_applicable"):
         trust = _trust_mosaic(maps, vrt, [each.card for each in models], gis)
     layers = [mosaic.group(kind) for kind, mosaic in (("trust", trust), ("prediction", styled)) if mosaic is not None]
+    if trust is None and gis.project and map_options.get("trust", True):
+        layers = [*_trust_of_scenes(maps), *layers]
     project = write_project_with(vrt, layers, points) if gis.project and styled is not None else None
     dates = {mapped.path: mapped.scene.acquired for mapped in maps}
     beside = None if trust is None else Path(trust.path)
@@ -225,6 +228,21 @@ def _trust_mosaic(
     styled = StyledRaster(mosaic, *trust_styles(pooled), metadata)
     styled.write_files()
     return styled
+
+
+def _trust_of_scenes(maps: Sequence[MappedScene]) -> list[LayerGroup]:
+    """Return a group with the area of applicability of each scene that has a trust map; no group if none has one."""
+    layers = []
+    for mapped in maps:
+        path = trust_path_of(mapped.path)
+        is_older = mapped.result is not None and mapped.result.trust is None
+        bands = None if is_older or not path.exists() else read_statistics(path)
+        if bands:
+            styles, first = trust_styles(bands)
+            layers.append(
+                BandLayer(path, styles[first], visible=True, title=f"{mapped.scene.name}: {bands[first].name}")
+            )
+    return [LayerGroup("trust", layers, expanded=False)] if layers else []
 
 
 def _style_alike(

@@ -1,6 +1,8 @@
 """The trust map is the same from threads, processes and a cluster, resumed or not, and from every kind of model."""
 
+import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from geosoil.models.trust import ModelTrust, TargetTrust
 from geosoil.trust.applicability import fit_applicability
 from geosoil.trust.intervals import IntervalState
 from geosoil.trust.local_scale import LocalScale
+from geosoil.workflows.gis_files import GisOptions
 from geosoil.workflows.map import map_covariates, map_cube
 from geosoil.workflows.scenes import map_scenes
 
@@ -160,6 +163,14 @@ def test_a_cascade_is_compared_in_the_covariates_and_not_in_what_its_first_model
     assert np.isfinite(bands["pb lower"]).all() and bands["pb lower"].shape == SHAPE
 
 
+def layers_of(project):
+    """Return the names of the layers of a QGIS project by their groups."""
+    with zipfile.ZipFile(project) as archive:
+        [content] = [archive.read(name) for name in archive.namelist()]
+    tree = ElementTree.fromstring(content).find("layer-tree-group")
+    return {group.get("name"): [layer.get("name") for layer in group] for group in tree}
+
+
 def test_every_scene_of_many_has_its_trust_map(folder, whole, tmp_path):
     scenes = tmp_path / "scenes"
     scenes.mkdir()
@@ -179,8 +190,11 @@ def test_every_scene_of_many_has_its_trust_map(folder, whole, tmp_path):
     assert validate_file(made.collection)["assets"]["trust"]["href"] == "share_trust.vrt"
     kept = map_scenes(f"{scenes}/*.tif", folder / "share", tmp_path / "out", threads=1, mode="resume")
     assert kept.trust == made.trust
-    within = map_scenes(f"{scenes}/*.tif", folder / "share", tmp_path / "in", threads=1, only_applicable=True)
+    within = map_scenes(
+        f"{scenes}/*.tif", folder / "share", tmp_path / "in", threads=1, only_applicable=True, gis=GisOptions(True)
+    )
     assert within.trust is None
+    assert layers_of(within.project) == {"trust": ["a: inside", "b: inside"], "prediction": ["share_pct (%)"]}
     without = map_scenes(f"{scenes}/*.tif", folder / "share", tmp_path / "out", threads=1, trust=False)
     assert without.trust is None
     assert "trust" not in validate_file(tmp_path / "out" / "a_share.json")["assets"]  # it is that of an earlier map
