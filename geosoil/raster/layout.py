@@ -220,7 +220,11 @@ def nearest_bands(raster: xr.DataArray, centres_nm: Sequence[float], *, toleranc
 
 def _pixel_centres(transform: Affine, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the coordinates `(x,)`, `(y,)` of pixel centres; column and row numbers + 0.5 on a rotated grid."""
-    columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
-    if transform.b or transform.d:
-        return columns, rows
-    return transform.c + transform.a * columns, transform.f + transform.e * rows
+    columns, rows = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)
+    is_turned = bool(transform.b or transform.d)
+    for numbers, size, corner in ((columns, transform.a, transform.c), (rows, transform.e, transform.f)):
+        numbers += 0.5  # in place, since a damaged file may claim millions of columns
+        if not is_turned:
+            numbers *= size
+            numbers += corner
+    return columns, rows

@@ -99,6 +99,13 @@ def sample_raster(
     nonempty = values[~outside & ~empty]
     dead = np.isnan(nonempty).all(axis=0) if len(nonempty) else np.zeros(values.shape[1], bool)
     partly = ~outside & ~empty & np.isnan(values[:, ~dead]).any(axis=1)
+    if outside.all() and _are_swapped(raster, points):
+        raise SamplesError(
+            where,
+            found=f"{len(ids)} points outside the {kind}, which are inside with x and y exchanged",
+            expected="the columns of x (east, longitude) and y (north, latitude)",
+            way_out="exchange the two columns",
+        )
     missing = {
         f"outside the {kind}": outside,
         "on no data": empty,
@@ -119,6 +126,16 @@ def sample_raster(
         bands=bands[~dead],
         notes=notes,
     )
+
+
+def _are_swapped(raster: xr.DataArray, points: gpd.GeoDataFrame) -> bool:
+    """Return whether at least half of the points lie inside a raster once x and y are exchanged."""
+    import geopandas as gpd
+
+    exchanged = gpd.GeoDataFrame(geometry=gpd.points_from_xy(points.geometry.y, points.geometry.x), crs=points.crs)
+    with np.errstate(invalid="ignore"):
+        rows, _, _ = locate_points(raster, exchanged, what="raster")
+    return bool(2 * np.count_nonzero(rows >= 0) >= len(points))
 
 
 def locate_points(

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from geosoil.terrain.slope import SlopeMethod
 
 STREAMS_LAYER = "streams"
+POSSIBLE_VOIDS = (0, -1, 9999)  # which are heights elsewhere
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def _write_project(styled: StyledRaster, lines_path: Path | None) -> Path:
 
 
 def _without_voids(heights: xr.DataArray) -> tuple[xr.DataArray, list[str]]:
-    """Return heights without the codes that DEMs use for voids, and a note for each code that was found."""
+    """Return heights without the codes that DEMs use for voids, and a note for each code and each possible one."""
     values, notes = heights.values, []
     for code in VOID_CODES:
         voids = values == np.float32(code)
@@ -239,6 +240,19 @@ def _without_voids(heights: xr.DataArray) -> tuple[xr.DataArray, list[str]]:
                 f"not state it: state it in the file, or by --nodata {code}"
             )
             values = np.where(voids, np.float32(np.nan), values)
+    for code in POSSIBLE_VOIDS:
+        voids = values == np.float32(code)
+        others = values[np.isfinite(values) & ~voids]
+        # Farther from the other heights than these are from each other: no cliff is so high.
+        if (
+            voids.any()
+            and others.size
+            and not 2 * others.min() - others.max() <= code <= 2 * others.max() - others.min()
+        ):
+            notes.append(
+                f"{int(voids.sum())} cells of exactly {code}, far from all other heights ({others.min():.6g} to "
+                f"{others.max():.6g}), were taken for heights: if they have no data, give --nodata {code}"
+            )
     return heights.copy(data=values), notes
 
 

@@ -160,6 +160,15 @@ def test_voids_that_no_header_states_are_left_out_and_named(tmp_path, code, decl
     np.testing.assert_array_equal(bands, declared[1])
 
 
+@pytest.mark.parametrize(("code", "is_far"), [(0, True), (9999, True), (-1, True), (0, False)])
+def test_a_height_that_is_a_void_elsewhere_is_named_only_if_it_is_far_from_all_others(tmp_path, code, is_far):
+    heights = rough().values.copy() + (500 if is_far else -float(rough().min()))
+    heights[VOID] = code
+    write_raster(tmp_path / "dem.tif", heights)
+    said = run(tmp_path / "dem.tif", "-o", tmp_path / "t.tif").output
+    assert (f"cells of exactly {code}, far from all other heights" in said) == is_far
+
+
 def test_the_project_has_the_streams_above_all_bands_and_heights_first(folder):
     run(folder / "dem.tif", "-o", folder / "t.tif", "--streams", folder / "s.gpkg", "--qgz")
     with zipfile.ZipFile(folder / "t.qgz") as archive:

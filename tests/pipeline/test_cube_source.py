@@ -1,5 +1,6 @@
 """Sample points on a cube: what becomes a training row, and what is refused in one line."""
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,6 +126,13 @@ def test_points_outside_the_cube_are_refused_by_name(case):
     case.points.geometry = case.points.geometry.where(case.points.index > 1, case.points.translate(1e6, 0))
     case.write_points()
     assert "2 of 30 points outside the cube: S00, S01" in case.refusal(SamplesError)
+
+
+def test_points_whose_x_and_y_are_exchanged_are_refused_with_that_cause(case):
+    case.points.geometry = gpd.points_from_xy(case.points.geometry.y, case.points.geometry.x)
+    case.write_points()
+    line = case.refusal(SamplesError)
+    assert "30 points outside the cube, which are inside with x and y exchanged; " in line
 
 
 def test_points_on_nodata_are_refused_by_name(case):

@@ -6,6 +6,7 @@ so that a `.tif` file from a stranger could show any file of the user, or contac
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
 from pathlib import PurePath
@@ -50,6 +51,7 @@ FOLLOWING = {
     **dict.fromkeys(("DERIVED", "EEDA", "EEDAI", "DAAS", "PLMOSAIC", "NGW", "HTTP"), ()),
 }
 
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _GEOTIFF = (".tif", ".tiff", ".geotiff")
 
 
@@ -93,6 +95,7 @@ def open_dataset(path: str, *, local: bool, overview: int | None = None) -> Data
     if packed is not None:  # faster than GDAL, which unpacks a member from its beginning in each thread
         return rasterio.open(packed[0], driver="GTiff", opener=packed[1], **options)
     if local:
+        _require_whole_hdf5(path)
         with env_ctx_if_needed():
             return DatasetReader(path, driver=list(_allowed(ending)), **options)
     source = rasterio.open(path, **options)
@@ -107,6 +110,26 @@ def open_dataset(path: str, *, local: bool, overview: int | None = None) -> Data
             way_out="name the raster itself",
         )
     return source
+
+
+def _require_whole_hdf5(path: str) -> None:
+    """Raise RasterError for a damaged HDF5 file, of which the library inside GDAL would print dozens of lines."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a path of any kind
+            if file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE:
+                return
+        import h5py
+
+        h5py.File(path, "r").close()
+    except OSError as error:
+        if not os.path.isfile(path):  # noqa: PTH113 - a name of GDAL, or a folder
+            return
+        raise RasterError(
+            path,
+            problem=f"not a readable HDF5 file ({' '.join(str(error).split())[:160]})",
+            expected="a complete file",
+            way_out="copy or download the file again",
+        ) from error
 
 
 @lru_cache(maxsize=64)

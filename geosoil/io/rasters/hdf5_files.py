@@ -18,6 +18,7 @@ import numpy as np
 from geosoil.errors import RasterError, without_secrets
 from geosoil.io.input_paths import require_input
 from geosoil.io.rasters.dataset_cache import file_stamp
+from geosoil.io.rasters.drivers import HDF5_SIGNATURE
 from geosoil.io.remote.ranges import bytes_stamp, open_bytes
 from geosoil.io.remote.reading import is_remote
 
@@ -137,7 +138,7 @@ def is_hdf5(path: str | os.PathLike[str]) -> bool:
     """
     try:
         with open_bytes(os.fspath(path)) as file:
-            return file.read(8) == b"\x89HDF\r\n\x1a\n"
+            return file.read(8) == HDF5_SIGNATURE
     except OSError:
         return False
 

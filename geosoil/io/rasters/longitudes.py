@@ -118,6 +118,28 @@ def columns_near(source: Grid, grid: Grid) -> Columns:
     return replace(whole_circle, moved=moved - meridian, crs=crs)
 
 
+def is_cut(source: Grid, grid: Grid) -> bool:
+    """Return whether longitudes jump inside a grid, however they are counted, as they do around a pole.
+
+    A pixel that the meridian of the jump crosses would be averaged over the whole circle.
+
+    Examples
+    --------
+    >>> globe = Grid(CRS.from_epsg(4326), Affine(1, 0, -180, 0, -1, 90), 180, 360)
+    >>> is_cut(globe, Grid(CRS.from_epsg(3031), Affine(5e3, 0, -1e5, 0, -5e3, 1e5), 40, 40))
+    True
+    """
+    if source.turn is None or source.crs is None or grid.crs is None or same_crs(source.crs, grid.crs):
+        return False
+    crs = columns_near(source, grid).crs or source.crs
+    columns, rows = np.meshgrid(*(np.linspace(0, side, SAMPLE_SIDE) for side in (grid.width, grid.height)))
+    t = grid.transform
+    x, y = (t.a * columns + t.b * rows + t.c).ravel(), (t.d * columns + t.e * rows + t.f).ravel()
+    longitudes = np.array(transform_points(grid.crs, crs, x, y)[0]).reshape(columns.shape)
+    with np.errstate(invalid="ignore"):
+        return any(bool((np.abs(np.diff(longitudes, axis=axis)) > source.turn / 2).any()) for axis in (0, 1))
+
+
 def _crs_from_antimeridian(source: Grid, grid: Grid) -> CRS | None:
     """Return the CRS of a file with longitudes counted from 180 degrees, for a grid near 180 and not around 0."""
     assert source.turn is not None and source.crs is not None and grid.crs is not None

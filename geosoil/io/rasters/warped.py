@@ -29,7 +29,7 @@ from xarray.core import indexing
 
 from geosoil.errors import GridError, WindowError
 from geosoil.io.rasters.dataset_cache import absolute_path, dataset, dataset_grid, file_stamp, value_bands
-from geosoil.io.rasters.longitudes import Columns, columns_near
+from geosoil.io.rasters.longitudes import Columns, columns_near, is_cut
 from geosoil.io.rasters.windows import WindowArray
 from geosoil.io.remote.reading import WAY_OUT, UnreadError, gdal_name, is_remote, read_with_retries
 from geosoil.raster.grid import TOLERANCE_PIXELS, Grid, require_convertible, same_crs
@@ -127,7 +127,8 @@ def choose_method(source: Grid, grid: Grid, *, classes: bool = False) -> Method:
     """Choose the resampling method from one grid to another.
 
     The method is "nearest" for grids that differ by whole pixels only; otherwise "bilinear", or "average" if the pixels
-    of `grid` are more than 1.5 times as wide; for classes "nearest" or "mode".
+    of `grid` are more than 1.5 times as wide; for classes "nearest" or "mode". Around a pole, where no pixel can be
+    aggregated across the meridian where longitudes begin, it is never one of the aggregates.
 
     Examples
     --------
@@ -139,7 +140,7 @@ def choose_method(source: Grid, grid: Grid, *, classes: bool = False) -> Method:
     """
     if is_shifted(source, grid):
         return "nearest"
-    if pixel_ratio(source, grid) > COARSER:
+    if pixel_ratio(source, grid) > COARSER and not is_cut(source, grid):
         return "mode" if classes else "average"
     return "nearest" if classes else "bilinear"
 

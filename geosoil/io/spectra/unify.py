@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # The largest plausible median of reflectance as a fraction: bright targets and noise exceed 1, but the median rarely
 # does. Percent is far above, and absorbance of dark soil just above.
 LARGEST_MEDIAN_REFLECTANCE = 1.2
+LARGEST_REFLECTANCE, LARGEST_SHARE_ABOVE = 1.1, 0.1  # of values whose quantity nobody states; of a bright target
 ROWS_OF_MEDIAN = 100  # enough rows for a typical value
 LEAST_REFLECTANCE = -1  # noise may be below 0; values below -1 are codes for no data
 LARGEST_MEDIAN_ABSORBANCE, LEAST_ABSORBANCE = 10, -9  # beyond what instruments measure
@@ -120,6 +121,16 @@ def unify_spectra(
             expected="reflectance, or a statement of what the values are",
             way_out="specify quantity='absorbance', or 'reflectance' if that is what they are (--quantity)",
         )
+    if not is_stated and quantity == "reflectance":
+        some = values[:: max(1, len(values) // ROWS_OF_MEDIAN)]
+        share = float(np.mean(some[~np.isnan(some)] > LARGEST_REFLECTANCE)) if not np.isnan(some).all() else 0.0
+        if share > LARGEST_SHARE_ABOVE:
+            raise UnitsError(
+                path,
+                found=f"{share:.0%} of the values above {LARGEST_REFLECTANCE}",
+                expected="reflectance as a fraction, 0 to 1, or a statement of what the values are",
+                way_out="specify quantity='absorbance', or 'reflectance' if that is what they are (--quantity)",
+            )
     values = values.astype(np.float32, copy=False)
     return Spectra(wavelength_nm, values, stored.ids, stored.table, quantity, path, stored.notes)
 

@@ -197,7 +197,10 @@ def _filled_rows(page: Any) -> list[list[Any]]:
         [None if isinstance(cell, str) and cell.strip() in ("", *NO_DATA) else cell for cell in row]
         for row in page.iter_rows(values_only=True)
     ]
-    return [row for row in rows if any(cell is not None for cell in row)]
+    rows = [row for row in rows if any(cell is not None for cell in row)]
+    n_cells = [sum(cell is not None for cell in row) for row in rows]
+    title = next((number for number, count in enumerate(n_cells) if count > 1), 0)
+    return rows[title:] if title + 1 < len(rows) and n_cells[title] > 2 else rows  # without the title above a table
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import shutil
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 from written_rasters import write_raster
@@ -69,3 +70,13 @@ def test_a_raster_of_its_own_values_is_opened_under_any_ending(tmp_path, secret,
 def test_a_vrt_that_the_user_names_by_its_prefix_is_opened(secret):
     raster = open_raster(f"vrt://{secret}?bands=1,1")
     np.testing.assert_array_equal(raster.values, np.concatenate([VALUES, VALUES]))
+
+
+@pytest.mark.parametrize("ending", ["nc", "h5", "tif"])
+def test_a_truncated_hdf5_file_is_one_line_of_ours_and_none_of_the_library(tmp_path, capfd, ending):
+    with h5py.File(tmp_path / "a.h5", "w") as made:
+        made["cube"] = np.zeros((9, 9))
+    (tmp_path / f"b.{ending}").write_bytes((tmp_path / "a.h5").read_bytes()[:-100])
+    with pytest.raises(RasterError, match=rf"b\.{ending}: not a readable HDF5 file .*truncated file"):
+        open_raster(tmp_path / f"b.{ending}")
+    assert capfd.readouterr() == ("", "")

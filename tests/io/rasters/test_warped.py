@@ -150,3 +150,20 @@ def test_the_ratio_of_pixels_is_true_at_a_pole_and_on_the_seam():
     pole = Grid(rasterio.CRS.from_epsg(3031), Affine(25_000, 0, -2e6, 0, -25_000, 2e6), 160, 160)
     # At 1414 km from the pole, which is a latitude of 77.1 degrees.
     assert pixel_ratio(globe, pole) == pytest.approx(25_000 / (27_800 * np.cos(np.radians(77.1)) ** 0.5), rel=0.05)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3413", "EPSG:3031"])
+@pytest.mark.parametrize("left", LONGITUDES.values())
+def test_no_pixel_beside_a_pole_is_averaged_around_the_globe(tmp_path, crs, left):
+    # Around a pole a field that changes with the longitude, whose mean around the globe is another value.
+    longitude, latitude = np.meshgrid(left + 0.1 + 0.2 * np.arange(1800), 89.9 - 0.2 * np.arange(900))
+    values = 10 + (90 - np.abs(latitude)) * np.cos(np.radians(longitude))
+    write_raster(
+        tmp_path / "a.tif", values.astype("float32")[None], crs="EPSG:4326", transform=Affine(0.2, 0, left, 0, -0.2, 90)
+    )
+    grid = Grid(rasterio.CRS.from_user_input(crs), Affine(5000, 0, -1e5, 0, -5000, 1e5), 40, 40)
+    columns, rows = np.meshgrid(np.arange(40) + 0.5, np.arange(40) + 0.5)
+    x, y = (5000 * columns - 1e5).ravel(), (1e5 - 5000 * rows).ravel()
+    lon, lat = (np.reshape(c, (40, 40)) for c in transform_points(grid.crs, "EPSG:4326", x, y))
+    result = open_stack(tmp_path / "a.tif", like=grid).values[0]
+    np.testing.assert_allclose(result, 10 + (90 - np.abs(lat)) * np.cos(np.radians(lon)), atol=0.08)

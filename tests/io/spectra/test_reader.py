@@ -57,6 +57,16 @@ def test_percent_is_refused_until_it_is_declared(tmp_path):
     np.testing.assert_allclose(read_spectra(path, scale=0.01).values, [[0.1, 0.2]], rtol=1e-6)
 
 
+def test_values_above_1_are_refused_until_it_is_stated_what_they_are(tmp_path):
+    path = csv(tmp_path, "id,wn_2000,wn_1500,wn_1000\na,0.8,0.9,1.4\nb,0.7,1.0,1.3\n")
+    with pytest.raises(UnitsError, match=r"33% of the values above 1.1; expected .*specify quantity='absorbance'"):
+        read_spectra(path)
+    for quantity in ("absorbance", "reflectance"):
+        assert read_spectra(path, quantity=quantity).quantity == quantity
+    bright = csv(tmp_path, "id," + ",".join(map(str, range(400, 600, 10))) + "\na,1.2" + ",0.9" * 19 + "\n")
+    assert read_spectra(bright).quantity == "reflectance"
+
+
 def test_a_code_for_no_data_is_refused(tmp_path):
     with pytest.raises(UnitsError, match="a value of -9999"):
         read_spectra(csv(tmp_path, "id,400,500,600\na,0.1,-9999,0.2\n"))

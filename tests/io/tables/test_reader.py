@@ -137,6 +137,14 @@ def test_a_workbook_is_read_with_text_as_excel_stores_it(tmp_path):
     assert found.geometry.to_wkt().tolist() == ["POINT (13 52.5)", "POINT (14.25 53)", "POINT (15 54)"]
 
 
+@pytest.mark.parametrize("above", [[["Soil survey 2024"]], [["Soil survey"], [], ["by the second author"]]])
+def test_the_title_above_a_table_of_a_workbook_is_not_its_header(tmp_path, above):
+    path = workbook(tmp_path / "s.xlsx", data=[*above, *SHEET])
+    assert read_table(path).equals(read_table(workbook(tmp_path / "plain.xlsx", data=SHEET)))
+    narrow = workbook(tmp_path / "narrow.xlsx", data=[["id"], ["a", 1], ["b", 2]])
+    assert read_table(narrow).columns.tolist() == ["id", "column_2"]
+
+
 def test_a_sheet_is_named_where_several_have_cells(tmp_path):
     path = workbook(tmp_path / "s.xlsx", notes=[["made in May"]], data=SHEET)
     with pytest.raises(SamplesError, match=r"2 sheets with cells: notes, data.*key or option `layer`"):
