@@ -187,7 +187,9 @@ def write_map_files(
         for file in files:
             writers.append(opened.enter_context(writer_of(file.path, file.bands)))
             # The mean of the ends of intervals is not the end of an interval, so that their overviews are not means.
-            trusted = file.trust_path and writer_of(file.trust_path, file.trust_bands, overviews="nearest")
+            trusted = file.trust_path and writer_of(
+                file.trust_path, file.trust_bands, overviews="nearest", rounded=True
+            )
             beside.append(opened.enter_context(trusted) if trusted else None)
         for y0, x0, values in blocks:
             for file, writer, trust, counts in zip(files, writers, beside, widths, strict=True):

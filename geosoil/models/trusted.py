@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from geosoil.trust.applicability import Assessment
 
 LEVEL = 0.9
+DROPPED_BITS = np.uint32(2**11 - 1)  # of the 23 bits of the fraction of a float32
 ASSESSED_BYTES = 8 * 2**20  # of pixels that are compared with the training samples at once
 _MOST_PIXELS = 16_384
 
@@ -144,8 +145,12 @@ class TrustedModel(WrappedModel):
                 state = self.trust.targets[target.name].intervals
                 values = {name: indicators[name][target.name] for name in state.indicators}
                 at = self.targets.index(target)
-                ((lower, upper),) = state.bounds(predicted[at], [self.level], values, target.valid_range)
-                ends |= {f"{target.name} {LOWER}": lower, f"{target.name} {UPPER}": upper}
+                (bounds,) = state.bounds(predicted[at], [self.level], values, target.valid_range)
+                outward = np.stack(
+                    [round_values(end, direction) for end, direction in zip(bounds, (-1, 1), strict=True)]
+                )
+                clip_to_range(outward, [target, target])
+                ends |= {f"{target.name} {LOWER}": outward[0], f"{target.name} {UPPER}": outward[1]}
         of_trust = ends | assessed
         return np.stack([known[output] if output in known else of_trust[output.name] for output in chosen])
 
@@ -182,4 +187,32 @@ class TrustedModel(WrappedModel):
                 values = resample_bands(values, self.training_bands)
             assessment: Assessment = self.trust.applicability.assess(values.T)
             found[:, part] = assessment.dissimilarity, assessment.density, assessment.inside
+        found[0] = round_values(found[0])
         return dict(zip((DISSIMILARITY, DENSITY, INSIDE), found.reshape(3, *shape), strict=True))
+
+
+def round_values(values: np.ndarray, direction: int = 0) -> np.ndarray:
+    """Return float32 values with 13 significant binary digits, so that a map of them takes two thirds of the space.
+
+    The digits that are dropped are far below what intervals and dissimilarities can state: a value changes by 0.025 %
+    at most.
+
+    Parameters
+    ----------
+    values : ndarray of float32
+        NaN and infinity stay as they are.
+    direction : {-1, 0, 1}
+        Whether values become smaller, are rounded to the nearest number, or become larger.
+
+    Examples
+    --------
+    >>> values = np.array([1.0001, -1.0001, 2.5, np.nan], np.float32)
+    >>> round_values(values, 1).tolist(), round_values(values).tolist()
+    ([1.000244140625, -1.0, 2.5, nan], [1.0, -1.0, 2.5, nan])
+    """
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    if direction:  # away from zero: the lower end of negative values, the upper end of positive ones
+        added = np.where(np.signbit(values) == (direction < 0), DROPPED_BITS, np.uint32(0))
+    else:
+        added = np.where(np.isnan(values), np.uint32(0), (DROPPED_BITS + 1) // 2)
+    return ((bits + added) & ~DROPPED_BITS).view(np.float32)

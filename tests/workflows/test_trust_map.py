@@ -16,7 +16,7 @@ from geosoil.mapping.plan import plan_map
 from geosoil.models.compose import Ensemble
 from geosoil.models.store import read_card
 from geosoil.models.trust import load_trust
-from geosoil.models.trusted import TrustedModel
+from geosoil.models.trusted import TrustedModel, round_values
 from geosoil.report.quicklooks import AREA_CLASSES, trust_quicklook
 from geosoil.sensors.cube import open_cube
 from geosoil.trust.local_scale import LocalScale
@@ -66,10 +66,14 @@ def test_every_band_is_what_the_trust_state_says_of_the_same_rows(folder, result
     predicted = pixels(folder / "map.tif")[0].reshape(-1)[complete]
     area = trust.applicability.assess(rows[complete])
     state = trust.targets["share_pct"].intervals
-    known = {"dissimilarity": area.dissimilarity.astype(np.float32)}
-    ((lower, upper),) = state.bounds(predicted, [0.9], known, (0.0, 100.0))
+    rounded = round_values(area.dissimilarity)
+    np.testing.assert_allclose(rounded, area.dissimilarity, rtol=2**-13)
+    ((lower, upper),) = state.bounds(predicted, [0.9], {"dissimilarity": rounded}, (0.0, 100.0))
+    of_area = rounded, area.density, area.inside
     bands = pixels(result.trust.path).reshape(5, -1)
-    for band, expected in zip(bands[:, complete], (lower, upper, *area), strict=True):
+    for band, expected in zip(
+        bands[:, complete], (round_values(lower, -1), round_values(upper, 1), *of_area), strict=True
+    ):
         np.testing.assert_array_equal(band, np.asarray(expected, np.float32))
     assert np.isnan(bands[:, ~complete]).all() and not complete.all()
     assert 0 < area.inside.mean() < 1 and not area.inside[-83:].any()
@@ -242,7 +246,20 @@ def test_the_spread_of_an_ensemble_widens_its_intervals(folder):
     np.testing.assert_array_equal(mean, ensemble.predict(block)[0])
     state = trust.targets["share_pct"].intervals
     ((lower, upper),) = state.bounds(np.clip(mean, 0, 100), [0.9], {"spread": spread}, (0.0, 100.0))
-    np.testing.assert_array_equal([values[o] for o in model.outputs[2:4]], [lower, upper])
+    np.testing.assert_array_equal(values[model.outputs[2]], round_values(lower, -1))
+    np.testing.assert_array_equal(values[model.outputs[3]], round_values(upper, 1))
+
+
+def test_rounded_ends_contain_the_exact_ones_and_change_by_less_than_a_thousandth():
+    exact = np.random.default_rng(0).normal(0, 100, 10_000).astype(np.float32)
+    for direction, side in ((-1, np.less_equal), (1, np.greater_equal)):
+        rounded = round_values(exact, direction)
+        assert side(rounded, exact).all() and (rounded != exact).mean() > 0.9
+        np.testing.assert_allclose(rounded, exact, rtol=2**-12)
+    np.testing.assert_allclose(round_values(exact), exact, rtol=2**-13)
+    special = np.array([0.0, np.inf, -np.inf, np.nan, 7.0, -0.5], np.float32)
+    for direction in (-1, 0, 1):
+        np.testing.assert_array_equal(round_values(special, direction), special)
 
 
 def test_the_plan_counts_the_memory_of_the_trust_bands(folder):
