@@ -78,7 +78,8 @@ def fit_trust(
 ) -> FittedTrust | None:
     """Compute the trust state of a model from out-of-fold predictions of the same candidate.
 
-    The split is the first one that tests places away from the training rows, else the first one.
+    The split is the first one that resembles the map (kNNDM, NNDM), else the first one that tests places away from the
+    training rows, else the first one.
 
     Parameters
     ----------
@@ -134,9 +135,11 @@ def fit_trust(
 
 def _preference(split: str) -> int:
     method: SplitMethod = SPLITS[split]
-    if method.keeps_groups or "places" in method.needs:
+    if "map" in method.needs:  # its test rows are as far from the training rows as the map is from the samples
         return 0
-    return 2 if split in FLATTERING else 1
+    if method.keeps_groups or "places" in method.needs:
+        return 1
+    return 3 if split in FLATTERING else 2
 
 
 def fit_area(

@@ -16,7 +16,7 @@ from geosoil.models.store import read_card, save_model
 from geosoil.models.trust import load_trust
 from geosoil.pipeline.part import TargetProperty
 from geosoil.pipeline.regressors import fit_model, predict_spread
-from geosoil.pipeline.trust import fit_trust, trust_sentence
+from geosoil.pipeline.trust import _preference, fit_trust, trust_sentence
 from geosoil.pipeline.validation import validate
 from geosoil.pipeline.validation_settings import ValidationSettings
 from geosoil.report.trust_sections import _in_words, trust_section
@@ -90,6 +90,8 @@ def test_places_away_from_the_training_rows_come_before_random_ones_and_flatteri
         assert trust.state.split == chosen
         assert trust.state.applicability.split == chosen
     assert fit_trust(model, candidate("ridge"), rows, ALL, []) is None
+    order = sorted(("rank", "random", "nndm", "spatial", "knndm", "groups"), key=_preference)
+    assert order == ["nndm", "knndm", "spatial", "groups", "random", "rank"]  # those that resemble the map come first
 
 
 def test_errors_of_a_logarithm_are_relative():
