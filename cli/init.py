@@ -36,7 +36,7 @@ EXAMPLES = """
 
 
 @click.command(cls=ManyCommand, examples=EXAMPLES)
-@click.argument("kind", type=click.Choice(NAMES), default="cube")
+@click.argument("kind", type=click.Choice(NAMES), default="cube", metavar="[KIND]")
 @click.argument("table", required=False)
 @click.option("--cube", "--for", "cube", metavar="CUBE", help="Cube; for spectra the cube that is to be mapped.")
 @click.option("--sensor", metavar="NAME", help="For spectra: sensor that is to be mapped, such as ENMAP.")
@@ -70,8 +70,8 @@ EXAMPLES = """
 def command(kind: str, table: str | None, **options: Any) -> None:
     """Print a recipe that is filled in from your files, or a commented one to start with.
 
-    Without files, a kind prints a commented recipe to start with. gf5, soc, lead and library are recipes of published
-    methods.
+    KIND is cube (the default), spectra, covariates, profiles or table. Without files it prints a commented recipe to
+    start with. gf5, soc, lead and library are recipes of published methods.
     """
     options = {key: value for key, value in given(options).items() if value != ()}
     if table is not None:

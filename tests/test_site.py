@@ -49,6 +49,13 @@ def test_troubleshooting_explains_every_error():
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(kinds) - {"GeosoilError"}
 
 
+def test_pages_load_no_script_from_the_network():
+    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8").replace("!ENV ", ""))
+    scripts = settings["extra"]["polyfills"]
+    assert [name for name in scripts if "iframe-worker" in name]  # else the plugin `offline` names one in the network
+    assert all((ROOT / "docs" / name).is_file() for name in scripts)
+
+
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 def test_a_notebook_runs_and_is_stored_without_results(file):
     cells = json.loads(file.read_text("utf-8"))["cells"]

@@ -150,9 +150,10 @@ def _demo_cube(name: str, model: str, cube: str, output: Path, progress: Progres
     scatter = _scatter("every bare pixel", first, unit=unit_of_scatter, name=target.name)
     section = Section(
         "Map",
-        ["The scene is synthetic, so that the truth is known at every pixel.", *mapped.notes, *mapped.warnings],
+        ["The scene is synthetic, so that the truth is known at every pixel.", *mapped.notes],
         [*layer.draw(target.name, unit), ("Mapped against true values.", scatter)],
         [("Mapped against true values, every bare pixel", metrics_table("scale", pairs))],
+        mapped.warnings,
     )
     report = write_report(output, title=trained.title, sections=[trained.sections[0], section, *trained.sections[1:]])
     truth = _agreement(metrics_table("scale", {scale: first}))
@@ -194,9 +195,10 @@ def _demo_soc(output: Path, progress: Progress) -> DemoResult:
     unit = target.unit
     section = Section(
         "Map",
-        ["The landscape is synthetic, so that the truth is known in every cell.", *mapped.notes, *mapped.warnings],
+        ["The landscape is synthetic, so that the truth is known in every cell.", *mapped.notes],
         [figure for layer in (layers[0], layers[-1]) for figure in layer.draw(layer.name, unit)],
         [("Mapped against true values, every cell", table)],
+        mapped.warnings,
     )
     report = write_report(output, title=trained.title, sections=[trained.sections[0], section, *trained.sections[1:]])
     view = _view_command(mapped.path, dem=data / "dem.tif", samples=output / "sites.gpkg")
