@@ -82,6 +82,9 @@ PRODUCT_OPTIONS: dict[str, Decorator] = {
         metavar="MASK",
         help="Keep the pixels of this quality mask of a product, such as water; may be repeated.",
     ),
+    "pixel_m": click.option(
+        "--pixel-m", type=int, metavar="M", help="Pixels of a product with several sizes; default: 20 of Sentinel-2."
+    ),
 }
 BARE_SOIL_OPTIONS: dict[str, Decorator] = {
     "bare_soil": click.option(

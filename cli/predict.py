@@ -22,7 +22,7 @@ from geosoil_cli.printing import show
 OF_POINTS = ("x", "y", "crs", *MASK_OPTIONS)
 SPECTRA = "a table of spectra, without --cube and --covariates"
 ALLOWED = {
-    "--cube": (*CUBE_OPTIONS, *BARE_SOIL_OPTIONS, "keep_masks", *OF_POINTS),
+    "--cube": (*CUBE_OPTIONS, *BARE_SOIL_OPTIONS, "keep_masks", "pixel_m", *OF_POINTS),
     "--covariates": ("like", *OF_POINTS),
     SPECTRA: ("scale", "quantity", "wavelength_unit", "x", "y", "crs"),
 }
@@ -71,6 +71,9 @@ EXAMPLES = """
     callback=_names,
     metavar="MASK,...",
     help="Keep the pixels of these quality masks of a product, such as water.",
+)
+@click.option(
+    "--pixel-m", type=int, metavar="M", help="Pixels of a product with several sizes; default: 20 of Sentinel-2."
 )
 @click.option("--like", metavar="GRID.tif", help="Raster whose grid covariates take; default: the first of them.")
 @with_options(TABLE_OPTIONS, CUBE_OPTIONS, MASK_OPTIONS, BARE_SOIL_OPTIONS)

@@ -201,6 +201,8 @@ class CubeInput(RasterInput):
         needs; None leaves out the water-vapour windows of a known sensor.
     keep : sequence of str, optional
         Names of quality masks of a product whose pixels are kept, such as "water".
+    pixel_m : int, optional
+        The side in m of the pixels, for a product that is delivered with several, as `open_cube` takes it.
     """
 
     path: PathLike
@@ -211,6 +213,7 @@ class CubeInput(RasterInput):
     overlap: Overlap = "detector"
     drop_nm: Sequence[tuple[float, float]] | None = ()
     keep: Sequence[str] | None = ()
+    pixel_m: int | None = None
 
     def __post_init__(self) -> None:
         # An ENVI cube may be named by its header; what is hashed and stated is the file with its values.
@@ -232,6 +235,7 @@ class CubeInput(RasterInput):
             "nodata": self.nodata,
             "band_table": None if self.band_table is None else shown_name(self.band_table),
             "keep": ",".join(self.keep or ()) or None,
+            "pixel_m": self.pixel_m,
         }
 
     @property
@@ -251,6 +255,7 @@ class CubeInput(RasterInput):
             overlap=self.overlap,
             drop_nm=None if self.drop_nm is None else list(self.drop_nm),
             keep=tuple(self.keep or ()),
+            pixel_m=self.pixel_m,
         )
 
     def with_scale_of(self, models: Sequence[ModelInput]) -> tuple[CubeInput, tuple[str, ...]]:

@@ -47,7 +47,10 @@ class OpenProduct(Protocol):
     """A function that opens the files of a product as one raster: all bands in the order of the files."""
 
     def __call__(self, files: ProductFiles, *, nodata: float | None = None) -> Product:
-        """Return the lazy cube with its masks; `nodata` replaces the stored value of no data."""
+        """Return the lazy cube with its masks; `nodata` replaces the stored value of no data.
+
+        The reader of a sensor with several sizes of pixels takes one of them as `pixel_m`.
+        """
         ...
 
 
@@ -73,6 +76,9 @@ class Sensor:
     main : str, optional
         Pattern of the file by which a user may name the whole product, since the other files lie beside it; by default
         the only pattern. A sensor with several patterns and without `main` is known by its folder or archive.
+    pixels_m : tuple of int
+        Sides in m of the pixels of the grids to which a product can be brought, the default first; empty if there is
+        one grid only.
 
     Examples
     --------
@@ -88,6 +94,7 @@ class Sensor:
     open: OpenProduct
     recognises: Callable[[ProductFiles], bool] | None = None
     main: str | None = None
+    pixels_m: tuple[int, ...] = ()
 
     def matches(self, files: ProductFiles) -> bool:
         """Return whether files are a product of this sensor."""

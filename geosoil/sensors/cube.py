@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -40,6 +40,7 @@ def open_cube(
     overlap: Overlap = "detector",
     drop_nm: Sequence[tuple[float, float]] | None = None,
     keep: Sequence[str] = (),
+    pixel_m: int | None = None,
 ) -> xr.DataArray:
     """Open a cube lazily: only metadata is read.
 
@@ -66,6 +67,9 @@ def open_cube(
         product or by a tag SENSOR of the file); `[]` keeps all bands.
     keep : sequence of str
         Names of quality masks whose pixels are kept, such as "water" (see `geosoil.sensors.masks.MASKS`).
+    pixel_m : int, optional
+        The side in m of the pixels, for a product whose bands are delivered with several: 10, 20 (default) or 60 for
+        Sentinel-2.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def open_cube(
     """
     return open_cube_with_masks(
         path, band_table=band_table, scale=scale, offset=offset, nodata=nodata, overlap=overlap, drop_nm=drop_nm,
-        keep=keep,
+        keep=keep, pixel_m=pixel_m,
     ).raster  # fmt: skip
 
 
@@ -132,6 +136,7 @@ def open_cube_with_masks(
     overlap: Overlap = "detector",
     drop_nm: Sequence[tuple[float, float]] | None = None,
     keep: Sequence[str] = (),
+    pixel_m: int | None = None,
 ) -> OpenedCube:
     """Open a cube as `open_cube` does, and return it with its masks and files."""
     if overlap not in get_args(Overlap):
@@ -147,9 +152,17 @@ def open_cube_with_masks(
     others: tuple[str, ...] = ()
     sensor: Sensor | None
     product = _find_product(path, scale, offset)
+    sizes = product[1].pixels_m if product is not None else ()
+    if pixel_m is not None and pixel_m not in sizes:
+        raise RasterError(
+            path,
+            found=f"pixels of {pixel_m} m",
+            expected=f"one of {', '.join(map(str, sorted(sizes)))} m" if sizes else "the pixels of the file",
+            way_out="choose one of them" if sizes else "leave the size out, since the product has one grid only",
+        )
     if product is not None:
         sensor = product[1]
-        opened = _from_product(*product, band_table, nodata)
+        opened = _from_product(*product, band_table, nodata, pixel_m)
         cube, good, masks, detector = opened.raster, opened.good, opened.masks, opened.detector
         others = product[0].used_paths
     else:
@@ -236,10 +249,15 @@ def _is_plain(path: str | os.PathLike[str], scale: float | None, offset: float |
 
 
 def _from_product(
-    files: ProductFiles, sensor: Sensor, table: str | os.PathLike[str] | None, nodata: float | None
+    files: ProductFiles,
+    sensor: Sensor,
+    table: str | os.PathLike[str] | None,
+    nodata: float | None,
+    pixel_m: int | None,
 ) -> Product:
     """Open a product; a table of bands replaces its wavelengths."""
-    product = sensor.open(files, nodata=nodata)
+    options: dict[str, Any] = {} if pixel_m is None else {"pixel_m": pixel_m}
+    product = sensor.open(files, nodata=nodata, **options)
     if table is None:
         return product
     band_table = read_band_table(table, count=product.raster.sizes["band"])

@@ -1,7 +1,7 @@
 """Sentinel-2 level 2A in SAFE layout: JPEG 2000 files per band at 10, 20 and 60 m, and metadata as XML.
 
-The cube has the grid of 20 m. Bands that are delivered at 20 m are taken as they are; band 8, at 10 m only, is averaged
-over 2 x 2 pixels, and bands at 60 m only are repeated in 3 x 3 pixels.
+The cube has the grid of 20 m, or that of 10 or 60 m on request. Bands that are delivered on it are taken as they are;
+others are averaged over whole pixels (band 8, at 10 m only, over 2 x 2) or repeated (bands at 60 m only, in 3 x 3).
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ WIDTHS_NM = {"B01": 20, "B02": 65, "B03": 35, "B04": 30, "B05": 15, "B06": 15, "
              "B09": 20, "B11": 90, "B12": 180}  # fmt: skip
 CLASSES = {"background": (0,), "saturated": (1,), "cloud_shadow": (3,), "water": (6,), "cloud": (8, 9),
            "cirrus": (10,), "snow": (11,)}  # fmt: skip
-GRID_M = 20
+PIXELS_M = (20, 10, 60)  # the first is the default
 FILL = 0.0
 FIRST_WITH_OFFSET = 4.0  # processing baseline
 METADATA = "mtd_msil2a.xml"
 _IMAGE = re.compile(r"_(B\d[\dA]|SCL)_(10|20|60)m$")
 
 
-def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product:
-    """Open a product: (stored + BOA_ADD_OFFSET) / BOA_QUANTIFICATION_VALUE as surface reflectance at 20 m.
+def open_product(files: ProductFiles, *, nodata: float | None = None, pixel_m: int = PIXELS_M[0]) -> Product:
+    """Open a product: (stored + BOA_ADD_OFFSET) / BOA_QUANTIFICATION_VALUE as surface reflectance.
 
     Parameters
     ----------
@@ -54,6 +54,8 @@ def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product
         The product.
     nodata : float, optional
         The stored value of no data (default: 0).
+    pixel_m : int
+        The side of the pixels: 10, 20 or 60 m.
 
     Returns
     -------
@@ -74,21 +76,23 @@ def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product
     tree = parse_xml(files.read(metadata), where)
     files = files.with_names(f"{text_of(image)}.jp2" for image in tree.iter("IMAGE_FILE"))
     images = _images(files, metadata)
-    delivered = [band for band in BANDS if any((band, side) in images for side in (10, 20, 60))]
-    if not any((band, GRID_M) in images for band in delivered):
+    # Bands of another size are averaged from finer pixels rather than repeated from coarser ones.
+    sizes = (pixel_m, *sorted({10, 20, 60} - {pixel_m}, key=lambda side: (side > pixel_m, abs(side - pixel_m))))
+    delivered = [band for band in BANDS if any((band, side) in images for side in sizes)]
+    if not any((band, pixel_m) in images for band in delivered):
         raise RasterError(
             files.where,
-            found="no band at 20 m",
-            expected="the folder IMG_DATA/R20m",
+            found=f"no band at {pixel_m} m",
+            expected=f"the folder IMG_DATA/R{pixel_m}m",
             way_out="give the whole product",
         )
     quantification = _quantification(tree, where)
     offsets = _offsets(tree, delivered, where)
     centres, widths = _wavelengths(tree, delivered, where)
-    side = {band: next(side for side in (20, 10, 60) if (band, side) in images) for band in delivered}
+    side = {band: next(side for side in sizes if (band, side) in images) for band in delivered}
     parts: list[xr.DataArray] = []
     order: list[str] = []
-    for pixel in (20, 10, 60):
+    for pixel in sizes:
         bands = [band for band in delivered if side[band] == pixel]
         if not bands:
             continue
@@ -108,12 +112,12 @@ def open_product(files: ProductFiles, *, nodata: float | None = None) -> Product
                 expected=f"{pixel} m, as its name says",
                 way_out="use the files of one product as delivered",
             )
-        parts.append(part if pixel == GRID_M else to_multiple(part, Grid.of(parts[0])))
+        parts.append(part if pixel == pixel_m else to_multiple(part, Grid.of(parts[0])))
         order += bands
     cube = join_bands(parts)[[order.index(band) for band in delivered]]
     cube = cube.assign_coords(wavelength_nm=("band", centres), fwhm_nm=("band", widths))
-    notes = [_resampling(side)]
-    masks = _masks(files, images, notes)
+    notes = [_resampling(side, pixel_m)]
+    masks = _masks(files, images, pixel_m, Grid.of(cube), notes)
     stated = {key: text_of(next(tree.iter(key), None)) for key in ("SPACECRAFT_NAME", "PROCESSING_BASELINE",
                                                                   "PRODUCT_START_TIME")}  # fmt: skip
     return Product(cube.assign_attrs(source=files.where, notes=notes, **stated), masks=masks)
@@ -210,28 +214,37 @@ def _width(element: Element) -> float | None:
     return float((right - left) * step)
 
 
-def _resampling(side: dict[str, int]) -> str:
+def _resampling(side: dict[str, int], pixel_m: int) -> str:
     """Describe how the bands came to the grid."""
     texts = []
-    for pixel, how in ((10, "averaged over 2 x 2 pixels of 10 m"), (60, "repeated from 60 m")):
-        bands = [band for band, delivered in side.items() if delivered == pixel]
-        texts += [f"{', '.join(bands)} {how}"] if bands else []
-    return f"grid of 20 m{': ' if texts else ''}{'; '.join(texts)}"
+    for pixel in (10, 20, 60):
+        bands = ", ".join(band for band, delivered in side.items() if delivered == pixel)
+        k = pixel_m // pixel
+        if bands and pixel != pixel_m:
+            texts.append(
+                f"{bands} " + (f"averaged over {k} x {k} pixels of {pixel} m" if k else f"repeated from {pixel} m")
+            )
+    return f"grid of {pixel_m} m{': ' if texts else ''}{'; '.join(texts)}"
 
 
-def _masks(files: ProductFiles, images: dict[tuple[str, int], str], notes: list[str]) -> tuple[MaskLayer, ...]:
-    if ("SCL", GRID_M) not in images:
-        notes.append("no scene classification (SCL) at 20 m: clouds, shadows, snow and water are not masked")
+def _masks(
+    files: ProductFiles, images: dict[tuple[str, int], str], pixel_m: int, grid: Grid, notes: list[str]
+) -> tuple[MaskLayer, ...]:
+    size = pixel_m if ("SCL", pixel_m) in images else 20  # it is delivered at 20 and 60 m
+    if ("SCL", size) not in images or size < pixel_m:
+        notes.append(f"no scene classification (SCL) at {size} m: clouds, shadows, snow and water are not masked")
         return ()
-    path = files.raster_path(images["SCL", GRID_M])
-    classes: xr.DataArray = open_raster(path, as_stored=True)
+    classes: xr.DataArray = open_raster(files.raster_path(images["SCL", size]), as_stored=True)
+    if size > pixel_m:
+        classes = to_multiple(classes, grid)
     return tuple(MaskLayer(name, classes, codes) for name, codes in CLASSES.items())
 
 
 SENTINEL2 = Sensor(
     name="SENTINEL2",
-    title="Sentinel-2 MSI level 2A, 12 bands at 20 m",
+    title="Sentinel-2 MSI level 2A, 12 bands at 20 m (or 10 or 60 m)",
     patterns=(METADATA,),
     bad_nm=((935.0, 955.0),),  # band 9 sees water vapour, not the ground
     open=open_product,
+    pixels_m=PIXELS_M,
 )

@@ -44,6 +44,7 @@ def map_cube(
     offset: float | None = None,
     nodata: float | None = None,
     keep: Sequence[str] = (),
+    pixel_m: int | None = None,
     mask: PathLike | None = None,
     bare_soil: BareSoil | bool = False,
     outputs: Sequence[str] = (PREDICTION,),
@@ -75,6 +76,8 @@ def map_cube(
         The stored value that means no data; default: what the file states.
     keep : sequence of str
         Names of quality masks of a product whose pixels are mapped, such as "water"; all others are left out.
+    pixel_m : int, optional
+        The side in m of the pixels, for a product that is delivered with several: 10, 20 (default) or 60 of Sentinel-2.
     mask : path-like, optional
         A raster on the grid of the cube; pixels where it is 0 or nodata are left out.
     bare_soil : BareSoil or bool
@@ -109,9 +112,9 @@ def map_cube(
         blocks of a map that was interrupted are kept in OUTPUT.unfinished, for `mode="resume"`.
     """
     prepared = prepare_cube(
-        cube, model, output, band_table=band_table, scale=scale, offset=offset, nodata=nodata, keep=keep, mask=mask,
-        bare_soil=bare_soil, outputs=outputs, trust=trust, level=level, only_applicable=only_applicable,
-        separate=separate,
+        cube, model, output, band_table=band_table, scale=scale, offset=offset, nodata=nodata, keep=keep,
+        pixel_m=pixel_m, mask=mask, bare_soil=bare_soil, outputs=outputs, trust=trust, level=level,
+        only_applicable=only_applicable, separate=separate,
     )  # fmt: skip
     return prepared.write(RunOptions(**run_options), progress, gis)
 

@@ -44,7 +44,17 @@ if TYPE_CHECKING:
 OF_PLACES = ("x", "y", "crs")
 OF_TABLE, OF_POINTS = ("layer", "decimal"), (*OF_PLACES, "mask")
 OPTIONS = {  # the options that each kind of table can have
-    "points on a cube": (*OF_TABLE, *OF_POINTS, "band_table", "scale", "offset", "nodata", "keep_masks", "bare_soil"),
+    "points on a cube": (
+        *OF_TABLE,
+        *OF_POINTS,
+        "band_table",
+        "scale",
+        "offset",
+        "nodata",
+        "keep_masks",
+        "pixel_m",
+        "bare_soil",
+    ),
     "points on covariates": (*OF_TABLE, *OF_POINTS, "like"),
     "spectra": ("scale", "quantity", "wavelength_unit"),
     "columns of covariates": OF_TABLE,
@@ -157,8 +167,8 @@ def prepare_table(
         `layer` and `decimal` of a table without spectra, as for `read_samples`. Of spectra, `quantity` ("reflectance"
         or "absorbance") and `wavelength_unit`, as for `read_spectra`. The columns `x` and `y` and the `crs` of points,
         or of any table for a model with place, without geometry. Of points, `mask`; with a cube also `band_table`,
-        `offset`, `nodata`, `keep_masks` (its `keep`) and `bare_soil`, with covariates `like`; as for `map_cube` and
-        `map_covariates`.
+        `offset`, `nodata`, `keep_masks` (its `keep`), `pixel_m` and `bare_soil`, with covariates `like`; as for
+        `map_cube` and `map_covariates`.
 
     Returns
     -------

@@ -1,8 +1,11 @@
 """Sentinel-2 level 2A: offsets of the baseline, three pixel sizes on one grid, and the scene classification."""
 
+import warnings
+
 import numpy as np
 import pytest
 import rasterio
+from sensors.products.landsat import write_landsat
 from sensors.products.planted import pixels_of
 from sensors.products.sentinel2 import BANDS, GRANULE, SIDE_20, STAMP, stored_values, write_sentinel2
 
@@ -44,6 +47,49 @@ def test_values_have_the_offset_of_their_baseline_and_the_grid_of_20_m(tmp_path,
     assert (cube.attrs["units"], cube.attrs["sensor"]) == ("reflectance", "SENTINEL2")
     first = "B08 averaged over 2 x 2 pixels of 10 m; B0"
     assert cube.attrs["notes"][0].startswith(f"grid of 20 m: {first}{'1, B09' if offset is None else '9'} repeated")
+
+
+def planted_on(pixel_m, band):
+    """Return the reflectance of a band on the grid of 10 or 60 m: as delivered there, else from the nearest size."""
+    n_pixels = SIDE_20 * 20 // pixel_m
+    delivered = {10: ("B02", "B03", "B04", "B08"), 60: [other for other in IN_CUBE if other != "B08"]}[pixel_m]
+    size = pixel_m if band in delivered else 10 if band == "B08" else 60 if band == "B09" else 20
+    numbers = stored_values(band, size).astype(float)
+    numbers[numbers == 0] = np.nan
+    if size > pixel_m:
+        numbers = np.kron(numbers, np.ones((size // pixel_m,) * 2))
+    elif size < pixel_m:
+        k = pixel_m // size
+        numbers = np.nanmean(numbers.reshape(n_pixels, k, n_pixels, k), axis=(1, 3))
+    return (numbers - 1000) / 10000
+
+
+@pytest.mark.parametrize(("pixel_m", "repeated"), [(10, 8), (60, 0)])
+def test_the_grid_of_10_or_60_m_has_the_bands_as_delivered_there_and_the_others_from_whole_pixels(
+    tmp_path, pixel_m, repeated
+):
+    safe = write_sentinel2(tmp_path)
+    cube = open_cube(safe, keep=list(MASKS), drop_nm=[], pixel_m=pixel_m)
+    assert Grid.of(cube).transform == pixels_of(pixel_m)
+    with np.errstate(invalid="ignore"), warnings.catch_warnings(action="ignore"):
+        for band, values in zip(IN_CUBE, cube.values, strict=True):
+            np.testing.assert_allclose(values, planted_on(pixel_m, band), atol=1e-7, err_msg=band)
+    note = cube.attrs["notes"][0]
+    assert note.startswith(f"grid of {pixel_m} m: ")
+    assert sum(text.count("B") for text in note.split(": ")[1].split("; ") if "repeated" in text) == repeated
+    masked = np.isnan(open_cube(safe, pixel_m=pixel_m)[4].values)
+    at_20 = np.isnan(open_cube(safe)[4].values)
+    if pixel_m == 10:
+        np.testing.assert_array_equal(masked, np.kron(at_20, np.ones((2, 2), bool)))
+    else:
+        assert masked.any() and not masked.all()
+
+
+def test_a_size_of_pixels_that_a_product_has_not_is_refused(tmp_path):
+    with pytest.raises(RasterError, match="found pixels of 30 m; expected one of 10, 20, 60 m; choose one of them"):
+        open_cube(write_sentinel2(tmp_path / "s"), pixel_m=30)
+    with pytest.raises(RasterError, match="found pixels of 10 m; expected the pixels of the file; leave the size out"):
+        open_cube(write_landsat(tmp_path / "l"), pixel_m=10)
 
 
 def test_wavelengths_are_the_centres_of_the_metadata_and_widths_those_of_the_responses(tmp_path):

@@ -85,6 +85,7 @@ def open_recipe_cube(loaded: LoadedRecipe) -> xr.DataArray:
         overlap=data.overlap,
         drop_nm=None if data.drop_nm is None else [(low, high) for low, high in data.drop_nm],
         keep=data.keep,
+        pixel_m=data.pixel_m,
     ).raster
 
 
@@ -189,7 +190,7 @@ def draft(files: Files, targets: Sequence[str], given: dict[str, Any]) -> Draft:
     GeosoilError
         If a file cannot be read, or something cannot be decided from it.
     """
-    options = {key: given[key] for key in ("scale", "offset", "nodata", "keep") if key in given}
+    options = {key: given[key] for key in ("scale", "offset", "nodata", "keep", "pixel_m") if key in given}
     cube = CubeInput(files.cube, band_table=given.get("bands"), drop_nm=None, **options).raster
     nm = cube["wavelength_nm"].values
     made = begin_draft("cube", files.samples, targets, given)
@@ -200,7 +201,7 @@ def draft(files: Files, targets: Sequence[str], given: dict[str, Any]) -> Draft:
         made.values["bands"] = files.relative(given["bands"])
     made.set_labels()
     made.set_places_on(cube, files.samples)
-    made.set_given("scale", "offset", "nodata", "keep")
+    made.set_given("scale", "offset", "nodata", "keep", "pixel_m")
     pixels = sample_raster(cube, points_of(made), sample_id="row", on_missing="drop")
     values, nm = pixels.values, cube.sel(band=pixels.bands)["wavelength_nm"].values
     typical = float(np.nanmedian(values))

@@ -111,6 +111,10 @@ class CubeData(_Data):
         max_length=100,
         description="Quality masks of a product whose pixels are kept, such as water; by default all are left out.",
     )
+    pixel_m: int | None = Field(
+        None,
+        description="Side in m of the pixels of a product that is delivered with several; 20 if it is not given.",
+    )
 
 
 class SpectraData(_Data):
