@@ -1,12 +1,13 @@
 """Lead per pixel on the Meuse flood plain: real points and covariates, against a plain scikit-learn forest.
 
-`python benchmarks/meuse_lead.py [--repeats 10] [--all] [-o FOLDER]`
+`python benchmarks/meuse_lead.py [--repeats 10] [--all] [--automatic] [-o FOLDER]`
 
 155 topsoil samples, 12 covariates at 40 m (two of them classes, gaps where terrain is missing: 150 points lie on data),
 and easting and northing as two more bands. ln(Pb) is learned; R2 is on the ln scale, where one hot spot does not decide
 it, and that in mg/kg is printed too. 10 x 10-fold, the same folds for a RandomForestRegressor as it comes; spatial
 blocks of 400 m beside them, and the 12 covariates without the coordinates. --all: every kind of model, with organic
-matter as the property learned first (one repeat, minutes). -o: maps of Pb and Zn, with their pictures.
+matter as the property learned first (one repeat, minutes). --automatic: a Gaussian process and the automatic choice
+with the 12 covariates and place, on the same folds. -o: maps of Pb and Zn, with their pictures.
 """
 
 from __future__ import annotations
@@ -75,13 +76,18 @@ def write_coordinates(folder: Path) -> Path:
     return path
 
 
-def write_recipe(folder: Path, covariates: list[Path], *, column: str, title: str, repeats: int) -> Path:
-    """Write the recipe of a metal."""
+def write_recipe(
+    folder: Path, covariates: list[Path], *, column: str, title: str, repeats: int, with_place: bool = False
+) -> Path:
+    """Write the recipe of a metal; with place, that of a Gaussian process and the automatic choice."""
     path = folder / f"{title}_{len(covariates)}.toml"
     files = [str(file.resolve()) for file in covariates]
     text = RECIPE.format(
         points=MEUSE / "meuse_points.gpkg", covariates=files, column=column, title=title, repeats=repeats, trees=TREES
     )
+    if with_place:
+        text = text.replace('compare = ["forest", "mlp", "transfer_mlp", "cascade"]', 'compare = ["gp", "auto"]')
+        text = text.replace("[model]", "[features]\nplace = true\n[model]")
     path.write_text(text)
     return path
 
@@ -109,6 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--automatic", action="store_true")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     with TemporaryDirectory() as scratch:
@@ -137,6 +144,12 @@ def main() -> None:
             recipe = read_recipe(write_recipe(folder, covariates, repeats=1, **pb)).recipe
             tables = [validate(split, recipe, rows, recipe.candidates()).table for split in ("random", "spatial")]
             print(pd.concat(tables).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+        if options.automatic:
+            loaded = read_recipe(write_recipe(folder, covariates[:1], repeats=options.repeats, with_place=True, **pb))
+            rows = read_rows(loaded)
+            for split in ("random", "spatial"):
+                table = validate(split, loaded.recipe, rows, loaded.recipe.candidates()).table
+                print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
         if options.output:
             map_metal(folder, covariates, **pb)
             map_metal(folder, covariates, column="zn_mg_kg", title="Zn")

@@ -186,16 +186,26 @@ def _choices(task: FitTask, details: dict[str, Any], suffix: str) -> list[Sectio
         sections.append(_library_section(task, details["rs_local"], suffix))
     if details.get("choice") is not None:
         text = [
-            "R2 and RMSE are those of training rows that the regressors did not learn from: leave-one-out or "
+            "R² and RMSE are those of training rows that the regressors did not learn from: leave-one-out or "
             "out-of-bag predictions, or inner folds. They decide the weights, which are drawn towards equal ones as "
             "far as the rows cannot tell the regressors apart. They are not the accuracy of the model, which is "
             "measured on test rows."
         ]
-        tables = [("Candidates, their errors inside the training rows, and their weights", details["choice"])]
-        sections.append(Section(f"Choice of the model{suffix}", text, [], tables))
+        table = _choice_table(details["choice"], rows.targets[0].unit)
+        caption = "Candidates, their errors inside the training rows, and their weights"
+        sections.append(Section(f"Choice of the model{suffix}", text, [], [(caption, table)]))
     if details.get("description"):
-        sections.append(Section(f"Model{suffix}", [f"{task.candidate.name}: {details['description']}."], [], []))
+        learned = [f"{line}." for line in details.get("learned", ())]
+        text = [f"{task.candidate.name}: {details['description']}.", *learned]
+        sections.append(Section(f"Model{suffix}", text, [], []))
     return sections
+
+
+def _choice_table(choice: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Return the table of the candidates with headings for readers, and with notes if there are any."""
+    names = {"predicted_by": "predicted by", "r2": "R²", "rmse": f"RMSE ({unit})" if unit else "RMSE"}
+    left_out = ["chosen"] if choice.note.any() else ["chosen", "note"]  # those with a weight are chosen
+    return choice.drop(columns=left_out).rename(columns=names)
 
 
 def _bands_by_kind(support: np.ndarray, n_bands: int, use: str) -> dict[str, np.ndarray]:

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyproj import CRS
-from small_rows import candidate, patch_rows, spectral_rows
+from small_rows import candidate, patch_rows, spectral_rows, task
 
 from geosoil.pipeline.validation import validate
 from geosoil.pipeline.validation_settings import ValidationSettings
-from geosoil.report.sections import data_section
+from geosoil.report.sections import choice_sections, data_section
 from geosoil.report.summary_section import comparison_summary, main_outcome, warnings_of
 from geosoil.report.validation_sections import accuracy_table, distances_section, validation_section, zone_table
 from geosoil.samples.nearest_distances import prediction_distances
@@ -162,6 +162,27 @@ def test_the_section_of_the_data_names_bands_patches_and_the_logarithm():
     assert "patch of 5 x 5 cells" in " ".join(data_section(patch_rows()).text)
     (_, statistics), *_ = data_section(rows).tables
     assert {"soc_pct (%)", "library", "library, auxiliary property"} <= set(statistics.index)
+
+
+def test_the_choice_of_a_model_has_headings_for_readers_and_what_its_candidates_learned():
+    choice = pd.DataFrame(
+        {
+            "model": ["Forest"],
+            "predicted_by": ["out-of-bag"],
+            "r2": [0.5],
+            "rmse": [2.0],
+            "weight": [1.0],
+            "chosen": True,
+        }
+    )
+    work = task("auto", spectral_rows())
+    work.details.update(choice=choice.assign(note=""), description="Forest", learned=["Forest: 500 trees"])
+    candidates, model = choice_sections(work)
+    (_, table), *_ = candidates.tables
+    assert list(table) == ["model", "predicted by", "R²", "RMSE (%)", "weight"]
+    assert model.text == ["Automatic choice: Forest.", "Forest: 500 trees."]
+    work.details["choice"] = choice.assign(note="dropped: adds nothing")
+    assert "note" in choice_sections(work)[0].tables[0][1]
 
 
 def test_the_summary_of_a_comparison_names_the_smallest_error_and_what_it_is_worth():

@@ -300,14 +300,14 @@ def _describe(task: FitTask, chosen: list[_Trial], choice: pd.DataFrame) -> None
     if scores:
         description += f"; RMSE{f' in {unit}' if unit else ''} inside the training rows: {', '.join(scores)}"
     left_out = [f"{row.model}: {row.note}" for row in choice.itertuples() if row.note.startswith("left out")]
+    learned = [f"{t.candidate.name}: {t.details['description']}" for t in chosen if "description" in t.details]
     task.details.update(chosen[0].details)
     for key in ("notes", "card_notes"):
         lines = [line for trial in chosen for line in trial.details.get(key, [])]
         if key == "notes":
-            learned = [f"{t.candidate.name}: {t.details['description']}" for t in chosen if "description" in t.details]
             lines = [f"{task.candidate.name}: {mean}", *left_out, *learned, *lines]
         task.details[key] = list(dict.fromkeys(lines))
-    task.details.update(choice=choice, description=description)
+    task.details.update(choice=choice, description=description, learned=learned)
     if SECONDS in task.shared:
         task.details["card_notes"].append(
             f"time budget: {task.shared[SECONDS]:.3g} s for each fit of {task.candidate.name}"

@@ -92,5 +92,6 @@ def describe(process: GaussianProcess) -> str:
         words += "; the logarithm of the target is modelled"
     lengths = dict(zip(process.blocks_, process.lengths_, strict=True))
     if "place" in lengths:
-        words += f"; the length of the kernel of place is {lengths['place']:.3g} m"
+        # The Matern function of order 3/2 is 0.14 at two lengths.
+        words += f"; place adds to predictions within about {2 * lengths['place']:.3g} m of samples"
     return words

@@ -229,6 +229,7 @@ def test_the_process_and_the_forest_come_first_and_predict_unseen_rows_without_i
     learned, _, values = learn(["gp", "forest"])
     assert choice_of(learned).predicted_by["Gaussian process"] == "leave-one-out"
     assert any(note.startswith("Gaussian process: shares of the prior variance: ") for note in learned.details["notes"])
+    assert learned.details["learned"][0] in learned.details["notes"]
     assert np.corrcoef(values[:, 0], learned.rows.y[36:, 0])[0, 1] > 0.98
 
 

@@ -103,6 +103,16 @@ def test_the_description_says_what_each_block_explains(model: PixelModel) -> Non
     assert text.endswith(" %; the logarithm of the target is modelled")
 
 
+def test_the_description_states_how_far_from_samples_place_is_used() -> None:
+    places = np.random.default_rng(3).uniform(0, 5000, (60, 2))
+    process = GaussianProcess(blocks=kernel_blocks(PLACE, prepared(2)), n_iterations=60)
+    process.fit(places, np.sin(places[:, 0] / 500))
+    distance = 2 * process.lengths_[0]
+    assert describe_process(process).endswith(f"; place adds to predictions within about {distance:.3g} m of samples")
+    t = 2 * 3**0.5  # at two lengths
+    assert (1 + t) * np.exp(-t) == pytest.approx(0.14, abs=0.005)
+
+
 def test_the_logarithm_of_the_recipe_is_that_of_the_process_or_of_a_wrapper():
     rows = spectral_rows()
     models = {}
