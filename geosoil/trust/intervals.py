@@ -2,8 +2,10 @@
 
     error on the upper side = q s exp(skew),    on the lower side = q s exp(-skew)
 
-The local scale s is that of `local_scale.py`. The skew makes one side longer where the errors are, and q is the
-quantile of the scores by the finite-sample rule of `conformal.py`. A score is the distance of an observed value from
+The local scale s is that of `local_scale.py`. The skew makes one side longer where the errors are, and q is a quantile
+of the scores: that of Harrell and Davis, a mean of the scores around the rank whose weights are those of a beta
+distribution, which varies less from sample to sample than one score does; where fewer than `FEWEST_BEYOND` scores lie
+beyond, it is the score of the finite-sample rule of `conformal.py`. A score is the distance of an observed value from
 its prediction, in units of the side on which it lies; scale and skew of a score are fitted without the samples of its
 group. Under a logarithm all of this applies to ln(y).
 """
@@ -12,10 +14,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import betainc
 
 from geosoil.trust.conformal import conformal_rank, require_scores, widest_level
 from geosoil.trust.local_scale import GROWING, INDICATORS, PREDICTED, WITHOUT_LOGARITHM, LocalScale, fit_local_scale
@@ -30,6 +34,7 @@ ValidRange = tuple[float | None, float | None]
 FEWEST_FOR_SKEW = 30
 CHANCE = 2.0  # a skew counts if it is larger than this many variances, squared
 MOST_SKEW = 1.0
+FEWEST_BEYOND = 2.0  # expected scores beyond a quantile, below which the mean of scores would cover too little
 MOST_SCORES = 50_000_000  # that a model folder may hold
 ARRAYS = ("scores", "scale")
 
@@ -84,7 +89,7 @@ class IntervalState:
         return widest_level(self.n_samples)
 
     def quantile(self, level: float) -> float:
-        """Return the quantile of the scores at a level, by the finite-sample rule for `n_samples`.
+        """Return the quantile of the scores at a level, for `n_samples` samples.
 
         Where samples have several scores, of several repeats, the share of the scores replaces the rank.
 
@@ -92,10 +97,26 @@ class IntervalState:
         ------
         SamplesError
             For a level outside 0 to 1, or one that needs more samples; the message names the highest possible level.
+
+        References
+        ----------
+        Harrell & Davis (1982), A new distribution-free quantile estimator. Biometrika 69.
         """
-        require_scores(level, self.n_samples)
-        rank = conformal_rank(level, self.n_samples)
-        return float(self.scores[math.ceil(rank * len(self.scores) / self.n_samples) - 1])
+        if level not in self._quantiles:  # a map asks for it in every block
+            require_scores(level, self.n_samples)
+            beyond = round((1 - level) * (self.n_samples + 1), 9)  # 2 instead of 1.9999999999999996
+            if beyond < FEWEST_BEYOND:
+                rank = conformal_rank(level, self.n_samples)
+                self._quantiles[level] = float(self.scores[math.ceil(rank * len(self.scores) / self.n_samples) - 1])
+            else:
+                shares = np.arange(len(self.scores) + 1) / len(self.scores)
+                weights = np.diff(betainc(self.n_samples + 1 - beyond, beyond, shares))
+                self._quantiles[level] = float((weights * self.scores).sum())
+        return self._quantiles[level]
+
+    @cached_property
+    def _quantiles(self) -> dict[float, float]:
+        return {}
 
     def bounds(
         self,

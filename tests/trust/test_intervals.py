@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats.mstats import hdquantiles
 
 from geosoil.errors import ModelFileError, SamplesError
 from geosoil.trust.conformal import conformal_quantile, split_interval
@@ -31,11 +32,29 @@ def covered(state, scores, level):
 
 
 def test_without_a_reason_for_a_local_scale_the_interval_is_that_of_split_conformal_prediction():
-    scores = make_scores(25, noise="constant")
+    scores = make_scores(18, noise="constant")  # few, so that the quantile is one score
     state = fit_intervals(scores)
     assert state.scale is CONSTANT
     expected = split_interval(scores.predicted, scores.observed - scores.predicted, 0.9)
     np.testing.assert_allclose(state.bounds(scores.predicted, [0.9], scores.indicators)[0], expected, atol=1e-10)
+
+
+def test_the_quantile_of_many_scores_is_that_of_harrell_and_davis_and_of_few_the_conformal_one():
+    for n, level in ((19, 0.9), (40, 0.95), (200, 0.5), (200, 0.9)):
+        scores = np.sort(np.abs(np.random.default_rng(n).normal(size=n)))
+        state = State(scores, n, CONSTANT)
+        assert state.quantile(level) == pytest.approx(float(hdquantiles(scores, [level])[0]), rel=1e-12)
+    for n, level in ((18, 0.9), (38, 0.95)):
+        scores = np.sort(np.abs(np.random.default_rng(n).normal(size=n)))
+        assert State(scores, n, CONSTANT).quantile(level) == conformal_quantile(scores, level) == scores[-1]
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])
+def test_the_quantile_covers_as_much_as_the_level_says_from_few_scores_on(level):
+    rng, n = np.random.default_rng(0), 25
+    known = [np.sort(rng.exponential(size=n)) for _ in range(2000)]
+    covered = np.mean([-np.expm1(-State(scores, n, CONSTANT).quantile(level)) for scores in known])
+    assert -0.01 < covered - level < 0.02
 
 
 def test_the_scale_follows_the_spread_that_makes_the_errors_and_nothing_else():
