@@ -72,7 +72,7 @@ def main() -> None:
     )
     rows, candidates = read_pairs(recipe), recipe.candidates()
     random = validate("random", recipe, rows, candidates)
-    print(random.table().to_string(index=False), flush=True)
+    print(random.table.to_string(index=False), flush=True)
     if options.automatic:
         return
     print(validate("published_rank", recipe, rows, candidates).table.to_string(index=False), flush=True)
