@@ -6,8 +6,8 @@ where a set has them (60 tasks), and is `auto` without them elsewhere.
 
 `--each` adds every candidate by itself, `--processes N` uses more processes than 2, `--journal FILE` keeps the
 predictions of each fold, and a run with the same file continues after them. `--only "B.204,SC.50 pH"` takes some sets
-and tasks, and `--every 7` every seventh task in the order of their names; nothing is claimed then. The data are those of
-PyPI's `limesoda` (CC BY-SA; Schmidinger et al. 2025).
+and tasks, and `--every 7` every seventh task in the order of their names; nothing is claimed then. The data are those
+of PyPI's `limesoda` (CC BY-SA; Schmidinger et al. 2025).
 """
 
 from __future__ import annotations
