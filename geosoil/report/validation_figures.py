@@ -37,6 +37,7 @@ def predicted_measured_figure(
     unit: str,
     texts: Mapping[str, str] | None = None,
     name: str = "",
+    reference: str = "measured",
 ) -> Figure:
     """Draw predicted against measured values, one panel per model, with the same scale and the 1:1 line.
 
@@ -50,6 +51,8 @@ def predicted_measured_figure(
         Title -> metrics printed in the panel.
     name : str
         Name of the property.
+    reference : str
+        What the values are that predictions are compared with.
 
     Examples
     --------
@@ -70,7 +73,7 @@ def predicted_measured_figure(
         axes.scatter(observed, predicted, s=18, color=BLUE, alpha=0.55, linewidth=0, zorder=2)
         axes.set(xlim=limits, ylim=limits, aspect="equal")
         limit_ticks(axes)
-        style_panel(grid, k, len(panels), title, f"measured {label}", f"predicted {label}")
+        style_panel(grid, k, len(panels), title, f"{reference} {label}", f"predicted {label}")
         if texts and title in texts:
             box = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5}  # readable above points
             axes.text(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from geosoil.evaluate.metrics import regression_metrics
+from geosoil.evaluate.metrics import METRICS, regression_metrics
 from geosoil.io.atomic import require_writable_folder
 from geosoil.pipeline.recipe import read_recipe
 from geosoil.pipeline.validation import no_progress
@@ -152,7 +152,7 @@ def _demo_cube(name: str, model: str, cube: str, output: Path, progress: Progres
         "Map",
         ["The scene is synthetic, so that the truth is known at every pixel.", *mapped.notes],
         [*layer.draw(target.name, unit), ("Mapped against true values.", scatter)],
-        [("Mapped against true values, every bare pixel", metrics_table("scale", pairs))],
+        [("Mapped against true values, every bare pixel", _titled(metrics_table("scale", pairs)))],
         mapped.warnings,
     )
     report = write_report(output, title=trained.title, sections=[trained.sections[0], section, *trained.sections[1:]])
@@ -197,7 +197,7 @@ def _demo_soc(output: Path, progress: Progress) -> DemoResult:
         "Map",
         ["The landscape is synthetic, so that the truth is known in every cell.", *mapped.notes],
         [figure for layer in (layers[0], layers[-1]) for figure in layer.draw(layer.name, unit)],
-        [("Mapped against true values, every cell", table)],
+        [("Mapped against true values, every cell", _titled(table))],
         mapped.warnings,
     )
     report = write_report(output, title=trained.title, sections=[trained.sections[0], section, *trained.sections[1:]])
@@ -285,6 +285,11 @@ def metrics_table(column: str, pairs: Mapping[str, tuple[np.ndarray, np.ndarray]
     return pd.DataFrame(rows)[[column, "n", "r2", "rmse", "bias", "ccc"]]
 
 
+def _titled(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a `metrics_table` with the headings of a page."""
+    return table.rename(columns={name: METRICS[name].title for name in ("r2", "rmse", "bias", "ccc")})
+
+
 def _agreement(table: pd.DataFrame) -> dict[str, float]:
     return {"R2": float(table.r2.mean()), "RMSE": float(table.rmse.mean())}
 
@@ -292,4 +297,4 @@ def _agreement(table: pd.DataFrame) -> dict[str, float]:
 def _scatter(title: str, pairs: tuple[np.ndarray, np.ndarray], *, unit: str, name: str = "") -> Figure:
     figures = regression_metrics(*pairs)
     text = f"R² {figures['r2']:.2f}  RMSE {figures['rmse']:.3g}"
-    return predicted_measured_figure({title: pairs}, unit=unit, texts={title: text}, name=name)
+    return predicted_measured_figure({title: pairs}, unit=unit, texts={title: text}, name=name, reference="true")
