@@ -140,6 +140,15 @@ def group() -> None:
     """Turn spectra and rasters into maps of soil."""
 
 
+def print_unraisable(problem: sys.UnraisableHookArgs) -> None:
+    """Print an exception that Python cannot raise, as usual, but not that GDAL said something that is not UTF-8.
+
+    GDAL quotes the bytes of damaged files in its messages, which rasterio cannot decode.
+    """
+    if not (isinstance(problem.exc_value, UnicodeDecodeError) and "log_error" in str(problem.object)):
+        sys.__unraisablehook__(problem)
+
+
 def main() -> None:
     """Run the command line and exit with a code.
 
@@ -151,6 +160,7 @@ def main() -> None:
     # Almost all objects that imports make live until the end. Looking for unreachable ones among them, many times while
     # libraries are imported and again at exit, takes two seconds for a map of a small cube.
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
+    hook, sys.unraisablehook = sys.unraisablehook, print_unraisable
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # sent by a queue or at shutdown; treated as Ctrl-C
     try:
         group(standalone_mode=False)
@@ -164,6 +174,7 @@ def main() -> None:
         click.echo(f"geosoil: {error}", err=True)
         sys.exit(2)
     finally:
+        sys.unraisablehook = hook
         gc.freeze()
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from geosoil.io.spectra.writer import write_spectra
 from geosoil.models.find import find_model
 from geosoil.models.store import read_card
 from geosoil.models.trust import load_trust
-from geosoil_cli.main import VERBS, group
+from geosoil_cli.main import VERBS, group, print_unraisable
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +190,13 @@ def test_the_models_that_ship_have_a_trust_state(geosoil):
         trust = load_trust(folder, read_card(folder))
         assert trust.applicability is not None and len(trust.targets) == 1
         assert "90 % covered" in geosoil("info", name).out
+
+
+def test_only_what_rasterio_cannot_decode_of_gdal_is_not_printed(monkeypatch):
+    undecodable = UnicodeDecodeError("utf-8", b"\x8a", 0, 1, "invalid start byte")
+    printed = []
+    monkeypatch.setattr(sys, "__unraisablehook__", lambda problem: printed.append(problem.exc_value))
+    others = [(undecodable, "a callback of a user"), (ValueError("x"), "rasterio._env.log_error")]
+    for value, place in [(undecodable, "rasterio._env.log_error"), *others]:
+        print_unraisable(SimpleNamespace(exc_value=value, object=place))
+    assert printed == [value for value, _ in others]
