@@ -93,6 +93,19 @@ def test_a_darker_scene_is_not_mistaken_for_another_unit(tmp_path, model):
     assert match_bands(model, cube).bands
 
 
+@pytest.mark.parametrize(("middle", "edge", "is_refused"), [(0.0, 0.3, False), (0.002, 0.3, False), (np.nan, 30, True)])
+def test_units_are_those_of_the_whole_cube_where_its_middle_is_water_or_has_no_data(middle, edge, is_refused):
+    values = np.full((1, 200, 200), edge, np.float32)
+    values[:, 50:150, 50:150] = middle  # where the windows are that are looked at first
+    cube = make_raster(values, names=["a"], crs=UTM, transform=TRANSFORM, wavelength_nm=[650.0])
+    model = reading(Feature("a", 650.0, None, 0.1, 0.5))
+    if is_refused:
+        with pytest.raises(UnitsError, match=r"found values around 30; expected reflectance as at training"):
+            match_bands(model, cube)
+    else:
+        assert match_bands(model, cube).bands == ("a",)
+
+
 def reading(*features):
     """A model that reads these features and is never run."""
     model = PixelModel(None, features, (Target("y", ""),))

@@ -19,7 +19,7 @@ from scipy import ndimage
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from geosoil.errors import RasterError
-from geosoil.raster.blocks import choose_block, map_blocks, stream_blocks
+from geosoil.raster.blocks import choose_block, cut_blocks, map_blocks, stream_blocks
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 
@@ -337,3 +337,12 @@ def test_openmp_is_held_to_one_thread_in_the_threads_of_the_pool_too():
     environment = {**os.environ, "OMP_NUM_THREADS": "3"}
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
     assert run.stdout.split() == ["1", "1", "1", "1", "3"]
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (10, 50), (45, 10)])
+def test_blocks_are_visited_once_and_each_is_next_to_the_one_before_it(shape):
+    raster = make_raster(np.zeros((1, *shape), "float32"), names=["a"], crs=None, transform=Affine.identity())
+    blocks = cut_blocks(lambda block: block, raster, names=["a"], block=10)
+    places = list(blocks.places)
+    assert sorted(set(places)) == sorted(places) and len(places) == len(blocks)
+    assert (np.abs(np.diff(places, axis=0)).sum(axis=1) == 1).all()

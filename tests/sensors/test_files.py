@@ -3,6 +3,7 @@
 import errno
 import gzip
 import io
+import os
 import pickle
 import shutil
 import tarfile
@@ -257,6 +258,14 @@ def test_a_packed_file_is_unpacked_once_and_only_where_the_disk_has_room(tmp_pat
     assert spool.spool_of(PackedRange(str(tmp_path / "a"), (8, 8), 0, len(content), GZIP)) is None
 
 
+def test_no_more_is_unpacked_to_the_disk_than_the_archive_states(tmp_path, monkeypatch):
+    monkeypatch.setattr(spool, "LEAST_BYTES", 0)
+    (tmp_path / "a").write_bytes(zlib.compress(b"abc" * 1_000_000, wbits=DEFLATE))
+    kept = spool.spool_of(PackedRange(str(tmp_path / "a"), (5, 5), 0, 30_000, DEFLATE))
+    assert kept.read(0, 99_999) == b"abc" * 10_000
+    assert os.fstat(kept._kept.fileno()).st_size == 30_000
+
+
 def test_content_with_another_checksum_is_not_given_once_that_is_known(tmp_path, monkeypatch):
     monkeypatch.setattr(spool, "LEAST_BYTES", 0)
     (tmp_path / "a").write_bytes(zlib.compress(b"abc" * 1000, wbits=DEFLATE))
@@ -265,9 +274,11 @@ def test_content_with_another_checksum_is_not_given_once_that_is_known(tmp_path,
         assert file.read() == b""
 
 
-def test_a_gzip_of_several_parts_is_read_to_its_end(tmp_path):
+@pytest.mark.parametrize("least_bytes", [0, 2**30])
+def test_a_gzip_of_several_parts_is_read_to_its_end(tmp_path, monkeypatch, least_bytes):
+    monkeypatch.setattr(spool, "LEAST_BYTES", least_bytes)
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"abc" * 1000) + gzip.compress(b"defg" * 1000))
-    with UnpackedFile(PackedRange(str(tmp_path / "a.gz"), (1, 1), 0, 7000, GZIP)) as file:
+    with UnpackedFile(PackedRange(str(tmp_path / "a.gz"), (1, least_bytes), 0, 7000, GZIP)) as file:
         assert file.read(9999) == b"abc" * 1000 + b"defg" * 1000
         file.seek(-4, io.SEEK_END)
         assert file.read() == b"defg"

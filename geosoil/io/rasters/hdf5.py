@@ -235,12 +235,9 @@ def _inflate(content: bytes | bytearray, n_bytes: int) -> bytearray:
     libdeflate takes less than half of the time of zlib, because it decompresses a chunk as a whole.
     """
     try:
-        values = deflate.zlib_decompress(content, n_bytes)
+        return deflate.zlib_decompress(content, n_bytes)
     except deflate.DeflateError:
         raise ValueError(f"it is damaged, or decompresses to more than {n_bytes} bytes") from None
-    if len(values) != n_bytes:
-        raise ValueError(f"it decompresses to {len(values)} instead of {n_bytes} bytes")
-    return values
 
 
 def _allocated(shape: tuple[int, ...]) -> np.ndarray:

@@ -282,6 +282,15 @@ def test_a_small_chunk_that_unpacks_to_gigabytes_is_refused_without_unpacking_it
     tracemalloc.stop()
 
 
+def test_a_chunk_of_too_few_values_is_refused(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as made:
+        cube = made.create_dataset("cube", (1, 8, 8), "u1", chunks=(1, 8, 8), compression="gzip")
+        cube.id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(50)))
+    variable = find_variable(Hdf5Source(str(tmp_path / "a.h5")), "cube", "byx")
+    with pytest.raises(WindowError, match="it has 50 bytes of values instead of 64"):
+        read_window(variable, np.array([0]), slice(0, 5), slice(0, 5))
+
+
 @pytest.mark.parametrize("layout", ["gzip", "shuffled", "checked"])
 def test_a_corrupt_chunk_is_one_line_and_the_others_are_read(tmp_path, layout):
     source = write(tmp_path / "a.h5", layout=layout)
