@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 MAX_PER_THREAD = 32
+MAX_BANDS = 20_000  # the type, name and scale of each are read
 MAX_PIXELS_PER_SIDE = 10_000_000  # a global grid of 10 m has 4 million columns; every opened raster has coordinates
 
 # GDAL caches decoded blocks, in up to 5 % of the machine's memory; geosoil reads blocks once, so a small cache is
@@ -228,7 +229,14 @@ def _open(path: str, overview: int | None = None) -> DatasetReader:
 
 
 def _check_grid(path: str, source: DatasetReader) -> None:
-    """Raise RasterError for a raster with more pixels than memory can hold coordinates of, or without a position."""
+    """Raise RasterError for a raster with more pixels or bands than memory can hold, or without a position."""
+    if source.count > MAX_BANDS:
+        raise RasterError(
+            path,
+            found=f"{source.count} bands",
+            expected=f"at most {MAX_BANDS}",
+            way_out="check the file, or copy some bands with gdal_translate -b",
+        )
     if max(source.shape) > MAX_PIXELS_PER_SIDE:
         raise RasterError(
             path,

@@ -7,14 +7,13 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from geosoil.errors import RasterError
-from geosoil.io.rasters.dataset_cache import MAX_PIXELS_PER_SIDE
+from geosoil.io.rasters.dataset_cache import MAX_BANDS, MAX_PIXELS_PER_SIDE
 from geosoil.io.rasters.hdf5_files import hdf5_file, member, require_plain
 
 if TYPE_CHECKING:
     from geosoil.io.rasters.hdf5_files import Hdf5Source
 
 MAX_CHUNK_BYTES = 512 * 2**20  # of a decoded chunk: it is in memory as a whole
-MAX_BANDS = 20_000
 TILE = 256  # pixels per side of the parts that are read at once of a data set without chunks
 TILE_BYTES = 64 * 2**20  # of such a part
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32"}  # those of the HDF5 library itself that products use

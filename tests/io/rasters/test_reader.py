@@ -343,3 +343,10 @@ def test_an_error_of_gdal_in_a_damaged_tag_names_the_file(tmp_path):
     with pytest.raises(RasterError, match=r"a\.tif: damaged .*tag 0.*copy it again"), dataset_cache.dataset(path):
         raise CPLE_AppDefinedError(3, 1, "tag 0 is not read")
     assert open_raster(path).shape == (1, 2, 3)  # opened again
+
+
+def test_a_file_that_claims_more_bands_than_memory_can_hold_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset_cache, "MAX_BANDS", 3)
+    path = write_raster(tmp_path / "a.tif", np.zeros((4, 1, 1), "uint8"))
+    with pytest.raises(RasterError, match=r"a.tif: found 4 bands; expected at most 3"):
+        open_raster(path)
