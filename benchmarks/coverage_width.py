@@ -51,12 +51,12 @@ Intervals = np.ndarray  # (3, n): lower end, prediction, upper end
 
 def chosen_tasks(quick: bool) -> Iterator[Task]:
     """Yield the tasks: of every second set, one property, in turn."""
-    import LimeSoDa
-
-    names = [name for name in LimeSoDa.list_datasets() if isinstance(LimeSoDa.load_dataset(name), dict)]
-    chosen = ["BB.51", "MG.112", "SC.50", "W.50"] if quick else names[::2]
+    by_set: dict[str, list[Task]] = {}
+    for task in read_tasks():
+        by_set.setdefault(task.name.rpartition(" ")[0], []).append(task)
+    chosen = ["BB.51", "MG.112", "SC.50", "W.50"] if quick else list(by_set)[::2]
     for number, name in enumerate(chosen):
-        yield list(read_tasks([name]))[number % 3]
+        yield by_set[name][number % 3]
 
 
 def intervals_of(task: Task) -> tuple[str, np.ndarray, dict[str, Intervals]]:
@@ -143,7 +143,7 @@ def main(quick: bool) -> bool:
     except ImportError:
         print("coverage_width skipped: needs the package limesoda")
         return True
-    tasks = list(chosen_tasks(quick))
+    tasks = sorted(chosen_tasks(quick), key=lambda task: task.rows.X.size)
     done = []
     for _, result in run_in_processes(intervals_of, tasks, processes=2, task="tasks"):
         done.append(result)
