@@ -266,6 +266,15 @@ def test_no_more_is_unpacked_to_the_disk_than_the_archive_states(tmp_path, monke
     assert os.fstat(kept._kept.fileno()).st_size == 30_000
 
 
+def test_the_disk_is_that_of_large_files_unless_another_one_is_chosen(tmp_path, monkeypatch):
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(spool, "LARGE_FILES", str(tmp_path))
+    assert spool._folder() == str(tmp_path)
+    monkeypatch.setenv("TMPDIR", "/elsewhere")
+    assert spool._folder() == tempfile.gettempdir()
+
+
 def test_content_with_another_checksum_is_not_given_once_that_is_known(tmp_path, monkeypatch):
     monkeypatch.setattr(spool, "LEAST_BYTES", 0)
     (tmp_path / "a").write_bytes(zlib.compress(b"abc" * 1000, wbits=DEFLATE))

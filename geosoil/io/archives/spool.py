@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LEAST_BYTES, MOST_BYTES = 8 * 2**20, 32 * 2**30  # of content that is kept on the disk
 SHARE_OF_DISK = 0.5  # of the free space, at most
+LARGE_FILES = "/var/tmp"
 AHEAD_FROM = 4 * 2**20  # the metadata of a raster lie before
 INPUT_BYTES, OUTPUT_BYTES = 2**18, 2**20  # at once
 GZIP = 31  # as zlib numbers it
@@ -49,7 +50,7 @@ class Spool:
         self.packed, self.is_damaged = packed, False
         self._source = open_bytes(packed.path)
         self._source.seek(packed.start)
-        self._kept = tempfile.TemporaryFile(prefix="geosoil-", buffering=0)  # noqa: SIM115 - closed below
+        self._kept = tempfile.TemporaryFile(prefix="geosoil-", dir=_folder(), buffering=0)  # noqa: SIM115 - closed below
         self._engine: Any = isal_zlib.decompressobj(packed.wbits)
         self._rest = b""  # packed bytes that are still to be unpacked
         self._filled = self._checksum = 0
@@ -117,9 +118,15 @@ def spool_of(packed: PackedRange) -> Spool | None:
 
 @lru_cache(maxsize=2)
 def _spool_of(packed: PackedRange) -> Spool:
-    if packed.size > SHARE_OF_DISK * shutil.disk_usage(tempfile.gettempdir()).free:
+    if packed.size > SHARE_OF_DISK * shutil.disk_usage(_folder()).free:
         raise OSError("no room")
     return Spool(packed)
+
+
+def _folder() -> str:
+    """Return the folder of TMPDIR; else /var/tmp, since /tmp is in the memory of many systems."""
+    is_chosen = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    return LARGE_FILES if not is_chosen and os.access(LARGE_FILES, os.W_OK) else tempfile.gettempdir()
 
 
 def _fill(spool: weakref.ref[Spool]) -> None:
