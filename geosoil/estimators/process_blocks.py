@@ -193,7 +193,9 @@ def squared_distances(rows: np.ndarray, others: np.ndarray | None = None) -> np.
     second = rows if others is None else others
     if rows.shape[1] <= FEW_COLUMNS:
         return np.asarray(cdist(rows, second, "sqeuclidean"))
-    squares = (rows**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * rows @ second.T
+    squares = np.asarray((-2 * rows) @ second.T)
+    squares += (rows**2).sum(axis=1)[:, None]
+    squares += (second**2).sum(axis=1)
     np.maximum(squares, 0, out=squares)
     if others is None:
         np.fill_diagonal(squares, 0)

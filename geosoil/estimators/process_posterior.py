@@ -48,9 +48,12 @@ class Kernel:
         parts = []
         for i, (block, linear, amplitude, length) in enumerate(self.terms()):
             first, second = rows[i], rows[i] if others is None else others[i]
-            distance = torch.from_numpy(np.sqrt(squared_distances(first, None if others is None else second)))
-            part = amplitude * correlation(block.block.kernel, distance, length).numpy()
-            parts.append(part + linear * first @ second.T if linear else part)
+            squares = squared_distances(first, None if others is None else second)
+            distance = torch.from_numpy(np.sqrt(squares, out=squares))
+            part = correlation(block.block.kernel, distance, length).mul_(amplitude).numpy()
+            if linear:
+                part += (linear * first) @ second.T
+            parts.append(part)
         return parts
 
     def between(self, rows: list[np.ndarray], others: list[np.ndarray] | None = None) -> np.ndarray:

@@ -17,10 +17,10 @@ LARGEST_EXPONENT = 40.0
 """exp(-40) is below the rounding of 1; products of smaller numbers would become denormal, which is slow."""
 
 
-def _decay(exponent: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+def _exp(negative: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
     import torch
 
-    return torch.clamp(exponent, max=LARGEST_EXPONENT, out=out).neg_().exp_()
+    return torch.clamp(negative, min=-LARGEST_EXPONENT, out=out).exp_()
 
 
 def _exponential(
@@ -28,8 +28,8 @@ def _exponential(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
-    value = _decay(t, value)
-    return value, torch.mul(t, value, out=slope)
+    value = _exp(t.neg_(), value)
+    return value, torch.mul(t, value, out=slope).neg_()
 
 
 def _matern32(
@@ -37,9 +37,9 @@ def _matern32(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
-    value = _decay(t.mul_(math.sqrt(3)), value)
+    value = _exp(t.mul_(-math.sqrt(3)), value)
     product = torch.mul(t, value, out=slope)
-    return value.add_(product), product.mul_(t)
+    return value.sub_(product), product.mul_(t)
 
 
 def _matern52(
@@ -47,11 +47,11 @@ def _matern52(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
-    value = _decay(t.mul_(math.sqrt(5)), value)
+    value = _exp(t.mul_(-math.sqrt(5)), value)
     product = torch.mul(t, value, out=slope)
-    value.add_(product)
+    value.sub_(product)
     third = product.mul_(t).div_(3)
-    return value.add_(third), third.addcmul_(third, t)
+    return value.add_(third), third.addcmul_(third, t, value=-1)
 
 
 def _rbf(
@@ -59,8 +59,8 @@ def _rbf(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
-    value = _decay(t.square_().div_(2), value)
-    return value, torch.mul(t, value, out=slope).mul_(2)
+    value = _exp(t.square_().div_(-2), value)
+    return value, torch.mul(t, value, out=slope).mul_(-2)
 
 
 CORRELATIONS: dict[str, Correlation] = {

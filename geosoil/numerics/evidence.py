@@ -164,18 +164,16 @@ class _Likelihood:
         self.present = torch.ones_like(y) if known is None else known.to(y.dtype)
         self.y = y * self.present
         self.noise = LEAST_NOISE + (torch.zeros_like(y) if noise is None else noise)
-        self.rows, self.columns = pair_indices(n)
-        self.flat = self.rows * n + self.columns
-        self.both = None
-        if known is not None:
-            self.both = self.present[..., self.rows] * self.present[..., self.columns]
+        rows, columns = pair_indices(n)
+        self.flat = rows * n + columns
+        self.both = None if known is None else self.present[..., rows] * self.present[..., columns]
 
         def of_pairs() -> torch.Tensor:
-            return y.new_empty((*y.shape[:-1], len(self.rows)))
+            return y.new_empty((*y.shape[:-1], len(rows)))
 
         self.matrix = y.new_zeros((*y.shape, n))
         self.factor, self.inverse = (y.new_empty((*y.shape, n)).mT for _ in range(2))  # as LAPACK returns them
-        self.total, self.slope, self.part, self.other = (of_pairs() for _ in range(4))
+        self.total, self.slope, self.part = (of_pairs() for _ in range(3))
         self.correlations = [(of_pairs(), of_pairs()) for _ in blocks]
 
     def __call__(self, parameters: torch.Tensor, *, with_priors: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
@@ -193,10 +191,10 @@ class _Likelihood:
             CORRELATIONS[block.kernel](torch.mul(block.distance, 1 / length, out=self.part), value, by_length)
             if block.gram is not None and block.squares is not None:
                 linear = of_block[..., :1]
-                total.add_(torch.mul(block.gram, linear, out=self.part))
+                self._add(block.gram, linear)
                 diagonal = diagonal + linear * block.squares
                 pairs.append((linear, block.gram, block.squares))
-            total.add_(torch.mul(value, amplitude, out=self.part))
+            self._add(value, amplitude)
             diagonal = diagonal + amplitude
             pairs += [(amplitude, value, torch.ones_like(self.y)), (amplitude, by_length, torch.zeros_like(self.y))]
         if self.both is not None:
@@ -208,13 +206,13 @@ class _Likelihood:
         alpha = (inverse @ self.y[..., None])[..., 0]
         value = 0.5 * (self.y * alpha).sum(-1) + factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         value = value + 0.5 * present.sum(-1) * math.log(2 * math.pi)
-        # Each pair of rows is in the matrix twice.
-        slope = torch.index_select(inverse.mT.flatten(-2), -1, self.flat, out=self.slope)
-        of_rows = torch.index_select(alpha, -1, self.rows, out=self.part)
-        slope.addcmul_(of_rows, torch.index_select(alpha, -1, self.columns, out=self.other), value=-1)
+        # The derivative by the covariance, symmetric; the matrix is not needed any more.
+        by_covariance = inverse.mT.sub_(torch.mul(alpha[..., :, None], alpha[..., None, :], out=self.matrix))
+        # Each pair of rows is in it twice.
+        slope = torch.index_select(by_covariance.flatten(-2), -1, self.flat, out=self.slope)
         if self.both is not None:
             slope.mul_(self.both)
-        of_diagonal = 0.5 * (inverse.diagonal(dim1=-2, dim2=-1) - alpha.square()) * present
+        of_diagonal = 0.5 * by_covariance.diagonal(dim1=-2, dim2=-1) * present
         parts = [
             amplitude[..., 0] * (_product(slope, pair) + _product(of_diagonal, diagonal_part))
             for amplitude, pair, diagonal_part in pairs
@@ -226,6 +224,15 @@ class _Likelihood:
             value = value + 0.5 * (precision * away.square()).sum(-1)
             gradient = gradient + precision * away
         return value, gradient
+
+    def _add(self, term: torch.Tensor, amplitude: torch.Tensor) -> None:
+        """Add a term of the covariance; in one pass over the pairs if there is one data set."""
+        import torch
+
+        if amplitude.numel() == 1:
+            self.total.add_(term, alpha=float(amplitude))
+        else:
+            self.total.add_(torch.mul(term, amplitude, out=self.part))
 
 
 def _product(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
