@@ -122,38 +122,40 @@ class Covariance(Op):
         import torch
 
         # t^2 is a matrix product and two squared lengths, which costs less than a difference per support vector.
-        support = float32_tensor(self.support)
-        norms = float32_tensor(np.sum(self.support**2, axis=1))
         if self.support.size >= SMALLEST_LOOPS and torch.get_default_device().type == "cpu":
-            return self._compile_loops(support, norms)
-        return self._compile_torch(support, norms[:, None])
+            return self._compile_loops()
+        return self._compile_torch()
 
-    def _compile_torch(self, support: torch.Tensor, norms: torch.Tensor) -> Run:
+    def _compile_torch(self) -> Run:
         import torch
 
         rate, amplitude, linear = float(self.rate), float(self.amplitude), float(self.linear)
-        squares, distances, decays, products = object(), object(), object(), object()
+        # The factor is part of the weights, so that a machine of support vectors rounds as in earlier versions.
+        cross = float32_tensor(-2 * self.rate * self.support)
+        support_norms = float32_tensor(self.rate * np.sum(self.support**2, axis=1)[:, None])
+        squares, distances, decays = object(), object(), object()
 
         def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
             norm = torch.square(x, out=kept_tensor(scratch, squares, len(x), x)).sum(0)
-            product = torch.mm(support, x, out=kept_tensor(scratch, products, len(support), x))
-            t2 = torch.mul(product, -2, out=kept_tensor(scratch, distances, len(support), x))
-            t2.add_(norm).add_(norms).mul_(rate).clamp_(min=0)
-            values = correlate_(self.name, t2, kept_tensor(scratch, decays, len(support), x)).mul_(amplitude)
-            if linear:
-                values.add_(product, alpha=linear)
+            t2 = torch.mm(cross, x, out=kept_tensor(scratch, distances, len(cross), x))
+            product = t2 * (linear / (-2 * rate)) if linear else None
+            t2.add_(norm, alpha=rate).add_(support_norms).clamp_(min=0)
+            values = correlate_(self.name, t2, kept_tensor(scratch, decays, len(cross), x))
+            values = values if amplitude == 1 else values.mul_(amplitude)
+            if product is not None:
+                values.add_(product)
             return torch.cat([values, (amplitude + linear * norm)[None]]) if self.with_variance else values
 
         return run
 
-    def _compile_loops(self, support: torch.Tensor, norms: torch.Tensor) -> Run:
+    def _compile_loops(self) -> Run:
         import torch
 
         from geosoil.program._pixel_loops import KINDS, covariances, squared_lengths
 
+        support, support_norms = float32_tensor(self.support), np.sum(self.support**2, axis=1).astype(np.float32)
         rate, amplitude, linear = (np.float32(number) for number in (self.rate, self.amplitude, self.linear))
-        kind, support_norms = KINDS[self.name], norms.numpy()
-        lengths, products, key = object(), object(), object()
+        kind, lengths, products, key = KINDS[self.name], object(), object(), object()
 
         def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
             product = torch.mm(support, x, out=kept_tensor(scratch, products, len(support), x))

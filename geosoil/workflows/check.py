@@ -8,14 +8,19 @@ import numpy as np
 from rasterio.warp import transform
 
 from geosoil.mapping.inputs import CovariateInput, CubeInput, ModelInput
+from geosoil.mapping.job import prepare_map
 from geosoil.mapping.places import SampleDistances, insert_places
 from geosoil.mapping.probe import probe_values
 from geosoil.mapping.training_range import RangeCount
+from geosoil.mapping.trusted import TrustedInput, with_trust
+from geosoil.models.contract import INSIDE
 from geosoil.raster.grid import Grid
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+
+    from geosoil.mapping.inputs import MatchedInput
 
 SIDE = 50  # places along each axis of the raster that are compared with the bounding box of the training samples
 
@@ -44,14 +49,14 @@ def check_fit(
     -------
     list of (str, str)
         Pairs of a title and a text: what the model would read, how far bands are apart, and which share of sampled
-        pixels is inside the training range and the area of the training samples.
+        pixels is inside the training range, the area of applicability and the area of the training samples.
 
     Raises
     ------
     GeosoilError
         If the input does not fit; the message states what is wrong and what to do.
     """
-    input_model = ModelInput.find(model)
+    ((input_model,), _) = with_trust([ModelInput.find(model)])
     source: CovariateInput | CubeInput
     scale_notes: tuple[str, ...] = ()
     if cube is None:
@@ -81,6 +86,7 @@ def check_fit(
         pairs.append(("training range", f"{share:.0%} of {count.n_rows} sampled pixels are inside it in every band"))
     else:
         pairs.append(("training range", "not stated by the model"))
+    pairs.append(("area of applicability", _applicability(input_model, matched, values)))
     distances = SampleDistances(matched.model, input_model.card.sample_places)
     distances.add(values)
     if distances.note:
@@ -89,6 +95,23 @@ def check_fit(
     share_inside = None if bounds is None else _share_inside(Grid.of(raster), bounds)
     inside = "not stated by the model" if share_inside is None else f"{share_inside:.0%} of the raster is inside it"
     return [*pairs, ("area of the training samples", inside)]
+
+
+def _applicability(model: ModelInput, matched: MatchedInput, values: np.ndarray) -> str:
+    """Return which share of sampled pixels `(feature, n)` is inside the area of applicability, or why it is not known.
+
+    A network of patches needs the neighbours of a pixel, which samples do not have.
+    """
+    if not isinstance(model, TrustedInput) or model.trust.applicability is None:
+        return "not stated by the model"
+    if matched.model.halo or not values.shape[1]:
+        return "not tested here; geosoil map writes it for every pixel"
+    job = prepare_map(matched.model, matched.raster, bands=matched.bands, outputs=[INSIDE])
+    inside = job.predict(values[:, None])
+    inside = inside[np.isfinite(inside)]
+    if not inside.size:
+        return "not known: no sampled pixel has a prediction"
+    return f"{inside.mean():.0%} of {inside.size} sampled pixels are inside it"
 
 
 def _share_inside(grid: Grid, bounds: tuple[float, float, float, float]) -> float:

@@ -56,6 +56,18 @@ def test_a_cube_that_fits_is_described_and_another_is_refused(trained, tmp_path)
     assert done.exit_code == 2
 
 
+def test_the_share_inside_the_area_of_applicability_is_that_of_the_map(trained, tmp_path):
+    folder, _ = trained
+    map_cube(folder / "cube.tif", folder / "model", tmp_path / "map.tif")
+    with rasterio.open(tmp_path / "map_trust.tif") as file:
+        inside = file.read(file.descriptions.index("inside") + 1)
+    inside = inside[np.isfinite(inside)]  # the cube is smaller than a sampled window, so that all pixels are sampled
+    assert 0 < inside.mean() < 1
+    pairs = dict(check_fit(folder / "model", cube=folder / "cube.tif"))
+    expected = f"{inside.mean():.0%} of {inside.size} sampled pixels are inside it"
+    assert pairs["area of applicability"] == expected
+
+
 def test_the_share_of_a_raster_inside_a_box_is_that_of_its_area(trained):
     folder, _ = trained
     grid = Grid.of(open_raster(folder / "cube.tif"))
