@@ -31,7 +31,7 @@ ALLOWED = {
 
 EXAMPLES = """
     geosoil explain --model as_svr --samples lab.parquet -o shap
-    geosoil explain --model as_svr --cube gf5.tif -o shap.tif --pixels 500
+    geosoil explain --model cu_plsr --cube gf5.tif -o shap.tif --pixels 500
     geosoil explain --model soc --covariates dem.tif slope.tif -o shap.tif
 """
 

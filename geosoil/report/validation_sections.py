@@ -124,9 +124,9 @@ def _with_interval(row: pd.Series, name: str) -> object:
 def further_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return the other figures of a table of accuracy: one row per figure, one column per candidate and target.
 
-    >>> row = {"target": "soc", "model": "PLSR", "n": 40, "test_r2": 0.71, "test_r": 0.85, "train_r2": 0.9}
+    >>> row = {"target": "soc", "model": "PLSR", "n": 40, "test_r2": 0.71, "train_r2": 0.9, "n_features": 71.0}
     >>> further_table(pd.DataFrame([row])).to_dict("list")
-    {'figure': ['r', 'R², training rows'], 'PLSR': [0.85, 0.9]}
+    {'figure': ['R², training rows', 'number of features'], 'PLSR': [0.9, '71']}
     """
     several = table.target.nunique() > 1
     names = [f"{row.model}, {row.target}" if several else row.model for row in table.itertuples()]
@@ -143,6 +143,8 @@ def further_table(table: pd.DataFrame) -> pd.DataFrame:
         "n_features": "number of features",
     }
     figures |= {title: table[column].tolist() for column, title in others.items() if column in table}
+    counts = figures.get("number of features", [])  # beside other figures, pandas makes whole numbers decimal
+    figures |= {"number of features": [format_number(n if np.isnan(n) else int(n)) for n in counts]} if counts else {}
     return pd.DataFrame([{"figure": title} | dict(zip(names, row, strict=True)) for title, row in figures.items()])
 
 
