@@ -2,13 +2,14 @@
 
 The files are real or made of real data (`story_data.py`). Each check computes what it compares with by itself: contents
 that were invented, R2 of another implementation, published results, or the model's own prediction of single pixels.
-The interval and the area of applicability of S3 and S9 belong to the trust issue. `python benchmarks/stories.py S3 S8`
+S3 and S9 also check the interval and the area of applicability. `python benchmarks/stories.py S3 S8`
 runs these stories only.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,12 @@ def test_r2(folder: Path, split: str) -> float:
     """Return the accuracy of the first target that the card of a model states for a split."""
     figures = geosoil.load_model(folder).card.metrics[split]
     return figures["test_r2"] if "test_r2" in figures else next(iter(figures.values()))["test_r2"]
+
+
+def coverage_of(folder: Path, target: str, level: float = 0.9) -> float:
+    """Return how often the intervals of a level covered samples that the model had not learned from, by its card."""
+    trust = geosoil.load_model(folder).card.trust
+    return next(line.covered for line in trust.targets[target].coverage if line.level == level)
 
 
 def read_map(path: Path) -> tuple[np.ndarray, rasterio.Affine]:
@@ -167,7 +174,7 @@ def check_library(folder: Path, output: str) -> str:
 
 
 def check_meuse(folder: Path, output: str) -> str:
-    """S3: accuracy as a forest of scikit-learn has it, and plausible pixels."""
+    """S3: accuracy as a forest of scikit-learn has it, intervals that cover, and plausible pixels where it applies."""
     import geopandas as gpd
 
     points = gpd.read_file(folder / "meuse.gpkg")
@@ -183,10 +190,19 @@ def check_meuse(folder: Path, output: str) -> str:
     mapped, _ = read_map(folder / "zn.tif")
     n = int(np.isfinite(mapped).sum())
     require(n == int((covariates != -9999).all(axis=0).sum()), f"{n} pixels have a value")
-    require(y.min() <= np.nanmin(mapped) and np.nanmax(mapped) <= 1.2 * y.max(), "zinc beyond the samples")
+    lower, upper, *_, inside = read_map(folder / "zn_trust.tif")[0]
+    at_home = mapped[0][inside == 1]
+    require(at_home.size > n / 2, f"{at_home.size} of {n} pixels lie inside the area of applicability")
+    require(0.9 * y.min() <= at_home.min() and at_home.max() <= 1.2 * y.max(), "zinc beyond the samples")
+    holds = (lower <= mapped[0]) & (mapped[0] <= upper)
+    require(bool(holds[np.isfinite(mapped[0])].all()), "a prediction is outside its own interval")
+    covered = coverage_of(folder / "models" / "zinc", "zn_mg_kg")
+    require(0.83 <= covered <= 0.97, f"90 % intervals covered {covered:.0%}")
     at_points = np.corrcoef(np.log(mapped[0, rows, columns][whole]), np.log(y))[0, 1]
     require(at_points > 0.85, f"the correlation at the points is {at_points:.2f}")
-    return f"R2 {mine:.2f} (scikit-learn {other:.2f}); {n} pixels"
+    return (
+        f"R2 {mine:.2f} (scikit-learn {other:.2f}); 90 % intervals covered {covered:.0%}; {at_home.size} of {n} pixels"
+    )
 
 
 def check_edgeroi(folder: Path, output: str) -> str:
@@ -294,11 +310,14 @@ def check_colleague(folder: Path, output: str) -> str:
         "1.083 to 3.496",
         "degrees east",
         "accuracy, spatial",
+        "90 % covered",
     ):
         require(text in output, f"the card does not state {text}")
     require(output.index("accuracy, spatial") < output.index("accuracy, random"), "the honest figure is not the first")
     require("s2.tif: found bands from 443 to 2190 nm without" in output, "a cube of ten bands is not refused")
     require("fits" in output and "sampled pixels are inside it in every band" in output, "no share inside the range")
+    area = re.search(r"area of applicability +\d+% of \d+ sampled pixels are inside it", output)
+    require(area is not None, "no share inside the area of applicability")
     reflectance = features_of_cube(folder / "colleague", "crop")
     features = geosoil.load_model(folder / "colleague").model.features
     low, high = (np.array([getattr(f, name) for f in features]) for name in ("training_low", "training_high"))
@@ -348,7 +367,7 @@ geosoil map --cube enmap.tif --model soc -o soc.tif
         check_library,
     ),
     "S3": Story(
-        "Meuse zinc by a forest",
+        "Meuse zinc with its interval and its area of applicability",
         story_data.meuse,
         """
 geosoil init covariates --covariates meuse.tif --samples meuse.gpkg --target zn_mg_kg --name zinc > zinc.toml

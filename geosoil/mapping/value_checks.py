@@ -15,10 +15,11 @@ from geosoil.raster.blocks import choose_block
 from geosoil.raster.layout import VOID_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import xarray as xr
 
+    from geosoil.io.rasters.statistics import BandStatistics
     from geosoil.mapping.job import MapJob
     from geosoil.models.card import SamplePlaces
     from geosoil.models.contract import Block
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SURELY_BACKGROUND = 6  # bands; a pixel of fewer bands is background only if their common value is 0 or negative
 OUTSIDE_SHARE = 0.05  # a band with a larger share of sampled pixels outside its training range is reported
 FOREIGN_SHARE = 0.5  # a warning is given if at least this share of the bands is reported
+FAR_BEYOND = 0.5  # of the range of the contents of the samples: predictions farther outside are reported
 FEWEST_SAMPLED = 100  # pixels with data that are needed to call a band constant
 
 
@@ -136,6 +138,41 @@ def check_values(job: MapJob, samples: Sequence[SamplePlaces | None] = ()) -> tu
             "train the model without it",
         )
     return notes, warnings
+
+
+def beyond_contents(bands: Sequence[BandStatistics], contents: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
+    """Return warnings about predictions far outside the contents that a model has learned from.
+
+    Parameters
+    ----------
+    bands : sequence of BandStatistics
+        The statistics of the bands of a finished map.
+    contents : mapping of str to (float, float)
+        The lowest and the highest content of the training samples, by the name of the target.
+
+    Examples
+    --------
+    >>> from geosoil.io.rasters.statistics import BandStatistics
+    >>> band = BandStatistics("zinc", "mg/kg", 112.0, 5284.0, 412.0, 300.0, 120.0, 1400.0, 3047)
+    >>> beyond_contents([band], {"zinc": (113.0, 1839.0)})[0][:73]
+    'zinc: values up to 5284 mg/kg, where the samples have at most 1839 mg/kg;'
+    """
+    lines = []
+    for band in bands:
+        if band.name not in contents or not band.valid_count:
+            continue
+        low, high = contents[band.name]
+        margin = FAR_BEYOND * (high - low)
+        unit = f" {band.unit}" if band.unit else ""
+        found = []
+        if band.maximum > high + margin:
+            found.append(f"up to {band.maximum:.4g}{unit}, where the samples have at most {high:.4g}{unit}")
+        if band.minimum < low - margin:
+            found.append(f"down to {band.minimum:.4g}{unit}, where the samples have at least {low:.4g}{unit}")
+        if found:
+            way_out = "these pixels are unlike the samples; --only-applicable leaves out pixels that are"
+            lines.append(f"{band.name}: values {' and '.join(found)}; {way_out}")
+    return tuple(lines)
 
 
 def explain_empty(job: MapJob, n_background: int) -> RasterError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -130,7 +130,7 @@ def further_table(table: pd.DataFrame) -> pd.DataFrame:
     """
     several = table.target.nunique() > 1
     names = [f"{row.model}, {row.target}" if several else row.model for row in table.itertuples()]
-    figures: dict[str, list[float]] = {}
+    figures: dict[str, list[Any]] = {}
     for column in table.columns:
         part, _, name = column.partition("_")
         metric = METRICS.get(name)

@@ -18,6 +18,7 @@ from geosoil.io.rasters.dataset_cache import limit_gdal_cache
 from geosoil.io.remote.objects import is_object_url
 from geosoil.mapping.map_files import file_each, one_file, trust_path_of
 from geosoil.mapping.run import run_map
+from geosoil.mapping.value_checks import beyond_contents
 from geosoil.models.contract import TRUST_KINDS
 from geosoil.sensors.acquired import acquisition_time
 from geosoil.sensors.masks import count_masked, describe_counts
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
 
+    from geosoil.io.rasters.cog import CogSummary
     from geosoil.mapping.inputs import ModelInput
     from geosoil.mapping.job import MapJob
     from geosoil.mapping.map_files import MapFile, WrittenFile
@@ -186,6 +188,7 @@ class PreparedMap:
     def _finish(self, written: WrittenFile, about: Mapping[str, Any], gis: GisOptions) -> MapResult:
         """Write the style, the metadata and the picture of a file of the map, and bring all to their place."""
         cards = [model.card for model in self.models]
+        about = {**about, "warnings": (*about["warnings"], *self._beyond_contents(written.cog))}
         beside = write_side_files(
             written, cards=[cards[number] for number in written.file.models] or cards,
             inputs=[shown_name(file) for file in self.files], level=self.settings.get("level"),
@@ -199,3 +202,10 @@ class PreparedMap:
         warnings = (*about["warnings"], *(trust.warnings if trust is not None else ()))
         stated = {"cog": written.cog, "trust": trust, "styled": beside.styled, "warnings": warnings}
         return MapResult(**{**files, **places, **about, **stated})
+
+    def _beyond_contents(self, cog: CogSummary) -> tuple[str, ...]:
+        """Return warnings about predictions far outside the contents of the training samples."""
+        contents: dict[str, tuple[float, float]] = {}
+        for model in self.models:
+            contents |= model.card.origin.contents if model.card.origin is not None else {}
+        return beyond_contents(cog.bands, contents)

@@ -6,8 +6,9 @@ from sklearn.linear_model import LinearRegression
 from written_rasters import TRANSFORM, UTM
 
 from geosoil.errors import RasterError
+from geosoil.io.rasters.statistics import BandStatistics
 from geosoil.mapping.job import map_model, prepare_map
-from geosoil.mapping.value_checks import background_pixels, check_values, explain_empty
+from geosoil.mapping.value_checks import background_pixels, beyond_contents, check_values, explain_empty
 from geosoil.models.contract import Feature, Target
 from geosoil.models.joint import JointModel
 from geosoil.models.pixel import PixelModel
@@ -176,3 +177,16 @@ def test_values_of_covariates_that_only_look_like_codes_are_not_warned_of():
 def test_a_covariate_that_is_nothing_but_a_code_is_warned_of():
     _, (warning,) = check_values(job(cube(lambda values: values[6].fill(-9999), wavelengths=False)))
     assert warning.startswith("100% of the sampled pixels of band B6 are exactly -9999")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "is_reported"),
+    [(5.0, 25.0, False), (4.9, 20.0, True), (10.0, 25.1, True), (10.0, 20.0, False)],
+)
+def test_predictions_half_the_range_of_the_samples_beyond_it_are_reported(low, high, is_reported):
+    band = BandStatistics("soc", "%", low, high, 15.0, 3.0, 10.0, 20.0, 100)
+    lines = beyond_contents([band], {"soc": (10.0, 20.0)})
+    assert bool(lines) == is_reported
+    assert beyond_contents([band], {"clay": (10.0, 20.0)}) == ()
+    if is_reported:
+        assert ("at least 10 %" in lines[0]) == (low < 5) and ("at most 20 %" in lines[0]) == (high > 25)
