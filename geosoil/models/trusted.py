@@ -69,8 +69,9 @@ class TrustedModel(WrappedModel):
     >>> model = TrustedModel(line, trust)
     >>> [output.name for output in model.outputs]
     ['ph', 'ph lower', 'ph upper', 'dissimilarity', 'density', 'inside']
-    >>> model.predict(np.full((1, 1, 1), 20.0, np.float32), model.outputs).round(3).ravel().tolist()
-    [40.0, 22.0, 58.0, 3.0, 0.0, 0.0]
+    >>> values = model.predict(np.full((1, 1, 1), 20.0, np.float32), model.outputs).ravel()
+    >>> [round(value, 1) for value in values.tolist()]
+    [40.0, 22.4, 57.6, 3.0, 0.0, 0.0]
     """
 
     trust: ModelTrust

@@ -154,8 +154,8 @@ class IntervalState:
         --------
         >>> from geosoil.trust.local_scale import CONSTANT
         >>> state = IntervalState(np.arange(1.0, 20.0), 19, CONSTANT)
-        >>> state.bounds(np.array([10.0, np.nan]), [0.5, 0.9], valid_range=(0.0, None)).tolist()
-        [[[0.0, nan], [20.0, nan]], [[0.0, nan], [28.0, nan]]]
+        >>> state.bounds(np.array([10.0, np.nan]), [0.5, 0.9], valid_range=(0.0, None)).round(1).tolist()
+        [[[0.0, nan], [20.0, nan]], [[0.0, nan], [27.6, nan]]]
         """
         kind = np.result_type(np.float32, predicted.dtype)
         predicted = np.asarray(predicted, kind)
