@@ -47,7 +47,7 @@ def run_session(folder):
         "neither": ["geosoil:map", {"MODEL": model, "OUTPUT": str(folder / "x.tif")}, None],
         "refused": ["geosoil:map", {"CUBE": str(SAMPLES / "soc" / "dem.tif"), "MODEL": model,
                                     "OUTPUT": str(folder / "y.tif")}, None],
-        "cancelled": ["geosoil:explain", {**of_cube, "OUTPUT": str(folder / "z.tif"), "PIXELS": 4096}, 8.0],
+        "cancelled": ["geosoil:explain", {**of_cube, "OUTPUT": str(folder / "z.tif"), "PIXELS": 4096}, 5.0],
     }  # fmt: skip
     request = {
         "program": str(program),
