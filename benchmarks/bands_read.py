@@ -58,7 +58,7 @@ def main() -> None:
         bands = made_once("bands_read.csv", _write_bands)
         prepared = prepare_cube(cube, scene_model("svr"), "bands_read.tif", band_table=bands, scale=1e-4)
         blocks = prepared.plan(RunOptions(threads=2, memory_bytes=4 * 10**9)).blocks
-        needed = 2 * len(prepared.mapping.predict.model.features) * SIDE * SIDE
+        needed = 2 * len(prepared.job.predict.model.features) * SIDE * SIDE
         with limit_gdal_cache():
             before = bytes_read()
             for place in blocks.places:

@@ -29,15 +29,15 @@ def main() -> None:
     sides = prepare_cube(scene, scene_model("svr"), output).plan(running).blocks
 
     def with_journal() -> None:
-        mapping = prepare_cube(scene, scene_model("svr"), output).mapping
+        job = prepare_cube(scene, scene_model("svr"), output).job
         identity = Identity.of({}, files={"cube": scene})
-        with run_map(mapping, output, output=str(output), identity=identity, tags={}, run_options=running):
+        with run_map(job, output, output=str(output), identity=identity, tags={}, run_options=running):
             pass
 
     def without() -> None:
-        mapping = prepare_cube(scene, scene_model("svr"), output).mapping
-        blocks = mapping.blocks((sides.rows[1], sides.cols[1]))
-        write_cog(lazy_raster(blocks, mapping.source), output, threads=THREADS)
+        job = prepare_cube(scene, scene_model("svr"), output).job
+        blocks = job.blocks((sides.rows[1], sides.cols[1]))
+        write_cog(lazy_raster(blocks, job.source), output, threads=THREADS)
 
     with_journal()
     without()

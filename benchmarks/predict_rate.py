@@ -29,14 +29,15 @@ READ = "import sys, pandas; pandas.read_parquet(sys.argv[1])"
 
 
 def write_spectra(path: Path, n_rows: int) -> None:
-    """Write smooth spectra with noise in parts of 10 000 rows."""
+    """Write smooth spectra of soil, brighter at long waves and darker at those of water, in parts of 10 000 rows."""
     rng = np.random.default_rng(0)
+    mean = 0.15 + 0.0002 * (WAVELENGTH_NM - 350) - 0.1 * np.exp(-(((WAVELENGTH_NM - 1930) / 50) ** 2))
     shapes = np.cumsum(rng.normal(0, 0.002, (6, len(WAVELENGTH_NM))), axis=1).astype(np.float32)
     writer = None
     for start in range(0, n_rows, 10_000):
         n = min(10_000, n_rows - start)
         noise = rng.normal(0, 0.001, (n, len(WAVELENGTH_NM))).astype(np.float32)
-        R = 0.3 + rng.uniform(-1, 1, (n, 6)).astype(np.float32) @ shapes + noise
+        R = mean.astype(np.float32) + rng.uniform(-0.5, 0.5, (n, 6)).astype(np.float32) @ shapes + noise
         columns = {"sample_id": [f"S{i}" for i in range(start, start + n)]}
         table = pa.table(columns | {str(nm): band for nm, band in zip(WAVELENGTH_NM, R.T, strict=True)})
         writer = writer or pq.ParquetWriter(path, table.schema)
