@@ -42,7 +42,7 @@ def main() -> None:
     quick = asked_quick(__doc__)
     prepared = prepare_cube(make_scene(512, 512) if quick else make_scene(), scene_model("vae"), "two_workers.tif")
     with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
-        task = BlockTask(prepared.mapping.blocks(BLOCK), BlockStore(open_store(folder), "blocks"))
+        task = BlockTask(prepared.job.blocks(BLOCK), BlockStore(open_store(folder), "blocks"))
         times = [(seconds_of_blocks(task, 1), seconds_of_blocks(task, 2)) for _ in range(2)]
     one, two = (min(column) for column in zip(*times, strict=True))
     print(f"{len(task.blocks)} blocks: one worker {one:.1f} s, two {two:.1f} s")
