@@ -18,7 +18,7 @@ SHARED_SHARE = 0.05  # of the samples; more of them at one place are kept togeth
 MOST_FOLDS = 10
 LEAST_BLOCKS = 4
 MOST_FOR_AUTO = 2000
-"""The largest number of samples for which several models and a Gaussian process are fitted in minutes."""
+"""The largest number of samples, times that of targets, for which `auto` is fitted and validated in minutes."""
 MOST_NUMBERS_FOR_AUTO = 4_000_000
 MOST_OF_LOG = 10  # times the largest value, which a model of the logarithm may predict
 LARGEST = {"%": 100.0, "g/kg": 1000.0, "mg/kg": 1e6, "ppm": 1e6, "mg/g": 1000.0, "g/100g": 100.0}
@@ -82,8 +82,12 @@ def propose_log(column: str, values: np.ndarray) -> tuple[str, str]:
     return "smearing", why
 
 
-def propose_models(*, spectral: bool, n: int, n_features: int, library: bool = False) -> tuple[list[str], str]:
-    """Return models that suit the number of samples, the one to train first, and why; `library`: beside the samples.
+def propose_models(
+    *, spectral: bool, n: int, n_features: int, n_targets: int = 1, library: bool = False
+) -> tuple[list[str], str]:
+    """Return models that suit the number of samples, the one to train first, and why.
+
+    `auto` fits its candidates to each target by itself. `library`: spectra of other sites are beside the samples.
 
     Examples
     --------
@@ -94,8 +98,10 @@ def propose_models(*, spectral: bool, n: int, n_features: int, library: bool = F
     """
     if library:
         return ["spiked_pls", "rs_local_pls", "mbl", "pls"], f"{n} samples of one site, and a library to learn from"
-    if n > MOST_FOR_AUTO or n * n_features > MOST_NUMBERS_FOR_AUTO:
-        why = f"{n} samples of {n_features} {'bands' if spectral else 'features'}: models that learn from many rows"
+    if n * n_targets > MOST_FOR_AUTO or n * n_features > MOST_NUMBERS_FOR_AUTO:
+        size = f"{n} samples of {n_features} {'bands' if spectral else 'features'}"
+        size += f" and {n_targets} targets" if n_targets > 1 else ""
+        why = f"{size}: models that learn from many rows in little time"
         return (["pls", "ridge", "mlp"] if spectral else ["forest", "pls", "mlp"]), why
     others = ["pls", "svr", "ridge" if n < 100 else "forest"] if spectral else ["forest", "ridge" if n < 50 else "svr"]
     return ["auto", "gp", *others], "weighted mean of the models that predict unseen samples well"

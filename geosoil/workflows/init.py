@@ -308,8 +308,10 @@ def _choose_models(draft: Draft, rows: TrainingRows, models: list[str]) -> tuple
     if models:
         return models, ""
     n = int(np.isfinite(rows.y).any(axis=1).sum())
-    spectral = draft.values["kind"] in SPECTRAL
-    return propose_models(spectral=spectral, n=n, n_features=len(rows.features), library=rows.library is not None)
+    return propose_models(
+        spectral=draft.values["kind"] in SPECTRAL, n=n, n_features=len(rows.features), n_targets=rows.y.shape[1],
+        library=rows.library is not None,
+    )  # fmt: skip
 
 
 def _add_features(text: RecipeText, draft: Draft, rows: TrainingRows, chosen: list[str]) -> None:

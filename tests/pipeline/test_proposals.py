@@ -23,6 +23,14 @@ def test_models_suit_the_number_of_samples_and_features(spectral, n, n_features,
     assert propose_models(spectral=spectral, n=n, n_features=n_features)[0] == models
 
 
+def test_each_target_takes_the_time_of_its_candidates():
+    few, many = (
+        propose_models(spectral=False, n=n, n_features=10, n_targets=6)[0][0]
+        for n in (MOST_FOR_AUTO // 6, MOST_FOR_AUTO // 6 + 1)
+    )
+    assert (few, many) == ("auto", "forest")
+
+
 def test_a_library_beside_the_samples_is_learned_from():
     assert propose_models(spectral=True, n=60, n_features=200, library=True)[0][0] == "spiked_pls"
 
