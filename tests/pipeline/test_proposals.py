@@ -3,7 +3,13 @@
 import pytest
 from small_rows import spectral_rows
 
-from geosoil.pipeline.proposals import MOST_FOR_AUTO, MOST_NUMBERS_FOR_AUTO, propose_models, propose_validation
+from geosoil.pipeline.proposals import (
+    MOST_FOR_AUTO,
+    MOST_NUMBERS_FOR_AUTO,
+    MOST_VALUES_FOR_AUTO,
+    propose_models,
+    propose_validation,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +32,7 @@ def test_models_suit_the_number_of_samples_and_features(spectral, n, n_features,
 def test_each_target_takes_the_time_of_its_candidates():
     few, many = (
         propose_models(spectral=False, n=n, n_features=10, n_targets=6)[0][0]
-        for n in (MOST_FOR_AUTO // 6, MOST_FOR_AUTO // 6 + 1)
+        for n in (MOST_VALUES_FOR_AUTO // 6, MOST_VALUES_FOR_AUTO // 6 + 1)
     )
     assert (few, many) == ("auto", "forest")
 
