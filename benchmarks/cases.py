@@ -110,7 +110,7 @@ def swath(output: str, _: Path) -> str:
 
 def header(output: str, _: Path) -> str:
     """b16: the cube is opened by its header and by its data file."""
-    return needs(output, r"^wavelength +390\.0 to 2515\.6 nm", 4) or needs(output, r"^QGIS style ", 4)
+    return needs(output, r"^wavelength +390\.0 to 2515\.6 nm", 4) or needs(output, r"^(QGIS style|trust) ", 4)
 
 
 def header_beside(output: str, folder: Path) -> str:
@@ -124,8 +124,8 @@ def offset(output: str, folder: Path) -> str:
     with rasterio.open(folder / "ref.tif") as reference:
         mean = float(np.nanmean(reference.read(1)))
     means = numbers(output, r"^as_mg_kg .* mean ([\d.]+) mg/kg")
-    if not means or abs(means[0] - mean) > 0.01 * mean:
-        return f"mean {means[:1]} with the offset, instead of {mean:.4g}"
+    if len(means) < 2 or abs(means[1] - mean) > 0.01 * mean:  # the first one is that of the reference
+        return f"mean {means[1:2]} with the offset, instead of {mean:.4g}"
     return needs(output, r"^warning: ", 1)
 
 
@@ -226,6 +226,9 @@ JUDGES: dict[str, Callable[[str, Path], str]] = {
 }
 
 
+WHOLE_OUTPUT = ("b18",)  # whose script keeps the last lines only, before which geosoil now prints the values
+
+
 def judge(name: str, output: str, folder: Path) -> str:
     """Return what is wrong with the outcome of a case, or an empty text.
 
@@ -257,7 +260,10 @@ def run(case: Path, scratch: Path) -> str:
         path.chmod(0o755)
     programs = {"GEOSOIL": f"{sys.executable} -m geosoil_cli.main", "PYTHON": sys.executable}
     environment = {"PYTHON_H5PY": sys.executable} | dict(os.environ) | programs
-    command = ["bash", str(folder / "run.sh")]
+    script = folder / "run.sh"
+    if case.name.partition("_")[0] in WHOLE_OUTPUT:
+        script.write_text(re.sub(r"\| tail -\d+", "", script.read_text()))
+    command = ["bash", str(script)]
     try:
         done = subprocess.run(
             command, env=environment, timeout=LIMIT_S, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
