@@ -27,7 +27,7 @@ def probe_values(raster: xr.DataArray, *, middle: bool = False, windows: int = W
     windows : int
         Number of windows along each axis.
     side : int
-        Of a window, in pixels.
+        The side of a window in pixels.
 
     Returns
     -------

@@ -19,6 +19,7 @@ from geosoil.trust.conformal import check_level, is_possible, require_scores
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from geosoil.mapping.job import MapJob
     from geosoil.models.trust import ModelTrust
 
 SHIFT = 13  # of the 23 bits of the fraction of a float32, so that a bin is 0.1 % wide
@@ -36,7 +37,7 @@ class TrustedInput(ModelInput):
     trust : ModelTrust
         Its trust state.
     level : float
-        Of the intervals.
+        The level of the intervals.
     """
 
     opened: ModelInput
@@ -69,7 +70,7 @@ def with_trust(
     ----------
     models : sequence of ModelInput
     level : float, optional
-        Of the intervals; default: 0.9, or no intervals where there are too few scores for it.
+        The level of the intervals; default: 0.9, or no intervals where there are too few scores for it.
 
     Raises
     ------
@@ -109,6 +110,26 @@ def model_with_outputs(model: Any, source: ModelInput | None, kinds: Sequence[st
         return model
     ((trusted,), _) = with_trust([source], level)
     return trusted.model
+
+
+def share_inside(job: MapJob, values: np.ndarray) -> tuple[float, int] | None:
+    """Return which share of some pixels lies within the area of applicability, and how many have a prediction.
+
+    Parameters
+    ----------
+    job : MapJob
+        A map of `INSIDE` only, see `prepare_map`.
+    values : ndarray of shape (feature, n)
+        Values of its source at the pixels.
+
+    Returns
+    -------
+    (float, int) or None
+        None if no pixel has a prediction.
+    """
+    inside = job.predict(values[:, None])
+    inside = inside[np.isfinite(inside)]
+    return (float(inside.mean()), inside.size) if inside.size else None
 
 
 def require_area(models: Sequence[ModelInput], *, separate: bool = False) -> None:

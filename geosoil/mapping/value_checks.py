@@ -170,8 +170,10 @@ def beyond_contents(bands: Sequence[BandStatistics], contents: Mapping[str, tupl
         if band.minimum < low - margin:
             found.append(f"down to {band.minimum:.4g}{unit}, where the samples have at least {low:.4g}{unit}")
         if found:
-            way_out = "these pixels are unlike the samples; --only-applicable leaves out pixels that are"
-            lines.append(f"{band.name}: values {' and '.join(found)}; {way_out}")
+            lines.append(
+                f"{band.name}: values {' and '.join(found)}; a model is not reliable so far from what it has learned: "
+                "look at the trust map, or leave out pixels unlike the samples by --only-applicable"
+            )
     return tuple(lines)
 
 

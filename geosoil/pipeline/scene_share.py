@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from geosoil.mapping.job import prepare_map
 from geosoil.mapping.match import match_bands
 from geosoil.mapping.probe import probe_values
+from geosoil.mapping.trusted import share_inside
 from geosoil.models.contract import INSIDE
 from geosoil.models.trusted import TrustedModel
 from geosoil.pipeline.sources import cube, spectra
@@ -74,6 +73,5 @@ def share_of_scene(loaded: LoadedRecipe, model: Model, trust: ModelTrust) -> Sce
         return None
     matched = match_bands(TrustedModel(model, trust), raster)
     job = prepare_map(matched.model, raster, bands=matched.bands, outputs=[INSIDE])
-    inside = job.predict(probe_values(job.source, windows=WINDOWS, side=SIDE)[:, None])
-    inside = inside[np.isfinite(inside)]
-    return SceneShare(float(inside.mean()), inside.size) if inside.size else None
+    shared = share_inside(job, probe_values(job.source, windows=WINDOWS, side=SIDE))
+    return None if shared is None else SceneShare(*shared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from qgis.core import (
@@ -28,7 +29,7 @@ def _source(layer):
 
 
 @dataclass(frozen=True)
-class Option:
+class Option(ABC):
     """An option of an algorithm; its kind is the class.
 
     Parameters
@@ -74,8 +75,9 @@ class Option:
         values = self._values(algorithm, parameters, context)
         return [word for value in values for word in ([self.flag, value] if self.flag else [value])]
 
+    @abstractmethod
     def _parameter(self):
-        raise NotImplementedError
+        """Return the parameter of QGIS without its help."""
 
     def _values(self, algorithm, parameters, context):
         text = algorithm.parameterAsString(parameters, self.name, context)

@@ -120,7 +120,7 @@ def answers(explanation: Explanation, table: pd.DataFrame, unit: str, *, of_rows
     """
     best = table.sort_values("rank")
     named = [
-        f"{_name(row)} ({row.share:.0%}{f', {row.absorbs_here}' if row.absorbs_here else ''})".replace("%", " %")
+        f"{_name(row)} ({100 * row.share:.0f} %{f', {row.absorbs_here}' if row.absorbs_here else ''})"
         for row in best.head(NAMED_WINDOWS).itertuples()
     ]
     half = int(np.searchsorted(np.cumsum(best["share"].to_numpy()), 0.5)) + 1

@@ -87,8 +87,8 @@ def terrain_sections(
     warnings = [f"{note[:1].upper()}{note[1:]}." for note in voids]
     if raised_share > MANY_RAISED:
         warnings.append(
-            f"{raised_share:.0%} of the cells were raised to fill sinks, where wetness, LS-factor and streams are "
-            "those of flat ground: check the DEM for pits, bridges and roads.".replace("%", " %", 1)
+            f"{100 * raised_share:.0f} % of the cells were raised to fill sinks, where wetness, LS-factor and streams "
+            "are those of flat ground: check the DEM for pits, bridges and roads."
         )
     caption = "Covariates of the DEM; the streams are drawn on the shaded heights."
     table = pd.DataFrame(

@@ -12,7 +12,7 @@ from geosoil.mapping.job import prepare_map
 from geosoil.mapping.places import SampleDistances, insert_places
 from geosoil.mapping.probe import probe_values
 from geosoil.mapping.training_range import RangeCount
-from geosoil.mapping.trusted import TrustedInput, with_trust
+from geosoil.mapping.trusted import TrustedInput, share_inside, with_trust
 from geosoil.models.contract import INSIDE
 from geosoil.raster.grid import Grid
 
@@ -107,11 +107,11 @@ def _applicability(model: ModelInput, matched: MatchedInput, values: np.ndarray)
     if matched.model.halo or not values.shape[1]:
         return "not tested here; geosoil map writes it for every pixel"
     job = prepare_map(matched.model, matched.raster, bands=matched.bands, outputs=[INSIDE])
-    inside = job.predict(values[:, None])
-    inside = inside[np.isfinite(inside)]
-    if not inside.size:
+    shared = share_inside(job, values)
+    if shared is None:
         return "not known: no sampled pixel has a prediction"
-    return f"{inside.mean():.0%} of {inside.size} sampled pixels are inside it"
+    share, n = shared
+    return f"{share:.0%} of {n} sampled pixels are inside it"
 
 
 def _share_inside(grid: Grid, bounds: tuple[float, float, float, float]) -> float:

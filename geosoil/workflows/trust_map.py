@@ -38,7 +38,7 @@ class TrustMap:
     level : float
         The level of the intervals.
     median_widths : mapping of str to float
-        Of the intervals, by the name of the target and in its unit.
+        The median widths of the intervals, by the name of the target and in its unit.
     styled : StyledRaster, optional
         How QGIS shows it.
     """

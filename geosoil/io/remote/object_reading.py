@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import time
 from http import HTTPStatus
-from typing import Any
 
 from geosoil.errors import without_secrets
-from geosoil.io.remote.objects import MAX_ATTEMPTS, bucket_and_key, s3_client
+from geosoil.io.remote.objects import bucket_and_key, get_object, s3_client
 
 
 def object_stamp(url: str) -> str:
@@ -41,22 +39,9 @@ def object_range(url: str, first: int, count: int) -> tuple[bytes, int, str]:
     Raises FileNotFoundError if it does not exist, OutputError if the store refuses access.
     """
     bucket, key = bucket_and_key(url)
-    with s3_client(without_secrets(url)) as client:
-        from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
-
-        for attempt in range(MAX_ATTEMPTS):  # botocore retries requests, but not the download of a body
-            time.sleep(0.1 * 2**attempt if attempt else 0)
-            try:
-                answer: dict[str, Any] = client.get_object(
-                    Bucket=bucket, Key=key, Range=f"bytes={first}-{first + count - 1}"
-                )
-                content: bytes = answer["Body"].read()
-            except client.exceptions.NoSuchKey:
-                raise FileNotFoundError(errno.ENOENT, "no such object", without_secrets(url)) from None
-            except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
-                if attempt == MAX_ATTEMPTS - 1:
-                    raise
-                continue
-            total = int(answer["ContentRange"].rpartition("/")[2])
-            return content, total, f"{answer['ETag']} {answer['LastModified']}"
-    raise AssertionError  # the loop returns or raises
+    where = without_secrets(url)
+    with s3_client(where) as client:
+        wanted = f"bytes={first}-{first + count - 1}"
+        content, answer = get_object(client, where, Bucket=bucket, Key=key, Range=wanted)
+    total = int(answer["ContentRange"].rpartition("/")[2])
+    return content, total, f"{answer['ETag']} {answer['LastModified']}"

@@ -1,7 +1,7 @@
 """Key-value stores in a folder or under a prefix of an object store; the only module that writes to s3://.
 
 Values are never partial: a file is written to a temporary name and renamed, an object becomes visible when its last
-byte has arrived. botocore retries failed requests (as `AWSMAX_ATTEMPTS` and `AWS_RETRY_MODE` say), with the endpoint
+byte has arrived. botocore retries failed requests (as `AWS_MAX_ATTEMPTS` and `AWS_RETRY_MODE` say), with the endpoint
 and the credentials that GDAL uses for reading.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 INSIDE = "geosoil-store"  # the folder of a store, so that clearing it cannot remove other files
 _PART = re.compile(r"\.[0-9a-f]{16}\.part$")  # the ending of a file that is being written
 _NAME = re.compile(r"[\w=+-][\w.=+-]*(?:/[\w=+-][\w.=+-]*)*")
-MAX_ATTEMPTS = 6  # the delays between them add up to 15 s on average
+_MAX_ATTEMPTS = 6  # the delays between them add up to 15 s on average
 _PART_BYTES = 16 * 2**20
 
 
@@ -220,18 +220,8 @@ class _Bucket(ObjectStore):
 
     def read(self, name: str) -> bytes:
         with s3_client(self.where) as client:
-            from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
-
-            for attempt in range(MAX_ATTEMPTS):  # botocore retries requests, but not the download of a body
-                time.sleep(0.1 * 2**attempt if attempt else 0)
-                try:
-                    return client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read()
-                except client.exceptions.NoSuchKey:
-                    raise FileNotFoundError(errno.ENOENT, "no such object", f"{self.where}/{name}") from None
-                except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
-                    if attempt == MAX_ATTEMPTS - 1:
-                        raise
-        raise AssertionError  # the loop returns or raises
+            content, _ = get_object(client, f"{self.where}/{name}", Bucket=self.bucket, Key=self._key(name))
+        return content
 
     def exists(self, name: str) -> bool:
         with s3_client(self.where) as client:
@@ -345,6 +335,27 @@ def s3_client(where: str) -> Iterator[Any]:
         ) from None  # the message contains its text, without secrets
 
 
+def get_object(client: Any, where: str, **request: Any) -> tuple[bytes, dict[str, Any]]:
+    """Return the content of an object, or of a range of it, and the whole answer; `where` is its name for messages.
+
+    botocore retries requests, but not the download of a body, which is repeated here. Raises FileNotFoundError if there
+    is no such object.
+    """
+    from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
+    for attempt in range(_MAX_ATTEMPTS):
+        time.sleep(0.1 * 2**attempt if attempt else 0)
+        try:
+            answer: dict[str, Any] = client.get_object(**request)
+            return answer["Body"].read(), answer
+        except client.exceptions.NoSuchKey:
+            raise FileNotFoundError(errno.ENOENT, "no such object", where) from None
+        except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+            if attempt == _MAX_ATTEMPTS - 1:
+                raise
+    raise AssertionError  # the loop returns or raises
+
+
 _client_lock = threading.Lock()
 
 
@@ -365,8 +376,8 @@ def _client(_process: int, _settings: tuple[tuple[str, str], ...]) -> Any:
     retries: dict[str, Any] = {}
     if "AWS_RETRY_MODE" not in os.environ:
         retries["mode"] = "standard"
-    if "AWSMAX_ATTEMPTS" not in os.environ:
-        retries["total_max_attempts"] = MAX_ATTEMPTS
+    if "AWS_MAX_ATTEMPTS" not in os.environ:
+        retries["total_max_attempts"] = _MAX_ATTEMPTS
     config = Config(**options, **({"retries": retries} if retries else {}))
     session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
     return session.client("s3", endpoint_url=endpoint or None, config=config)

@@ -182,6 +182,15 @@ def test_a_missing_bucket_and_a_missing_server_are_one_line_each(client, monkeyp
         open_store("s3://sound/a").write("a", b"1")
 
 
+@pytest.mark.parametrize(("stated", "attempts"), [(None, 6), ("3", 3)])
+def test_the_number_of_attempts_is_that_of_the_variable_of_aws_if_it_is_set(client, monkeypatch, stated, attempts):
+    monkeypatch.delenv("AWS_MAX_ATTEMPTS", raising=False)
+    if stated is not None:
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", stated)
+    with objects.s3_client("s3://sound/a") as made:
+        assert made.meta.config.retries["total_max_attempts"] == attempts
+
+
 def test_the_endpoint_variables_of_gdal_are_used_for_writing_too(client, monkeypatch):
     endpoint = os.environ["AWS_ENDPOINT_URL"]
     monkeypatch.delenv("AWS_ENDPOINT_URL")
