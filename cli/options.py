@@ -83,7 +83,10 @@ PRODUCT_OPTIONS: dict[str, Decorator] = {
         help="Keep the pixels of this quality mask of a product, such as water; may be repeated.",
     ),
     "pixel_m": click.option(
-        "--pixel-m", type=int, metavar="M", help="Pixels of a product with several sizes; default: 20 of Sentinel-2."
+        "--pixel-m",
+        type=int,
+        metavar="M",
+        help="Side of the pixels in m, for a product with several grids: 10, 20 (default) or 60 for Sentinel-2.",
     ),
 }
 BARE_SOIL_OPTIONS: dict[str, Decorator] = {

@@ -11,6 +11,7 @@ from geosoil_cli.options import (
     BARE_SOIL_OPTIONS,
     CUBE_OPTIONS,
     MASK_OPTIONS,
+    PRODUCT_OPTIONS,
     TABLE_OPTIONS,
     bare_soil_of,
     given,
@@ -72,9 +73,7 @@ EXAMPLES = """
     metavar="MASK,...",
     help="Keep the pixels of these quality masks of a product, such as water.",
 )
-@click.option(
-    "--pixel-m", type=int, metavar="M", help="Pixels of a product with several sizes; default: 20 of Sentinel-2."
-)
+@PRODUCT_OPTIONS["pixel_m"]
 @click.option("--like", metavar="GRID.tif", help="Raster whose grid covariates take; default: the first of them.")
 @with_options(TABLE_OPTIONS, CUBE_OPTIONS, MASK_OPTIONS, BARE_SOIL_OPTIONS)
 def command(table: str, model: tuple[str, ...], output: str | None, **options: Any) -> None:

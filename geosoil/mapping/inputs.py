@@ -202,7 +202,7 @@ class CubeInput(RasterInput):
     keep : sequence of str, optional
         Names of quality masks of a product whose pixels are kept, such as "water".
     pixel_m : int, optional
-        The side in m of the pixels, for a product that is delivered with several, as `open_cube` takes it.
+        The side in m of the pixels, for a product with several grids, as `open_cube` takes it.
     """
 
     path: PathLike

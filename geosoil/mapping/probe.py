@@ -41,7 +41,7 @@ def probe_values(raster: xr.DataArray, *, middle: bool = False, windows: int = W
     >>> probe_values(raster).shape
     (2, 3)
     """
-    starts = [np.unique(np.linspace(0, max(raster.sizes[axis] - side, 0), windows).astype(int)) for axis in ("y", "x")]
+    starts = [_starts(raster.sizes[axis], windows, side) for axis in ("y", "x")]
     if middle:
         starts = [numbers[1:-1] if len(numbers) == windows else numbers for numbers in starts]
     parts = [np.empty((raster.sizes["band"], 0), np.float32)]
@@ -50,3 +50,14 @@ def probe_values(raster: xr.DataArray, *, middle: bool = False, windows: int = W
             values = raster[:, row : row + side, column : column + side].values
             parts.append(values.reshape(len(values), -1))
     return np.concatenate(parts, axis=1)
+
+
+def _starts(size: int, windows: int, side: int) -> np.ndarray:
+    """Return where windows along an axis begin; on a short axis they lie side by side, so that none overlap.
+
+    >>> _starts(1000, 4, 32).tolist(), _starts(100, 4, 32).tolist()
+    ([0, 322, 645, 968], [0, 32, 64, 96])
+    """
+    if size <= windows * side:
+        return np.arange(0, size, side)
+    return np.linspace(0, size - side, windows).astype(int)

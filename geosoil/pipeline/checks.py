@@ -93,8 +93,8 @@ def _problems_of_standard_errors(recipe: Recipe) -> Iterator[str]:
     kinds = {models.kind, *(entry.kind for entry in models.compare)}
     if "auto" in kinds:
         kinds |= set(models.auto.candidates)
-    if not any(REGRESSORS[kind].weighs for kind in kinds & set(REGRESSORS)):
-        users = ", ".join(repr(kind) for kind, entry in REGRESSORS.items() if entry.weighs)
+    if not any(REGRESSORS[kind].uses_standard_errors for kind in kinds & set(REGRESSORS)):
+        users = ", ".join(repr(kind) for kind, entry in REGRESSORS.items() if entry.uses_standard_errors)
         yield (
             f"target.standard_error is used by model.kind = {users} or 'auto' only, and model.kind is {models.kind!r}: "
             "choose one of them, or remove it"

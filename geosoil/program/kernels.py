@@ -24,7 +24,7 @@ FACTORS = {"exponential": 1.0, "matern32": math.sqrt(3), "matern52": math.sqrt(5
 VALUES_IN_CACHE = 2**18
 """Numbers in float32 (1 MB) that fit into the cache of a core together with what else is in use."""
 SMALLEST_LOOPS = 2**13
-"""Numbers of support vectors below which the time to load compiled loops is not worth it."""
+"""Size of the array of support vectors below which the time to load compiled loops is not worth it."""
 SMALLEST_BATCH = 256
 """Pixels below which calls take longer than the cache saves."""
 

@@ -68,8 +68,7 @@ def open_cube(
     keep : sequence of str
         Names of quality masks whose pixels are kept, such as "water" (see `geosoil.sensors.masks.MASKS`).
     pixel_m : int, optional
-        The side in m of the pixels, for a product whose bands are delivered with several: 10, 20 (default) or 60 for
-        Sentinel-2.
+        The side in m of the pixels, for a product with several grids: 10, 20 (default) or 60 for Sentinel-2.
 
     Returns
     -------

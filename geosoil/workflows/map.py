@@ -77,7 +77,7 @@ def map_cube(
     keep : sequence of str
         Names of quality masks of a product whose pixels are mapped, such as "water"; all others are left out.
     pixel_m : int, optional
-        The side in m of the pixels, for a product that is delivered with several: 10, 20 (default) or 60 of Sentinel-2.
+        The side in m of the pixels, for a product with several grids: 10, 20 (default) or 60 for Sentinel-2.
     mask : path-like, optional
         A raster on the grid of the cube; pixels where it is 0 or nodata are left out.
     bare_soil : BareSoil or bool

@@ -41,7 +41,7 @@ def object_range(url: str, first: int, count: int) -> tuple[bytes, int, str]:
     bucket, key = bucket_and_key(url)
     where = without_secrets(url)
     with s3_client(where) as client:
-        wanted = f"bytes={first}-{first + count - 1}"
-        content, answer = get_object(client, where, Bucket=bucket, Key=key, Range=wanted)
+        byte_range = f"bytes={first}-{first + count - 1}"
+        content, answer = get_object(client, where, Bucket=bucket, Key=key, Range=byte_range)
     total = int(answer["ContentRange"].rpartition("/")[2])
     return content, total, f"{answer['ETag']} {answer['LastModified']}"

@@ -338,8 +338,8 @@ def s3_client(where: str) -> Iterator[Any]:
 def get_object(client: Any, where: str, **request: Any) -> tuple[bytes, dict[str, Any]]:
     """Return the content of an object, or of a range of it, and the whole answer; `where` is its name for messages.
 
-    botocore retries requests, but not the download of a body, which is repeated here. Raises FileNotFoundError if there
-    is no such object.
+    botocore retries requests, but not the download of a body, which is repeated here. Raises FileNotFoundError if the
+    object does not exist.
     """
     from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 

@@ -152,7 +152,7 @@ def prepare_shared(
 
 def _note_what_is_ignored(task: FitTask, entry: Regressor) -> None:
     """Report that a regressor does not use standard errors; `auto` collects this from its candidates."""
-    if task.rows.standard_error is not None and not entry.weighs and task.candidate.kind != "auto":
+    if task.rows.standard_error is not None and not entry.uses_standard_errors and task.candidate.kind != "auto":
         line = f"{task.candidate.name} does not use the standard errors of the samples"
         task.details["notes"] = [*task.details.get("notes", []), line]
 

@@ -37,9 +37,7 @@ class Ridge(Part):
 
     lowest_penalty: float = Field(1e-3, gt=0, le=1e12, description="Smallest penalty that is tried.")
     highest_penalty: float = Field(1e4, gt=0, le=1e12, description="Largest penalty that is tried.")
-    n_penalties: int = Field(
-        22, ge=2, le=1000, description="Number of penalties, evenly spaced on a logarithmic scale."
-    )
+    n_penalties: int = Field(22, ge=2, le=1000, description="Number of penalties, on a logarithmic scale.")
 
 
 class SVR(Part):
@@ -322,7 +320,7 @@ class Regressor:
         What the rows must have: "library", "library_target", "auxiliary" (in the library if any), "patches", "country".
     multi_target : bool
         Whether all targets are fitted by one model (depth networks); other regressors are fitted once per target.
-    weighs : bool
+    uses_standard_errors : bool
         Whether it relies less on values with a large standard error, which `target.standard_error` names.
     uses : frozenset of str
         Which parts of the section `[features]` the regressor can use, of `ALL_FEATURES`.
@@ -336,7 +334,7 @@ class Regressor:
     scaled_with_place: bool = False
     needs: frozenset[str] = frozenset()
     multi_target: bool = False
-    weighs: bool = False
+    uses_standard_errors: bool = False
     uses: frozenset[str] = ALL_FEATURES
 
 
@@ -356,7 +354,9 @@ REGRESSORS: dict[str, Regressor] = {
     "boosted_trees": Regressor(
         "Boosted trees", BoostedTrees, estimator="geosoil.estimators.boosted_trees:BoostedTrees"
     ),
-    "gp": _method("Gaussian process", GaussianProcess, "gaussian_process:fit", frozenset(), *ALL_FEATURES, weighs=True),
+    "gp": Regressor(
+        "Gaussian process", GaussianProcess, fit=f"{_HERE}.gaussian_process:fit", uses_standard_errors=True
+    ),
     "mlp": Regressor("MLP", MLP, estimator="geosoil.estimators.dense_net:DenseNet", scaled=True),
     "resnet": Regressor(
         "ResNet", ResNet, estimator="geosoil.estimators.resnet:ResNet1D", uses=ALL_FEATURES - {"place"}

@@ -113,7 +113,7 @@ class CubeData(_Data):
     )
     pixel_m: int | None = Field(
         None,
-        description="Side in m of the pixels of a product that is delivered with several; 20 if it is not given.",
+        description="Side in m of the pixels of a product with several grids: 10, 20 (default) or 60 for Sentinel-2.",
     )
 
 
