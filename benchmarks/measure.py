@@ -9,6 +9,7 @@ A benchmark file times both sides in one run and ends with one `NAME FIGURE UNIT
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# A process that is timed starts as for a user, whose Python has stored the bytecode of all modules.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def asked_quick(description: str | None) -> bool:

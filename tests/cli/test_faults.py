@@ -411,7 +411,7 @@ def test_a_kill_while_assembling_changes_no_pixel(tmp_path, forks):
 
 
 def begin_cli(scene, *words):
-    command = [sys.executable, "-m", "geosoil_cli.main", *MAP, "-o", "map.tif", "--block", "2", *words]
+    command = [sys.executable, "-m", "geosoil_cli.main", *MAP, "-o", "map.tif", "--block", "4", *words]
     started = subprocess.Popen(
         command, cwd=scene, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_hear_interrupts
     )
