@@ -15,7 +15,8 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-TAPS_AT_ONCE = 4
+from geosoil.program.ops import TAPS_AT_ONCE
+
 EXPONENTIAL, MATERN32, MATERN52, RBF = range(4)
 KINDS = {"exponential": EXPONENTIAL, "matern32": MATERN32, "matern52": MATERN52, "rbf": RBF}
 

@@ -34,6 +34,9 @@ PIXELS_AT_ONCE = 2048
 MOST_TAPS = 16
 """Neighbouring columns of each row of a matrix up to which it is multiplied by a loop."""
 
+TAPS_AT_ONCE = 4
+"""Columns that the loop multiplies in one pass."""
+
 FEWEST_FILTERED = 64
 """Rows below which the time to load compiled loops is not worth it."""
 
@@ -197,8 +200,6 @@ def filter_taps(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     >>> filter_taps(np.eye(50))[0].shape, filter_taps(np.ones((50, 50)))
     ((50, 4), None)
     """
-    from geosoil.program._pixel_loops import TAPS_AT_ONCE
-
     used = weight != 0
     first = np.where(used.any(axis=1), used.argmax(axis=1), 0)
     n_taps = int((weight.shape[1] - used[:, ::-1].argmax(axis=1) - first)[used.any(axis=1)].max(initial=1))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,12 +28,13 @@ from geosoil.mapping.table_places import PlaceOptions
 from geosoil.mapping.tables import ColumnInput, PointInput
 from geosoil.mapping.training_range import RangeCount
 from geosoil.models.joint import prefix_repeated
+from geosoil.numerics.threads import one_thread_each, one_thread_here
 from geosoil.spectra.bare_soil import BareSoil
 from geosoil.workflows.predicted_columns import ColumnStatistics, PredictedColumn
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
     import geopandas as gpd
 
@@ -283,16 +288,29 @@ class TablePrediction:
 
     def chunks(self) -> Iterator[tuple[pd.DataFrame, gpd.GeoSeries | None]]:
         """Predict the rows in their order; yield ids, coordinates, kept columns and predictions, and the points."""
-        for chunk in self.source.chunks():
-            frame: dict[str, Any] = {self.source.id_name: chunk.ids}
-            if self.with_xy:
-                assert chunk.points is not None
-                frame |= {"x": chunk.points.x.to_numpy(), "y": chunk.points.y.to_numpy()}
-            frame |= {name: chunk.table[name].array for name in self.kept}
-            for part in self.parts:
-                frame |= dict(zip(part.names, part.predict(chunk), strict=True))
-            self.n_rows += len(chunk.ids)
-            yield pd.DataFrame(frame), chunk.points
+        # One thread for each chunk: threads within an operation would wait for each other at each of many short ones.
+        n_threads = os.cpu_count() or 1
+        running: deque[tuple[TableChunk, list[Future[np.ndarray]]]] = deque()
+        with one_thread_each(), ThreadPoolExecutor(n_threads, initializer=one_thread_here) as pool:
+            for chunk in self.source.chunks():
+                running.append((chunk, [pool.submit(part.predict, chunk) for part in self.parts]))
+                if len(running) > n_threads:
+                    yield self._finish(*running.popleft())
+            while running:
+                yield self._finish(*running.popleft())
+
+    def _finish(
+        self, chunk: TableChunk, predictions: list[Future[np.ndarray]]
+    ) -> tuple[pd.DataFrame, gpd.GeoSeries | None]:
+        frame: dict[str, Any] = {self.source.id_name: chunk.ids}
+        if self.with_xy:
+            assert chunk.points is not None
+            frame |= {"x": chunk.points.x.to_numpy(), "y": chunk.points.y.to_numpy()}
+        frame |= {name: chunk.table[name].array for name in self.kept}
+        for part, predicted in zip(self.parts, predictions, strict=True):
+            frame |= dict(zip(part.names, predicted.result(), strict=True))
+        self.n_rows += len(chunk.ids)
+        return pd.DataFrame(frame), chunk.points
 
     def notes(self) -> tuple[str, ...]:
         """Return what was done to the input, and which rows were not predicted, after all chunks."""
@@ -340,26 +358,29 @@ class _Part:
         self.distances = SampleDistances(matched.predict.model, model.card.sample_places)
         self.reasons: dict[str, int] = {}
         self.n_rows = 0
+        self._counting = Lock()
 
     def predict(self, chunk: TableChunk) -> np.ndarray:
         """Return the outputs (output, row) of a chunk."""
         blocks, reasons = self.matched.read(chunk)
         n_features, halo = self.matched.predict.n_features, self.matched.predict.model.halo
-        predicted = np.concatenate([self.matched.predict(block, self.clipped)[:, 0] for block in blocks], axis=1)
+        clipped = np.zeros_like(self.clipped)
+        predicted = np.concatenate([self.matched.predict(block, clipped)[:, 0] for block in blocks], axis=1)
         of_blocks = [block[:n_features, halo, halo : block.shape[2] - halo] for block in blocks]
         centres = of_blocks[0] if len(blocks) == 1 else np.concatenate(of_blocks, axis=1)  # a chunk of spectra is large
         valid = np.isfinite(np.add.reduce(centres, axis=0))
         missing = ~np.isfinite(predicted[0])
         reasons = {**reasons, self.matched.reason: ~valid, "for which the model returns no number": missing}
-        for reason, flags in reasons.items():
-            here = flags & missing
-            self.reasons[reason] = self.reasons.get(reason, 0) + int(here.sum())
-            missing &= ~here
-        predictable = np.isfinite(predicted[0])
-        centres = centres if predictable.all() else centres[:, predictable]
-        self.range.add(centres)
-        self.distances.add(centres)
-        self.n_rows += predicted.shape[1]
+        centres = centres[:, ~missing] if missing.any() else centres
+        with self._counting:
+            self.clipped += clipped
+            for reason, flags in reasons.items():
+                here = flags & missing
+                self.reasons[reason] = self.reasons.get(reason, 0) + int(here.sum())
+                missing &= ~here
+            self.range.add(centres)
+            self.distances.add(centres)
+            self.n_rows += predicted.shape[1]
         return predicted
 
     def notes(self) -> list[str]:

@@ -107,7 +107,8 @@ def open_parquet(path: Path, quantity: Quantity | None) -> tuple[pq.ParquetFile,
         If the file states an unknown quantity and none is given.
     """
     try:
-        file = pq.ParquetFile(path, buffer_size=BUFFER_BYTES)
+        # Without `pre_buffer=False` the whole file would be in memory, and reading it would take longer.
+        file = pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise _not_parquet(path, error) from error
     _refuse_duplicates(path, file.schema_arrow.names)
