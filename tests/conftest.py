@@ -34,6 +34,18 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Write pictures of one pixel, because drawing takes longer than the small maps of most tests."""
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    def savefig(_figure, file, **_options):
+        Image.new("RGB", (1, 1)).save(file, format="png")
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+
+
 class Said(NamedTuple):
     """Exit code of a command, and what it wrote to standard error and to standard output."""
 

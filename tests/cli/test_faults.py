@@ -30,6 +30,8 @@ from geosoil.workflows import prepared_map
 from geosoil.workflows.map import map_cube
 from geosoil_cli import progress
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 TILES = {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate", "interleave": "band"}
 MAP = ("map", "--cube", "cube.tif", "--model", "share", "--threads", "2")
 

@@ -12,6 +12,8 @@ from written_rasters import write_raster
 
 from geosoil.workflows.scenes import map_scenes
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SECRET = "c2VjcmV0c2lnbmF0dXJl"
 
 

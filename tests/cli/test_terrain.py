@@ -19,6 +19,8 @@ from geosoil.terrain.flow import drain
 from geosoil.terrain.stack import UNITS
 from geosoil_cli.terrain import command
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 NAMES = ["dem.tif"]
 
 

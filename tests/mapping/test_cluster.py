@@ -32,6 +32,8 @@ from geosoil.mapping.job import prepare_map
 from geosoil.mapping.scratch import BlockStore
 from geosoil.mapping.scratch import FinishedBlock as Finished
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 TESTS = str(Path(__file__).parents[1])
 
 

@@ -20,6 +20,8 @@ from geosoil.report.map_figures import map_panels_figure
 from geosoil.workflows.map import map_covariates, map_cube
 from geosoil.workflows.scenes import map_scenes
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 @pytest.fixture(scope="module")
 def cubes(tmp_path_factory):

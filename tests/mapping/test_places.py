@@ -33,6 +33,8 @@ from geosoil.raster.layout import make_raster
 from geosoil.workflows.map import map_covariates, map_cube
 from geosoil.workflows.predictor import Predictor
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 ORIGIN = (600_500.0, 5_799_000.0)
 PLACES = place_features("EPSG:32633", ORIGIN)
 SOC = Target("soc", "g/kg")

@@ -15,6 +15,8 @@ from geosoil.terrain.slope import aspect, curvatures, slope
 from geosoil.terrain.stack import terrain_stack
 from geosoil_cli.terrain import command
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 FOOT, SURVEY_FOOT = 0.3048, 1200 / 3937
 RISE = np.tan(np.deg2rad(10))
 COMPOUND_WITHOUT_UNIT = "ENVI"  # whose driver does not repeat the unit of the vertical CRS

@@ -11,6 +11,8 @@ from written_rasters import TRANSFORM, UTM, write_raster
 
 from geosoil.workflows.assess import assess_map
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SIDE = 20
 ZINC = ("--target", "zn_mg_kg")
 STRATIFIED = (*ZINC, "--design", "stratified", "--strata")

@@ -22,6 +22,8 @@ from geosoil.sensors.cube import open_cube
 from geosoil.spectra.bare_soil import BareSoil
 from geosoil.workflows.map import map_cube, prepare_cube
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -49,6 +49,8 @@ from geosoil.models.objects import check_size
 from geosoil.raster.layout import make_raster
 from geosoil.spectra.scatter import SNV
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 N = 6
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0.1, 0.6, (60, N)).astype(np.float32)

@@ -15,6 +15,8 @@ from geosoil.errors import GeosoilError, ModelFileError, OutputError, RasterErro
 from geosoil.workflows.map import map_cube
 from geosoil.workflows.scenes import map_scenes
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SHAPE = (40, 60)
 
 

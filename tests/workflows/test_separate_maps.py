@@ -25,6 +25,8 @@ from geosoil.workflows.map import map_cube, prepare_cube
 from geosoil.workflows.scenes import map_scenes
 from geosoil_cli.main import group
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SAMPLE = Path(geosoil_sample_data.__file__).parent
 MODELS = {"as_svr": "as_mg_kg", "cu_plsr": "cu_mg_kg", "som_svr": "som_g_kg"}
 

@@ -21,6 +21,8 @@ from geosoil.workflows.compare import compare
 from geosoil.workflows.map import map_covariates, map_cube
 from geosoil.workflows.train import train
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SMALL_NETWORK = "filters = [4, 4]\nhidden = [4]\nepochs = 3\n"
 
 

@@ -24,6 +24,8 @@ from geosoil.workflows.map import map_cube, prepare_cube
 from geosoil.workflows.predictor import load_model
 from geosoil_cli.main import group
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SHAPE = (61, 83)
 BRIGHT = np.s_[:, 40:, :]  # rows whose reflectance no sample has
 BANDS = ("share_pct lower", "share_pct upper", "dissimilarity", "density", "inside")

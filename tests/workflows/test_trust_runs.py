@@ -29,6 +29,8 @@ from geosoil.workflows.gis_files import GisOptions
 from geosoil.workflows.map import map_covariates, map_cube
 from geosoil.workflows.scenes import map_scenes
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 class StopError(Exception):
     """What interrupts a run."""
