@@ -14,6 +14,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from geosoil.numerics.covariance import CORRELATIONS
 from geosoil.numerics.threads import one_thread_each
 
@@ -147,7 +149,8 @@ def negative_evidence(
 class _Likelihood:
     """The likelihood of data sets of one shape.
 
-    Its arrays are kept from evaluation to evaluation: to allocate them takes as long as the arithmetic.
+    Its arrays are kept from evaluation to evaluation: to allocate them takes as long as the arithmetic. The terms of
+    the covariance are the rows of one array, so that their sum and the gradient are one product each.
     """
 
     def __init__(
@@ -162,84 +165,80 @@ class _Likelihood:
 
         self.blocks, n = blocks, y.shape[-1]
         self.present = torch.ones_like(y) if known is None else known.to(y.dtype)
+        self.n_known = self.present.sum(-1)
         self.y = y * self.present
         self.noise = LEAST_NOISE + (torch.zeros_like(y) if noise is None else noise)
         rows, columns = pair_indices(n)
         self.flat = rows * n + columns
         self.both = None if known is None else self.present[..., rows] * self.present[..., columns]
-
-        def of_pairs() -> torch.Tensor:
-            return y.new_empty((*y.shape[:-1], len(rows)))
-
         self.matrix = y.new_zeros((*y.shape, n))
         self.factor, self.inverse = (y.new_empty((*y.shape, n)).mT for _ in range(2))  # as LAPACK returns them
-        self.total, self.slope, self.part = (of_pairs() for _ in range(3))
-        self.correlations = [(of_pairs(), of_pairs()) for _ in blocks]
+        self.total, self.slope, self.part = (y.new_empty((*y.shape[:-1], len(rows))) for _ in range(3))
+        self.centre, self.precision = (y.new_tensor(numbers) for numbers in priors(blocks))
+        # The terms: the linear one of each block that has it, the correlation of each, and its derivative by the
+        # length. `parameter` has the place of the amplitude or length that a term belongs to.
+        lasts = np.cumsum([block.n_parameters for block in blocks]) - 1
+        linear = [(block, last - 2) for block, last in zip(blocks, lasts, strict=True) if block.gram is not None]
+        self.n_linear, self.n_sum = len(linear), len(linear) + len(blocks)
+        self.parameter = torch.tensor([*(place for _, place in linear), *(lasts - 1), *lasts], device=y.device)
+        self.amplitude = torch.cat([self.parameter[: self.n_sum], self.parameter[self.n_linear : self.n_sum]])
+        self.terms = y.new_empty((*y.shape[:-1], len(self.parameter), len(rows)))
+        self.on_diagonal = y.new_zeros((*y.shape[:-1], len(self.parameter), n))
+        self.on_diagonal[..., self.n_linear : self.n_sum, :] = 1.0
+        for k, (block, _) in enumerate(linear):
+            assert block.gram is not None and block.squares is not None
+            self.terms[..., k, :], self.on_diagonal[..., k, :] = block.gram, block.squares
 
     def __call__(self, parameters: torch.Tensor, *, with_priors: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the negative logarithm of the likelihood and its gradient, as `negative_evidence`."""
+        gradient, alpha = self._gradient(parameters)
+        value = 0.5 * (self.y * alpha).sum(-1) + self.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        value = value + 0.5 * self.n_known * math.log(2 * math.pi)
+        if with_priors:
+            away = parameters - self.centre
+            value = value + 0.5 * (self.precision * away.square()).sum(-1)
+            gradient = gradient + self.precision * away
+        return value, gradient
+
+    def gradient(self, parameters: torch.Tensor) -> torch.Tensor:
+        """Return the gradient of the negative logarithm of likelihood and priors."""
+        return self._gradient(parameters)[0].addcmul_(self.precision, parameters - self.centre)
+
+    def _gradient(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the gradient without the priors, and the product of the inverse covariance and the targets."""
         import torch
 
-        values, present = parameters.exp(), self.present
-        diagonal = values[..., -1:] + self.noise
-        total, pairs = self.total.zero_(), []  # of each parameter: an amplitude, and the derivative divided by it
-        first = 0
-        for block, (value, by_length) in zip(self.blocks, self.correlations, strict=True):
-            of_block = values[..., first : first + block.n_parameters]
-            first += block.n_parameters
-            amplitude, length = of_block[..., -2:-1], of_block[..., -1:]
-            CORRELATIONS[block.kernel](torch.mul(block.distance, 1 / length, out=self.part), value, by_length)
-            if block.gram is not None and block.squares is not None:
-                linear = of_block[..., :1]
-                self._add(block.gram, linear)
-                diagonal = diagonal + linear * block.squares
-                pairs.append((linear, block.gram, block.squares))
-            self._add(value, amplitude)
-            diagonal = diagonal + amplitude
-            pairs += [(amplitude, value, torch.ones_like(self.y)), (amplitude, by_length, torch.zeros_like(self.y))]
+        values = parameters.exp()
+        rates = (-parameters[..., self.parameter[self.n_sum :]]).exp()  # one over the lengths
+        for k, block in enumerate(self.blocks):
+            scaled = torch.mul(block.distance, rates[..., k : k + 1], out=self.part)
+            correlation, by_length = (self.terms[..., first + k, :] for first in (self.n_linear, self.n_sum))
+            CORRELATIONS[block.kernel](scaled, correlation, by_length)
+        amplitudes = values[..., self.amplitude]
+        of_sum = amplitudes[..., None, : self.n_sum]
+        total = torch.matmul(of_sum, self.terms[..., : self.n_sum, :], out=self.total[..., None, :])[..., 0, :]
+        diagonal = (of_sum @ self.on_diagonal[..., : self.n_sum, :])[..., 0, :].add_(self.noise).add_(values[..., -1:])
         if self.both is not None:
             total.mul_(self.both)
+            diagonal = self.present * diagonal + (1 - self.present)
         self.matrix.flatten(-2).index_copy_(-1, self.flat, total)
-        self.matrix.diagonal(dim1=-2, dim2=-1).copy_(present * diagonal + (1 - present))
+        self.matrix.diagonal(dim1=-2, dim2=-1).copy_(diagonal)
         factor = torch.linalg.cholesky(self.matrix, out=self.factor)  # it reads the lower triangle only
         inverse = torch.cholesky_inverse(factor, out=self.inverse)
         alpha = (inverse @ self.y[..., None])[..., 0]
-        value = 0.5 * (self.y * alpha).sum(-1) + factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        value = value + 0.5 * present.sum(-1) * math.log(2 * math.pi)
         # The derivative by the covariance, symmetric; the matrix is not needed any more.
         by_covariance = inverse.mT.sub_(torch.mul(alpha[..., :, None], alpha[..., None, :], out=self.matrix))
         # Each pair of rows is in it twice.
         slope = torch.index_select(by_covariance.flatten(-2), -1, self.flat, out=self.slope)
+        of_diagonal = 0.5 * by_covariance.diagonal(dim1=-2, dim2=-1)
         if self.both is not None:
             slope.mul_(self.both)
-        of_diagonal = 0.5 * by_covariance.diagonal(dim1=-2, dim2=-1) * present
-        parts = [
-            amplitude[..., 0] * (_product(slope, pair) + _product(of_diagonal, diagonal_part))
-            for amplitude, pair, diagonal_part in pairs
-        ]
-        gradient = torch.stack([*parts, values[..., -1] * of_diagonal.sum(-1)], -1)
-        if with_priors:
-            centre, precision = (parameters.new_tensor(numbers) for numbers in priors(self.blocks))
-            away = parameters - centre
-            value = value + 0.5 * (precision * away.square()).sum(-1)
-            gradient = gradient + precision * away
-        return value, gradient
-
-    def _add(self, term: torch.Tensor, amplitude: torch.Tensor) -> None:
-        """Add a term of the covariance; in one pass over the pairs if there is one data set."""
-        import torch
-
-        if amplitude.numel() == 1:
-            self.total.add_(term, alpha=float(amplitude))
-        else:
-            self.total.add_(torch.mul(term, amplitude, out=self.part))
-
-
-def _product(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Return the sums of the products over the last axis, without a temporary array of them."""
-    if first.dim() == second.dim() == 1:
-        return first.dot(second)
-    return (first[..., None, :] @ second[..., :, None])[..., 0, 0]
+            of_diagonal = of_diagonal * self.present
+        by_term = (self.terms @ slope[..., None] + self.on_diagonal @ of_diagonal[..., None])[..., 0]
+        gradient = torch.empty_like(parameters)
+        gradient[..., self.parameter] = amplitudes * by_term
+        gradient[..., -1] = values[..., -1] * of_diagonal.sum(-1)
+        return gradient, alpha
 
 
 def maximise_evidence(
@@ -316,11 +315,11 @@ def _search(
     import torch
 
     likelihood = _Likelihood(blocks, y, known=known, noise=noise)
-    parameters = y.new_tensor(priors(blocks)[0]).expand(*y.shape[:-1], -1).clone()
+    parameters = likelihood.centre.expand(*y.shape[:-1], -1).clone()
     # Adam is written out: importing torch.optim takes seconds, which is longer than many searches.
     mean, square = torch.zeros_like(parameters), torch.zeros_like(parameters)
     for i in range(n_iterations):
-        _, gradient = likelihood(parameters)
+        gradient = likelihood.gradient(parameters)
         mean = DECAY_OF_MEAN * mean + (1 - DECAY_OF_MEAN) * gradient
         square = DECAY_OF_SQUARE * square + (1 - DECAY_OF_SQUARE) * gradient.square()
         rate = RATE * 0.1 ** (i / max(n_iterations - 1, 1)) / (1 - DECAY_OF_MEAN ** (i + 1))
