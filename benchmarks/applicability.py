@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def main() -> bool:
             splits=splits if case.endswith("cv5") else None,
         )
         assessed = area.assess(rows)
-        pairs = {
+        pairs: dict[str, Any] = {
             "mean_distance": area.mean_distance,
             "threshold": area.threshold,
             "train_di": area.training_index,

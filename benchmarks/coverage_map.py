@@ -47,7 +47,7 @@ def trained(recipe: Path, kind: str, folder: Path, split: str, *, whole: bool) -
 
     loaded = read_recipe(recipe)
     model = loaded.recipe.model
-    settings = {"kind": kind, "forest": model.forest.model_copy(update={"search": False})}
+    settings = {"kind": kind, "forest": dict(model)["forest"].model_copy(update={"search": False})}
     if kind in FEW_EPOCHS and not whole:
         settings[kind] = getattr(model, kind).model_copy(update=FEW_EPOCHS[kind])
     changed = loaded.recipe.model_copy(
@@ -124,13 +124,13 @@ def main(*, quick: bool, whole: bool) -> bool:
         kinds = ("pls", "forest") if quick else ("transfer_resnet", "transfer_cnn")
         covariates = [*sorted((SOC / "covariates").glob("*.tif")), SOC / "dem.tif"]
         for split in ("spatial", "knndm"):
-            model = trained(LEAD / "pb_resnet.toml", kinds[0], folder / split, split, whole=whole)
-            made = map_cube(LEAD / "cube.tif", model, folder / f"pb_{split}.tif", **running)
+            saved = trained(LEAD / "pb_resnet.toml", kinds[0], folder / split, split, whole=whole)
+            made = map_cube(LEAD / "cube.tif", saved, folder / f"pb_{split}.tif", **running)
             table = pixels(made, LEAD / "truth.tif", {"pb_mg_kg": "pb_mg_kg"})
             shares["lead", split] = tell(f"lead {kinds[0]} {split}", table)
-            model = trained(SOC / "soc_transfer.toml", kinds[1], folder / split, split, whole=whole)
+            saved = trained(SOC / "soc_transfer.toml", kinds[1], folder / split, split, whole=whole)
             output = folder / f"soc_{split}.tif"
-            made = map_covariates(covariates, model, output, like=SOC / "dem.tif", **running)
+            made = map_covariates(covariates, saved, output, like=SOC / "dem.tif", **running)
             names = [band.name for band in made.cog.bands]
             table = pixels(made, SOC / "truth.tif", {name: name.replace("soc_g_kg", "SOC") for name in names})
             shares["soc", split] = tell(f"soc {kinds[1]} {split}", table)

@@ -18,6 +18,7 @@ import argparse
 import sys
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ def site_recipe(recipe: Recipe) -> Recipe:
     """Return the recipe of the models that need no library, which choose their own steps for the spectra."""
     content = recipe.model_dump(exclude_defaults=True)
     candidates = list(Auto().candidates)
-    as_they_are = [{"kind": kind, "features": {"preprocessing": []}} for kind in ("gp", "auto")]
+    as_they_are: list[Any] = [{"kind": kind, "features": {"preprocessing": []}} for kind in ("gp", "auto")]
     prepared = [{"kind": kind} for kind in candidates if kind != "gp"]
     content["model"] = {"kind": "auto", "auto": {"candidates": candidates}, "compare": ["pls", *as_they_are, *prepared]}
     return Recipe.model_validate(content)

@@ -8,7 +8,7 @@ small scene.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from map_svr import THREADS, features, good_bands, read_blocks
@@ -35,7 +35,10 @@ def process_model() -> PixelModel:
     X = spectra_of(N_ROWS, seed=99)[:, good_bands()].astype(np.float32)
     y = 40 + 300 * (X[:, 120] - X[:, 60]) + np.random.default_rng(1).normal(0, 2, N_ROWS)
     bands = list(range(X.shape[1]))
-    blocks = [{"name": "spectra", "columns": bands}, {"name": "derivative", "columns": bands, "derivative": True}]
+    blocks: list[dict[str, Any]] = [
+        {"name": "spectra", "columns": bands},
+        {"name": "derivative", "columns": bands, "derivative": True},
+    ]
     return PixelModel(GaussianProcess(blocks=blocks).fit(X, y), features(), (Target("as_mg_kg", "mg/kg"),))
 
 

@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
+import xarray as xr
 from measure import asked_quick, median_seconds, report
 from scene import BAD_NM, WAVELENGTH_NM, make_scene, scratch_folder, spectra_of
 from sklearn.pipeline import Pipeline
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 THREADS, N_BANDS, N_SUPPORT = 2, 51, 60
-SETTINGS = {"C": 10.0, "gamma": 1 / N_BANDS, "epsilon": 1e-6}
+SETTINGS: dict[str, Any] = {"C": 10.0, "gamma": 1 / N_BANDS, "epsilon": 1e-6}
 
 
 def good_bands() -> np.ndarray:
@@ -118,7 +119,9 @@ def peer_seconds(model: PixelModel, scene: Path, output: Path) -> float:
     start = time.perf_counter()
     # The same job: no data becomes NaN, stored integers become reflectance; and no global read lock.
     chunks = {"band": -1, "y": 256, "x": 256}
-    cube = rioxarray.open_rasterio(scene, chunks=chunks, lock=False, mask_and_scale=True).sel(band=bands)
+    cube = rioxarray.open_rasterio(scene, chunks=chunks, lock=False, mask_and_scale=True)
+    assert isinstance(cube, xr.DataArray)
+    cube = cube.sel(band=bands)
     with dask.config.set(scheduler="threads", num_workers=THREADS):
         wrapped.predict(cube).rio.to_raster(output, driver="COG", compress="deflate")
     return time.perf_counter() - start

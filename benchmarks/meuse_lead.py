@@ -16,7 +16,7 @@ import argparse
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +122,7 @@ def main() -> None:
         folder = options.output or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         covariates = [COVARIATES, write_coordinates(folder)]
-        pb = {"column": "pb_mg_kg", "title": "Pb"}
+        pb: dict[str, Any] = {"column": "pb_mg_kg", "title": "Pb"}
         figures = {}
         for name, files, splits in (
             ("without coordinates", covariates[:1], ["random"]),

@@ -78,7 +78,8 @@ def enmap(folder: Path) -> Read:
 
 def ahsi(folder: Path) -> Read:
     """Read AHSI: gain and offset of the text files of each detector; digital number 0 is no data."""
-    parts, centres, geotransform = [], [], ()
+    parts, centres = [], []
+    geotransform: tuple[float, ...] = ()
     for image, word in (("_VN.", "VNIR"), ("_SW.", "SWIR")):
         stored, geotransform = _tiff(_only(folder, f"*{image}*tif*"))
         tables = {}
@@ -108,7 +109,8 @@ def wyvern(folder: Path) -> Read:
 
 def hysis(folder: Path) -> Read:
     """Read the images of both detectors: scale and wavelengths of their tags, 0 is no data."""
-    parts, centres, geotransform = [], [], ()
+    parts, centres = [], []
+    geotransform: tuple[float, ...] = ()
     for detector in ("VNIR", "SWIR"):
         with rasterio.open(_only(folder, f"*{detector}.tif")) as source:
             stored, geotransform = source.read(), source.transform.to_gdal()
@@ -134,7 +136,8 @@ def landsat(folder: Path) -> Read:
         out |= quality // 2**bit % 2 == 1
     for bit in [number - 1 for number in numbers] + ([] if oli else [9]):
         out |= radsat // 2**bit % 2 == 1
-    parts, geotransform = [], ()
+    parts = []
+    geotransform: tuple[float, ...] = ()
     for n in numbers:
         stored, geotransform = _tiff(_only(folder, f"*_SR_B{n}.TIF"))
         scale, offset = (float(keys[f"REFLECTANCE_{kind}_BAND_{n}"]) for kind in ("MULT", "ADD"))
@@ -156,8 +159,8 @@ def sentinel2(safe: Path) -> Read:
     geotransform: tuple[float, ...] = ()
     for metres in (10, 20, 60):
         with rasterio.open(f"SENTINEL2_L2A:{safe}/MTD_MSIL2A.xml:{metres}m:EPSG_32633") as source:
-            for band, description in enumerate(source.descriptions, start=1):
-                by_driver[(description or "").partition(",")[0], metres] = source.read(band)
+            for number, description in enumerate(source.descriptions, start=1):
+                by_driver[(description or "").partition(",")[0], metres] = source.read(number)
             if metres == 20:
                 geotransform = source.transform.to_gdal()
     classes = by_driver["SCL", 20]

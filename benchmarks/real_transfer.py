@@ -61,7 +61,7 @@ n_repeats = {rounds}
 """
 
 
-def write_case(name: str, folder: Path, options: dict[str, object]) -> Path:
+def write_case(name: str, folder: Path, options: dict[str, int]) -> Path:
     """Write library, samples, bands and recipe of one case."""
     from geosoil.io.spectra.reader import read_spectra
     from geosoil.io.spectra.writer import write_spectra

@@ -76,7 +76,7 @@ def main() -> None:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         for scheme in ("light", "dark"):
             for width in WIDTHS:
-                view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+                view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
                 for path in pages:
                     view.goto(path.resolve().as_uri())
                     faults = view.evaluate(FAULTS)

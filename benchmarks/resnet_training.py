@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,8 @@ def plain_epoch(X: np.ndarray, y: np.ndarray, threads: int) -> None:
         net, inputs, target = build(), torch.from_numpy(X), torch.from_numpy(y)
         kernels = [p for p in net.parameters() if p.ndim > 1]
         others = [p for p in net.parameters() if p.ndim <= 1]
-        optimiser = torch.optim.Adam([{"params": kernels, "weight_decay": 2 * L2}, {"params": others}], lr=RATE)
+        groups: list[dict[str, Any]] = [{"params": kernels, "weight_decay": 2 * L2}, {"params": others}]
+        optimiser = torch.optim.Adam(groups, lr=RATE)
         net.train()
         for batch in torch.randperm(len(inputs)).split(BATCH):
             optimiser.zero_grad()

@@ -26,7 +26,8 @@ def scikit_learn_loop(
     X: np.ndarray, y: np.ndarray, X_site: np.ndarray, y_site: np.ndarray
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Choose K rows by one PLSRegression after the other: the rows, and the subsets of each pass."""
-    members, passes = np.arange(len(y)), []
+    members = np.arange(len(y))
+    passes: list[np.ndarray] = []
     while len(members) > K:
         n_subsets = round(len(members) * B / K)
         subsets = members[draw_subsets(len(members), K, n_subsets, np.random.default_rng(len(passes)))]

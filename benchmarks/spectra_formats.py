@@ -23,6 +23,8 @@ from geosoil.io.spectra.reader import read_spectra
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from geosoil.io.spectra.stored import Quantity
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -117,15 +119,15 @@ def generated_files(folder: Path) -> dict[str, str]:
 
     for bits, low in ((32, 2**30), (16, 2**14)):
         numbers = rng.integers(1, low, (3, BANDS))
-        for order in "<>":
-            content = files.spc(numbers, exponent=1, bits=bits, order=order)
-            path = check(f"spc int{bits} {order}.spc", content, (nm, numbers * 2.0 ** (1 - bits)))
-            if order == "<":
+        for endian in "<>":
+            content = files.spc(numbers, exponent=1, bits=bits, order=endian)
+            path = check(f"spc int{bits} {endian}.spc", content, (nm, numbers * 2.0 ** (1 - bits)))
+            if endian == "<":
                 outcomes[f"{path.name} spc-io"] = peer_spc(path)
     numbers = rng.integers(1, 2**30, (2, BANDS))
     check("spc old.spc", files.spc_old(numbers), (nm, numbers * 2.0**-31))
-    for order in "<>":
-        check(f"spc float {order}.spc", files.spc([single, single / 2], order=order), (nm, [single, single / 2]))
+    for endian in "<>":
+        check(f"spc float {endian}.spc", files.spc([single, single / 2], order=endian), (nm, [single, single / 2]))
     x = np.sort(rng.uniform(400, 2500, BANDS)).astype(np.float32)
     path = check("spc stored axis.spc", files.spc([single], x=x), (x.astype(float), single))
     outcomes[f"{path.name} spc-io"] = peer_spc(path)
@@ -188,9 +190,10 @@ def peer_opus(path: Path) -> str:
 
     def compare(brukeropus: Any) -> bool:
         data = brukeropus.read_opus(str(path))
-        parts = {"absorbance": getattr(data, "a", None), "reflectance": getattr(data, "r", None)}
+        absorbance, reflectance = (getattr(data, name, None) for name in ("a", "r"))
+        parts: dict[Quantity, Any] = {"absorbance": absorbance, "reflectance": reflectance}
         pairs = [(read_spectra(path, quantity=kind), part) for kind, part in parts.items() if part is not None]
-        return all(np.array_equal(spectra.values[0], np.float32(part.y)[::1]) for spectra, part in pairs)
+        return all(np.array_equal(spectra.values[0], np.array(part.y, np.float32)[::1]) for spectra, part in pairs)
 
     return peer("brukeropus", compare)
 
@@ -200,7 +203,7 @@ def peer_spc(path: Path) -> str:
 
     def compare(spc_io: Any) -> bool:
         subs = spc_io.SpcRaw.from_bytes_io(io.BytesIO(path.read_bytes())).subs
-        return np.array_equal(read_spectra(path).values, np.float32([sub.yarray for sub in subs]))
+        return np.array_equal(read_spectra(path).values, np.array([sub.yarray for sub in subs], np.float32))
 
     return peer("spc_io", compare)
 

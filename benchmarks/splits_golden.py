@@ -88,6 +88,7 @@ def compare_knndm() -> tuple[list[float], list[bool], list[float]]:
                     n_clusters, folds = chosen
                 else:
                     matched = knndm(points, places, case["k"], largest_share=share)
+                    assert matched.n_clusters is not None
                     n_clusters, folds, tried = matched.n_clusters, matched.folds, matched.tried
                 difference = tried[n_clusters]
                 expected = [np.nan if value is None else value for value in case["tried"]["W"]]

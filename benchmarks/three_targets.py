@@ -49,7 +49,7 @@ def main() -> None:
         (once,) = seconds_of(lambda: prepare_cube(scene, models, output, trust=options.trust).write(running), 1)
         return once
 
-    times = {models: [] for models in (MODELS, *((name,) for name in MODELS))}
+    times: dict[tuple[str, ...], list[float]] = {models: [] for models in (MODELS, *((name,) for name in MODELS))}
     for _ in range(2):
         for models, of_models in times.items():
             of_models.append(seconds(models))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import statistics
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,7 @@ def main() -> None:
     product = made_once(size, lambda path: write_enmap(path, shape=shape, compress="lzw", interleave="band"))
     inputs = {"folder": product}
     for kind, compression in (("stored", zipfile.ZIP_STORED), ("packed", zipfile.ZIP_DEFLATED)):
-        inputs[kind] = made_once(
-            f"{size}_{kind}.zip", lambda path, compression=compression: write_zip(path, product, compression)
-        )
+        inputs[kind] = made_once(f"{size}_{kind}.zip", partial(write_zip, product=product, compression=compression))
     model, output = save_svr(scratch_folder() / "zip_map_svr"), scratch_folder() / "zip_map.tif"
 
     def map_one(cube: Path) -> None:
@@ -80,10 +79,7 @@ def main() -> None:
         map_cube(cube, model, output, threads=THREADS)
 
     map_one(product)  # once, so that all that follows finds libraries and files in memory
-    rounds = [
-        {kind: seconds_of(lambda cube=cube: map_one(cube), 1)[0] for kind, cube in inputs.items()}
-        for _ in range(ROUNDS)
-    ]
+    rounds = [{kind: seconds_of(partial(map_one, cube), 1)[0] for kind, cube in inputs.items()} for _ in range(ROUNDS)]
     for kind in inputs:
         print(f"{kind}: {min(seconds[kind] for seconds in rounds):.2f} s")
     ratios = {kind: statistics.median(seconds[kind] / seconds["folder"] for seconds in rounds) for kind in inputs}
