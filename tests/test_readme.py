@@ -28,6 +28,7 @@ def checkout(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_pictures")
 def test_every_command_of_the_readme_runs(checkout, monkeypatch, geosoil):
     monkeypatch.chdir(checkout)
     assert len(COMMANDS) >= 6

@@ -11,6 +11,8 @@ from small_recipes import SpectraRecipe
 from geosoil_cli import progress
 from geosoil_cli.progress import BarReporter, TextLines, make_reporter
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 @pytest.mark.parametrize("verb", ["train", "compare"])
 def test_a_line_of_progress_is_printed_for_each_fold_and_none_if_quiet(verb, tmp_path, geosoil):

@@ -15,6 +15,8 @@ from geosoil.models import store
 from geosoil.models.store import find_model, load_model
 from geosoil.workflows.train import train
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 def test_a_model_of_another_property_is_not_replaced_and_one_of_the_same_is(tmp_path):
     case = SpectraRecipe(tmp_path)

@@ -17,6 +17,8 @@ from geosoil.pipeline.regressors import predict_rows
 from geosoil.pipeline.sources import read_rows
 from geosoil_cli.main import group
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 AUTO = """[model]
 kind = "auto"
 auto = { candidates = ["forest", "ridge", "pls"] }

@@ -20,6 +20,8 @@ from geosoil.workflows.predictor import Predictor
 from geosoil.workflows.train import train
 from geosoil_cli.check import command
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):

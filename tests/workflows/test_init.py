@@ -19,6 +19,8 @@ from geosoil.workflows.init import init_recipe
 from geosoil.workflows.map import map_cube
 from geosoil.workflows.train import train
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 CRS = "EPSG:25833"
 TRANSFORM = rasterio.Affine(30, 0, 400_000, 0, -30, 5_800_000)
 SIDE = 24
