@@ -191,21 +191,15 @@ class _Likelihood:
 
     def __call__(self, parameters: torch.Tensor, *, with_priors: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the negative logarithm of the likelihood and its gradient, as `negative_evidence`."""
-        gradient, alpha = self._gradient(parameters)
+        gradient, alpha = self.gradient(parameters, with_priors=with_priors)
         value = 0.5 * (self.y * alpha).sum(-1) + self.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         value = value + 0.5 * self.n_known * math.log(2 * math.pi)
         if with_priors:
-            away = parameters - self.centre
-            value = value + 0.5 * (self.precision * away.square()).sum(-1)
-            gradient = gradient + self.precision * away
+            value = value + 0.5 * (self.precision * (parameters - self.centre).square()).sum(-1)
         return value, gradient
 
-    def gradient(self, parameters: torch.Tensor) -> torch.Tensor:
-        """Return the gradient of the negative logarithm of likelihood and priors."""
-        return self._gradient(parameters)[0].addcmul_(self.precision, parameters - self.centre)
-
-    def _gradient(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the gradient without the priors, and the product of the inverse covariance and the targets."""
+    def gradient(self, parameters: torch.Tensor, *, with_priors: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the gradient, and the product of the inverse covariance and the targets."""
         import torch
 
         values = parameters.exp()
@@ -238,6 +232,8 @@ class _Likelihood:
         gradient = torch.empty_like(parameters)
         gradient[..., self.parameter] = amplitudes * by_term
         gradient[..., -1] = values[..., -1] * of_diagonal.sum(-1)
+        if with_priors:
+            gradient.addcmul_(self.precision, parameters - self.centre)
         return gradient, alpha
 
 
@@ -319,7 +315,7 @@ def _search(
     # Adam is written out: importing torch.optim takes seconds, which is longer than many searches.
     mean, square = torch.zeros_like(parameters), torch.zeros_like(parameters)
     for i in range(n_iterations):
-        gradient = likelihood.gradient(parameters)
+        gradient, _ = likelihood.gradient(parameters)
         mean = DECAY_OF_MEAN * mean + (1 - DECAY_OF_MEAN) * gradient
         square = DECAY_OF_SQUARE * square + (1 - DECAY_OF_SQUARE) * gradient.square()
         rate = RATE * 0.1 ** (i / max(n_iterations - 1, 1)) / (1 - DECAY_OF_MEAN ** (i + 1))

@@ -128,12 +128,13 @@ def test_training_rows_are_inside_the_training_range(models, tmp_path):
     assert not [note for note in frame.attrs["notes"] if "outside the training range" in note]
 
 
-def test_values_outside_the_valid_range_are_set_to_its_ends_and_counted(tmp_path):
+def test_values_outside_the_valid_range_are_set_to_its_ends_and_counted_over_all_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr("geosoil.mapping.tables.CHUNK_ROWS", 2)
     X = np.array([[-5.0], [5.0], [20.0], [30.0], [6.0]])
     model = PixelModel(line(X, X[:, 0]), (Feature("a"),), (Target("ph", "", (0.0, 14.0)),))
     save_covariate_model(tmp_path / "ph", model)
-    pd.DataFrame({"id": list("vwxyz"), "a": X[:, 0]}).to_csv(tmp_path / "t.csv", index=False)
-    frame = geosoil.load_model(tmp_path / "ph").predict_table(tmp_path / "t.csv")
+    pd.DataFrame({"id": list("vwxyz"), "a": X[:, 0]}).to_parquet(tmp_path / "t.parquet")
+    frame = geosoil.load_model(tmp_path / "ph").predict_table(tmp_path / "t.parquet")
     np.testing.assert_allclose(frame.ph, [0, 5, 14, 14, 6], atol=1e-5)
     notes = "\n".join(frame.attrs["notes"])
     assert "ph: rows predicted outside the valid range and set to 0: 1 of 5" in notes
