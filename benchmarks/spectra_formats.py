@@ -119,15 +119,17 @@ def generated_files(folder: Path) -> dict[str, str]:
 
     for bits, low in ((32, 2**30), (16, 2**14)):
         numbers = rng.integers(1, low, (3, BANDS))
-        for endian in "<>":
-            content = files.spc(numbers, exponent=1, bits=bits, order=endian)
-            path = check(f"spc int{bits} {endian}.spc", content, (nm, numbers * 2.0 ** (1 - bits)))
-            if endian == "<":
+        for byte_order in "<>":
+            content = files.spc(numbers, exponent=1, bits=bits, order=byte_order)
+            path = check(f"spc int{bits} {byte_order}.spc", content, (nm, numbers * 2.0 ** (1 - bits)))
+            if byte_order == "<":
                 outcomes[f"{path.name} spc-io"] = peer_spc(path)
     numbers = rng.integers(1, 2**30, (2, BANDS))
     check("spc old.spc", files.spc_old(numbers), (nm, numbers * 2.0**-31))
-    for endian in "<>":
-        check(f"spc float {endian}.spc", files.spc([single, single / 2], order=endian), (nm, [single, single / 2]))
+    for byte_order in "<>":
+        check(
+            f"spc float {byte_order}.spc", files.spc([single, single / 2], order=byte_order), (nm, [single, single / 2])
+        )
     x = np.sort(rng.uniform(400, 2500, BANDS)).astype(np.float32)
     path = check("spc stored axis.spc", files.spc([single], x=x), (x.astype(float), single))
     outcomes[f"{path.name} spc-io"] = peer_spc(path)

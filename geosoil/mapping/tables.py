@@ -362,7 +362,7 @@ def _kinds(model: Model) -> list[str]:
 def _iter_table(path: Path, options: dict[str, Any]) -> tuple[int, Iterator[tuple[int, pd.DataFrame]]]:
     """Return the number of rows, and the parts of a table with their first rows: chunks of a Parquet table."""
     if path.suffix.lower() in PARQUET_ENDINGS and path.exists() and not options:
-        file = pq.ParquetFile(path, pre_buffer=False)  # else the whole file would be in memory
+        file = pq.ParquetFile(path, pre_buffer=False)  # otherwise, it would hold the whole file in memory
         if b"geo" not in (file.schema_arrow.metadata or {}):
             batches = file.iter_batches(CHUNK_ROWS)
             tables = (pa.Table.from_batches([batch]).to_pandas(types_mapper=pd.ArrowDtype) for batch in batches)

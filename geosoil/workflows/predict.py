@@ -288,7 +288,7 @@ class TablePrediction:
 
     def chunks(self) -> Iterator[tuple[pd.DataFrame, gpd.GeoSeries | None]]:
         """Predict the rows in their order; yield ids, coordinates, kept columns and predictions, and the points."""
-        # One thread for each chunk: threads within an operation would wait for each other at each of many short ones.
+        # Each chunk has one thread, because threads within an operation would wait for each other at every short one.
         n_threads = os.cpu_count() or 1
         running: deque[tuple[TableChunk, list[Future[np.ndarray]]]] = deque()
         with one_thread_each(), ThreadPoolExecutor(n_threads, initializer=one_thread_here) as pool:
@@ -302,6 +302,7 @@ class TablePrediction:
     def _finish(
         self, chunk: TableChunk, predictions: list[Future[np.ndarray]]
     ) -> tuple[pd.DataFrame, gpd.GeoSeries | None]:
+        """Wait for the predictions of a chunk, and return its table and its points."""
         frame: dict[str, Any] = {self.source.id_name: chunk.ids}
         if self.with_xy:
             assert chunk.points is not None

@@ -129,7 +129,7 @@ def test_a_band_of_one_value_among_bands_that_vary_is_warned_of():
 
 def test_pixels_outside_the_training_range_are_counted_and_a_foreign_scene_is_a_warning():
     def bright(values):
-        values[7, :20] = 0.9  # of 40 rows
+        values[7, :20] = 0.9  # half of the 40 rows
 
     (note,), warnings = check_values(job(cube(bright)))
     assert "50% are outside the training range in one band or more, 50% in B7 (training 0.05 to 0.5)" in note

@@ -107,7 +107,7 @@ def open_parquet(path: Path, quantity: Quantity | None) -> tuple[pq.ParquetFile,
         If the file states an unknown quantity and none is given.
     """
     try:
-        # Without `pre_buffer=False` the whole file would be in memory, and reading it would take longer.
+        # By default, pyarrow would hold the whole file in memory, and reading would take longer.
         file = pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise _not_parquet(path, error) from error

@@ -37,7 +37,7 @@ class Ridge(Part):
 
     lowest_penalty: float = Field(1e-3, gt=0, le=1e12, description="Smallest penalty that is tried.")
     highest_penalty: float = Field(1e4, gt=0, le=1e12, description="Largest penalty that is tried.")
-    n_penalties: int = Field(22, ge=2, le=1000, description="Number of penalties, on a logarithmic scale.")
+    n_penalties: int = Field(22, ge=2, le=1000, description="Number of penalties, evenly spaced in the logarithm.")
 
 
 class SVR(Part):
