@@ -56,8 +56,8 @@ def main() -> None:
     scene = make_scene(*shape)
     output = scratch_folder() / "map_gp.tif"
     model = process_model()
-    assert model._lowered is not None
-    needed = {False: model._lowered.multiply_adds, True: model._moments.program.multiply_adds}
+    assert model.lowered is not None
+    needed = {False: model.lowered.multiply_adds, True: model._moments.program.multiply_adds}
     read_blocks(scene, None)
     reading = median_seconds(lambda: read_blocks(scene, None), 3)
     held = []

@@ -78,8 +78,8 @@ def main() -> None:
     scene = make_scene(*shape)
     output = scratch_folder() / "map_vae.tif"
     model = vae_model()
-    assert model._lowered is not None
-    needed = model._lowered.multiply_adds
+    assert model.lowered is not None
+    needed = model.lowered.multiply_adds
     read_blocks(scene, None)
     reading = median_seconds(lambda: read_blocks(scene, None), 3)
     speed = matrix_speed()

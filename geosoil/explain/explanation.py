@@ -26,7 +26,7 @@ from geosoil.program.simplify import simplify
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from geosoil.models.compose import CompositeModel
+    from geosoil.models.composite import CompositeModel
 
 Method = Literal["auto", "linear", "path", "gradient", "tree", "permutation"]
 MOST_BACKGROUND = 1000  # background rows, as in the paper

@@ -10,141 +10,19 @@ Cascade    block ─┬─▶ first (pH) ─┐
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geosoil.models.composite import CompositeModel, ParallelModel, cut_halo
 from geosoil.models.contract import PREDICTION, SPREAD, Output, clip_to_range, pick_outputs, predictions_of
-from geosoil.models.display import ShownModel
-from geosoil.models.resampled import ResampledModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Self
 
-    from geosoil.models.contract import Block, Feature, Target
-
-
-class CompositeModel(ShownModel, ABC):
-    """The base of composite models: one list of features, in which every member finds its own by name."""
-
-    @property
-    @abstractmethod
-    def members(self) -> tuple[Any, ...]:
-        """The models that it consists of."""
-
-    @property
-    @abstractmethod
-    def targets(self) -> tuple[Target, ...]:
-        """The bands it writes, in this order."""
-
-    @property
-    @abstractmethod
-    def halo(self) -> int:
-        """Pixels of context that it needs on every side."""
-
-    @property
-    def intermediate_targets(self) -> tuple[str, ...]:
-        """The names of features that one member makes for another."""
-        return ()
-
-    @cached_property
-    def training_columns(self) -> tuple[Feature, ...]:
-        """All columns that a member was fitted on, with the range that all members have seen."""
-        found: dict[str, Feature] = {}
-        for feature in (feature for member in self.members for feature in member.training_columns):
-            if feature.name not in self.intermediate_targets:
-                found[feature.name] = _known_to_both(found.get(feature.name, feature), feature)
-        return tuple(found.values())
-
-    @cached_property
-    def features(self) -> tuple[Feature, ...]:
-        """The bands it reads, in the order of `training_columns`."""
-        return tuple(self.training_columns[i] for i in self.used_columns)
-
-    @cached_property
-    def used_columns(self) -> np.ndarray:
-        """Indices of the training columns that a member reads, `(n_used,)`."""
-        read = {feature.name for member in self.members for feature in member.features}
-        return np.flatnonzero([feature.name in read for feature in self.training_columns])
-
-    @property
-    def gpu_support(self) -> dict[str, bool]:
-        """Kinds of its members' estimators, and whether a GPU can run them."""
-        return {kind: fit for member in self.members for kind, fit in member.gpu_support.items()}
-
-    @abstractmethod
-    def on(self, device: str) -> CompositeModel:
-        """Return the same model with its members on "cpu" or "cuda"."""
-
-    @property
-    def bytes_per_pixel(self) -> int:
-        """Memory that `predict` holds for each pixel of a block, beside the block and its result."""
-        return sum(4 * len(m.features) + 12 * len(m.outputs) + m.bytes_per_pixel for m in self.members)
-
-    @property
-    def outputs(self) -> tuple[Output, ...]:
-        """The bands that it can write, its predictions first."""
-        return predictions_of(self.targets)
-
-    def resample_from(self, features: tuple[Feature, ...], matrix: np.ndarray) -> ResampledModel:
-        """Return the same model for the bands of another sensor: matrix `(n_features of this model, n_features)`."""
-        return ResampledModel(self, features, np.asarray(matrix, np.float64))
-
-    @abstractmethod
-    def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
-        """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x); NaN in any feature gives NaN."""
-
-    def predict_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Predict as the map does, `(sample, target)` in the targets' units.
-
-        rows: `(sample, feature)`, or under a halo patches `(sample, feature, side, side)` of 2 halo + 1 pixels.
-        """
-        rows = np.asarray(rows, np.float32)
-        if not self.halo:
-            predicted = self.predict(np.ascontiguousarray(rows.T)[:, None])[:, 0].T
-        else:
-            predicted = np.array([self.predict(patch)[:, 0, 0] for patch in rows]).reshape(-1, len(self.targets))
-        clip_to_range(predicted.T, self.targets)
-        return predicted
-
-    def _block_of(self, member: Any, bands: dict[str, np.ndarray], halo: int) -> Block:
-        """Return the bands that a member reads, with the halo that it needs instead of `halo` pixels."""
-        cut = halo - member.halo
-        return np.stack([_inner(bands[feature.name], cut) for feature in member.features])
-
-    def _bands(self, block: Block) -> dict[str, np.ndarray]:
-        return {feature.name: band for feature, band in zip(self.features, block, strict=True)}
-
-
-@dataclass(frozen=True, repr=False)
-class ParallelModel(CompositeModel):
-    """Models that read the same block side by side.
-
-    Parameters
-    ----------
-    models : tuple of Model
-        The members.
-    """
-
-    models: tuple[Any, ...]
-
-    @property
-    def members(self) -> tuple[Any, ...]:
-        """The models."""
-        return self.models
-
-    @property
-    def halo(self) -> int:
-        """Pixels of context that its widest member needs."""
-        return max(model.halo for model in self.models)
-
-    def on(self, device: str) -> Self:
-        """Return the same model with its members on "cpu" or "cuda"."""
-        return replace(self, models=tuple(model.on(device) for model in self.models))
+    from geosoil.models.contract import Block, Target
 
 
 @dataclass(frozen=True, repr=False)
@@ -207,8 +85,7 @@ class Ensemble(ParallelModel):
         members are. The spread is the standard deviation of the same values, with the same weights, or with the number
         of members as divisor.
         """
-        bands = self._bands(block)
-        each = np.stack([model.predict(self._block_of(model, bands, self.halo)) for model in self.models])
+        each = np.stack(list(self.predict_each(block, [None] * len(self.models))))
         unclipped = self._mean(each)
         # Where the ranges of the members differ, each value is set to its own range, and none is outside.
         same = all(model.targets == self.targets for model in self.models)
@@ -278,15 +155,12 @@ class MultiTargetModel(ParallelModel):
     def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any feature gives NaN."""
         chosen = predictions_of(self.targets) if outputs is None else outputs
-        bands = self._bands(block)
+        of_each = [[output for output in chosen if output in model.outputs] for model in self.models]
         found: dict[Output, np.ndarray] = {}
-        for model in self.models:
-            of_model = [output for output in chosen if output in model.outputs]
-            if of_model:
-                predicted = model.predict(self._block_of(model, bands, self.halo), of_model)
-                found |= dict(zip(of_model, predicted, strict=True))
+        for of_model, predicted in zip(filter(None, of_each), self.predict_each(block, of_each), strict=True):
+            found |= dict(zip(of_model, predicted, strict=True))
         out = np.stack([found[output] for output in chosen])
-        out[:, ~np.isfinite(_inner(np.add.reduce(block, axis=0), self.halo))] = np.nan
+        out[:, ~np.isfinite(cut_halo(np.add.reduce(block, axis=0), self.halo))] = np.nan
         return out
 
 
@@ -359,23 +233,17 @@ class Cascade(CompositeModel):
 
     def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any feature gives NaN."""
-        bands = self._bands(block)
-        inner = {name: _inner(band, self.first.halo) for name, band in bands.items()}
-        predicted = self.first.predict(self._block_of(self.first, bands, self.first.halo))
+        bands = {feature.name: band for feature, band in zip(self.features, block, strict=True)}
+        inner = {name: cut_halo(band, self.first.halo) for name, band in bands.items()}
+        predicted = self.first.predict(_block_of(self.first, bands, self.first.halo))
         clip_to_range(predicted, self.first.targets)
         inner |= dict(zip(self.intermediate_targets, predicted, strict=True))
-        return self.second.predict(self._block_of(self.second, inner, self.second.halo), outputs)
+        return self.second.predict(_block_of(self.second, inner, self.second.halo), outputs)
 
 
-def _known_to_both(feature_a: Feature, feature_b: Feature) -> Feature:
-    """Return a feature with the range that both models have seen."""
-    meanings = [(each.wavelength_nm, each.fwhm_nm, each.place) for each in (feature_a, feature_b)]
-    if meanings[0] != meanings[1]:
-        first, other = (str(place or f"{nm} nm") for nm, _, place in meanings)
-        raise ValueError(f"{feature_a.name} is {first} to one model and {other} to another")
-    lows = [feature.training_low for feature in (feature_a, feature_b) if feature.training_low is not None]
-    highs = [feature.training_high for feature in (feature_a, feature_b) if feature.training_high is not None]
-    return replace(feature_a, training_low=max(lows, default=None), training_high=min(highs, default=None))
+def _block_of(member: Any, bands: dict[str, np.ndarray], halo: int) -> Block:
+    """Return the bands that a member reads, with the halo that it needs instead of `halo` pixels."""
+    return np.stack([cut_halo(bands[feature.name], halo - member.halo) for feature in member.features])
 
 
 def _widest(targets: Sequence[Target]) -> Target:
@@ -390,7 +258,3 @@ def _all_outside(values: np.ndarray, target: Target) -> np.ndarray:
     low, high = target.valid_range
     below = values.max(axis=0) < (-np.inf if low is None else low)
     return np.asarray(below | (values.min(axis=0) > (np.inf if high is None else high)))
-
-
-def _inner(band: np.ndarray, cut: int) -> np.ndarray:
-    return band[cut : band.shape[0] - cut, cut : band.shape[1] - cut]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geosoil.models.compose import ParallelModel
+from geosoil.models.composite import ParallelModel
 from geosoil.models.contract import PREDICTION, pick_outputs
 
 if TYPE_CHECKING:
@@ -83,19 +83,17 @@ class JointModel(ParallelModel):
     def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN only where a member's own band is."""
         chosen = [output for output in self.outputs if output.kind == PREDICTION] if outputs is None else list(outputs)
-        place = {feature.name: number for number, feature in enumerate(self.features)}
-        found: list[Output] = []
-        values: list[Block] = []
-        for model, features, renamed in zip(self.models, self.read, self._renamed(), strict=True):
-            pairs = [(output, name) for output, name in zip(model.outputs, renamed, strict=True) if name in chosen]
-            if not pairs:
-                continue
-            cut = self.halo - model.halo
-            inner = block[:, cut : block.shape[1] - cut, cut : block.shape[2] - cut]
-            read = _select(inner, [place[feature.name] for feature in features])
-            values.append(model.predict(read, [output for output, _ in pairs]))
-            found += [name for _, name in pairs]
-        return pick_outputs(np.concatenate(values), found, chosen)
+        pairs = [
+            [(output, renamed) for output, renamed in zip(model.outputs, of_model, strict=True) if renamed in chosen]
+            for model, of_model in zip(self.models, self._renamed(), strict=True)
+        ]
+        values = list(self.predict_each(block, [[output for output, _ in of_model] for of_model in pairs]))
+        return pick_outputs(np.concatenate(values), [renamed for of_model in pairs for _, renamed in of_model], chosen)
+
+    def bands_read(self, number: int) -> list[int]:
+        """Return which of its bands a member reads, in the order of the member; they have names of the raster."""
+        places = {feature.name: place for place, feature in enumerate(self.features)}
+        return [places[feature.name] for feature in self.read[number]]
 
     def members_outputs(self) -> list[tuple[Any, list[Output]]]:
         """Return each member with its outputs, in its order, under the unique names that they have here."""
@@ -121,10 +119,3 @@ def prefix_repeated(names: Sequence[Sequence[str]], prefixes: Sequence[str]) -> 
         [f"{prefix}_{name}" if all_names.count(name) > 1 else name for name in of_model]
         for prefix, of_model in zip(prefixes, names, strict=True)
     ]
-
-
-def _select(block: Block, numbers: Sequence[int]) -> Block:
-    """Return some bands of a block in an order; a copy of most of a block, which takes time, is made only if needed."""
-    if list(numbers) == list(range(numbers[0], numbers[0] + len(numbers))):
-        return block[numbers[0] : numbers[0] + len(numbers)]
-    return block[list(numbers)]

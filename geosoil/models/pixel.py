@@ -70,7 +70,8 @@ class PixelModel(ShownModel):
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
-    def _lowered(self) -> LoweredProgram | None:
+    def lowered(self) -> LoweredProgram | None:
+        """The estimator as one float32 program; None if it has no such form."""
         from geosoil.program.lower import compile_program, lower_estimator
 
         # Other regressors than those of geosoil may need float64, such as a linear model of collinear bands.
@@ -121,7 +122,7 @@ class PixelModel(ShownModel):
     @property
     def is_lowered(self) -> bool:
         """Whether blocks run as one float32 program instead of the estimator's own `predict`."""
-        return self._lowered is not None
+        return self.lowered is not None
 
     @property
     def bytes_per_pixel(self) -> int:
@@ -168,21 +169,27 @@ class PixelModel(ShownModel):
         full[:, self.used_columns] = rows
         return full
 
-    def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
-        """Turn (feature, y, x) float32 into (output, y, x) float32; a pixel with NaN in any feature gives NaN."""
+    def predict(
+        self, block: Block, outputs: Sequence[Output] | None = None, computed: np.ndarray | None = None
+    ) -> Block:
+        """Turn (feature, y, x) float32 into (output, y, x) float32; a pixel with NaN in any feature gives NaN.
+
+        computed: its predictions `(target, pixel)`, if they are known already.
+        """
         n_features, height, width = block.shape
-        flat = block.reshape(n_features, -1)
-        # One pass that needs no temporary: a sum is finite only where every band is (reflectance cannot overflow it).
-        valid = np.isfinite(np.add.reduce(flat, axis=0))
         chosen = predictions_of(self.targets) if outputs is None else outputs
+        if computed is not None:
+            return pick_outputs(computed.reshape(-1, height, width), predictions_of(self.targets), chosen)
+        flat = block.reshape(n_features, -1)
+        valid = is_valid(flat)
         with_spread = any(output.kind == SPREAD for output in chosen)
         out = np.full((len(self.targets) + with_spread, flat.shape[1]), np.nan, np.float32)
         if valid.any():
             if with_spread:
                 out[:] = self._moments(flat)
                 out[:, ~valid] = np.nan
-            elif self._lowered is not None:
-                out[:] = self._lowered(flat)
+            elif self.lowered is not None:
+                out[:] = self.lowered(flat)
                 out[:, ~valid] = np.nan
             else:
                 pixels = np.flatnonzero(valid)
@@ -192,3 +199,9 @@ class PixelModel(ShownModel):
                     here = pixels[start : start + at_once]
                     out[:, here] = self._predict_unclipped(flat[:, here].T).T
         return pick_outputs(out.reshape(-1, height, width), self.outputs[: len(out)], chosen)
+
+
+def is_valid(flat: Block) -> np.ndarray:
+    """Return at which pixels of `(feature, pixel)` every band has a value."""
+    # One pass that needs no temporary: a sum is finite only where every band is (reflectance cannot overflow it).
+    return np.isfinite(np.add.reduce(flat, axis=0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from geosoil.models.wrapped import WrappedModel
 from geosoil.trust.conformal import is_possible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from geosoil.models.contract import Block, Feature, Target
     from geosoil.models.trust import ModelTrust
@@ -119,17 +119,21 @@ class TrustedModel(WrappedModel):
         """Return the predictions of samples within the valid range, `(sample, target)`."""
         return self.model.predict_rows(rows)
 
-    def predict(self, block: Block, outputs: Sequence[Output] | None = None) -> Block:
+    def predict(
+        self, block: Block, outputs: Sequence[Output] | None = None, computed: np.ndarray | None = None
+    ) -> Block:
         """Turn (feature, y + 2 halo, x + 2 halo) into (output, y, x) float32; NaN in any feature gives NaN.
 
-        A pixel without any prediction has no value in the bands of the trust state either.
+        A pixel without any prediction has no value in the bands of the trust state either. computed: the
+        predictions `(target, pixel)` of a `PixelModel`, if they are known already.
         """
+        predict = self.model.predict if computed is None else partial(self.model.predict, computed=computed)
         chosen = list(predictions_of(self.targets) if outputs is None else outputs)
         of_model = [output for output in chosen if output.kind not in TRUST_KINDS]
         kinds = {output.kind for output in chosen}
         if len(of_model) == len(chosen):
-            return self.model.predict(block, of_model)
-        known = self._predictions(block, of_model)
+            return predict(block, of_model)
+        known = self._predictions(predict, block, of_model)
         predicted = np.stack([known[output] for output in predictions_of(self.targets)])
         clip_to_range(predicted, self.targets)
         indicators: dict[str, dict[str, np.ndarray]] = {}
@@ -161,14 +165,16 @@ class TrustedModel(WrappedModel):
         spreads = [o for o in self.model.outputs if o.kind == SPREAD and self.trust.needs_spread]
         return (*predictions_of(self.targets), *spreads)
 
-    def _predictions(self, block: Block, of_model: Sequence[Output]) -> dict[Output, np.ndarray]:
+    def _predictions(
+        self, predict: Callable[..., Block], block: Block, of_model: Sequence[Output]
+    ) -> dict[Output, np.ndarray]:
         """Return the outputs of the model that are asked for, and those that the intervals need."""
         missing = [output for output in self._needed if output not in of_model]
         # A Gaussian process computes its mean in another way if its spread is asked for, with another rounding.
         groups = [of_model, missing] if isinstance(self.model, PixelModel) else [[*of_model, *missing]]
         known: dict[Output, np.ndarray] = {}
         for group in filter(None, groups):
-            known |= dict(zip(group, self.model.predict(block, group), strict=True))
+            known |= dict(zip(group, predict(block, group), strict=True))
         return known
 
     def _assess(self, block: Block, valid: np.ndarray) -> dict[str, np.ndarray]:

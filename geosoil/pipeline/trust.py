@@ -9,7 +9,7 @@ import numpy as np
 
 from geosoil.errors import GeosoilError, SamplesError
 from geosoil.models.card import CoverageCard
-from geosoil.models.compose import CompositeModel
+from geosoil.models.composite import CompositeModel
 from geosoil.models.pixel import PixelModel
 from geosoil.models.trust import ModelTrust, TargetTrust
 from geosoil.pipeline.regressors import rows_for

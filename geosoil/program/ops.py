@@ -57,6 +57,9 @@ class Op(ABC):
     fixed_size: ClassVar[bool] = False
     """Whether the number of outputs does not depend on the number of inputs."""
 
+    keeps_output: ClassVar[bool] = False
+    """Whether other ops read its output, too, so that the op behind it must not overwrite it."""
+
     @property
     def pixels_at_once(self) -> int:
         """The number of pixels that should run together, so that the output stays in the cache."""

@@ -124,6 +124,7 @@ class Parallel(Op):
 
         branches = [compile_chain(branch) for branch in self.branches]
         key = object()
+        owns_total = bool(self.branches[0]) and not self.branches[0][-1].keeps_output
 
         def concat(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
             parts = [branch(x, scratch) for branch in branches]
@@ -131,8 +132,8 @@ class Parallel(Op):
 
         def add(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
             total = branches[0](x, scratch)
-            if not self.branches[0]:  # which passes the input on, and that must not be overwritten
-                total = kept_tensor(scratch, key, len(x), x).copy_(x)
+            if not owns_total:
+                total = kept_tensor(scratch, key, len(total), x).copy_(total)
             for branch in branches[1:]:
                 total.add_(branch(x, scratch))
             return total

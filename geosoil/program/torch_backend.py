@@ -39,7 +39,8 @@ def compile_chain(program: Program) -> Run:
         `run(x, scratch) -> y` on float32 tensors `(feature, pixel)`. `x` is not modified; `y` is a tensor of
         `scratch`, a dict in which the ops keep their output between calls.
     """
-    steps = [op.compile(owns_input=i > 0) for i, op in enumerate(program)]
+    owned = [False, *(not op.keeps_output for op in program)]  # the input, then the output of each op
+    steps = [op.compile(owns_input=owns_input) for op, owns_input in zip(program, owned, strict=False)]
 
     def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
         for step in steps:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-    from geosoil.models.compose import CompositeModel
+    from geosoil.models.composite import CompositeModel
     from geosoil.models.pixel import PixelModel
 
     PathLike = str | os.PathLike[str]

@@ -156,7 +156,7 @@ def test_steps_of_spectra_pass_place_unchanged_and_the_saved_model_predicts_the_
     np.testing.assert_array_equal(bands, step.transform(np.column_stack([X[:, :-2], X[:, -2:] + 7]))[:, :-2])
     assert model.features[-1].place is not None
     assert lower_estimator(step) is not None
-    program = model._lowered is not None
+    program = model.lowered is not None
     assert program == (kind != "forest")
     options = {"name": "m", "study": "test", "preprocessing": [], "training": _training_card()}
     save_model(model, tmp_path / "m", **options)
