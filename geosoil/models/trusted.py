@@ -127,7 +127,9 @@ class TrustedModel(WrappedModel):
         A pixel without any prediction has no value in the bands of the trust state either. computed: the
         predictions `(target, pixel)` of a `PixelModel`, if they are known already.
         """
-        predict = self.model.predict if computed is None else partial(self.model.predict, computed=computed)
+        predict: Callable[..., Block] = self.model.predict
+        if computed is not None:
+            predict = partial(predict, computed=computed)
         chosen = list(predictions_of(self.targets) if outputs is None else outputs)
         of_model = [output for output in chosen if output.kind not in TRUST_KINDS]
         kinds = {output.kind for output in chosen}

@@ -189,5 +189,5 @@ def _content(value: Any) -> Hashable:
     if isinstance(value, Op):
         return type(value), tuple(_content(getattr(value, field.name)) for field in fields(value))  # type: ignore[arg-type]
     if isinstance(value, np.ndarray):
-        return value.shape, value.dtype.str, hashlib.sha256(np.ascontiguousarray(value)).digest()
+        return value.shape, value.dtype.str, hashlib.sha256(value.tobytes()).digest()
     return tuple(map(_content, value)) if isinstance(value, tuple) else value
