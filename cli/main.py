@@ -46,7 +46,7 @@ GROUPS = {
     },
 }
 VERBS = {verb: text for verbs in GROUPS.values() for verb, text in verbs.items()}
-OBJECTS_BEFORE_COLLECTION = 50_000
+OBJECTS_BEFORE_COLLECTION = 300_000
 """New objects after which Python looks for unreachable ones; its default is 700."""
 
 COMPLETION = """

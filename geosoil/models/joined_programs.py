@@ -69,6 +69,7 @@ class JoinedPrograms:
         )
         if joined:
             self.numbers = [list(programs)[place] for place in joined]
+            self._reads_all = all(len(set(bands_read[number])) == n_features for number in self.numbers)
             self._bands_read = [tuple(bands_read[number]) for number in self.numbers]
             self._ends = np.cumsum([programs[number].n_outputs for number in self.numbers])
             self._program = LoweredProgram(joint, n_features, programs[self.numbers[0]].device)
@@ -78,7 +79,9 @@ class JoinedPrograms:
         if not self.numbers:
             return {}
         flat = block.reshape(len(block), -1)
-        values = np.split(self._program(flat), self._ends[:-1])
+        values = np.split(self._program(flat, gaps=self._reads_all), self._ends[:-1])
+        if self._reads_all:
+            return dict(zip(self.numbers, values, strict=True))
         gaps = {bands: ~is_valid(take_bands(flat, bands)) for bands in set(self._bands_read)}
         for of_model, bands in zip(values, self._bands_read, strict=True):
             of_model[:, gaps[bands]] = np.nan

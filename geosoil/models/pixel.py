@@ -181,23 +181,18 @@ class PixelModel(ShownModel):
         if computed is not None:
             return pick_outputs(computed.reshape(-1, height, width), predictions_of(self.targets), chosen)
         flat = block.reshape(n_features, -1)
-        valid = is_valid(flat)
-        with_spread = any(output.kind == SPREAD for output in chosen)
-        out = np.full((len(self.targets) + with_spread, flat.shape[1]), np.nan, np.float32)
-        if valid.any():
-            if with_spread:
-                out[:] = self._moments(flat)
-                out[:, ~valid] = np.nan
-            elif self.lowered is not None:
-                out[:] = self.lowered(flat)
-                out[:, ~valid] = np.nan
-            else:
-                pixels = np.flatnonzero(valid)
-                # An estimator's own predict has the rows, their float64 and a step's copy of them.
-                at_once = max(ROWS_BYTES // (4 * len(flat) + 20 * len(self.training_columns)), 1024)
-                for start in range(0, len(pixels), at_once):
-                    here = pixels[start : start + at_once]
-                    out[:, here] = self._predict_unclipped(flat[:, here].T).T
+        if any(output.kind == SPREAD for output in chosen):
+            out = self._moments(flat)
+        elif self.lowered is not None:
+            out = self.lowered(flat, gaps=True)
+        else:
+            out = np.full((len(self.targets), flat.shape[1]), np.nan, np.float32)
+            pixels = np.flatnonzero(is_valid(flat))
+            # An estimator's own predict has the rows, their float64 and a step's copy of them.
+            at_once = max(ROWS_BYTES // (4 * len(flat) + 20 * len(self.training_columns)), 1024)
+            for start in range(0, len(pixels), at_once):
+                here = pixels[start : start + at_once]
+                out[:, here] = self._predict_unclipped(flat[:, here].T).T
         return pick_outputs(out.reshape(-1, height, width), self.outputs[: len(out)], chosen)
 
 

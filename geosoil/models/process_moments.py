@@ -73,6 +73,9 @@ class ProcessMoments:
         return compile_program(_moments_of(self.estimator), self.n_columns, before=self.resampling, device=self.device)
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the prediction and the standard deviation of pixels `(feature, pixel)` float32, `(2, pixel)`."""
-        mean, variance = self.program(pixels)
+        """Return the prediction and the standard deviation of pixels `(feature, pixel)` float32, `(2, pixel)`.
+
+        A pixel with NaN in any feature has NaN.
+        """
+        mean, variance = self.program(pixels, gaps=True)
         return np.stack(_process_of(self.estimator).to_target(mean, np.maximum(variance, 0))).astype(np.float32)

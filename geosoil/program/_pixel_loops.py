@@ -49,6 +49,36 @@ def _exp_of_negative(a):
 
 
 @_loop
+def standardise_columns(x, mean, factor, out):
+    """Write each column of x `(feature, pixel)`, centred and divided by its standard deviation, to out of this shape.
+
+    mean, factor: float32 `(pixel,)`, which are overwritten. A column of equal values becomes NaN.
+    """
+    n = _F(x.shape[0])
+    rest, squares = np.zeros(x.shape[1], np.float32), np.zeros(x.shape[1], np.float32)
+    differing = np.zeros(x.shape[1], np.int32)
+    mean[:] = _ZERO
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            mean[j] += x[i, j]
+            differing[j] |= x[i, j] != x[0, j]
+    for j in range(x.shape[1]):
+        mean[j] /= n
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            centred = x[i, j] - mean[j]
+            rest[j] += centred
+            squares[j] += centred * centred
+    for j in range(x.shape[1]):  # what the sum of the first pass lost by rounding
+        mean[j] += rest[j] / n
+        variance = (squares[j] - rest[j] * rest[j] / n) / (n - _ONE)
+        factor[j] = _ONE / math.sqrt(variance) if differing[j] else _F(np.nan)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i, j] = (x[i, j] - mean[j]) * factor[j]
+
+
+@_loop
 def squared_lengths(x, total):
     """Write the sum of the squares of each column of x `(feature, pixel)` to total `(pixel,)`."""
     total[:] = _ZERO

@@ -227,6 +227,21 @@ def _compile_filter(taps: np.ndarray, first: np.ndarray, bias: np.ndarray) -> Ru
     return run
 
 
+def _compile_standardise() -> Run:
+    """Return the loop that standardises columns in three passes; torch takes seven."""
+    key, mean_key, factor_key = object(), object(), object()
+
+    def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+        from geosoil.program._pixel_loops import standardise_columns
+
+        out = kept_tensor(scratch, key, len(x), x)
+        mean, factor = (kept_tensor(scratch, each, 1, x).numpy()[0] for each in (mean_key, factor_key))
+        standardise_columns(x.numpy(), mean, factor, out.numpy())
+        return out
+
+    return run
+
+
 def is_diagonal(weight: np.ndarray) -> bool:
     """Return whether a matrix is square and zero outside its diagonal."""
     return weight.shape[0] == weight.shape[1] and not np.count_nonzero(weight - np.diag(np.diag(weight)))
@@ -351,6 +366,14 @@ class Clip(_ElementByElement):
 @dataclass(frozen=True)
 class Standardise(InPlaceOp):
     """Centre each column (spectrum) and divide it by its standard deviation (n - 1): standard normal variate."""
+
+    def compile(self, *, owns_input: bool) -> Run:
+        import torch
+
+        if torch.get_default_device().type != "cpu":
+            return super().compile(owns_input=owns_input)
+        in_torch, loop = super().compile(owns_input=owns_input), _compile_standardise()
+        return lambda x, s: loop(x, s) if len(x) >= FEWEST_FILTERED else in_torch(x, s)
 
     def apply_(self, x: torch.Tensor) -> torch.Tensor:
         x.sub_(x.mean(0))

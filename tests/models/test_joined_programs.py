@@ -52,9 +52,9 @@ def programs_run(monkeypatch):
     runs = []
     whole = LoweredProgram.__call__
 
-    def counted(self, *args):
+    def counted(self, *args, **options):
         runs.append(self.n_outputs)
-        return whole(self, *args)
+        return whole(self, *args, **options)
 
     monkeypatch.setattr(LoweredProgram, "__call__", counted)
     return runs

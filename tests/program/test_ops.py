@@ -8,7 +8,7 @@ import torch
 
 from geosoil.program.convolution import Convolve
 from geosoil.program.kernels import Covariance
-from geosoil.program.lower import compile_program
+from geosoil.program.lower import LoweredProgram, compile_program
 from geosoil.program.ops import Affine, InPlaceOp, Op, Select, count_multiply_adds
 from geosoil.program.parallel import Parallel
 from geosoil.program.simplify import simplify
@@ -87,3 +87,33 @@ def test_an_op_without_its_torch_forms_cannot_be_made():
 
     with pytest.raises(TypeError, match="abstract"):
         Unfinished()
+
+
+def test_pixels_with_gaps_have_no_value_whatever_the_program_does():
+    values = np.arange(40.0, dtype=np.float32).reshape(2, 20)
+    values[1, [0, 7, 16, 17, 18, 19]] = np.nan
+    values[0, 3] = np.inf
+    ignoring = LoweredProgram((Select(np.array([0])), Affine(np.array([[2.0]]), np.array([1.0]))), 2)
+    expected = 2 * values[:1] + 1
+    np.testing.assert_array_equal(ignoring(values, 8), expected)
+    expected[:, ~np.isfinite(values).all(axis=0)] = np.nan
+    for at_once in (4, 8, 32):
+        np.testing.assert_array_equal(ignoring(values, at_once, gaps=True), expected)
+
+
+def test_a_batch_of_gaps_is_not_computed():
+    runs = []
+
+    @dataclass(frozen=True)
+    class Recorded(InPlaceOp):
+        def apply_(self, x):
+            runs.append(x.shape[1])
+            return x
+
+        def differentiable(self, dtype):
+            return lambda x: x
+
+    values = np.full((2, 12), np.nan, np.float32)
+    values[:, 5] = 1.0
+    result = LoweredProgram((Recorded(),), 2)(values, 4, gaps=True)
+    assert runs == [4] and np.isfinite(result).sum() == 2

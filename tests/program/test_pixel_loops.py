@@ -7,7 +7,7 @@ import torch
 from geosoil.program._pixel_loops import _exp_of_negative
 from geosoil.program.kernels import Covariance
 from geosoil.program.lower import compile_program
-from geosoil.program.ops import Affine, _compile_filter, filter_taps
+from geosoil.program.ops import Affine, InPlaceOp, Standardise, _compile_filter, filter_taps
 from geosoil.program.torch_backend import as_torch_function
 from geosoil.spectra.smooth import SavitzkyGolay
 
@@ -71,3 +71,32 @@ def test_pixels_are_fewer_at_once_where_rows_are_many():
     assert Covariance(np.ones((60, 51)), 1.0).pixels_at_once == 2048
     assert Covariance(np.ones((100, 292)), 1.0).pixels_at_once == 512
     assert Covariance(np.ones((1000, 2000)), 1.0).pixels_at_once == 256
+
+
+@pytest.mark.parametrize(("shift", "most"), [(0.0, 2e-6), (30.0, 5e-5)])
+def test_spectra_are_standardised_as_in_float64_and_flat_ones_have_no_value(shift, most):
+    rows = np.cumsum(RNG.normal(0, 0.01, (280, 70)), axis=0) + 0.3 + shift
+    rows[:, 5] = rows[0, 5]
+    rows[3, 7], rows[9, 8] = np.nan, np.inf
+    rows = rows.astype(np.float32)
+    exact = rows.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = (exact - exact.mean(0)) / exact.std(0, ddof=1)
+    result = Standardise().compile(owns_input=False)(torch.from_numpy(rows), {}).numpy()
+    assert np.isnan(result[:, 5]).all() and np.isnan(result[:, 7]).all() and not np.isfinite(result[:, 8]).any()
+    usual = np.setdiff1d(np.arange(70), [5, 7, 8])
+    np.testing.assert_allclose(result[:, usual], expected[:, usual], atol=most)
+    by_torch = InPlaceOp.compile(Standardise(), owns_input=False)(torch.from_numpy(rows), {}).numpy()
+    np.testing.assert_allclose(result[:, usual], by_torch[:, usual], atol=20 * most)
+
+
+def test_spectra_of_few_bands_are_standardised_without_a_loop(monkeypatch):
+    monkeypatch.setattr("geosoil.program._pixel_loops.standardise_columns", None)
+    for n_bands, fails in ((63, False), (64, True)):
+        rows = torch.from_numpy(RNG.normal(size=(n_bands, 4)).astype(np.float32))
+        run = Standardise().compile(owns_input=False)
+        if fails:
+            with pytest.raises(TypeError):
+                run(rows, {})
+        else:
+            assert run(rows, {}).std(0).numpy() == pytest.approx(np.ones(4), rel=1e-5)
