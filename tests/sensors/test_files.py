@@ -231,9 +231,11 @@ class SmallDisk:
 
     gettempdir = staticmethod(tempfile.gettempdir)
 
-    class TemporaryFile(io.BytesIO):
+    class TemporaryFile(io.FileIO):
         def __init__(self, **_):
-            super().__init__()
+            number, path = tempfile.mkstemp()
+            os.unlink(path)
+            super().__init__(number, "r+")
 
         def write(self, content):
             if self.tell() > 100_000:

@@ -128,11 +128,10 @@ class UnpackedFile(RandomAccessFile):
     def readinto(self, buffer: object) -> int:
         """Fill a buffer from the position, as far as the content goes; nothing more once damage was noticed."""
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        kept = None if self._spool is None else self._spool.read(self._position, len(view))
-        if kept is not None and self._spool is not None:
+        kept = self._read_spool(len(view))
+        if kept is not None:
             view[: len(kept)] = kept
-            self._position += len(kept)
-            return 0 if self._spool.is_damaged else len(kept)
+            return len(kept)
         filled = 0
         while filled < len(view) and not self._damaged and self._find(self._position):
             first = self._position - self._begin
@@ -141,6 +140,19 @@ class UnpackedFile(RandomAccessFile):
             filled += len(part)
             self._position += len(part)
         return filled
+
+    def read(self, size: int = -1) -> bytes | None:
+        """Return bytes from the position on, as `readinto`; from a spool they are copied once less."""
+        kept = self._read_spool(size) if size >= 0 else None
+        return super().read(size) if kept is None else kept
+
+    def _read_spool(self, size: int) -> bytes | None:
+        """Return bytes from the position on out of the spool; None if there is none, or no room for it."""
+        kept = None if self._spool is None else self._spool.read(self._position, size)
+        if kept is None or self._spool is None:
+            return None
+        self._position += len(kept)
+        return b"" if self._spool.is_damaged else kept
 
     def _find(self, position: int) -> bool:
         """Unpack until the buffer contains a position; return False behind the end."""

@@ -69,9 +69,12 @@ class Spool:
             pass
         if self._failed:
             return None
+        count = max(min(stop, self._filled) - position, 0)
+        if hasattr(os, "pread"):  # without waiting for the thread that fills the file
+            return os.pread(self._kept.fileno(), count, position)
         with self._lock:
             self._kept.seek(position)
-            return self._kept.read(max(min(stop, self._filled) - position, 0))
+            return self._kept.read(count)
 
     def fill(self) -> bool:
         """Unpack the next part; return False when all is unpacked or cannot be."""
