@@ -234,7 +234,7 @@ class SmallDisk:
     class TemporaryFile(io.FileIO):
         def __init__(self, **_):
             number, path = tempfile.mkstemp()
-            os.unlink(path)
+            Path(path).unlink()
             super().__init__(number, "r+")
 
         def write(self, content):
