@@ -9,7 +9,7 @@ import pytest
 from geosoil.program.lower import LoweredProgram
 from geosoil.program.ops import Affine, Clip, Elementwise, InPlaceOp, Select
 from geosoil.program.parallel import Parallel
-from geosoil.program.shared_work import Joint, Shared, join_programs
+from geosoil.program.shared_work import Joint, Shared, _content, join_programs
 from geosoil.program.torch_backend import as_torch_function
 
 N_FEATURES = 6
@@ -147,3 +147,18 @@ def test_a_joint_program_can_be_differentiated_and_counts_its_outputs():
     hidden = np.maximum(ENCODER[0].weight @ PIXELS[:, :10] + ENCODER[0].bias[:, None], 0)
     expected = np.array([[1, 2, 3, 4], [4, 3, 2, 1]]) @ hidden + 0.5
     np.testing.assert_allclose(values.numpy().T, expected, rtol=1e-6)
+
+
+def test_branches_that_are_shared_as_a_whole_are_one_part():
+    both = Parallel((ENCODER, (Affine(np.ones((4, N_FEATURES)), np.zeros(4)),)), "sum")
+    joint, _ = check_equal([(both, row(1, 2, 3, 4)), (both, row(4, 3, 2, 1))])
+    assert [type(op) for op in joint.shared[0].ops] == [Parallel]
+    assert len(joint.shared) == 1
+
+
+def test_arrays_of_another_shape_or_type_are_other_work():
+    values = np.zeros((2, 3))
+    assert _content(Affine(values, np.zeros(2))) == _content(Affine(values.copy(), np.zeros(2)))
+    for other in (values.reshape(3, 2), values.astype(np.int64), values + 1):
+        assert _content(Affine(other, np.zeros(2))) != _content(Affine(values, np.zeros(2)))
+    assert _content(Elementwise("exp")) != _content(Elementwise("relu"))
