@@ -60,7 +60,7 @@ class JoinedPrograms:
 
         programs = {number: program for number, model in enumerate(models) if (program := _program_of(model))}
         self.numbers: list[int] = []
-        if len({program.device for program in programs.values()}) != 1:
+        if len({program.device for program in programs.values()}) > 1:
             return
         joint, joined = join_programs(
             [program.program for program in programs.values()],

@@ -6,10 +6,11 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
 from geosoil.estimators.forest import Forest
+from geosoil.estimators.gaussian_process import GaussianProcess
 from geosoil.estimators.pls import PartialLeastSquares
 from geosoil.estimators.support_vectors import SupportVectors
 from geosoil.models.compose import Ensemble, MultiTargetModel
-from geosoil.models.contract import Feature, Target
+from geosoil.models.contract import Feature, Target, predictions_of
 from geosoil.models.joined_programs import JoinedPrograms
 from geosoil.models.joint import JointModel
 from geosoil.models.pixel import PixelModel
@@ -144,3 +145,48 @@ def test_models_with_trust_states_have_the_bands_that_each_has_alone(block):
     for output, band in zip(outputs, joint.predict(block, outputs), strict=True):
         name = "som" if "som" in output.name or output.name.startswith("m_") else "clay"
         np.testing.assert_array_equal(band, expected[name, output.kind], err_msg=output.name)
+
+
+def test_gaussian_processes_are_not_joined_because_they_have_a_spread(block):
+    models = tuple(pixel_model(GaussianProcess(), name) for name in ("som", "clay"))
+    several = MultiTargetModel(models)
+    assert several._joined.numbers == []
+    expected = {
+        output: band
+        for model in models
+        for output, band in zip(model.outputs, model.predict(block, model.outputs), strict=True)
+    }
+    np.testing.assert_array_equal(
+        several.predict(block, several.outputs), [expected[output] for output in several.outputs]
+    )
+
+
+class SumOf3x3:
+    """A model that reads one pixel of context."""
+
+    features = training_columns = (Feature("a"),)
+    targets = (Target("sum", "%"),)
+    outputs = predictions_of(targets)
+    halo = 1
+
+    def predict(self, block, outputs=None):
+        return np.lib.stride_tricks.sliding_window_view(block, (3, 3), axis=(1, 2)).sum(axis=(-1, -2))
+
+
+def test_joined_models_read_the_middle_of_a_block_with_a_halo(models, block):
+    predicted = MultiTargetModel((*models, SumOf3x3())).predict(np.nan_to_num(block, nan=0.5))
+    inner = np.nan_to_num(block, nan=0.5)[:, 1:-1, 1:-1]
+    np.testing.assert_array_equal(predicted[:2], np.concatenate([model.predict(inner) for model in models]))
+    assert predicted.shape == (3, 3, 5)
+
+
+def test_an_infinite_reflectance_gives_no_value_where_a_linear_program_would_be_infinite():
+    process = GaussianProcess().fit(SPECTRA, SPECTRA[:, 0])
+    model = PixelModel(process, tuple(map(Feature, "abcd")), (Target("som", "%"),))
+    pixels = SPECTRA[:3].T[:, None].astype(np.float32)
+    pixels[1, 0, 2] = np.inf
+    predicted = model.predict(pixels, model.outputs)
+    assert np.isfinite(predicted[:, 0, :2]).all() and np.isnan(predicted[:, 0, 2]).all()
+    assert np.isnan(model.predict(pixels)[0, 0]).tolist() == [False, False, True]
+    line = PixelModel(PartialLeastSquares(max_components=1).fit(SPECTRA, SPECTRA[:, 0]), model.features, model.targets)
+    assert np.isnan(line.predict(pixels)[0, 0]).tolist() == [False, False, True]

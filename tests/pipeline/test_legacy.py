@@ -31,7 +31,7 @@ def meaning(loaded):
 def test_an_old_sample_recipe_means_what_the_new_one_means(name):
     old, new = read_recipe(FOLDER / f"{name}.toml"), read_recipe(SAMPLE_DATA / SAMPLES[name])
     expected = meaning(new)
-    if name == "soc_transfer":  # it has kNNDM for its intervals, and a short demo without random folds
+    if name == "soc_transfer":  # it is validated by kNNDM for the sake of its intervals
         expected["validation"]["split"] = ["random", "spatial", "published_holdout"]
     assert meaning(old) == expected
     assert new.notes == ()
