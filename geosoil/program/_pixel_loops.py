@@ -71,8 +71,7 @@ def standardise_columns(x, mean, factor, out):
             squares[j] += centred * centred
     for j in range(x.shape[1]):  # what the sum of the first pass lost by rounding
         mean[j] += rest[j] / n
-        variance = (squares[j] - rest[j] * rest[j] / n) / (n - _ONE)
-        factor[j] = _ONE / math.sqrt(variance) if differing[j] else _F(np.nan)
+        factor[j] = _ONE / math.sqrt(squares[j] / (n - _ONE)) if differing[j] else _F(np.nan)
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             out[i, j] = (x[i, j] - mean[j]) * factor[j]

@@ -76,15 +76,15 @@ def test_pixels_are_fewer_at_once_where_rows_are_many():
 @pytest.mark.parametrize(("shift", "most"), [(0.0, 2e-6), (30.0, 5e-5)])
 def test_spectra_are_standardised_as_in_float64_and_flat_ones_have_no_value(shift, most):
     rows = np.cumsum(RNG.normal(0, 0.01, (280, 70)), axis=0) + 0.3 + shift
-    rows[:, 5] = rows[0, 5]
+    rows[:, 40:] = rows[0, 40:]
     rows[3, 7], rows[9, 8] = np.nan, np.inf
     rows = rows.astype(np.float32)
     exact = rows.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         expected = (exact - exact.mean(0)) / exact.std(0, ddof=1)
     result = Standardise().compile(owns_input=False)(torch.from_numpy(rows), {}).numpy()
-    assert np.isnan(result[:, 5]).all() and np.isnan(result[:, 7]).all() and not np.isfinite(result[:, 8]).any()
-    usual = np.setdiff1d(np.arange(70), [5, 7, 8])
+    assert np.isnan(result[:, 40:]).all() and np.isnan(result[:, 7]).all() and not np.isfinite(result[:, 8]).any()
+    usual = np.setdiff1d(np.arange(40), [7, 8])
     np.testing.assert_allclose(result[:, usual], expected[:, usual], atol=most)
     by_torch = InPlaceOp.compile(Standardise(), owns_input=False)(torch.from_numpy(rows), {}).numpy()
     np.testing.assert_allclose(result[:, usual], by_torch[:, usual], atol=20 * most)
