@@ -34,7 +34,7 @@ def test_python_seldom_looks_for_unreachable_objects_while_the_command_line_runs
         "finally: print(gc.get_threshold()[0], gc.get_freeze_count() > 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.split()[-2:] == ["50000", "True"]
+    assert done.stdout.split()[-2:] == ["300000", "True"]
 
 
 def test_help_lists_every_verb_and_imports_nothing_heavy(tmp_path):
