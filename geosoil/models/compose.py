@@ -85,7 +85,7 @@ class Ensemble(ParallelModel):
         members are. The spread is the standard deviation of the same values, with the same weights, or with the number
         of members as divisor.
         """
-        each = np.stack(list(self.predict_each(block, [None] * len(self.models))))
+        each = np.stack(self.predict_each(block, [None] * len(self.models)))
         unclipped = self._mean(each)
         # Where the ranges of the members differ, each value is set to its own range, and none is outside.
         same = all(model.targets == self.targets for model in self.models)

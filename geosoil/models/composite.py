@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from geosoil.models.contract import Output, clip_to_range, predictions_of
 from geosoil.models.display import ShownModel
-from geosoil.models.joined_programs import JoinedPrograms, take_bands
+from geosoil.models.joined_programs import JoinedPrograms
 from geosoil.models.resampled import ResampledModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Self
 
     from geosoil.models.contract import Block, Feature, Target
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 class CompositeModel(ShownModel, ABC):
     """The base of composite models: one list of features, in which every member finds its own by name."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields without cached values, so that a worker receives no more than it needs."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
     @property
     @abstractmethod
@@ -131,30 +135,37 @@ class ParallelModel(CompositeModel):
         """Return the same model with its members on "cpu" or "cuda"."""
         return replace(self, models=tuple(model.on(device) for model in self.models))
 
-    def bands_read(self, number: int) -> list[int]:
-        """Return which of its bands a member reads, in the order of the member."""
+    @cached_property
+    def bands_read(self) -> list[tuple[int, ...]]:
+        """For each member, the numbers of the bands that it reads, in its order."""
         places = {feature.name: place for place, feature in enumerate(self.features)}
-        return [places[feature.name] for feature in self.models[number].features]
+        return [tuple(places[feature.name] for feature in model.features) for model in self.models]
 
-    def predict_each(self, block: Block, outputs: Sequence[Sequence[Output] | None]) -> Iterator[Block]:
-        """Yield what each member predicts of a block.
+    def predict_each(self, block: Block, outputs: Sequence[Sequence[Output] | None]) -> list[Block]:
+        """Return what each member predicts of a block.
 
         outputs: for each member, which of its outputs, None for its predictions; one without outputs is left out.
         """
         chosen = [number for number, of_member in enumerate(outputs) if of_member is None or of_member]
-        computed = {}
-        if set(self._joined.numbers) <= set(chosen):
-            computed = self._joined(cut_halo(block, self.halo))
-        for number in chosen:
-            member = self.models[number]
-            read = take_bands(cut_halo(block, self.halo - member.halo), self.bands_read(number))
-            known = {"computed": computed[number]} if number in computed else {}
-            yield member.predict(read, outputs[number], **known)
+        predicted: dict[int, Block] = {}
+        for (bands, halo), joined in self._joined.items():
+            members = [number for number in joined.models if number in chosen]
+            if not members:
+                continue
+            read = _take_bands(cut_halo(block, self.halo - halo), bands)
+            computed = joined(read) if set(joined.numbers) <= set(members) else {}
+            for number in members:
+                known = {"computed": computed[number]} if number in computed else {}
+                predicted[number] = self.models[number].predict(read, outputs[number], **known)
+        return [predicted[number] for number in chosen]
 
     @cached_property
-    def _joined(self) -> JoinedPrograms:
-        read = [self.bands_read(number) for number in range(len(self.models))]
-        return JoinedPrograms(self.models, read, len(self.features))
+    def _joined(self) -> dict[tuple[tuple[int, ...], int], JoinedPrograms]:
+        """For each combination of bands and halo, the members that read it, as far as they share steps."""
+        alike: dict[tuple[tuple[int, ...], int], dict[int, Any]] = {}
+        for number, (bands, model) in enumerate(zip(self.bands_read, self.models, strict=True)):
+            alike.setdefault((bands, model.halo), {})[number] = model
+        return {read: JoinedPrograms(models) for read, models in alike.items()}
 
 
 def _known_to_both(feature_a: Feature, feature_b: Feature) -> Feature:
@@ -171,3 +182,10 @@ def _known_to_both(feature_a: Feature, feature_b: Feature) -> Feature:
 def cut_halo(values: np.ndarray, cut: int) -> np.ndarray:
     """Return values `(..., y, x)` without so many pixels on every side."""
     return values[..., cut : values.shape[-2] - cut, cut : values.shape[-1] - cut]
+
+
+def _take_bands(block: Block, numbers: Sequence[int]) -> Block:
+    """Return some bands of a block in an order; a copy of most of a block, which takes time, is made only if needed."""
+    if list(numbers) == list(range(numbers[0], numbers[0] + len(numbers))):
+        return block[numbers[0] : numbers[0] + len(numbers)]
+    return block[list(numbers)]

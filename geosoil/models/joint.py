@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,13 +88,14 @@ class JointModel(ParallelModel):
             [(output, renamed) for output, renamed in zip(model.outputs, of_model, strict=True) if renamed in chosen]
             for model, of_model in zip(self.models, self._renamed(), strict=True)
         ]
-        values = list(self.predict_each(block, [[output for output, _ in of_model] for of_model in pairs]))
+        values = self.predict_each(block, [[output for output, _ in of_model] for of_model in pairs])
         return pick_outputs(np.concatenate(values), [renamed for of_model in pairs for _, renamed in of_model], chosen)
 
-    def bands_read(self, number: int) -> list[int]:
-        """Return which of its bands a member reads, in the order of the member; they have names of the raster."""
+    @cached_property
+    def bands_read(self) -> list[tuple[int, ...]]:
+        """For each member, the numbers of the bands that it reads, which have names of the raster here."""
         places = {feature.name: place for place, feature in enumerate(self.features)}
-        return [places[feature.name] for feature in self.read[number]]
+        return [tuple(places[feature.name] for feature in read) for read in self.read]
 
     def members_outputs(self) -> list[tuple[Any, list[Output]]]:
         """Return each member with its outputs, in its order, under the unique names that they have here."""

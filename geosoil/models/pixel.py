@@ -184,19 +184,14 @@ class PixelModel(ShownModel):
         if any(output.kind == SPREAD for output in chosen):
             out = self._moments(flat)
         elif self.lowered is not None:
-            out = self.lowered(flat, gaps=True)
+            out = self.lowered(flat, mask_gaps=True)
         else:
             out = np.full((len(self.targets), flat.shape[1]), np.nan, np.float32)
-            pixels = np.flatnonzero(is_valid(flat))
+            # One pass that needs no temporary: a sum is finite only where every band is.
+            pixels = np.flatnonzero(np.isfinite(np.add.reduce(flat, axis=0)))
             # An estimator's own predict has the rows, their float64 and a step's copy of them.
             at_once = max(ROWS_BYTES // (4 * len(flat) + 20 * len(self.training_columns)), 1024)
             for start in range(0, len(pixels), at_once):
                 here = pixels[start : start + at_once]
                 out[:, here] = self._predict_unclipped(flat[:, here].T).T
         return pick_outputs(out.reshape(-1, height, width), self.outputs[: len(out)], chosen)
-
-
-def is_valid(flat: Block) -> np.ndarray:
-    """Return at which pixels of `(feature, pixel)` every band has a value."""
-    # One pass that needs no temporary: a sum is finite only where every band is (reflectance cannot overflow it).
-    return np.isfinite(np.add.reduce(flat, axis=0))

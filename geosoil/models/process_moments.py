@@ -77,5 +77,5 @@ class ProcessMoments:
 
         A pixel with NaN in any feature has NaN.
         """
-        mean, variance = self.program(pixels, gaps=True)
+        mean, variance = self.program(pixels, mask_gaps=True)
         return np.stack(_process_of(self.estimator).to_target(mean, np.maximum(variance, 0))).astype(np.float32)

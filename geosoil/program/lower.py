@@ -145,7 +145,9 @@ class LoweredProgram:
         """Pickle the ops only: the program is compiled again where it is loaded."""
         return LoweredProgram, (self.program, self.n_features, self.device)
 
-    def __call__(self, features: np.ndarray, pixels_at_once: int | None = None, *, gaps: bool = False) -> np.ndarray:
+    def __call__(
+        self, features: np.ndarray, pixels_at_once: int | None = None, *, mask_gaps: bool = False
+    ) -> np.ndarray:
         """Run the program.
 
         The same number of columns always runs together, the last ones filled up: a matrix product rounds depending on
@@ -156,8 +158,8 @@ class LoweredProgram:
         features : ndarray of shape (n_features, n_pixels), float32
         pixels_at_once : int, optional
             Number of columns that run together; by default as many as suit the device.
-        gaps : bool
-            Whether pixels with a feature that is not finite have NaN in every output, whatever the program does.
+        mask_gaps : bool
+            Whether pixels with a feature that is not finite get NaN in every output, whatever the program does.
 
         Returns
         -------
@@ -171,10 +173,10 @@ class LoweredProgram:
         source = np.asarray(features, np.float32)
         with acquire_device(self.device) as name:
             if pixels_at_once is not None:
-                return self._run_on(name, source, pixels_at_once, gaps)
-            return self._batch.run_fitting(lambda size: self._run_on(name, source, size, gaps))
+                return self._run_on(name, source, pixels_at_once, mask_gaps)
+            return self._batch.run_fitting(lambda size: self._run_on(name, source, size, mask_gaps))
 
-    def _run_on(self, device_name: str, features: np.ndarray, pixels_at_once: int, gaps: bool) -> np.ndarray:
+    def _run_on(self, device_name: str, features: np.ndarray, pixels_at_once: int, mask_gaps: bool) -> np.ndarray:
         import torch
 
         with torch.inference_mode(), _without_denormals():
@@ -192,8 +194,9 @@ class LoweredProgram:
                 count = min(pixels_at_once, n_pixels - start)
                 batch[:, :count] = source[:, start : start + count]
                 here = result[:, start : start + count]
-                # A sum is finite only where every feature is; reflectance cannot overflow it. A product is fastest.
-                valid = torch.mm(ones, batch)[0, :count].isfinite() if gaps else None
+                # A sum is finite only where every feature is; reflectance cannot overflow it. A matrix product is the
+                # fastest way to add up the features.
+                valid = torch.mm(ones, batch)[0, :count].isfinite() if mask_gaps else None
                 n_valid = count if valid is None else int(valid.sum())
                 if n_valid:
                     here[:] = run(batch, scratch)[:, :count]

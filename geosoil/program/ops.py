@@ -37,7 +37,7 @@ MOST_TAPS = 16
 TAPS_AT_ONCE = 4
 """Columns that the loop multiplies in one pass."""
 
-FEWEST_FILTERED = 64
+FEWEST_ROWS_OF_LOOPS = 64
 """Rows below which the time to load compiled loops is not worth it."""
 
 ROWS_OF_SUM = 64
@@ -182,7 +182,7 @@ class Affine(Op):
             scale = float32_tensor(np.diag(self.weight)[:, None])
             return lambda x, s: torch.mul(x, scale, out=kept_tensor(s, key, len(bias), x)).add_(bias)
         weight = float32_tensor(self.weight)
-        if len(bias) >= FEWEST_FILTERED and torch.get_default_device().type == "cpu":
+        if len(bias) >= FEWEST_ROWS_OF_LOOPS and torch.get_default_device().type == "cpu":
             taps = filter_taps(self.weight)
             if taps is not None:
                 return _compile_filter(*taps, self.bias)
@@ -373,7 +373,7 @@ class Standardise(InPlaceOp):
         if torch.get_default_device().type != "cpu":
             return super().compile(owns_input=owns_input)
         in_torch, loop = super().compile(owns_input=owns_input), _compile_standardise()
-        return lambda x, s: loop(x, s) if len(x) >= FEWEST_FILTERED else in_torch(x, s)
+        return lambda x, s: loop(x, s) if len(x) >= FEWEST_ROWS_OF_LOOPS else in_torch(x, s)
 
     def apply_(self, x: torch.Tensor) -> torch.Tensor:
         x.sub_(x.mean(0))

@@ -1,8 +1,8 @@
 """Several programs of the same input as one, which computes only once what they have in common.
 
 Models of several properties often start with the same steps: one network turns satellite spectra into laboratory-like
-ones, and each property has a regressor of its own behind it. Two ops do the same work if their numbers are equal and
-their inputs are; each such op gets a number, and ops with the same number run once for each batch.
+ones, and each property has its own regressor after it. Two ops do the same work if they are of the same kind, hold
+equal arrays and read the same input. Such ops run once for each batch of pixels.
 """
 
 from __future__ import annotations
@@ -79,59 +79,48 @@ class Joint(Parallel):
 
         def run(x: torch.Tensor, scratch: Scratch) -> torch.Tensor:
             for part in self.shared:
-                scratch.pop(id(part), None)  # of the batch before
+                scratch.pop(id(part), None)  # what the batch before computed
             return concatenate(x, scratch)
 
         return run
 
 
-def join_programs(
-    programs: Sequence[Program], inputs: Sequence[np.ndarray], n_features: int
-) -> tuple[Program, list[int]]:
-    """Join those of several programs that have work in common.
+def join_programs(programs: Sequence[Program]) -> tuple[Program, list[int]]:
+    """Join those of several programs of the same input that have work in common.
 
     Parameters
     ----------
     programs : sequence of programs
         They are simplified already, see `simplify`.
-    inputs : sequence of ndarray of int
-        For each program, the features that it reads, in its order.
-    n_features : int
-        Number of features of the joint input.
 
     Returns
     -------
     program : tuple of Op
         It computes the outputs of the joined programs in turn; empty if there are none.
     joined : list of int
-        Which programs these are: those that do at least one thing, beside selecting features, that another one does.
+        The numbers of these programs: each has an op, other than a selection of features, that another one has, too.
 
     Examples
     --------
     >>> from geosoil.program.ops import Affine, Elementwise
     >>> first = Affine(np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros(2))
     >>> programs = [(first, Elementwise("relu"), Affine(np.array([[slope, 1.0]]), np.zeros(1))) for slope in (5.0, 6.0)]
-    >>> (joint,), joined = join_programs([*programs, (Elementwise("exp"),)], [np.arange(2)] * 3, 2)
+    >>> (joint,), joined = join_programs([*programs, (Elementwise("exp"),)])
     >>> joined, [[type(op).__name__ for op in part] for part in (joint.branches[0], joint.shared[0].ops)]
     ([0, 1], [['Shared', 'Affine'], ['Affine', 'Elementwise']])
     """
-    everything = np.arange(n_features)
-    whole = [
-        program if np.array_equal(index, everything) else (Select(index), *program)
-        for program, index in zip(programs, inputs, strict=True)
-    ]
     work = _Work()
-    for program in whole:
+    for program in programs:
         work.count(program)
-    joined = [number for number, program in enumerate(whole) if work.is_repeated(program)]
+    joined = [number for number, program in enumerate(programs) if work.is_repeated(program)]
     if not joined:
         return (), []
-    branches = tuple(work.share(whole[number]) for number in joined)
+    branches = tuple(work.share(programs[number]) for number in joined)
     return (Joint(branches, "concat", tuple(work.shared.values())),), joined
 
 
 class _Work:
-    """Numbers of pieces of work, each an op on a certain input, and how often each occurs; the joint input is 0."""
+    """Gives a number to each op on a certain input, and counts how often it occurs; the input of all programs is 0."""
 
     def __init__(self) -> None:
         self.shared: dict[int, Shared] = {}  # by the number of the last op
@@ -185,7 +174,7 @@ def _branches(op: Op) -> tuple[Program, ...]:
 
 
 def _content(value: Any) -> Hashable:
-    """Return what is equal for ops of the same kind with the same numbers, and for no others."""
+    """Return a key that is equal for ops of the same kind that hold equal values, and for no others."""
     if isinstance(value, Op):
         return type(value), tuple(_content(getattr(value, field.name)) for field in fields(value))  # type: ignore[arg-type]
     if isinstance(value, np.ndarray):

@@ -1,5 +1,7 @@
 """Pixel models that start with the same steps run these once, and predict what each predicts alone."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
@@ -9,6 +11,7 @@ from geosoil.estimators.forest import Forest
 from geosoil.estimators.gaussian_process import GaussianProcess
 from geosoil.estimators.pls import PartialLeastSquares
 from geosoil.estimators.support_vectors import SupportVectors
+from geosoil.models import composite
 from geosoil.models.compose import Ensemble, MultiTargetModel
 from geosoil.models.contract import Feature, Target, predictions_of
 from geosoil.models.joined_programs import JoinedPrograms
@@ -33,6 +36,10 @@ def pixel_model(regressor, name, columns="abcd", step=None):
         SPECTRA[:, : len(columns)], SPECTRA[:, 0] + SPECTRA[:, 1]
     )
     return PixelModel(fitted, tuple(map(Feature, columns)), (Target(name, "%", (0.0, None)),))
+
+
+def joined_numbers(model):
+    return [joined.numbers for joined in model._joined.values()]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +103,7 @@ def test_a_gap_in_a_band_is_a_gap_of_those_models_that_read_it(block):
     joint = JointModel(tuple(models), tuple(model.training_columns for model in models), tuple("mnop"))
     block[3, 0, 0] = np.nan
     predicted = joint.predict(block)
-    assert joint._joined.numbers == [0, 1, 2, 3]
+    assert joined_numbers(joint) == [[0, 1], [2, 3]]
     np.testing.assert_array_equal(np.isnan(predicted[:, 0, 0]), [False, False, True, True])
     assert np.isnan(predicted).sum() == 4
     expected = [
@@ -117,15 +124,14 @@ def test_models_without_a_program_or_without_a_common_step_are_not_joined(models
     line = PixelModel(
         LinearRegression().fit(SPECTRA, SPECTRA[:, 0]), tuple(map(Feature, "abcd")), (Target("sand", "%"),)
     )
-    everything = [list(range(N_BANDS))] * 4
-    assert JoinedPrograms((models[0], forest, line, models[1]), everything, N_BANDS).numbers == [0, 3]
-    assert JoinedPrograms((models[0], forest, line), everything[:3], N_BANDS).numbers == []
-    assert JoinedPrograms((forest, forest), everything[:2], N_BANDS)(np.zeros((N_BANDS, 1, 1), np.float32)) == {}
+    assert JoinedPrograms({0: models[0], 1: forest, 2: line, 3: models[1]}).numbers == [0, 3]
+    assert JoinedPrograms({0: models[0], 1: forest, 2: line}).numbers == []
+    assert JoinedPrograms({0: forest, 1: forest})(np.zeros((N_BANDS, 1, 1), np.float32)) == {}
 
 
 def test_models_on_different_devices_are_not_joined(models):
     on_gpu = models[1].on("cuda")
-    assert JoinedPrograms((models[0], on_gpu), [list(range(N_BANDS))] * 2, N_BANDS).numbers == []
+    assert JoinedPrograms({0: models[0], 1: on_gpu}).numbers == []
 
 
 def test_models_with_trust_states_have_the_bands_that_each_has_alone(block):
@@ -135,7 +141,7 @@ def test_models_with_trust_states_have_the_bands_that_each_has_alone(block):
         for model in (pixel_model(PartialLeastSquares(max_components=n), name) for n, name in ((1, "som"), (2, "clay")))
     ]
     joint = JointModel(tuple(trusted), (tuple(map(Feature, "abcd")),) * 2, ("m", "n"))
-    assert joint._joined.numbers == [0, 1]
+    assert joined_numbers(joint) == [[0, 1]]
     outputs = joint.outputs
     expected = {
         (name, output.kind): band
@@ -150,7 +156,7 @@ def test_models_with_trust_states_have_the_bands_that_each_has_alone(block):
 def test_gaussian_processes_are_not_joined_because_they_have_a_spread(block):
     models = tuple(pixel_model(GaussianProcess(), name) for name in ("som", "clay"))
     several = MultiTargetModel(models)
-    assert several._joined.numbers == []
+    assert joined_numbers(several) == [[]]
     expected = {
         output: band
         for model in models
@@ -190,3 +196,20 @@ def test_an_infinite_reflectance_gives_no_value_where_a_linear_program_would_be_
     assert np.isnan(model.predict(pixels)[0, 0]).tolist() == [False, False, True]
     line = PixelModel(PartialLeastSquares(max_components=1).fit(SPECTRA, SPECTRA[:, 0]), model.features, model.targets)
     assert np.isnan(line.predict(pixels)[0, 0]).tolist() == [False, False, True]
+
+
+def test_the_bands_that_several_models_read_are_taken_from_the_block_once(block, monkeypatch):
+    taken = []
+    whole = composite._take_bands
+    monkeypatch.setattr(composite, "_take_bands", lambda *args: taken.append(args[1]) or whole(*args))
+    models = [pixel_model(SupportVectors(), name, columns) for name, columns in (("a", "ab"), ("b", "ab"), ("c", "bc"))]
+    MultiTargetModel(tuple(models)).predict(block)
+    assert taken == [(0, 1), (1, 2)]
+
+
+def test_joined_programs_are_not_sent_to_workers(models, block):
+    several = MultiTargetModel(models)
+    before = pickle.dumps(several)
+    expected = several.predict(block)
+    assert pickle.dumps(several) == before
+    np.testing.assert_array_equal(pickle.loads(before).predict(block), expected)

@@ -85,13 +85,13 @@ def out_of_memory_above(monkeypatch, most):
     """Let batches of more than `most` pixels fail as a GPU fails; return the sizes that were tried."""
     tried, run = [], LoweredProgram._run_on
 
-    def failing(self, place, features, size, gaps):
+    def failing(self, place, features, size, mask_gaps):
         tried.append(size)
         if size > most:
             raise torch.OutOfMemoryError(
                 "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has\n a total of 1 GiB"
             )
-        return run(self, place, features, size, gaps)
+        return run(self, place, features, size, mask_gaps)
 
     monkeypatch.setattr(LoweredProgram, "_run_on", failing)
     return tried

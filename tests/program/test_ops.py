@@ -98,7 +98,7 @@ def test_pixels_with_gaps_have_no_value_whatever_the_program_does():
     np.testing.assert_array_equal(ignoring(values, 8), expected)
     expected[:, ~np.isfinite(values).all(axis=0)] = np.nan
     for at_once in (4, 8, 32):
-        np.testing.assert_array_equal(ignoring(values, at_once, gaps=True), expected)
+        np.testing.assert_array_equal(ignoring(values, at_once, mask_gaps=True), expected)
 
 
 def test_a_batch_of_gaps_is_not_computed():
@@ -115,5 +115,5 @@ def test_a_batch_of_gaps_is_not_computed():
 
     values = np.full((2, 12), np.nan, np.float32)
     values[:, 5] = 1.0
-    result = LoweredProgram((Recorded(),), 2)(values, 4, gaps=True)
+    result = LoweredProgram((Recorded(),), 2)(values, 4, mask_gaps=True)
     assert runs == [4] and np.isfinite(result).sum() == 2

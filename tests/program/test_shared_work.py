@@ -13,7 +13,6 @@ from geosoil.program.shared_work import Joint, Shared, _content, join_programs
 from geosoil.program.torch_backend import as_torch_function
 
 N_FEATURES = 6
-EVERYTHING = np.arange(N_FEATURES)
 rng = np.random.default_rng(5)
 ENCODER = (Affine(rng.normal(size=(4, N_FEATURES)), rng.normal(size=4)), Elementwise("relu"))
 PIXELS = rng.normal(size=(N_FEATURES, 5000)).astype(np.float32)
@@ -44,35 +43,41 @@ def row(*numbers):
     return Affine(np.array([numbers], float), np.array([0.5]))
 
 
-def check_equal(programs, inputs=None, pixels_at_once=1024):
-    """Join programs, and compare their values with those of each program alone; return the joint op."""
-    inputs = inputs or [EVERYTHING] * len(programs)
-    joint, joined = join_programs(programs, inputs, N_FEATURES)
-    expected = [
-        LoweredProgram(programs[number], len(inputs[number]))(PIXELS[inputs[number]], pixels_at_once)
-        for number in joined
-    ]
+def values_of(program, pixels_at_once=1024):
+    return LoweredProgram(program, N_FEATURES)(PIXELS, pixels_at_once)
+
+
+def join(programs, pixels_at_once=1024):
+    """Join programs; return the op, which are joined, its values, and those of each of these programs alone."""
+    joint, joined = join_programs(programs)
+    alone = np.concatenate([values_of(programs[number], pixels_at_once) for number in joined])
     Counted.runs.clear()
-    found = LoweredProgram(joint, N_FEATURES)(PIXELS, pixels_at_once)
-    np.testing.assert_array_equal(found, np.concatenate(expected))
-    return joint[0], joined
+    return joint[0], joined, values_of(joint, pixels_at_once), alone
 
 
-def test_what_two_programs_begin_with_runs_once_in_each_batch():
+def test_steps_that_two_programs_start_with_run_once_in_each_batch():
     encoder = (*ENCODER, Counted())
-    check_equal([(*encoder, row(1, 2, 3, 4)), (*encoder, row(4, 3, 2, 1))])
+    _, joined, values, alone = join([(*encoder, row(1, 2, 3, 4)), (*encoder, row(4, 3, 2, 1))])
+    assert joined == [0, 1]
     assert len(Counted.runs) == 5  # batches of 1024 pixels
+    np.testing.assert_array_equal(values, alone)
 
 
 def test_a_step_that_writes_in_place_does_not_change_what_another_program_reads():
     first = ENCODER[:1]
-    check_equal([(*first, Elementwise("relu")), (*first, Elementwise("exp")), (*first, Clip(0.0, 1.0)), first])
+    _, joined, values, alone = join(
+        [(*first, Elementwise("relu")), (*first, Elementwise("exp")), (*first, Clip(0.0, 1.0)), first]
+    )
+    assert joined == [0, 1, 2, 3]
+    np.testing.assert_array_equal(values, alone)
 
 
-def test_a_sum_does_not_write_into_what_another_program_reads():
+@pytest.mark.parametrize("behind", [((), ()), ((row(1, 2, 3, 4),), (row(1, 1, 1, 1),))])
+def test_a_sum_does_not_write_into_what_another_program_reads(behind):
     total = Parallel((ENCODER, (Affine(np.ones((4, N_FEATURES)), np.zeros(4)),)), "sum")
-    check_equal([(total,), ENCODER])
-    check_equal([(total, row(1, 2, 3, 4)), (*ENCODER, row(1, 1, 1, 1))])
+    _, joined, values, alone = join([(total, *behind[0]), (*ENCODER, *behind[1])])
+    assert joined == [0, 1]
+    np.testing.assert_array_equal(values, alone)
 
 
 def test_work_within_branches_is_shared_where_its_input_is_the_same():
@@ -81,61 +86,65 @@ def test_work_within_branches_is_shared_where_its_input_is_the_same():
         (Parallel(((Select(np.array(chosen)),), (*encoder, row(*weights))), "concat"), row(1, 1, 2))
         for chosen, weights in (([0, 3], (1, 2, 3, 4)), ([2, 5], (4, 3, 2, 1)))
     ]
-    joint, joined = check_equal(programs, pixels_at_once=8192)
+    joint, joined, values, alone = join(programs, pixels_at_once=8192)
     assert joined == [0, 1]
     assert Counted.runs == ["encoder"]
+    np.testing.assert_array_equal(values, alone)
     assert [type(op) for op in joint.shared[0].ops] == [Affine, Elementwise, Counted]
 
 
-def test_the_same_step_on_other_features_is_not_shared():
-    programs = [(*ENCODER, row(1, 2, 3, 4)), (*ENCODER, row(1, 2, 3, 4))]
-    inputs = [EVERYTHING, EVERYTHING[::-1].copy()]
-    assert join_programs(programs, inputs, N_FEATURES) == ((), [])
+def test_the_same_step_on_another_input_is_not_shared():
     behind = (Elementwise("exp"), Counted())
     programs = [(Affine(np.eye(N_FEATURES) * factor, np.zeros(N_FEATURES)), *behind) for factor in (2.0, 3.0)]
-    assert join_programs(programs, [EVERYTHING] * 2, N_FEATURES) == ((), [])
+    assert join_programs(programs) == ((), [])
+    step = Affine(np.ones((2, 3)), np.zeros(2))
+    assert join_programs([(Select(np.array(chosen)), step) for chosen in ([5, 1, 3], [1, 5, 3])]) == ((), [])
 
 
-def test_the_same_features_that_two_programs_select_are_shared_with_what_follows():
-    chosen = np.array([5, 1, 3])
-    first = (Affine(np.ones((2, 3)), np.zeros(2)), Counted())
-    joint, _ = check_equal([(*first, row(1, 2)), (*first, row(3, 4))], [chosen, chosen], pixels_at_once=8192)
+def test_features_that_two_programs_select_are_shared_with_what_follows():
+    first = (Select(np.array([5, 1, 3])), Affine(np.ones((2, 3)), np.zeros(2)), Counted())
+    joint, _, values, alone = join([(*first, row(1, 2)), (*first, row(3, 4))], pixels_at_once=8192)
     assert Counted.runs == [""]
     assert isinstance(joint.shared[0].ops[0], Select)
+    np.testing.assert_array_equal(values, alone)
 
 
 def test_a_selection_alone_is_no_work_in_common():
-    chosen = np.array([5, 1, 3])
-    programs = [(row(1, 2, 3),), (row(3, 2, 1),)]
-    assert join_programs(programs, [chosen, chosen], N_FEATURES) == ((), [])
+    assert join_programs([(Select(np.array([5, 1, 3])), row(*weights)) for weights in ((1, 2, 3), (3, 2, 1))]) == (
+        (),
+        [],
+    )
 
 
 def test_a_program_that_shares_nothing_is_left_out():
     programs = [(*ENCODER, row(1, 2, 3, 4)), (row(*range(6)),), (*ENCODER, row(4, 3, 2, 1))]
-    _, joined = check_equal(programs)
+    _, joined, values, alone = join(programs)
     assert joined == [0, 2]
+    np.testing.assert_array_equal(values, alone)
 
 
 def test_three_programs_share_their_first_step_and_two_of_them_one_more():
     first, second = (*ENCODER, Counted("all")), Counted("two")
     programs = [(*first, second, row(1, 2, 3, 4)), (*first, second, row(4, 3, 2, 1)), (*first, row(1, 1, 1, 1))]
-    joint, _ = check_equal(programs, pixels_at_once=8192)
+    joint, _, values, alone = join(programs, pixels_at_once=8192)
     assert Counted.runs == ["all", "two"]
     assert len(joint.shared) == 2
+    np.testing.assert_array_equal(values, alone)
 
 
 def test_numbers_that_differ_in_one_place_are_other_work():
     weight = ENCODER[0].weight.copy()
     weight[3, 2] = np.nextafter(weight[3, 2], 9)
     programs = [(*ENCODER, row(1, 2, 3, 4)), (Affine(weight, ENCODER[0].bias), *ENCODER[1:], row(1, 2, 3, 4))]
-    assert join_programs(programs, [EVERYTHING] * 2, N_FEATURES) == ((), [])
-    clips = [(*ENCODER, Clip(low, 1.0)) for low in (0.0, None)]
-    assert check_equal(clips)[1] == [0, 1]
+    assert join_programs(programs) == ((), [])
+    _, joined, values, alone = join([(*ENCODER, Clip(low, 1.0)) for low in (0.0, None)])
+    assert joined == [0, 1]
+    np.testing.assert_array_equal(values, alone)
 
 
 def test_a_joint_program_can_be_differentiated_and_counts_its_outputs():
     programs = [(*ENCODER, row(1, 2, 3, 4)), (*ENCODER, row(4, 3, 2, 1))]
-    (joint,), _ = join_programs(programs, [EVERYTHING] * 2, N_FEATURES)
+    (joint,), _ = join_programs(programs)
     assert isinstance(joint, Joint) and isinstance(joint.branches[0][0], Shared)
     assert joint.n_outputs(N_FEATURES) == 2
     assert joint.shared[0].n_outputs(N_FEATURES) == 4
@@ -151,7 +160,8 @@ def test_a_joint_program_can_be_differentiated_and_counts_its_outputs():
 
 def test_branches_that_are_shared_as_a_whole_are_one_part():
     both = Parallel((ENCODER, (Affine(np.ones((4, N_FEATURES)), np.zeros(4)),)), "sum")
-    joint, _ = check_equal([(both, row(1, 2, 3, 4)), (both, row(4, 3, 2, 1))])
+    joint, _, values, alone = join([(both, row(1, 2, 3, 4)), (both, row(4, 3, 2, 1))])
+    np.testing.assert_array_equal(values, alone)
     assert [type(op) for op in joint.shared[0].ops] == [Parallel]
     assert len(joint.shared) == 1
 
