@@ -37,13 +37,13 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def without_pictures(monkeypatch):
     """Write pictures of one pixel, because drawing takes longer than the small maps of most tests."""
-    from matplotlib.figure import Figure
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    def savefig(_figure, file, **_options):
+    def print_png(_canvas, file, **_options):
         Image.new("RGB", (1, 1)).save(file, format="png")
 
-    monkeypatch.setattr(Figure, "savefig", savefig)
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", print_png)
 
 
 class Said(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geosoil.errors import OutputError
-from geosoil.io.rasters.cog import cog_writer
+from geosoil.io.rasters.cog import CogWriter, cog_writer
 from geosoil.mapping.trusted import WidthCounts
 from geosoil.models.contract import INSIDE, TRUST_KINDS
 from geosoil.models.joint import JointModel
@@ -201,6 +202,9 @@ def write_map_files(
                 if file.inside is not None:
                     mapped[:, values[place[file.inside]] == 0] = np.nan
                 writer.put(y0, x0, mapped)
+        unfinished = [writer for writer in (*writers, *beside) if writer is not None]
+        with ThreadPoolExecutor(min(threads, len(unfinished))) as pool:
+            list(pool.map(CogWriter.complete, unfinished))
     summaries = (None if trust is None else trust.summary for trust in beside)
     return tuple(
         WrittenFile(file, writer.summary, trust, counts.medians)

@@ -194,7 +194,9 @@ class NeighbourSearch:
             with np.errstate(over="ignore", invalid="ignore"):
                 fill_factor(x, units.centre, factor, mean, right, squared)
                 np.matmul(matrix, right, out=product)
-            product[without[without >= 0], np.flatnonzero(without >= 0)] = _SKIPPED
+            left_out = np.flatnonzero(without >= 0)
+            if len(left_out):
+                product[without[left_out], left_out] = _SKIPPED
             scan(
                 product, x, points, *units, squared, largest, relative_error, squared_limit, _LARGEST_NORM**2, without,
                 unit, limit, *(whole[part] for whole in found),

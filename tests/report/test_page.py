@@ -67,8 +67,8 @@ def test_a_report_has_each_figure_as_a_file_and_in_the_page_and_draws_it_once(tm
     figures = [loss_figure({"total": losses}) for losses in ([2.0, 1.0], [1.0, 2.0])]
     drawings = []
     for figure in figures:
-        draw = figure.savefig
-        monkeypatch.setattr(figure, "savefig", lambda *args, _draw=draw, **kw: drawings.append(_draw(*args, **kw)))
+        draw = figure.draw
+        monkeypatch.setattr(figure, "draw", lambda *args, _draw=draw: drawings.append(_draw(*args)))
     sections = [Section("The loss", figures=[("down", figures[0]), ("up", figures[1])])]
     images = Reader(write_report(tmp_path, title="SOC", sections=sections).read_text("utf-8")).addresses
     inside = [base64.b64decode(image.split(",")[1]) for image in images if image.startswith("data:")]

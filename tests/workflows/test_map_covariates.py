@@ -111,7 +111,7 @@ def test_gdals_cache_is_bounded_while_a_map_is_written_and_read_back(folder, pat
     def look(*_):
         seen.add(get_gdal_config("GDAL_CACHEMAX"))
 
-    for module, name in ((cog, "_statistics"), (cog, "_copy_to_cog")):
+    for module, name in ((cog, "compute_statistics"), (cog, "_copy_to_cog")):
         work = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, work=work, **k: (look(), work(*a, **k))[1])
     set_gdal_config("GDAL_CACHEMAX", own)

@@ -6,9 +6,8 @@ import ctypes
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import product
 from math import ceil, log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +23,13 @@ from rasterio.windows import Window
 from geosoil.errors import GridError, OutputError
 from geosoil.io.atomic import atomic_path
 from geosoil.io.rasters.dataset_cache import limit_gdal_cache
-from geosoil.io.rasters.statistics import BandStatistics, statistics_tags
+from geosoil.io.rasters.statistics import (
+    READERS,
+    BandStatistics,
+    compute_statistics,
+    statistics_tags,
+    tile_windows,
+)
 from geosoil.raster.blocks import stream_blocks
 from geosoil.raster.grid import Grid
 from geosoil.raster.layout import check_raster
@@ -33,12 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import xarray as xr
-    from rasterio.io import DatasetReader, DatasetWriter
 
-BINS = 65_536  # of the histogram for percentiles
 TILE = 512  # pixels
-READERS = 2  # threads that read a finished file
-WINDOW_BYTES = 4 * 2**20  # that each of them reads at once
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,8 @@ def cog_writer(
 ) -> Iterator[CogWriter]:
     """Yield a writer that accepts blocks in any order, one at a time; the COG is complete after the `with` statement.
 
+    It has its name only after this statement, also if `CogWriter.complete` was called within it.
+
     Parameters
     ----------
     path, tags, overviews, threads
@@ -185,41 +188,38 @@ def cog_writer(
     with limit_gdal_cache(), atomic_path(path) as temporary:
         # blocks, overviews, and a COG that may not compress
         _require_disk_space(path, 3 * 4 * len(names) * grid.height * grid.width)
-        blocks = temporary.with_name(f"{temporary.name}.blocks.tif")  # removed by atomic_path, because of its name
-        with _output_errors(path):
-            target = rasterio.open(blocks, "w", **_profile(grid, len(names)))
-        writer = CogWriter(path, target)
-        try:
-            for number, (name, unit) in enumerate(zip(names, units, strict=True), start=1):
-                target.set_band_description(number, name)
-                target.set_band_unit(number, unit)
-            yield writer
-        finally:
-            with _output_errors(path):
-                target.close()
-        bands = _statistics(blocks, path, writer.limits)
-        if [band.valid_count for band in bands] != writer.valid_counts.tolist():
-            # GDAL reads a tile that was not written as no data, and does not report an error when the file is closed.
-            raise _write_error(path, "blocks were not written to the disk")
         predictor = "NO" if rounded else "FLOATING_POINT"
-        _copy_to_cog(
-            blocks, temporary, bands, tags=tags or {}, overviews=overviews, threads=threads, output=path,
-            predictor=predictor,
-        )  # fmt: skip
-        _release_memory()
-        writer.summary = CogSummary(path, (len(names), grid.height, grid.width), bands, writer.infinite_count)
+        options = {"tags": tags or {}, "overviews": overviews, "threads": threads, "predictor": predictor}
+        with closing(CogWriter(path, temporary, grid, names, units, options)) as writer:
+            yield writer
+            writer.complete()
 
 
 class CogWriter:
-    """Takes the blocks of a map that is being written."""
+    """Takes the blocks of a map that is being written, and turns them into a COG."""
 
-    summary: CogSummary
+    summary: CogSummary  # of the completed COG
 
-    def __init__(self, path: Path, target: DatasetWriter) -> None:
-        self.path, self.target = path, target
-        self.valid_counts = np.zeros(target.count, dtype=np.int64)
-        self.limits = np.full((2, target.count), np.nan, np.float32)  # the smallest and the largest value of each band
+    def __init__(
+        self,
+        path: Path,
+        temporary: Path,
+        grid: Grid,
+        names: Sequence[str],
+        units: Sequence[str],
+        options: Mapping[str, Any],
+    ) -> None:
+        self.path, self.options, self.temporary = path, options, temporary
+        self.blocks = temporary.with_name(f"{temporary.name}.blocks.tif")  # removed by atomic_path, because of its name
+        self.valid_counts = np.zeros(len(names), dtype=np.int64)
+        self.limits = np.full((2, len(names)), np.nan, np.float32)  # the smallest and the largest value of each band
         self.infinite_count = 0
+        self.is_complete = False
+        with _output_errors(path):
+            self.target = rasterio.open(self.blocks, "w", **_profile(grid, len(names)))
+        for number, (name, unit) in enumerate(zip(names, units, strict=True), start=1):
+            self.target.set_band_description(number, name)
+            self.target.set_band_unit(number, unit)
 
     def put(self, y0: int, x0: int, block: np.ndarray) -> None:
         """Write a block `(band, y, x)` float32 whose first pixel is at row y0, column x0; infinity becomes no data."""
@@ -232,6 +232,28 @@ class CogWriter:
             extreme(end, extreme.reduce(block, axis=(1, 2)), out=end)
         with _output_errors(self.path):
             self.target.write(block, window=Window(x0, y0, block.shape[2], block.shape[1]))
+
+    def close(self) -> None:
+        """Close the file of the blocks."""
+        with _output_errors(self.path):
+            self.target.close()
+
+    def complete(self) -> None:
+        """Turn the blocks into the COG, once; several writers can do so at the same time, each in a thread."""
+        if self.is_complete:
+            return
+        self.close()
+        with _output_errors(self.path):
+            bands = compute_statistics(self.blocks, self.limits)
+        if [band.valid_count for band in bands] != self.valid_counts.tolist():
+            # GDAL reads a tile that was not written as no data, and does not report an error when the file is closed.
+            raise _write_error(self.path, "blocks were not written to the disk")
+        _release_memory()
+        _copy_to_cog(self.blocks, self.temporary, bands, output=self.path, **self.options)
+        _release_memory()
+        shape = (len(bands), self.target.height, self.target.width)
+        self.summary = CogSummary(self.path, shape, bands, self.infinite_count)
+        self.is_complete = True
 
 
 def _profile(grid: Grid, bands: int) -> dict[str, Any]:
@@ -250,62 +272,6 @@ def _profile(grid: Grid, bands: int) -> dict[str, Any]:
         "interleave": "band",
         "bigtiff": "if_safer",
     }
-
-
-def _statistics(path: Path, output: Path, limits: np.ndarray) -> tuple[BandStatistics, ...]:
-    """Return the exact statistics of each band of a GeoTIFF, from one pass over its windows in a fixed order.
-
-    limits: the smallest and the largest value of each band, `(2, band)`.
-    """
-
-    def of_band(number: int) -> BandStatistics:
-        with _output_errors(output), rasterio.open(path) as source:
-            name, unit = source.descriptions[number - 1], source.units[number - 1] or ""
-            return _band_statistics(source, number, name, unit, *limits[:, number - 1].tolist())
-
-    with rasterio.open(path) as source, ThreadPoolExecutor(READERS) as pool:
-        return tuple(pool.map(of_band, source.indexes))
-
-
-def _band_statistics(
-    source: DatasetReader, number: int, name: str, unit: str, minimum: float, maximum: float
-) -> BandStatistics:
-    count, total, squares, pivot = 0, 0.0, 0.0, np.nan
-    histogram = np.zeros(BINS, dtype=np.int64)
-    for window in _windows(source, 1):
-        values = source.read(number, window=window)
-        valid = ~np.isnan(values)
-        # Nearly all windows of a scene are whole, and a copy by a mask takes longer than the sums.
-        values = (values.ravel() if valid.all() else values[valid]).astype(np.float64)
-        if not values.size:
-            continue
-        if not count:  # sums of differences from a value near the mean lose no digits
-            pivot = float(values.mean())
-        count += values.size
-        values -= pivot
-        total += float(values.sum())
-        squares += float(np.einsum("i,i->", values, values))  # without a temporary array
-        values -= minimum - pivot
-        values *= BINS / (maximum - minimum) if maximum > minimum else 0.0
-        bins = values.astype(np.int32)
-        del values
-        histogram += np.bincount(np.clip(bins, 0, BINS - 1, out=bins), minlength=BINS)
-    if count == 0:
-        nan = float("nan")
-        return BandStatistics(name, unit, nan, nan, nan, nan, nan, nan, 0)
-    offset = total / count
-    std = max(squares / count - offset**2, 0.0) ** 0.5
-    ranks = np.searchsorted(np.cumsum(histogram), [np.ceil(0.02 * count), np.ceil(0.98 * count)])
-    p2, p98 = minimum + (ranks + 0.5) * (maximum - minimum) / BINS
-    return BandStatistics(name, unit, minimum, maximum, pivot + offset, std, float(p2), float(p98), count)
-
-
-def _windows(source: DatasetReader, bands: int) -> Iterator[Window]:
-    """Divide a dataset into windows of complete tiles with at most `WINDOW_BYTES` for `bands` bands, or one tile."""
-    high, wide = source.block_shapes[0]
-    wide *= max(WINDOW_BYTES // (4 * bands * high * wide), 1)
-    for y0, x0 in product(range(0, source.height, high), range(0, source.width, wide)):
-        yield Window(x0, y0, min(wide, source.width - x0), min(high, source.height - y0))
 
 
 def _copy_to_cog(
@@ -341,6 +307,7 @@ def _copy_to_cog(
             BLOCKSIZE=tile, BIGTIFF="IF_SAFER",
             NUM_THREADS=max(threads, 1),
         )  # fmt: skip
+        _release_memory()
         # GDAL's copy does not report a disk that is full when the last tiles are written.
         if not _hold_equal_values(source, target):
             raise _write_error(output, "the copy was not written to the disk")
@@ -360,7 +327,7 @@ def _hold_equal_values(path: Path, other: Path) -> bool:
         return True
 
     with rasterio.open(other) as source:
-        windows = list(_windows(source, source.count))
+        windows = list(tile_windows(source, source.count))
     with ThreadPoolExecutor(READERS) as pool:
         return all(pool.map(are_equal, [windows[k::READERS] for k in range(READERS)]))
 

@@ -1,15 +1,26 @@
-"""The exact statistics of a band, and the tags that hold them in a file."""
+"""The exact statistics of the bands of a file, and the tags that hold them."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
+import numpy as np
 import rasterio
+from rasterio.windows import Window
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
+    from pathlib import Path
 
+    from rasterio.io import DatasetReader
+
+BINS = 65_536  # of the histogram for percentiles
+READERS = 2  # threads that read a finished file
+WINDOW_BYTES = 4 * 2**20  # that each of them reads at once
 PERCENTILES = ("GEOSOIL_P2", "GEOSOIL_P98")  # tags of a band: the limits of its colours
 
 
@@ -29,6 +40,67 @@ class BandStatistics:
     p2: float
     p98: float
     valid_count: int
+
+
+def compute_statistics(path: Path, limits: np.ndarray) -> tuple[BandStatistics, ...]:
+    """Return the exact statistics of each band of a GeoTIFF, from one pass over its windows in a fixed order.
+
+    Parameters
+    ----------
+    path : Path
+        A GeoTIFF of float32, NaN = no data.
+    limits : ndarray of shape (2, n_bands)
+        The smallest and the largest value of each band.
+    """
+
+    def of_band(number: int) -> BandStatistics:
+        with rasterio.open(path) as source:
+            name, unit = source.descriptions[number - 1], source.units[number - 1] or ""
+            return _band_statistics(source, number, name, unit, *limits[:, number - 1].tolist())
+
+    with rasterio.open(path) as source, ThreadPoolExecutor(READERS) as pool:
+        return tuple(pool.map(of_band, source.indexes))
+
+
+def _band_statistics(
+    source: DatasetReader, number: int, name: str, unit: str, minimum: float, maximum: float
+) -> BandStatistics:
+    count, total, squares, pivot = 0, 0.0, 0.0, np.nan
+    histogram = np.zeros(BINS, dtype=np.int64)
+    for window in tile_windows(source, 1):
+        values = source.read(number, window=window)
+        valid = ~np.isnan(values)
+        # Nearly all windows of a scene are whole, and a copy by a mask takes longer than the sums.
+        values = (values.ravel() if valid.all() else values[valid]).astype(np.float64)
+        if not values.size:
+            continue
+        if not count:  # sums of differences from a value near the mean lose no digits
+            pivot = float(values.mean())
+        count += values.size
+        values -= pivot
+        total += float(values.sum())
+        squares += float(np.einsum("i,i->", values, values))  # without a temporary array
+        values -= minimum - pivot
+        values *= BINS / (maximum - minimum) if maximum > minimum else 0.0
+        bins = values.astype(np.int32)
+        del values
+        histogram += np.bincount(np.clip(bins, 0, BINS - 1, out=bins), minlength=BINS)
+    if count == 0:
+        nan = float("nan")
+        return BandStatistics(name, unit, nan, nan, nan, nan, nan, nan, 0)
+    offset = total / count
+    std = max(squares / count - offset**2, 0.0) ** 0.5
+    ranks = np.searchsorted(np.cumsum(histogram), [np.ceil(0.02 * count), np.ceil(0.98 * count)])
+    p2, p98 = minimum + (ranks + 0.5) * (maximum - minimum) / BINS
+    return BandStatistics(name, unit, minimum, maximum, pivot + offset, std, float(p2), float(p98), count)
+
+
+def tile_windows(source: DatasetReader, bands: int) -> Iterator[Window]:
+    """Divide a dataset into windows of complete tiles with at most `WINDOW_BYTES` for `bands` bands, or one tile."""
+    high, wide = source.block_shapes[0]
+    wide *= max(WINDOW_BYTES // (4 * bands * high * wide), 1)
+    for y0, x0 in product(range(0, source.height, high), range(0, source.width, wide)):
+        yield Window(x0, y0, min(wide, source.width - x0), min(high, source.height - y0))
 
 
 def statistics_tags(band: BandStatistics, pixels: int) -> dict[str, str]:

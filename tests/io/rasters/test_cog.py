@@ -20,6 +20,7 @@ from geosoil.errors import GridError, OutputError, RasterError
 from geosoil.io.rasters import cog
 from geosoil.io.rasters.cog import write_cog
 from geosoil.io.rasters.reader import open_raster
+from geosoil.io.rasters.statistics import BINS
 from geosoil.raster.blocks import map_blocks
 from geosoil.raster.layout import make_raster
 
@@ -97,7 +98,7 @@ def test_statistics_in_the_file_are_those_of_numpy_and_not_marked_approximate(wr
             assert "STATISTICS_APPROXIMATE" not in tags
             assert [band.minimum, band.maximum, band.mean, band.std] == tagged
             assert band.valid_count == valid.size
-            bin_width = (band.maximum - band.minimum) / cog.BINS
+            bin_width = (band.maximum - band.minimum) / BINS
             percentiles = np.percentile(valid, [2, 98], method="inverted_cdf")
             np.testing.assert_allclose([band.p2, band.p98], percentiles, atol=bin_width)
 
