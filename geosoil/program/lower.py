@@ -8,6 +8,7 @@ the file, and unused outputs of a decoder are never computed. The ops are define
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from geosoil.program.torch_backend import compile_chain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import torch
     from sklearn.pipeline import Pipeline
 
     from geosoil.program.torch_backend import Run, Scratch
@@ -194,20 +196,28 @@ class LoweredProgram:
                 count = min(pixels_at_once, n_pixels - start)
                 batch[:, :count] = source[:, start : start + count]
                 here = result[:, start : start + count]
-                # A sum is finite only where every feature is; reflectance cannot overflow it. A matrix product is the
-                # fastest way to add up the features.
-                valid = torch.mm(ones, batch)[0, :count].isfinite() if mask_gaps else None
-                n_valid = count if valid is None else int(valid.sum())
+                n_valid, valid = _count_valid(ones, batch, count) if mask_gaps else (count, None)
                 if n_valid:
                     here[:] = run(batch, scratch)[:, :count]
-                if valid is not None and n_valid < count:
-                    here[:, ~valid.cpu()] = torch.nan
+                if valid is not None:
+                    here[:, ~valid] = torch.nan
             return result.numpy()
 
     @property
     def multiply_adds(self) -> int:
         """Number of multiply-adds for one pixel."""
         return count_multiply_adds(self.program, self.n_features)
+
+
+def _count_valid(ones: torch.Tensor, batch: torch.Tensor, count: int) -> tuple[int, torch.Tensor | None]:
+    """Return how many of the first pixels of a batch have a finite number in every feature, and which if not all."""
+    # A sum is finite only where every number is; reflectance cannot overflow it. A matrix product is the fastest way
+    # to add up the features, and a sum over all pixels the fastest way to see that none has a gap.
+    sums = ones.mm(batch)[0, :count]
+    if math.isfinite(sums.sum().item()):
+        return count, None
+    valid = sums.isfinite().cpu()
+    return int(valid.sum()), valid
 
 
 @contextmanager

@@ -61,7 +61,9 @@ TILED = {"tiled": True, "blockxsize": 32, "blockysize": 16}
 @pytest.mark.parametrize(
     "profile", [TILED, TILED | {"endianness": "big"}, {"blockysize": 1}, {"blockysize": 16}, {"bigtiff": "yes"}]
 )
-def test_any_bands_of_any_window_are_those_of_gdal(tmp_path, dtype, profile, monkeypatch):
+@pytest.mark.parametrize("short_run", [1, 100])  # bands are copied in runs, and one by one
+def test_any_bands_of_any_window_are_those_of_gdal(tmp_path, dtype, profile, short_run, monkeypatch):
+    monkeypatch.setattr(pixel_tiles, "SHORT_RUN", short_run)
     monkeypatch.setattr(pixel_tiles, "CHUNK_BYTES", 3000)  # several chunks per tile
     path, _ = written(tmp_path / "a.tif", dtype, **profile)
     layout = tried(path)
