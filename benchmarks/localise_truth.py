@@ -69,7 +69,7 @@ def make_recipe(target: str, *, seed: int | None, quick: bool, site: bool = Fals
 def site_recipe(recipe: Recipe) -> Recipe:
     """Return the recipe of the models that need no library, which choose their own steps for the spectra."""
     content = recipe.model_dump(exclude_defaults=True)
-    candidates = list(Auto().candidates)
+    candidates = Auto().candidates_for(spectral=True)
     as_they_are: list[Any] = [{"kind": kind, "features": {"preprocessing": []}} for kind in ("gp", "auto")]
     prepared = [{"kind": kind} for kind in candidates if kind != "gp"]
     content["model"] = {"kind": "auto", "auto": {"candidates": candidates}, "compare": ["pls", *as_they_are, *prepared]}

@@ -35,7 +35,7 @@ def problems(recipe: Recipe) -> Iterator[str]:
         yield from _problems_of_kind(f"model.compare.{number}", entry.kind, features, recipe)
     if "auto" in {kind, *(entry.kind for entry in recipe.model.compare)}:
         models: Any = recipe.model  # its tables of settings are made from REGRESSORS
-        for candidate in models.auto.candidates:
+        for candidate in models.auto.candidates_for(spectral=recipe.data.kind in SPECTRAL):
             if candidate not in REGRESSORS or candidate == "auto":
                 yield f"model.auto.candidates names {candidate!r}, which is not one of {', '.join(REGRESSORS)}"
             else:
@@ -92,7 +92,7 @@ def _problems_of_standard_errors(recipe: Recipe) -> Iterator[str]:
     models: Any = recipe.model
     kinds = {models.kind, *(entry.kind for entry in models.compare)}
     if "auto" in kinds:
-        kinds |= set(models.auto.candidates)
+        kinds |= set(models.auto.candidates_for(spectral=recipe.data.kind in SPECTRAL))
     if not any(REGRESSORS[kind].uses_standard_errors for kind in kinds & set(REGRESSORS)):
         users = ", ".join(repr(kind) for kind, entry in REGRESSORS.items() if entry.uses_standard_errors)
         yield (

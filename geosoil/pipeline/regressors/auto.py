@@ -126,7 +126,7 @@ def learn_shared(task: FitTask, settings: Auto) -> None:
     """Learn what the candidates share, for `prepare_shared`."""
     from geosoil.pipeline.regressors import prepare_shared
 
-    candidates = [_candidate(task, kind) for kind in settings.candidates]
+    candidates = [_candidate(task, kind) for kind in settings.candidates_for(spectral=_has_bands(task))]
     task.shared.update(prepare_shared(task.recipe, task.rows, candidates, task.progress))
 
 
@@ -323,7 +323,7 @@ def _describe(task: FitTask, chosen: list[_Trial], choice: pd.DataFrame) -> None
 
 def _possible(task: FitTask, settings: Auto) -> list[Candidate]:
     """Return the candidates; a model of the logarithm is left out where the target has none."""
-    kinds = list(dict.fromkeys(settings.candidates))
+    kinds = list(dict.fromkeys(settings.candidates_for(spectral=_has_bands(task))))
     unknown = [kind for kind in kinds if kind not in REGRESSORS or kind == "auto"]
     if unknown:
         raise RecipeError(
@@ -337,6 +337,11 @@ def _possible(task: FitTask, settings: Auto) -> list[Candidate]:
     if task.rows.targets[0].log != "none" or (values[np.isfinite(values)] <= 0).any():
         kinds = [kind for kind in kinds if kind != "rs_local_pls_ln"]
     return [_candidate(task, kind) for kind in kinds]
+
+
+def _has_bands(task: FitTask) -> bool:
+    """Return whether some of the features are bands of spectra."""
+    return bool(np.isfinite(task.rows.wavelength_nm).any())
 
 
 def _candidate(task: FitTask, kind: str) -> Candidate:

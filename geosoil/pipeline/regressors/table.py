@@ -235,9 +235,7 @@ class SpectralCNN(Part):
     )
     epochs: Epochs = Field(300, description="Largest number of epochs.")
     patience: Epochs = Field(30, description="Number of epochs without a smaller error after which training stops.")
-    max_parameters: int = Field(
-        100_000, ge=1000, le=1_000_000_000, description="Largest number of weights of a network."
-    )
+    max_parameters: int = Field(100_000, ge=1000, le=10**9, description="Largest number of weights of a network.")
 
 
 class LibraryCNN(SpectralCNN):
@@ -268,17 +266,14 @@ class DTLIR(DTLI):
 class Auto(Part):
     """Weighted mean of the candidates that predict unseen training rows well, without those that add nothing."""
 
-    candidates: list[str] = Field(
-        ["gp", "forest", "svr"],
+    candidates: list[str] | None = Field(
+        None,
         min_length=2,
         max_length=50,
-        description="Names of the regressors to choose from, the most promising first: fewer than 40 rows try three.",
+        description="Names of the regressors to choose from, the most promising first: fewer than 40 rows try three. "
+        "By default gp, forest and svr for spectra, and gp, forest and boosted_trees for other features.",
     )
-    n_folds: Folds = Field(
-        5,
-        description="Number of folds inside the training rows, for candidates without leave-one-out or out-of-bag "
-        "predictions of their own.",
-    )
+    n_folds: Folds = Field(5, description="Number of inner folds, for candidates without predictions of unseen rows.")
     minutes: float | None = Field(
         None,
         gt=0,
@@ -286,6 +281,10 @@ class Auto(Part):
         description="Time in minutes that all fits of a run of `geosoil train` or `geosoil compare` may take together; "
         "candidates for which no time is left are left out. By default no limit.",
     )
+
+    def candidates_for(self, *, spectral: bool) -> list[str]:
+        """Return the names of the candidates of rows of spectra or of other features."""
+        return self.candidates or ["gp", "forest", "svr" if spectral else "boosted_trees"]
 
 
 ALL_FEATURES = frozenset({"preprocessing", "laboratory", "fusion", "cars", "screen", "place"})

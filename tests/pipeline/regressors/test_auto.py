@@ -225,12 +225,22 @@ def test_a_candidate_that_needs_more_rows_is_left_out_unless_all_do():
 
 
 def test_the_process_and_the_forest_come_first_and_predict_unseen_rows_without_inner_folds():
-    assert Auto().candidates[:2] == ["gp", "forest"]
+    assert Auto().candidates_for(spectral=True)[:2] == Auto().candidates_for(spectral=False)[:2] == ["gp", "forest"]
     learned, _, values = learn(["gp", "forest"])
     assert choice_of(learned).predicted_by["Gaussian process"] == "leave-one-out"
     assert any(note.startswith("Gaussian process: shares of the prior variance: ") for note in learned.details["notes"])
     assert learned.details["learned"][0] in learned.details["notes"]
     assert np.corrcoef(values[:, 0], learned.rows.y[36:, 0])[0, 1] > 0.98
+
+
+def test_support_vectors_are_the_third_candidate_for_spectra_and_boosted_trees_for_covariates():
+    of_spectra, _, _ = learn(None)
+    assert set(choice_of(of_spectra).index) == {"Gaussian process", "Forest", "SVR"}
+    rows = patch_rows()
+    rows = replace(rows, y=rows.y[:, :1], targets=rows.targets[:1])
+    of_covariates, _, values = learn(None, rows, features={})
+    assert set(choice_of(of_covariates).index) == {"Gaussian process", "Forest", "Boosted trees"}
+    assert np.corrcoef(values[:, 0], rows.y[36:, 0])[0, 1] > 0.9
 
 
 def test_each_target_has_its_own_choice():
