@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from geosoil.estimators.base import Regressor
+from geosoil.estimators.log_target import exponential, exponential_program
 from geosoil.estimators.process_blocks import ScaledBlock, feature_blocks
 from geosoil.estimators.process_fit import ProcessFit, choose_parameters, trend_columns
 from geosoil.estimators.process_posterior import Kernel, Posterior
 from geosoil.estimators.process_program import mean_program, moments_program
 from geosoil.numerics.threads import one_thread_each
-from geosoil.program.ops import Affine, Elementwise
+from geosoil.program.ops import Affine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,8 @@ class GaussianProcess(Regressor):
     log : {"none", "always", "evidence"}
         Whether the logarithm of the target is modelled. "evidence" decides by the marginal likelihood, with the
         Jacobian of the logarithm, and keeps the target as it is where a value is not positive. Predictions are then
-        multiplied by the mean of exp of the leave-one-out residuals (Duan 1983), so that they estimate the mean.
+        multiplied by the mean of exp of the leave-one-out residuals (Duan 1983), so that they estimate the mean. Beyond
+        the largest training value, predictions are extrapolated linearly instead of exponentially.
     trend : list of int, optional
         Columns of a linear trend whose coefficients, and an intercept, are estimated by generalised least squares. An
         empty list estimates the mean only, which is ordinary kriging. By default the mean is that of the training rows.
@@ -64,6 +66,8 @@ class GaussianProcess(Regressor):
         Variance of the noise that is common to all rows, in the squared unit of the (transformed) target.
     log_ : bool
         Whether the logarithm of the target is modelled.
+    largest_log_ : float or None
+        Largest logarithm of the training values, if the logarithm is modelled.
     evidence_ : float
         Logarithm of the marginal likelihood of the target.
     loo_prediction_, loo_variance_ : ndarray of shape (sample,)
@@ -102,11 +106,13 @@ class GaussianProcess(Regressor):
         "target_spread_",
         "log_",
         "smearing_",
+        "largest_log_",
         "lengths_",
         "variance_shares_",
         "noise_variance_",
         "evidence_",
     )
+    fitted_later: ClassVar[dict[str, Any]] = {"largest_log_": None}
 
     def __init__(
         self,
@@ -212,7 +218,7 @@ class GaussianProcess(Regressor):
         """
         if not self.log_:
             return mean, None if variance is None else np.sqrt(variance)
-        prediction = np.exp(mean) * self.smearing_
+        prediction = exponential(mean, self.largest_log_) * self.smearing_
         return prediction, None if variance is None else prediction * np.sqrt(np.expm1(np.minimum(variance, 50.0)))
 
     @property
@@ -247,7 +253,7 @@ class GaussianProcess(Regressor):
         program = mean_program(self._posterior, self.trend)
         program += (Affine(np.array([[self.target_spread_]]), np.array([self.target_mean_])),)
         if self.log_:
-            program += (Elementwise("exp"), Affine(np.array([[self.smearing_]]), np.zeros(1)))
+            program += (*exponential_program(self.largest_log_), Affine(np.array([[self.smearing_]]), np.zeros(1)))
         return program
 
     def lower_moments(self) -> Program:

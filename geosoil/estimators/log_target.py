@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, clone
 
 from geosoil.errors import SamplesError
-from geosoil.program.ops import Affine, Elementwise, Program
+from geosoil.program.ops import Affine, Clip, Elementwise, Program
+from geosoil.program.parallel import Parallel
 from geosoil.program.step import Stateful
 
 
@@ -75,6 +77,39 @@ class LogTarget(RegressorMixin, Stateful):
         if inner is None:
             return None
         return (*inner, Elementwise("exp"), Affine(np.array([[self.smearing_]]), np.zeros(1)))
+
+
+def exponential(values: np.ndarray, largest: float | None) -> np.ndarray:
+    """Return exp of values up to the largest training value, and its tangent beyond.
+
+    A model of a logarithm extrapolates exponentially, so that a prediction slightly beyond the training values can be
+    several times as large as they are. The tangent extrapolates linearly.
+
+    Parameters
+    ----------
+    values : ndarray
+        Logarithms.
+    largest : float, optional
+        The largest logarithm of the training values; None for exp everywhere.
+
+    Examples
+    --------
+    >>> exponential(np.array([-1.0, 0.0, 2.0]), 0.0).round(3).tolist()
+    [0.368, 1.0, 3.0]
+    """
+    if largest is None:
+        return np.asarray(np.exp(values))
+    return np.asarray(np.exp(np.minimum(values, largest)) + math.exp(largest) * np.maximum(values - largest, 0))
+
+
+def exponential_program(largest: float | None) -> Program:
+    """Return `exponential` of one feature as a program."""
+    if largest is None:
+        return (Elementwise("exp"),)
+    slope = np.full((1, 1), math.exp(largest))
+    below: Program = (Clip(None, largest), Elementwise("exp"))
+    beyond: Program = (Affine(np.ones((1, 1)), np.array([-largest])), Elementwise("relu"), Affine(slope, np.zeros(1)))
+    return (Parallel((below, beyond), "sum"),)
 
 
 def logarithm(y: np.ndarray) -> np.ndarray:

@@ -146,6 +146,7 @@ class ProcessFit:
         process.variance_shares_ = self._variance_shares(kernel, common)
         means = mean + spread * loo_mean
         process.smearing_ = float(np.exp(np.log(self.y) - means).mean()) if log else 1.0
+        process.largest_log_ = float(np.log(self.y.max())) if log else None
         predicted, deviation = process.to_target(means, spread**2 * loo_variance)
         process.loo_prediction_, process.loo_variance_ = predicted, deviation**2
 

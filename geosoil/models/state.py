@@ -175,6 +175,8 @@ def _rebuild(tree: Any, arrays: dict[str, np.ndarray], forests: dict[str, Any]) 
     kind = import_object(TYPES[tree["type"]])
     state = {name: _unpack(value, arrays, forests) for name, value in tree["state"].items()}
     expected = kind.fitted if issubclass(kind, Stateful) else SKLEARN_STATE[tree["type"]]
+    if state and issubclass(kind, Stateful):
+        state = {**kind.fitted_later, **state}
     if state and set(state) != set(expected):
         msg = f"{tree['type']} holds {sorted(state)} instead of {sorted(expected)}"
         raise ValueError(msg)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
@@ -19,6 +19,8 @@ class Stateful(BaseEstimator):
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("n_features_in_",)
+    fitted_later: ClassVar[dict[str, Any]] = {}
+    """What models of earlier versions lack of `fitted`, with values that give their predictions."""
 
     def lower(self) -> Program | None:
         """Return what the fitted step computes as the ops of `program.ops`; None if it has no such form."""

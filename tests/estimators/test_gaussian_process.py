@@ -18,6 +18,7 @@ from geosoil.estimators import process_fit
 from geosoil.estimators.gaussian_process import GaussianProcess, fit_processes
 from geosoil.estimators.process_fit import trend_columns
 from geosoil.estimators.process_posterior import posterior_by_inducing_rows, posterior_of_rows
+from geosoil.models.state import describe, rebuild
 from geosoil.program.lower import compile_program
 
 RNG = np.random.default_rng(5)
@@ -134,6 +135,29 @@ def test_predictions_of_the_logarithm_estimate_the_mean() -> None:
     mean, deviation = process.predict([[0.0]], return_std=True)
     assert mean[0] == pytest.approx(np.exp(0.245), rel=0.12)
     assert deviation[0] == pytest.approx(np.exp(0.245) * np.sqrt(np.expm1(0.49)), rel=0.15)
+
+
+def test_a_process_of_the_logarithm_extrapolates_linearly_beyond_the_largest_training_value() -> None:
+    x = np.linspace(0, 3, 60)[:, None]
+    process = GaussianProcess(log="always").fit(x, np.exp(x[:, 0]))
+    new = np.array([[1.0], [2.9], [4.0], [6.0]])
+    logarithms = process.latent(new)[0]
+    assert logarithms == pytest.approx([1, 2.9, 4, 6], abs=0.1)
+    expected = [*np.exp(logarithms[:2]), *(np.exp(3) * (1 + logarithms[2:] - 3))]
+    predicted, deviation = process.predict(new, return_std=True)
+    assert predicted == pytest.approx(process.smearing_ * np.array(expected), rel=1e-9)
+    assert deviation[3] > deviation[2] > 0
+    program = compile_program(process.lower(), 1)(new.T.astype(np.float32))
+    assert program[0] == pytest.approx(predicted, rel=1e-4)
+
+
+def test_a_process_that_was_stored_by_an_earlier_version_predicts_what_it_did_then() -> None:
+    x = np.linspace(0, 3, 30)[:, None]
+    arrays: dict[str, np.ndarray] = {}
+    tree = describe(GaussianProcess(log="always").fit(x, np.exp(x[:, 0])), arrays)
+    del tree["state"]["largest_log_"]
+    process = rebuild(tree, arrays)
+    assert process.predict([[6.0]])[0] == pytest.approx(np.exp(process.latent([[6.0]])[0][0]) * process.smearing_)
 
 
 def test_intervals_of_its_leave_one_out_variance_cover_as_they_should() -> None:
