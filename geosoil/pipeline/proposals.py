@@ -106,7 +106,10 @@ def propose_models(
         size += f" and {n_targets} targets" if n_targets > 1 else ""
         why = f"{size}: models that learn from many rows in little time"
         return (["pls", "ridge", "mlp"] if spectral else ["forest", "pls", "mlp"]), why
-    others = ["pls", "svr", "ridge" if n < 100 else "forest"] if spectral else ["forest", "ridge" if n < 50 else "svr"]
+    if spectral:
+        others = ["pls", "svr", "ridge" if n < 100 else "forest"]
+    else:
+        others = ["forest", "ridge" if n < 50 else "boosted_trees"]
     return ["auto", "gp", *others], "weighted mean of the models that predict unseen samples well"
 
 
