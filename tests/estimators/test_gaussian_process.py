@@ -153,8 +153,9 @@ def test_a_process_of_the_logarithm_extrapolates_linearly_beyond_the_largest_tra
 
 def test_a_process_that_was_stored_by_an_earlier_version_predicts_what_it_did_then() -> None:
     x = np.linspace(0, 3, 30)[:, None]
-    arrays: dict[str, np.ndarray] = {}
-    tree = describe(GaussianProcess(log="always").fit(x, np.exp(x[:, 0])), arrays)
+    fitted, arrays = GaussianProcess(log="always").fit(x, np.exp(x[:, 0])), {}
+    tree = describe(fitted, arrays)
+    assert rebuild(tree, dict(arrays)).predict([[6.0]]) == pytest.approx(fitted.predict([[6.0]]))
     del tree["state"]["largest_log_"]
     process = rebuild(tree, arrays)
     assert process.predict([[6.0]])[0] == pytest.approx(np.exp(process.latent([[6.0]])[0][0]) * process.smearing_)

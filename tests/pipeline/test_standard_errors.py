@@ -81,6 +81,8 @@ def test_a_recipe_whose_models_cannot_use_standard_errors_is_refused(case, tmp_p
             case.read(*changes)
     compared = ("[validation]", '[model]\nkind = "pls"\ncompare = ["pls", "gp"]\n[validation]')
     assert case.read(ERRORS, compared).standard_error is not None
+    chosen = ("[validation]", '[model]\nkind = "auto"\n[validation]')  # its default candidates have the process
+    assert case.read(ERRORS, chosen).standard_error is not None
     profiles = ProfileRecipe(tmp_path)
     with pytest.raises(RecipeError, match=r"standard_error cannot be used with data.kind = 'profiles'"):
         profiles.read(("[target]", '[target]\nstandard_error = "x"'))

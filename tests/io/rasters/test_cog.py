@@ -18,10 +18,11 @@ from rio_cogeo.cogeo import cog_validate
 
 from geosoil.errors import GridError, OutputError, RasterError
 from geosoil.io.rasters import cog
-from geosoil.io.rasters.cog import write_cog
+from geosoil.io.rasters.cog import cog_writer, write_cog
 from geosoil.io.rasters.reader import open_raster
 from geosoil.io.rasters.statistics import BINS
 from geosoil.raster.blocks import map_blocks
+from geosoil.raster.grid import Grid
 from geosoil.raster.layout import make_raster
 
 TRANSFORM = Affine(30, 0, 500_000, 0, -30, 4_000_000)
@@ -299,6 +300,20 @@ def test_a_block_that_gdal_drops_silently_is_noticed(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="blocks were not written to the disk"):
         write_cog(a_raster(noise(1, 700, 900)), tmp_path / "map.tif")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cog_that_is_completed_early_is_written_once_and_has_its_name_after_the_with_statement(tmp_path, monkeypatch):
+    raster, copies = a_raster(noise(2, 30, 40)), []
+    copy = rasterio.shutil.copy
+    monkeypatch.setattr(rasterio.shutil, "copy", lambda *args, **options: copies.append(copy(*args, **options)))
+    with cog_writer(tmp_path / "map.tif", Grid.of(raster), ["a", "b"], ["", ""]) as writer:
+        writer.put(0, 0, raster.values)
+        writer.complete()
+        assert writer.summary.bands[1].valid_count == np.isfinite(raster.values[1]).sum()
+        assert not (tmp_path / "map.tif").exists()
+    assert len(copies) == 1
+    with rasterio.open(tmp_path / "map.tif") as source:
+        np.testing.assert_array_equal(source.read(), raster.values)
 
 
 @pytest.mark.slow
