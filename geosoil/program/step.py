@@ -20,7 +20,7 @@ class Stateful(BaseEstimator):
 
     fitted: ClassVar[tuple[str, ...]] = ("n_features_in_",)
     fitted_later: ClassVar[dict[str, Any]] = {}
-    """What models of earlier versions lack of `fitted`, with values that give their predictions."""
+    """Attributes of `fitted` that stored models of earlier versions lack, and values that keep their predictions."""
 
     def lower(self) -> Program | None:
         """Return what the fitted step computes as the ops of `program.ops`; None if it has no such form."""

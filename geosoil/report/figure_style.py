@@ -200,7 +200,7 @@ def write_png(figure: Figure, file: Path | BinaryIO) -> None:
             text.set_parse_math(False)
         try:
             figure.set_dpi(DPI)
-            # `savefig` would draw the figure twice, because a backend may know the size of a text only afterwards.
+            # `savefig` would draw the figure twice, the first time only to find its layout.
             FigureCanvasAgg(figure).print_png(file, pil_kwargs={"compress_level": COMPRESSION})
         finally:
             figure.set_dpi(dpi)

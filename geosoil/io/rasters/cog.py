@@ -153,7 +153,7 @@ def cog_writer(
 ) -> Iterator[CogWriter]:
     """Yield a writer that accepts blocks in any order, one at a time; the COG is complete after the `with` statement.
 
-    It has its name only after this statement, also if `CogWriter.complete` was called within it.
+    The file gets its name only after this statement, even if `CogWriter.complete` was called before.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ class CogWriter:
             self.target.close()
 
     def complete(self) -> None:
-        """Turn the blocks into the COG, once; several writers can do so at the same time, each in a thread."""
+        """Turn the blocks into the COG, unless that is done already; writers may do so in several threads at once."""
         if self.is_complete:
             return
         self.close()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
 CHUNK_BYTES = 2**20  # read at once; fits in the cache of a core
-SHORT_RUN = 10  # neighbouring bands; if the runs are shorter on average, single bands are copied faster
+SHORT_RUN = 10  # bands; single bands are copied faster where runs of neighbouring bands are shorter on average
 _ENVI_BYTE_ORDERS = {"0": "<", "1": ">"}
 
 
@@ -197,8 +197,8 @@ def _runs(band_indices: np.ndarray) -> list[tuple[slice, slice]]:
     edges = [0, *(np.flatnonzero(np.diff(band_indices) != 1) + 1).tolist(), len(band_indices)]
     if (len(edges) - 1) * SHORT_RUN > len(band_indices):
         return []
-    first = band_indices.tolist()
-    return [(slice(first[a], first[a] + b - a), slice(a, b)) for a, b in pairwise(edges)]
+    bands = band_indices.tolist()
+    return [(slice(bands[a], bands[a] + b - a), slice(a, b)) for a, b in pairwise(edges)]
 
 
 def _read_lines(

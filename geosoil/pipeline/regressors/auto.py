@@ -126,7 +126,7 @@ def learn_shared(task: FitTask, settings: Auto) -> None:
     """Learn what the candidates share, for `prepare_shared`."""
     from geosoil.pipeline.regressors import prepare_shared
 
-    candidates = [_candidate(task, kind) for kind in settings.candidates_for(spectral=_has_bands(task))]
+    candidates = [_candidate(task, kind) for kind in _kinds(task, settings)]
     task.shared.update(prepare_shared(task.recipe, task.rows, candidates, task.progress))
 
 
@@ -323,7 +323,7 @@ def _describe(task: FitTask, chosen: list[_Trial], choice: pd.DataFrame) -> None
 
 def _possible(task: FitTask, settings: Auto) -> list[Candidate]:
     """Return the candidates; a model of the logarithm is left out where the target has none."""
-    kinds = list(dict.fromkeys(settings.candidates_for(spectral=_has_bands(task))))
+    kinds = list(dict.fromkeys(_kinds(task, settings)))
     unknown = [kind for kind in kinds if kind not in REGRESSORS or kind == "auto"]
     if unknown:
         raise RecipeError(
@@ -339,9 +339,14 @@ def _possible(task: FitTask, settings: Auto) -> list[Candidate]:
     return [_candidate(task, kind) for kind in kinds]
 
 
-def _has_bands(task: FitTask) -> bool:
-    """Return whether some of the features are bands of spectra."""
-    return bool(np.isfinite(task.rows.wavelength_nm).any())
+def _kinds(task: FitTask, settings: Auto) -> list[str]:
+    """Return the names of the candidates: those of the recipe, or the default ones for the features of the rows."""
+    return settings.candidates_for(spectral=_n_bands(task) > 0)
+
+
+def _n_bands(task: FitTask) -> int:
+    """Return how many of the features have a wavelength."""
+    return int(np.isfinite(task.rows.wavelength_nm).sum())
 
 
 def _candidate(task: FitTask, kind: str) -> Candidate:
@@ -359,7 +364,6 @@ def _features_of(task: FitTask, kind: str) -> FeatureSettings:
         return features
     if kind in _TAKE_BANDS:
         return features.model_copy(update={"preprocessing": []})
-    n_bands = int(np.isfinite(task.rows.wavelength_nm).sum())
-    if features.preprocessing or n_bands < _DERIVATIVE[1].window_bands:
+    if features.preprocessing or _n_bands(task) < _DERIVATIVE[1].window_bands:
         return features
     return features.model_copy(update={"preprocessing": _DERIVATIVE})
